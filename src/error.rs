@@ -1,0 +1,344 @@
+//! What can go wrong, and whose fault it was.
+//!
+//! This is the ground floor: it imports nothing, so that every other module may report through it.
+//! It is not a list of all inner causes: modules below the public surface keep small enums of their
+//! own and turn them into an [`Error`] where a user meets them.
+//!
+//! An [`Error`] has a [`Code`], which is the same on both sides of the wire, and a text. The text
+//! crosses the wire only if its author made it for that: [`Error::new`] is such a statement, while
+//! the texts of foreign errors (`io::Error`, `anyhow::Error`, ..) stay in the log of the side where
+//! they happened.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+/// A `Result` whose error is [`Error`] unless said otherwise.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The kind of an [`Error`], the same on both sides of the wire.
+///
+/// The set is closed: `docs/PROTOCOL.md` lists the words, and a peer that sends another one breaks
+/// the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Code {
+    /// No handler is registered under this name.
+    UnknownCommand,
+    /// The payload does not decode as the type that the command expects.
+    BadPayload,
+    /// A limit on size, depth or count was passed; the text names it.
+    TooLarge,
+    /// The command does not speak the format that was asked for, or not in this kind of call.
+    UnsupportedFormat,
+    /// The deadline of the call passed before its answer was there.
+    DeadlineExceeded,
+    /// The caller lost interest, or the call was ended with its connection.
+    Cancelled,
+    /// The callee has no room for this call now; the call did not run.
+    Overloaded,
+    /// The caller may not do this.
+    Denied,
+    /// The handler returned an error.
+    Failed,
+    /// The handler panicked.
+    Panicked,
+    /// The callee takes no more calls; this call did not run.
+    ShuttingDown,
+    /// What arrived is not this protocol.
+    Protocol,
+    /// The connection could not be made or was lost. This side found it out; it is never sent.
+    Disconnected,
+}
+
+/// Who has to change something for a [`Code`] to go away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The side that asked.
+    Caller,
+    /// The side that answered.
+    Callee,
+    /// What lies between the two.
+    Connection,
+}
+
+impl Code {
+    /// All codes, in the order of `docs/PROTOCOL.md`.
+    pub const ALL: [Self; 13] = [
+        Self::UnknownCommand,
+        Self::BadPayload,
+        Self::TooLarge,
+        Self::UnsupportedFormat,
+        Self::DeadlineExceeded,
+        Self::Cancelled,
+        Self::Overloaded,
+        Self::Denied,
+        Self::Failed,
+        Self::Panicked,
+        Self::ShuttingDown,
+        Self::Protocol,
+        Self::Disconnected,
+    ];
+
+    /// The word that stands for this code on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownCommand => "unknown_command",
+            Self::BadPayload => "bad_payload",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedFormat => "unsupported_format",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Cancelled => "cancelled",
+            Self::Overloaded => "overloaded",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Panicked => "panicked",
+            Self::ShuttingDown => "shutting_down",
+            Self::Protocol => "protocol",
+            Self::Disconnected => "disconnected",
+        }
+    }
+
+    /// The code that a word on the wire stands for; `None` for any other word, and for
+    /// `disconnected`, which is never sent.
+    #[must_use]
+    pub fn from_wire(word: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.is_on_wire() && code.as_str().as_bytes() == word)
+    }
+
+    /// Whether this code can be sent to a peer.
+    #[must_use]
+    pub const fn is_on_wire(self) -> bool {
+        !matches!(self, Self::Disconnected)
+    }
+
+    /// Whose fault an error of this kind is.
+    #[must_use]
+    pub const fn fault(self) -> Fault {
+        match self {
+            Self::UnknownCommand
+            | Self::BadPayload
+            | Self::TooLarge
+            | Self::UnsupportedFormat
+            | Self::Cancelled
+            | Self::Denied
+            | Self::Protocol => Fault::Caller,
+            Self::DeadlineExceeded
+            | Self::Overloaded
+            | Self::Failed
+            | Self::Panicked
+            | Self::ShuttingDown => Fault::Callee,
+            Self::Disconnected => Fault::Connection,
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What went wrong: opaque, one word wide, the same type on every side.
+///
+/// ```
+/// use switchboard::{Code, Error};
+///
+/// let error = Error::new(Code::Denied, "only the owner may do this");
+/// assert_eq!(error.code(), Code::Denied);
+/// assert_eq!(error.to_string(), "denied: only the owner may do this");
+/// ```
+pub struct Error {
+    // Boxed, so that a `Result` in a hot path stays small.
+    facts: Box<Facts>,
+}
+
+struct Facts {
+    code: Code,
+    text: Cow<'static, str>,
+    command: Option<Box<str>>,
+    reach: Reach,
+    is_from_peer: bool,
+    was_sent: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// How far the text of an error may travel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Wire,
+    Local,
+}
+
+impl Error {
+    /// An error whose text is meant for the peer: returned from a handler, `code` and `text` are
+    /// what the caller gets. At most 4 KiB of the text are sent.
+    #[must_use]
+    pub fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::build(code, text.into(), Reach::Wire)
+    }
+
+    /// An error whose text stays on this side; a peer would be told `failed` and nothing else.
+    pub(crate) fn local(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::build(code, text.into(), Reach::Local)
+    }
+
+    /// An error that a peer reported. Control characters in its text are escaped, so that it can be
+    /// printed to a terminal or a log as it is.
+    pub(crate) fn from_peer(code: Code, text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        let is_plain = !text.chars().any(char::is_control);
+        let text = if is_plain { text.into_owned() } else { text.escape_debug().to_string() };
+        let mut error = Self::build(code, text.into(), Reach::Local);
+        error.facts.is_from_peer = true;
+        error.facts.was_sent = true;
+        error
+    }
+
+    fn build(code: Code, text: Cow<'static, str>, reach: Reach) -> Self {
+        let (is_from_peer, was_sent) = (false, false);
+        let (command, source) = (None, None);
+        let facts = Facts { code, text, command, reach, is_from_peer, was_sent, source };
+        Self { facts: Box::new(facts) }
+    }
+
+    /// Adds the cause, which stays on this side and is found by [`std::error::Error::source`].
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.facts.source = Some(source.into());
+        self
+    }
+
+    /// Names the command that failed, for the message.
+    #[cfg(feature = "io")]
+    pub(crate) fn in_command(mut self, command: &str) -> Self {
+        self.facts.command = Some(command.into());
+        self
+    }
+
+    /// Says that the request had been handed to the connection when this went wrong.
+    #[cfg(feature = "io")]
+    pub(crate) fn after_sending(mut self) -> Self {
+        self.facts.was_sent = true;
+        self
+    }
+
+    /// What kind of error this is.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.facts.code
+    }
+
+    /// Whose fault it was, by its code.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.facts.code.fault()
+    }
+
+    /// The text alone, without code and command.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.facts.text
+    }
+
+    /// Whether the peer reported this. If not, this side found it out.
+    #[must_use]
+    pub fn is_from_peer(&self) -> bool {
+        self.facts.is_from_peer
+    }
+
+    /// Whether the request had left for the peer when the call failed. `false` means that the peer
+    /// never saw it.
+    #[must_use]
+    pub fn was_sent(&self) -> bool {
+        self.facts.was_sent
+    }
+
+    /// Whether the handler surely did not run, so that calling again can do nothing twice: the
+    /// request was not sent, or the peer refused it without looking at it.
+    ///
+    /// ```
+    /// # use switchboard::{Code, Error};
+    /// assert!(Error::new(Code::Failed, "never left this process").is_safe_to_retry());
+    /// ```
+    #[must_use]
+    pub fn is_safe_to_retry(&self) -> bool {
+        !self.was_sent() || matches!(self.code(), Code::Overloaded | Code::ShuttingDown)
+    }
+
+    /// The text for a peer, or `None` if it is nobody's business but ours.
+    #[cfg(feature = "io")]
+    pub(crate) fn text_for_peer(&self) -> Option<&str> {
+        (self.facts.reach == Reach::Wire).then_some(&*self.facts.text)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(command) = &self.facts.command {
+            write!(f, "{command}: ")?;
+        }
+        if self.facts.is_from_peer {
+            f.write_str("the peer answered ")?;
+        }
+        write!(f, "{}", self.facts.code)?;
+        if self.facts.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.facts.text) }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("code", &self.facts.code).field("text", &self.facts.text);
+        if let Some(command) = &self.facts.command {
+            debug.field("command", command);
+        }
+        if let Some(source) = &self.facts.source {
+            debug.field("source", source);
+        }
+        let (is_from_peer, was_sent) = (self.facts.is_from_peer, self.facts.was_sent);
+        debug.field("is_from_peer", &is_from_peer).field("was_sent", &was_sent).finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.facts.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A socket that fails is a lost connection; the cause is kept as the source.
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::local(Code::Disconnected, error.to_string()).with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_word_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn every_code_on_the_wire_is_found_by_its_word() {
+        for code in Code::ALL {
+            let expected = code.is_on_wire().then_some(code);
+            assert_eq!(Code::from_wire(code.as_str().as_bytes()), expected, "{code}");
+        }
+        assert_eq!(Code::from_wire(b"nonsense"), None);
+    }
+
+    #[test]
+    fn control_characters_from_a_peer_are_escaped() {
+        let error = Error::from_peer(Code::Failed, b"\x1b[31mred");
+        assert_eq!(error.to_string(), "the peer answered failed: \\u{1b}[31mred");
+    }
+}

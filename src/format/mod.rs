@@ -1,0 +1,106 @@
+//! Values to payload bytes and back.
+//!
+//! A format is a name and four facts: how a value becomes bytes, how bytes become a value, where a
+//! payload ends in a plain stream, and which other formats the same values can be spoken in. It
+//! knows nothing of lines, calls or sockets. Formats are empty enums: they are names, not values.
+//!
+//! Whatever decodes with serde does so through [`Budget::deserialize`], the one guard against
+//! payloads that are small on the wire and huge in memory, deep or endless. That holds for both
+//! sides: a client decodes what a server sent.
+
+mod budget;
+mod guard;
+
+#[cfg(feature = "bincode")]
+mod bincode;
+mod bytes;
+#[cfg(feature = "json")]
+mod json;
+mod line;
+#[cfg(feature = "postcard")]
+mod postcard;
+
+#[cfg(feature = "bincode")]
+pub use self::bincode::Bincode;
+pub use self::budget::Budget;
+#[cfg(feature = "json")]
+pub use self::json::Json;
+pub use self::line::Line;
+#[cfg(feature = "postcard")]
+pub use self::postcard::Postcard;
+
+use ::bytes::{Bytes, BytesMut};
+
+use crate::error::Result;
+
+/// How values of type `T` travel as bytes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry a `{T}`",
+    label = "this format does not carry `{T}`",
+    note = "`Line` carries `String`, `Bytes` carries `Bytes`; `Bincode`, `Json` and `Postcard` \
+            carry any type that is `Serialize + DeserializeOwned`"
+)]
+pub trait Format<T>: Send + Sync + 'static {
+    /// The word that names this format on the wire: 1 to 16 lower-case ASCII letters or digits.
+    const NAME: &'static str;
+
+    /// Where a payload ends in a plain stream, which announces no length.
+    const FRAMING: Framing;
+
+    /// Appends the payload that stands for `value` to `out`.
+    ///
+    /// # Errors
+    ///
+    /// When the format has no payload for this value. What was appended until then is cut off by
+    /// the caller.
+    fn encode(value: &T, out: &mut BytesMut) -> Result<()>;
+
+    /// The value that the whole of `payload` stands for.
+    ///
+    /// # Errors
+    ///
+    /// `bad_payload` if it stands for none, has bytes left over, or `too_large` if `budget` is used
+    /// up. The text may reach the peer: it says what is wrong and quotes nothing of the payload.
+    fn decode(payload: Bytes, budget: &Budget) -> Result<T>;
+
+    /// The same values in JSON, for callers who ask for it; `None` if they have no such form.
+    fn json() -> Option<Codec<T>> {
+        None
+    }
+}
+
+/// Where a payload ends in a plain stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Framing {
+    /// At the end of the line, which is not part of the payload.
+    Line,
+    /// After as many bytes as a line before the payload says, in canonical decimal.
+    Counted,
+}
+
+/// A format as a value: the functions of a [`Format`] for one type.
+pub struct Codec<T> {
+    /// [`Format::NAME`].
+    pub name: &'static str,
+    /// [`Format::FRAMING`].
+    pub framing: Framing,
+    /// [`Format::encode`].
+    pub encode: fn(&T, &mut BytesMut) -> Result<()>,
+    /// [`Format::decode`].
+    pub decode: fn(Bytes, &Budget) -> Result<T>,
+}
+
+impl<T> Codec<T> {
+    /// The functions of format `F`.
+    #[must_use]
+    pub const fn of<F: Format<T>>() -> Self {
+        Self { name: F::NAME, framing: F::FRAMING, encode: F::encode, decode: F::decode }
+    }
+}
+
+impl<T> std::fmt::Debug for Codec<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Codec").field("name", &self.name).field("framing", &self.framing).finish()
+    }
+}

@@ -1,0 +1,136 @@
+//! Every bound that keeps a peer from using this process up.
+//!
+//! One struct, no `None`, no "unlimited": each field is finite by default, its default is meant for
+//! an untrusted network, and its documentation says what the worst peer can cost with it.
+//! `tests/limits.rs` has a test for each field and fails to compile when a field has none.
+
+use std::time::Duration;
+
+/// The bounds of an [`Endpoint`](crate::Endpoint) or a [`Client`](crate::Client).
+///
+/// ```
+/// use switchboard::Limits;
+///
+/// let limits = Limits::default().with(|limits| limits.payload_bytes_max = 4096);
+/// assert_eq!(limits.payload_bytes_max, 4096);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one protocol line, its end included. Default 1,024.
+    ///
+    /// Worst case: so many bytes are held for each connection. A longer line ends the connection.
+    pub line_bytes_max: usize,
+    /// Bytes of one payload, in either direction. Default 1 MiB.
+    ///
+    /// Worst case: one payload being read for each connection, as long as
+    /// [`held_bytes_max`](Self::held_bytes_max) allows. A longer one is skipped and refused with
+    /// `too_large`; a longer value of our own is refused before a byte of it is sent.
+    pub payload_bytes_max: usize,
+    /// Levels of nesting that decoding follows. Default 128.
+    ///
+    /// Counted at each option, newtype, sequence, tuple, map, struct and enum, so a level of
+    /// `Option<Box<Self>>` costs two. The stack grows with the levels, so that small stacks hold.
+    pub depth_max: usize,
+    /// Elements that one decode may produce beyond one for each byte of its payload. Default 1,024.
+    ///
+    /// Worst case: the time to make that many empty elements.
+    pub spare_elements_max: usize,
+    /// Bytes of memory that one decode may fill with elements. Default 16 MiB.
+    ///
+    /// Charged with the size of each element before it is made. Worst case: so many bytes for each
+    /// payload being decoded at one moment, which is at most one for each thread.
+    pub decode_bytes_max: usize,
+
+    /// Calls of one connection that may be unanswered at a time, in each direction. Default 1,024.
+    ///
+    /// One more is refused with `overloaded`. A cancelled call counts until its handler has ended.
+    pub calls_per_connection_max: usize,
+    /// Errors answered on one connection before it is closed. Default 100.
+    pub errors_per_connection_max: u32,
+    /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB.
+    ///
+    /// Worst case: so many and one payload for each connection.
+    pub unwritten_bytes_max: usize,
+
+    /// Calls that may run at a time in the whole endpoint. Default 16,384.
+    ///
+    /// One more is refused with `overloaded`.
+    pub calls_max: usize,
+    /// Blocking handlers that may run at a time in the whole endpoint, each on a thread of its own.
+    /// Default 64. One more is refused with `overloaded`.
+    pub blocking_calls_max: usize,
+    /// Bytes held by the whole endpoint: read and not yet used up, decoded and not yet answered,
+    /// answered and not yet written. Default 256 MiB, and 4 KiB for each connection beside it.
+    ///
+    /// What does not fit is refused with `overloaded`.
+    pub held_bytes_max: usize,
+    /// Connections open at a time. Default 10,240. One more is told `overloaded` and closed.
+    pub connections_max: usize,
+    /// Connections open at a time from one peer: an IP address, or a user of this machine on a Unix
+    /// socket. Default 1,024. One more is told `overloaded` and closed.
+    pub connections_per_peer_max: usize,
+
+    /// Time from the first byte of a line to its end. Default 10 s; the connection is closed after.
+    pub line_time_max: Duration,
+    /// Time from a line to the end of its payload. Default 30 s; the connection is closed after.
+    pub body_time_max: Duration,
+    /// Time without a byte in either direction and without a call under way. Default 5 min; the
+    /// connection is closed after.
+    pub idle_time_max: Duration,
+    /// Time in which everything that waits to be written at its beginning must have been taken by
+    /// the peer. Default 10 s; the connection is closed after.
+    pub write_time_max: Duration,
+    /// Time for one call, whatever its caller asks for. Default 30 s; the call is answered with
+    /// `deadline_exceeded` and its handler stopped. Calls that we make without a deadline get it.
+    pub call_time_max: Duration,
+    /// Time that calls under way get to finish when the endpoint stops. Default 10 s; what is left
+    /// is ended with `cancelled`.
+    pub drain_time_max: Duration,
+    /// Time to read what the peer still sends after our last byte. Default 2 s.
+    ///
+    /// Closing with unread input makes TCP throw away what was written before.
+    pub linger_time_max: Duration,
+    /// Bytes to read of what the peer still sends after our last byte. Default 16 MiB; none of them
+    /// is kept.
+    pub linger_bytes_max: usize,
+}
+
+impl Limits {
+    /// These limits with some of them changed.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line_bytes_max: 1024,
+            payload_bytes_max: MIB,
+            depth_max: 128,
+            spare_elements_max: 1024,
+            decode_bytes_max: 16 * MIB,
+            calls_per_connection_max: 1024,
+            errors_per_connection_max: 100,
+            unwritten_bytes_max: MIB,
+            calls_max: 16_384,
+            blocking_calls_max: 64,
+            held_bytes_max: 256 * MIB,
+            connections_max: 10_240,
+            connections_per_peer_max: 1024,
+            line_time_max: Duration::from_secs(10),
+            body_time_max: Duration::from_secs(30),
+            idle_time_max: Duration::from_secs(300),
+            write_time_max: Duration::from_secs(10),
+            call_time_max: Duration::from_secs(30),
+            drain_time_max: Duration::from_secs(10),
+            linger_time_max: Duration::from_secs(2),
+            linger_bytes_max: 16 * MIB,
+        }
+    }
+}
+
+const MIB: usize = 1024 * 1024;
