@@ -213,16 +213,20 @@ impl Error {
     }
 
     /// Names the command that failed, for the message.
-    #[cfg(feature = "io")]
     pub(crate) fn in_command(mut self, command: &str) -> Self {
         self.facts.command = Some(command.into());
         self
     }
 
     /// Says that the request had been handed to the connection when this went wrong.
-    #[cfg(feature = "io")]
     pub(crate) fn after_sending(mut self) -> Self {
         self.facts.was_sent = true;
+        self
+    }
+
+    /// Takes back that the request had been handed to the connection.
+    pub(crate) fn before_sending(mut self) -> Self {
+        self.facts.was_sent = false;
         self
     }
 
@@ -270,7 +274,6 @@ impl Error {
     }
 
     /// The text for a peer, or `None` if it is nobody's business but ours.
-    #[cfg(feature = "io")]
     pub(crate) fn text_for_peer(&self) -> Option<&str> {
         (self.facts.reach == Reach::Wire).then_some(&*self.facts.text)
     }

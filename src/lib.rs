@@ -1,6 +1,8 @@
 //! An embeddable command-protocol endpoint.
 
 pub mod format;
+pub mod session;
+pub mod wire;
 
 mod error;
 mod limits;

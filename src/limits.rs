@@ -46,8 +46,9 @@ pub struct Limits {
     ///
     /// One more is refused with `overloaded`. A cancelled call counts until its handler has ended.
     pub calls_per_connection_max: usize,
-    /// Errors answered on one connection before it is closed. Default 100.
-    pub errors_per_connection_max: u32,
+    /// Mistakes of the caller in a row before its connection is closed: unknown commands, bad or
+    /// large payloads, unsupported formats. Default 100. A call that goes well starts a new count.
+    pub consecutive_errors_max: u32,
     /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB.
     ///
     /// Worst case: so many and one payload for each connection.
@@ -114,7 +115,7 @@ impl Default for Limits {
             spare_elements_max: 1024,
             decode_bytes_max: 16 * MIB,
             calls_per_connection_max: 1024,
-            errors_per_connection_max: 100,
+            consecutive_errors_max: 100,
             unwritten_bytes_max: MIB,
             calls_max: 16_384,
             blocking_calls_max: 64,

@@ -1,0 +1,333 @@
+//! The answering half: calls that the peer made.
+//!
+//! A call has two lives that end separately: its place on the wire, from its line to its final
+//! reply, and its handler, from [`Event::Call`] to `handle_reply`. Usually both end together. If the
+//! caller cancels or the deadline passes, the final reply goes out at once and the handler is told
+//! to stop; until it has stopped it counts as running, so a peer cannot have more handlers running
+//! than its limit by cancelling.
+//!
+//! ```text
+//!                   ┌──refused: err──► (gone)
+//!   line, body ─────┤
+//!                   └──► Open ──handle_reply: ok or err───────────────────► (gone)
+//!                         │  cancel or deadline: err, Event::Stop
+//!                         └──► (gone from the wire) ──handle_reply: nothing──► (gone)
+//! ```
+//!
+//! A plain call is a barrier: it is given out when no call before it is open, and no line is read
+//! while it waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Call, CallId, Earliest, Event, Plain, Violation, too_large};
+use crate::error::{Code, Error};
+use crate::limits::Limits;
+use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
+
+#[derive(Debug)]
+pub(super) struct Answering {
+    open: HashMap<Key, Open>,
+    // Handlers that have not ended, of open calls and of others. running >= open.len()
+    running: usize,
+    last_serial: u64,
+    earliest: Earliest,
+    events: VecDeque<Event>,
+    plain: Option<Plain>,
+    // Errors of the caller's making since the last call that went well.
+    consecutive_errors: u32,
+    payload_bytes_max: usize,
+    calls_max: usize,
+    consecutive_errors_max: u32,
+    call_time_max: Duration,
+}
+
+/// The head of a call whose body is still to come.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) name: Name,
+    pub(super) tag: Tag,
+    pub(super) len: u64,
+    pub(super) options: Options,
+    pub(super) begun: Instant,
+}
+
+/// Calls with a tag are found by it; those without cannot be named by the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Tag(Tag),
+    OneWay(u64),
+}
+
+#[derive(Debug)]
+struct Open {
+    serial: u64,
+    deadline: Instant,
+}
+
+impl Answering {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            open: HashMap::new(),
+            running: 0,
+            last_serial: 0,
+            earliest: Earliest::default(),
+            events: VecDeque::new(),
+            plain: None,
+            consecutive_errors: 0,
+            payload_bytes_max: limits.payload_bytes_max,
+            calls_max: limits.calls_per_connection_max,
+            consecutive_errors_max: limits.consecutive_errors_max,
+            call_time_max: limits.call_time_max,
+        }
+    }
+
+    /// Takes in the head of a call; gives it back if its body is wanted.
+    pub(super) fn handle_call(
+        &mut self,
+        is_open: bool,
+        head: Head,
+        outbox: &mut Outbox,
+    ) -> Result<Option<Head>, Violation> {
+        if head.tag != 0 && self.open.contains_key(&Key::Tag(head.tag)) {
+            return Err(Violation::DuplicateTag(head.tag));
+        }
+        let payload_max = u64::try_from(self.payload_bytes_max).unwrap_or(u64::MAX);
+        let error = if !is_open {
+            Error::new(Code::ShuttingDown, "no more calls are taken")
+        } else if head.len > payload_max {
+            Error::new(Code::TooLarge, too_large(head.len, self.payload_bytes_max))
+        } else if self.running >= self.calls_max {
+            let max = self.calls_max;
+            let text = format!("calls_per_connection_max ({max}) are running");
+            Error::new(Code::Overloaded, text)
+        } else if head.options.is_stream() {
+            Error::new(Code::UnsupportedFormat, "this command takes no stream")
+        } else {
+            return Ok(Some(head));
+        };
+        self.refuse(head.tag, &error, outbox);
+        Ok(None)
+    }
+
+    /// Takes in the body of a call, which is whole now.
+    pub(super) fn handle_body(
+        &mut self,
+        now: Instant,
+        head: Head,
+        payload: Bytes,
+        outbox: &mut Outbox,
+    ) {
+        let Head { name, tag, options, begun, .. } = head;
+        let asked = options.time_ms().map_or(self.call_time_max, Duration::from_millis);
+        let time = asked.min(self.call_time_max);
+        // A time too far away for the clock is as good as the furthest one it knows: now.
+        let deadline = begun.checked_add(time).unwrap_or(now);
+        if deadline <= now {
+            let text = "the deadline had passed when the call arrived";
+            self.refuse(tag, &Error::new(Code::DeadlineExceeded, text), outbox);
+            return;
+        }
+        self.last_serial = self.last_serial.wrapping_add(1);
+        let id = CallId { tag, serial: self.last_serial };
+        self.open.insert(Key::of(id), Open { serial: id.serial, deadline });
+        self.running = self.running.saturating_add(1);
+        self.earliest.note(deadline);
+        self.events.push_back(Event::Call(Call { id, name, options, payload, deadline }));
+    }
+
+    /// Takes in what the caller says about a call. A call that is over may still be spoken of by a
+    /// caller who does not know yet.
+    pub(super) fn handle_request(
+        &mut self,
+        tag: Tag,
+        part: Part,
+        outbox: &mut Outbox,
+    ) -> Result<(), Violation> {
+        let Some(open) = self.open.get(&Key::Tag(tag)) else {
+            return Ok(());
+        };
+        if part != Part::Cancel {
+            return Err(Violation::NotAStream(tag));
+        }
+        let id = CallId { tag, serial: open.serial };
+        self.stop(id, &Error::new(Code::Cancelled, "the caller cancelled"), outbox);
+        Ok(())
+    }
+
+    pub(super) fn handle_plain(&mut self, plain: Plain) {
+        self.plain = Some(plain);
+    }
+
+    pub(super) fn handle_reply(
+        &mut self,
+        id: CallId,
+        reply: Result<BytesMut, Error>,
+        outbox: &mut Outbox,
+    ) {
+        self.running = self.running.saturating_sub(1);
+        if !self.close(id) {
+            return;
+        }
+        match reply {
+            Ok(payload) if payload.len() > self.payload_bytes_max => {
+                let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+                let text = too_large(len, self.payload_bytes_max);
+                self.refuse(id.tag, &Error::new(Code::TooLarge, text), outbox);
+            }
+            Ok(payload) => {
+                self.consecutive_errors = 0;
+                if id.tag != 0 {
+                    let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+                    outbox.push_line(&Line::Reply(id.tag, Part::Ok(len)));
+                    outbox.push_body(payload);
+                }
+            }
+            Err(error) => self.refuse(id.tag, &error, outbox),
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        if self.earliest.0.is_none_or(|earliest| earliest > now) {
+            return;
+        }
+        self.earliest = Earliest::default();
+        let mut late = Vec::new();
+        for (key, open) in &self.open {
+            if open.deadline <= now {
+                late.push(key.id(open.serial));
+            } else {
+                self.earliest.note(open.deadline);
+            }
+        }
+        let error = Error::new(Code::DeadlineExceeded, "the handler did not answer in time");
+        for id in late {
+            self.stop(id, &error, outbox);
+        }
+    }
+
+    /// Ends every call that is open.
+    pub(super) fn cancel_all(&mut self, outbox: &mut Outbox) {
+        let error = Error::new(Code::Cancelled, "the call was ended with its connection");
+        let ids: Vec<_> = self.open.iter().map(|(key, open)| key.id(open.serial)).collect();
+        for id in ids {
+            self.stop(id, &error, outbox);
+        }
+    }
+
+    /// The peer is gone: nobody wants an answer any more.
+    pub(super) fn abandon(&mut self) {
+        self.events.retain(|event| matches!(event, Event::Close(_)));
+        self.plain = None;
+        let ids = self.open.drain().map(|(key, open)| Event::Stop(key.id(open.serial)));
+        self.events.extend(ids);
+    }
+
+    pub(super) fn drop_plain(&mut self) {
+        self.plain = None;
+    }
+
+    pub(super) fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        if self.plain.is_some() && self.is_replied() {
+            return self.plain.take().map(Event::Plain);
+        }
+        None
+    }
+
+    pub(super) fn tell(&mut self, error: &Error, outbox: &mut Outbox) {
+        push_error(0, error, outbox);
+    }
+
+    pub(super) fn is_wanted(&self, id: CallId) -> bool {
+        self.open.get(&Key::of(id)).is_some_and(|open| open.serial == id.serial)
+    }
+
+    /// Whether every call has its final reply, and no event waits.
+    pub(super) fn is_answered(&self) -> bool {
+        self.open.is_empty() && self.events.is_empty() && self.plain.is_none()
+    }
+
+    pub(super) const fn has_plain(&self) -> bool {
+        self.plain.is_some()
+    }
+
+    pub(super) const fn is_idle(&self) -> bool {
+        self.running == 0 && self.plain.is_none()
+    }
+
+    pub(super) const fn earliest(&self) -> Option<Instant> {
+        self.earliest.0
+    }
+
+    /// Whether every call that wants a reply has one.
+    fn is_replied(&self) -> bool {
+        self.open.keys().all(|key| matches!(key, Key::OneWay(_)))
+    }
+
+    /// Answers an open call with an error while its handler is still running.
+    fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
+        if self.close(id) {
+            self.refuse(id.tag, error, outbox);
+            self.events.push_back(Event::Stop(id));
+        }
+    }
+
+    /// Takes a call off the wire; whether it was still on it.
+    fn close(&mut self, id: CallId) -> bool {
+        self.is_wanted(id) && self.open.remove(&Key::of(id)).is_some()
+    }
+
+    fn refuse(&mut self, tag: Tag, error: &Error, outbox: &mut Outbox) {
+        if is_callers_mistake(error.code()) {
+            self.consecutive_errors = self.consecutive_errors.saturating_add(1);
+            if self.consecutive_errors > self.consecutive_errors_max {
+                let violation = Violation::TooManyErrors(self.consecutive_errors_max);
+                self.events.push_back(Event::Close(violation));
+            }
+        }
+        if tag != 0 {
+            push_error(tag, error, outbox);
+        }
+    }
+}
+
+impl Key {
+    const fn of(id: CallId) -> Self {
+        if id.tag == 0 { Self::OneWay(id.serial) } else { Self::Tag(id.tag) }
+    }
+
+    const fn id(self, serial: u64) -> CallId {
+        match self {
+            Self::Tag(tag) => CallId { tag, serial },
+            Self::OneWay(_) => CallId { tag: 0, serial },
+        }
+    }
+}
+
+/// Mistakes that a peer of good will does not make again and again.
+const fn is_callers_mistake(code: Code) -> bool {
+    matches!(
+        code,
+        Code::UnknownCommand | Code::BadPayload | Code::TooLarge | Code::UnsupportedFormat
+    )
+}
+
+/// Writes an error. Whatever was not made for the peer is `failed` and nothing more.
+fn push_error(tag: Tag, error: &Error, outbox: &mut Outbox) {
+    let (code, text) = match error.text_for_peer() {
+        Some(text) if error.code().is_on_wire() => (error.code(), text),
+        _ => (Code::Failed, "the handler failed"),
+    };
+    let text = text.get(..text.floor_char_boundary(ERROR_BYTES_MAX)).unwrap_or_default();
+    let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    outbox.push_line(&Line::Reply(tag, Part::Err(len, code)));
+    outbox.push_body(Bytes::copy_from_slice(text.as_bytes()));
+}
+
+/// Bytes of an error's text that are sent.
+const ERROR_BYTES_MAX: usize = 4096;

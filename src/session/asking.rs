@@ -1,0 +1,263 @@
+//! The asking half: calls that we made.
+//!
+//! Every call with a tag gets exactly one final reply, also a cancelled one, so a tag is free again
+//! when that reply has come and not before. This is the life of an entry in the table:
+//!
+//! ```text
+//!              reply                    poll_reply
+//!   Waiting ───────────────► Answered ─────────────► (gone)
+//!     │ │                       ▲
+//!     │ │ deadline: >TAG cancel │ reply
+//!     │ └────────► Late ────────┘
+//!     │              │ poll_reply
+//!     │ cancel:      ▼               reply
+//!     └─────────► Forgotten ───────────────────────► (gone)
+//!      >TAG cancel
+//! ```
+//!
+//! A caller polls an entry in `Answered` or `Late` and gets its result; a `Late` one gets
+//! `deadline_exceeded` whether or not a reply came after all.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Earliest, Violation};
+use crate::error::{Code, Error};
+use crate::limits::Limits;
+use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
+
+#[derive(Debug)]
+pub(super) struct Asking {
+    calls: HashMap<Tag, State>,
+    calls_max: usize,
+    last_tag: Tag,
+    earliest: Earliest,
+    // What the peer said of the whole connection; it takes no more calls then.
+    notice: Option<(Code, Bytes)>,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting { deadline: Instant, waker: Option<Waker> },
+    Late,
+    Answered(Result<Bytes, Error>),
+    Forgotten,
+}
+
+impl Asking {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            calls: HashMap::new(),
+            calls_max: limits.calls_per_connection_max,
+            last_tag: 0,
+            earliest: Earliest::default(),
+            notice: None,
+        }
+    }
+
+    pub(super) fn call(
+        &mut self,
+        name: Name,
+        options: Options,
+        payload: BytesMut,
+        deadline: Instant,
+        outbox: &mut Outbox,
+    ) -> Result<Tag, Error> {
+        if self.calls.len() >= self.calls_max {
+            let max = self.calls_max;
+            let text = format!("calls_per_connection_max ({max}) are waiting for their replies");
+            return Err(Error::local(Code::Overloaded, text));
+        }
+        let tag = self.free_tag();
+        push_call(name, tag, options, payload, outbox);
+        self.calls.insert(tag, State::Waiting { deadline, waker: None });
+        self.earliest.note(deadline);
+        Ok(tag)
+    }
+
+    pub(super) fn notify(
+        &mut self,
+        name: Name,
+        options: Options,
+        payload: BytesMut,
+        outbox: &mut Outbox,
+    ) {
+        push_call(name, 0, options, payload, outbox);
+    }
+
+    pub(super) fn poll_reply(&mut self, tag: Tag, waker: &Waker) -> Poll<Result<Bytes, Error>> {
+        let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
+            return Poll::Ready(Err(Error::local(Code::Cancelled, "the call is over")));
+        };
+        match entry.get_mut() {
+            State::Waiting { waker: kept, .. } => {
+                if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+                    *kept = Some(waker.clone());
+                }
+                return Poll::Pending;
+            }
+            State::Late => {
+                entry.insert(State::Forgotten);
+                return Poll::Ready(Err(late()));
+            }
+            State::Answered(_) | State::Forgotten => {}
+        }
+        match entry.remove() {
+            State::Answered(reply) => Poll::Ready(reply),
+            _ => Poll::Ready(Err(Error::local(Code::Cancelled, "the call was given up"))),
+        }
+    }
+
+    pub(super) fn cancel(&mut self, tag: Tag, outbox: &mut Outbox) {
+        let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
+            return;
+        };
+        match entry.get() {
+            State::Answered(_) => {
+                entry.remove();
+            }
+            State::Waiting { .. } => {
+                outbox.push_line(&Line::Request(tag, Part::Cancel));
+                entry.insert(State::Forgotten);
+            }
+            // The peer has been told.
+            State::Late | State::Forgotten => {
+                entry.insert(State::Forgotten);
+            }
+        }
+    }
+
+    /// Takes in a reply line; answers the code if its body is an error's text.
+    pub(super) fn handle_reply(&mut self, tag: Tag, part: Part) -> Result<Option<Code>, Violation> {
+        let is_open =
+            self.calls.get(&tag).is_some_and(|state| !matches!(state, State::Answered(_)));
+        match part {
+            _ if !is_open => Err(Violation::UnknownTag(tag)),
+            Part::Ok(_) => Ok(None),
+            Part::Err(_, code) => Ok(Some(code)),
+            Part::Item(_) | Part::End | Part::Cancel | Part::Credit(_) => {
+                Err(Violation::NotAStream(tag))
+            }
+        }
+    }
+
+    /// Takes in a final reply; answers who is to be woken.
+    pub(super) fn handle_body(&mut self, tag: Tag, reply: Result<Bytes, Error>) -> Option<Waker> {
+        let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
+            return None;
+        };
+        match entry.get_mut() {
+            State::Waiting { waker, .. } => {
+                let waker = waker.take();
+                entry.insert(State::Answered(reply));
+                waker
+            }
+            State::Late => {
+                entry.insert(State::Answered(Err(late())));
+                None
+            }
+            State::Forgotten => {
+                entry.remove();
+                None
+            }
+            State::Answered(_) => None,
+        }
+    }
+
+    pub(super) fn handle_notice(&mut self, code: Code, text: &Bytes) {
+        self.notice.get_or_insert_with(|| (code, Bytes::copy_from_slice(text)));
+    }
+
+    /// The peer has ended its side in good order; answers who is to be woken.
+    ///
+    /// A peer that said why it closes has answered every call that it took, so a call without an
+    /// answer did not run, and what the peer said is its answer.
+    pub(super) fn handle_eof(&mut self) -> Vec<Waker> {
+        match self.notice.clone() {
+            Some((code, text)) => self.fail(|| Error::from_peer(code, &text)),
+            None => self.fail(|| {
+                let text = "the connection was closed before the reply came";
+                Error::local(Code::Disconnected, text).after_sending()
+            }),
+        }
+    }
+
+    /// No reply will come any more; answers who is to be woken.
+    pub(super) fn fail(&mut self, error: impl Fn() -> Error) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        self.calls.retain(|_, state| match state {
+            State::Waiting { waker, .. } => {
+                wakers.extend(waker.take());
+                *state = State::Answered(Err(error()));
+                true
+            }
+            State::Late | State::Answered(_) => true,
+            State::Forgotten => false,
+        });
+        wakers
+    }
+
+    /// Ends the calls whose deadline has passed; answers who is to be woken.
+    pub(super) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        if self.earliest.0.is_none_or(|earliest| earliest > now) {
+            return wakers;
+        }
+        self.earliest = Earliest::default();
+        for (tag, state) in &mut self.calls {
+            let State::Waiting { deadline, waker } = state else {
+                continue;
+            };
+            if *deadline > now {
+                self.earliest.note(*deadline);
+                continue;
+            }
+            wakers.extend(waker.take());
+            outbox.push_line(&Line::Request(*tag, Part::Cancel));
+            *state = State::Late;
+        }
+        wakers
+    }
+
+    pub(super) const fn earliest(&self) -> Option<Instant> {
+        self.earliest.0
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    pub(super) const fn has_notice(&self) -> bool {
+        self.notice.is_some()
+    }
+
+    /// Why no call can be made, if the peer said so.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        let (code, text) = self.notice.as_ref()?;
+        Some(Error::from_peer(*code, text).before_sending())
+    }
+
+    fn free_tag(&mut self) -> Tag {
+        // Ends, since fewer calls are open than there are tags.
+        loop {
+            self.last_tag = self.last_tag.wrapping_add(1);
+            if self.last_tag != 0 && !self.calls.contains_key(&self.last_tag) {
+                return self.last_tag;
+            }
+        }
+    }
+}
+
+fn push_call(name: Name, tag: Tag, options: Options, payload: BytesMut, outbox: &mut Outbox) {
+    let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+    outbox.push_line(&Line::Call { name, tag, len, options });
+    outbox.push_body(payload);
+}
+
+fn late() -> Error {
+    Error::local(Code::DeadlineExceeded, "no reply came in time").after_sending()
+}

@@ -1,0 +1,601 @@
+//! The life of the calls of one connection; pure.
+//!
+//! A [`Session`] is told what arrived and what time it is, and answers what to do. It has no socket,
+//! no clock, no task and no lock, so every interleaving of two peers can be played in a test by
+//! joining two sessions with queues. The verbs are quinn-proto's: `handle_*` takes something in,
+//! `poll_*` gives something out, and after each `handle_*` the outputs should be drained.
+//!
+//! It does not know what a handler is, nor how payloads are encoded, and it reads no bytes: lines
+//! and bodies come from [`wire::Decoder`](crate::wire::Decoder).
+//!
+//! The two directions of a connection are symmetric, so a session has two halves that mirror each
+//! other: [`Asking`] follows the calls that we made (our `NAME TAG LEN` and `>` lines out, `<` lines
+//! in), [`Answering`] the calls that the peer made (the same lines the other way round).
+//!
+//! ```text
+//!        handle_line, handle_body, handle_eof          call, notify, cancel
+//!   peer ────────────┐                                 ┌──────────── our callers
+//!                    ▼                                 ▼
+//!            ┌────────────┐  lines and bodies   ┌────────────┐
+//!            │ Answering  │ ───► Outbox ◄────── │   Asking   │
+//!            └────────────┘        │            └────────────┘
+//!               │      ▲           ▼                  │
+//!     poll_event│      │    take_transmit()           │ poll_reply
+//!               ▼      │handle_reply                  ▼
+//!             our handlers                        our callers
+//! ```
+//!
+//! The whole connection has three phases:
+//!
+//! | phase    | entered by            | new calls in            | new calls out | left when          |
+//! |----------|-----------------------|-------------------------|---------------|--------------------|
+//! | open     | `new`                 | run                     | sent          | close, end of file |
+//! | draining | `close`               | refused `shutting_down` | refused       | no call runs       |
+//! | finished | see [`is_finished`]   | not read                | refused       |                    |
+//!
+//! [`is_finished`]: Session::is_finished
+
+mod answering;
+mod asking;
+mod pace;
+
+use std::fmt;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use self::answering::Answering;
+use self::asking::Asking;
+use self::pace::Pace;
+use crate::error::{Code, Error};
+use crate::limits::Limits;
+use crate::wire::{Flaw, FormatWord, Line, Name, Options, Outbox, Part, Position, Tag};
+
+/// Which side opened the connection. Only an accepted one is closed for being idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Side {
+    /// The peer connected to us.
+    Accepted,
+    /// We connected to the peer.
+    Dialled,
+}
+
+/// What has to be done, given out by [`Session::poll_event`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Run this call, and report its end by [`Session::handle_reply`].
+    Call(Call),
+    /// Stop running this call. Its final reply is written; its end must still be reported.
+    Stop(CallId),
+    /// Everything before it is answered: hand the stream to this command, then go on.
+    Plain(Plain),
+    /// The peer broke the protocol; close the connection.
+    Close(Violation),
+}
+
+/// A tagged call that has arrived whole.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Call {
+    /// What to call it in [`Session::handle_reply`].
+    pub id: CallId,
+    /// The command.
+    pub name: Name,
+    /// Its format, trace and other options.
+    pub options: Options,
+    /// Its payload.
+    pub payload: Bytes,
+    /// When its answer is due: the caller's deadline or `call_time_max`, whichever is sooner.
+    pub deadline: Instant,
+}
+
+/// A plain call; its payload is still in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plain {
+    /// The command.
+    pub name: Name,
+    /// The format asked for; the command's own if absent.
+    pub format: Option<FormatWord>,
+}
+
+/// Names one call of the peer for as long as its handler runs. Unlike its tag it is never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId {
+    tag: Tag,
+    serial: u64,
+}
+
+impl CallId {
+    /// The peer's number for the call; 0 if it wants no reply.
+    #[must_use]
+    pub const fn tag(self) -> Tag {
+        self.tag
+    }
+}
+
+/// What to do with the body that follows a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Body {
+    /// There is none.
+    None,
+    /// Hand it to [`Session::handle_body`] when it is whole.
+    Take,
+    /// Drop it as it comes.
+    Skip,
+}
+
+/// How the peer broke the protocol. The connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// Bytes that are no line.
+    Flaw(Flaw),
+    /// A call with the tag of a call that is not answered yet.
+    DuplicateTag(Tag),
+    /// A reply to a call that was never made, or was answered before.
+    UnknownTag(Tag),
+    /// A part of a stream in a call that is none.
+    NotAStream(Tag),
+    /// The stream ended in the middle of a line or a body.
+    CutShort,
+    /// More errors in a row than `consecutive_errors_max`.
+    TooManyErrors(u32),
+    /// The peer was too slow.
+    Slow(Slowness, Duration),
+}
+
+/// In what a peer was too slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Slowness {
+    /// Finishing a line, within `line_time_max`.
+    Line,
+    /// Finishing a body, within `body_time_max`.
+    Body,
+    /// Doing anything, within `idle_time_max`.
+    Idle,
+    /// Reading what we write, within `write_time_max`.
+    Write,
+}
+
+/// The life of the calls of one connection.
+#[derive(Debug)]
+pub struct Session {
+    asking: Asking,
+    answering: Answering,
+    pace: Pace,
+    outbox: Outbox,
+    // Bytes that were taken out by `take_transmit` and not written yet.
+    in_write: usize,
+    unwritten_bytes_max: usize,
+    drain_time_max: Duration,
+    drain_until: Option<Instant>,
+    is_draining: bool,
+    is_eof: bool,
+    body_of: Option<BodyOf>,
+    wakers: Vec<Waker>,
+    room_wakers: Vec<Waker>,
+}
+
+/// Whose body comes next.
+#[derive(Debug)]
+enum BodyOf {
+    Call(answering::Head),
+    Reply(Tag, Option<Code>),
+    Notice(Code),
+}
+
+impl Session {
+    /// The session of a connection that is open from `now` on.
+    #[must_use]
+    pub fn new(now: Instant, side: Side, limits: &Limits) -> Self {
+        Self {
+            asking: Asking::new(limits),
+            answering: Answering::new(limits),
+            pace: Pace::new(now, side, limits),
+            outbox: Outbox::default(),
+            in_write: 0,
+            unwritten_bytes_max: limits.unwritten_bytes_max,
+            drain_time_max: limits.drain_time_max,
+            drain_until: None,
+            is_draining: false,
+            is_eof: false,
+            body_of: None,
+            wakers: Vec::new(),
+            room_wakers: Vec::new(),
+        }
+    }
+
+    // What arrives.
+
+    /// Takes in a line; answers what to do with its body.
+    ///
+    /// # Errors
+    ///
+    /// How the line breaks the protocol.
+    pub fn handle_line(&mut self, now: Instant, line: Line) -> Result<Body, Violation> {
+        match line {
+            Line::Plain { name, format } => {
+                self.answering.handle_plain(Plain { name, format });
+                if self.is_draining {
+                    self.refuse_plain();
+                }
+                Ok(Body::None)
+            }
+            Line::Call { name, tag, len, options } => {
+                let head = answering::Head { name, tag, len, options, begun: now };
+                let is_open = !self.is_draining;
+                match self.answering.handle_call(is_open, head, &mut self.outbox)? {
+                    Some(head) => Ok(self.expect(BodyOf::Call(head))),
+                    None => Ok(Body::Skip),
+                }
+            }
+            Line::Request(tag, part) => {
+                self.answering.handle_request(tag, part, &mut self.outbox)?;
+                Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
+            }
+            Line::Reply(0, Part::Err(_, code)) => Ok(self.expect(BodyOf::Notice(code))),
+            Line::Reply(tag, part) => {
+                let code = self.asking.handle_reply(tag, part)?;
+                Ok(self.expect(BodyOf::Reply(tag, code)))
+            }
+        }
+    }
+
+    /// Takes in the body of the line before, whole.
+    pub fn handle_body(&mut self, now: Instant, body: Bytes) {
+        match self.body_of.take() {
+            Some(BodyOf::Call(head)) => {
+                self.answering.handle_body(now, head, body, &mut self.outbox);
+            }
+            Some(BodyOf::Reply(tag, code)) => {
+                let reply = match code {
+                    None => Ok(body),
+                    Some(code) => Err(Error::from_peer(code, &body)),
+                };
+                self.wakers.extend(self.asking.handle_body(tag, reply));
+            }
+            Some(BodyOf::Notice(code)) => self.asking.handle_notice(code, &body),
+            None => {}
+        }
+    }
+
+    /// The body of the line before is over the decoder's limit and will not come.
+    pub fn handle_body_too_large(&mut self, len: u64, payload_bytes_max: usize) {
+        let text = too_large(len, payload_bytes_max);
+        match self.body_of.take() {
+            // The answering half has refused it already.
+            None | Some(BodyOf::Call(_) | BodyOf::Notice(_)) => {}
+            Some(BodyOf::Reply(tag, _)) => {
+                let error = Error::local(Code::TooLarge, text).after_sending();
+                self.wakers.extend(self.asking.handle_body(tag, Err(error)));
+            }
+        }
+    }
+
+    /// How far the peer is in its next unit, and how many it has finished; see
+    /// [`Decoder`](crate::wire::Decoder). To be told after bytes have been read, and whenever
+    /// reading is put off, with `Boundary`: a peer that is not read cannot be slow.
+    pub fn handle_input(&mut self, now: Instant, position: Position, units: u64) {
+        self.pace.handle_input(now, position, units);
+    }
+
+    /// The peer will send nothing more. Its calls are still answered; ours get no more replies.
+    pub fn handle_eof(&mut self) {
+        self.is_eof = true;
+        self.wakers.extend(self.asking.handle_eof());
+    }
+
+    /// The peer broke the protocol: it is told so, and nothing more is taken from it.
+    pub fn handle_violation(&mut self, violation: &Violation) {
+        let text = violation.to_string();
+        if violation.is_worth_telling() {
+            self.tell(&Error::new(violation.code(), text.clone()));
+        }
+        let error = || Error::local(Code::Protocol, text.clone()).after_sending();
+        self.give_up(error);
+    }
+
+    /// The connection is lost: nothing more comes or goes.
+    pub fn handle_lost(&mut self) {
+        let text = "the connection was lost before the reply came";
+        self.give_up(|| Error::local(Code::Disconnected, text).after_sending());
+        self.outbox = Outbox::default();
+        self.in_write = 0;
+    }
+
+    // What is due.
+
+    /// Does what is due at `now`: ends calls whose deadline has passed, and the draining.
+    ///
+    /// # Errors
+    ///
+    /// The peer was too slow and must be cut off.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
+        self.wakers.extend(self.asking.handle_timeout(now, &mut self.outbox));
+        self.answering.handle_timeout(now, &mut self.outbox);
+        if self.drain_until.is_some_and(|until| until <= now) {
+            self.drain_until = None;
+            self.answering.cancel_all(&mut self.outbox);
+        }
+        let is_idle = self.is_idle();
+        self.pace.handle_timeout(now, is_idle).map_err(|(slow, time)| Violation::Slow(slow, time))
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called next. It may turn out then
+    /// that nothing is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let calls = [self.asking.earliest(), self.answering.earliest(), self.drain_until];
+        calls.into_iter().chain([self.pace.earliest(self.is_idle())]).flatten().min()
+    }
+
+    // Calls that we make.
+
+    /// Sends a call. Its reply comes from [`poll_reply`](Self::poll_reply), or the call is given up
+    /// by [`cancel`](Self::cancel).
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if `calls_per_connection_max` are unanswered, or why the connection takes no
+    /// more calls.
+    pub fn call(
+        &mut self,
+        name: Name,
+        options: Options,
+        payload: BytesMut,
+        deadline: Instant,
+    ) -> Result<Tag, Error> {
+        self.check_open()?;
+        self.asking.call(name, options, payload, deadline, &mut self.outbox)
+    }
+
+    /// Sends a call that wants no reply.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection takes no more calls.
+    pub fn notify(&mut self, name: Name, options: Options, payload: BytesMut) -> Result<(), Error> {
+        self.check_open()?;
+        self.asking.notify(name, options, payload, &mut self.outbox);
+        Ok(())
+    }
+
+    /// The final reply to a call of ours, once; `waker` is woken when it comes.
+    pub fn poll_reply(&mut self, tag: Tag, waker: &Waker) -> Poll<Result<Bytes, Error>> {
+        self.asking.poll_reply(tag, waker)
+    }
+
+    /// Gives up a call of ours. A reply that still comes is dropped.
+    pub fn cancel(&mut self, tag: Tag) {
+        self.asking.cancel(tag, &mut self.outbox);
+    }
+
+    /// Whether less than `unwritten_bytes_max` waits to be written; if not, `waker` is woken when
+    /// some of it is gone.
+    pub fn poll_room(&mut self, waker: &Waker) -> Poll<()> {
+        if self.has_room() || self.is_draining {
+            return Poll::Ready(());
+        }
+        self.room_wakers.push(waker.clone());
+        Poll::Pending
+    }
+
+    // Calls that the peer makes.
+
+    /// What has to be done next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.answering.poll_event()
+    }
+
+    /// The handler of a call has ended. The reply is written unless the caller has had one already.
+    /// To be reported exactly once for each [`Event::Call`].
+    pub fn handle_reply(&mut self, id: CallId, reply: Result<BytesMut, Error>) {
+        self.answering.handle_reply(id, reply, &mut self.outbox);
+    }
+
+    /// Whether this call of the peer is still waiting for its answer.
+    #[must_use]
+    pub fn is_wanted(&self, id: CallId) -> bool {
+        self.answering.is_wanted(id)
+    }
+
+    /// Tells the peer something about the whole connection. Nothing else can be done with an error
+    /// whose call has no tag.
+    pub fn tell(&mut self, error: &Error) {
+        self.answering.tell(error, &mut self.outbox);
+    }
+
+    // The end.
+
+    /// Takes no more calls, in either direction, and lets those under way finish until
+    /// `drain_time_max` has passed.
+    pub fn close(&mut self, now: Instant) {
+        if self.is_draining {
+            return;
+        }
+        self.is_draining = true;
+        self.drain_until = now.checked_add(self.drain_time_max);
+        self.tell(&Error::new(Code::ShuttingDown, "no more calls are taken"));
+        if self.answering.has_plain() {
+            self.refuse_plain();
+        }
+        self.wakers.append(&mut self.room_wakers);
+    }
+
+    /// Whether nothing is left to do but to write what is waiting.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        (self.is_draining || self.is_eof) && self.answering.is_answered()
+    }
+
+    /// Whether more should be read. Not while a plain call waits for the answers before it, and not
+    /// while the peer does not read what we write.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        !self.is_eof && !self.answering.has_plain() && self.has_room()
+    }
+
+    /// Whether the peer has ended its side, or told us that it takes no more calls.
+    #[must_use]
+    pub fn is_peer_gone(&self) -> bool {
+        self.is_eof || self.asking.has_notice()
+    }
+
+    // Bytes out.
+
+    /// Takes out everything that waits to be written, to be written in this order.
+    pub fn take_transmit(&mut self) -> Outbox {
+        let outbox = std::mem::take(&mut self.outbox);
+        self.in_write = self.in_write.saturating_add(outbox.len());
+        outbox
+    }
+
+    /// Whether anything waits to be taken out.
+    #[must_use]
+    pub fn has_transmit(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// So many bytes of what was taken out have been written.
+    pub fn handle_written(&mut self, now: Instant, bytes: usize) {
+        self.in_write = self.in_write.saturating_sub(bytes);
+        self.pace.handle_written(now, bytes);
+        if self.has_room() {
+            self.wakers.append(&mut self.room_wakers);
+        }
+    }
+
+    /// The peer does not take more bytes for now.
+    pub fn handle_write_blocked(&mut self, now: Instant) {
+        self.pace.handle_write_blocked(now, self.unwritten_bytes());
+    }
+
+    /// Bytes waiting to be written, taken out or not.
+    #[must_use]
+    pub fn unwritten_bytes(&self) -> usize {
+        self.in_write.saturating_add(self.outbox.len())
+    }
+
+    /// Those to be woken after what was handled. They are collected rather than woken, so that it
+    /// can be done when no lock is held.
+    pub fn take_wakers(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.wakers)
+    }
+
+    fn expect(&mut self, body_of: BodyOf) -> Body {
+        self.body_of = Some(body_of);
+        Body::Take
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if let Some(error) = self.asking.refusal() {
+            return Err(error);
+        }
+        if self.is_eof {
+            return Err(Error::local(Code::Disconnected, "the connection is closed"));
+        }
+        if self.is_draining {
+            return Err(Error::local(Code::ShuttingDown, "this side is closing the connection"));
+        }
+        Ok(())
+    }
+
+    /// A plain call that will not run leaves its payload in the stream, where its end is unknown:
+    /// nothing behind it can be read.
+    fn refuse_plain(&mut self) {
+        self.answering.drop_plain();
+        self.handle_eof();
+    }
+
+    fn give_up(&mut self, error: impl Fn() -> Error) {
+        self.is_eof = true;
+        self.is_draining = true;
+        self.wakers.extend(self.asking.fail(error));
+        self.wakers.append(&mut self.room_wakers);
+        self.answering.abandon();
+    }
+
+    fn has_room(&self) -> bool {
+        self.unwritten_bytes() < self.unwritten_bytes_max
+    }
+
+    fn is_idle(&self) -> bool {
+        self.asking.is_idle() && self.answering.is_idle()
+    }
+}
+
+impl Violation {
+    /// The code under which the peer is told.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Slow(..) => Code::DeadlineExceeded,
+            _ => Code::Protocol,
+        }
+    }
+
+    /// Whether there is somebody who would read and understand it.
+    #[must_use]
+    pub const fn is_worth_telling(&self) -> bool {
+        match self {
+            Self::Flaw(flaw) => !flaw.is_foreign(),
+            Self::Slow(Slowness::Write, _) => false,
+            _ => true,
+        }
+    }
+}
+
+impl From<Flaw> for Violation {
+    fn from(flaw: Flaw) -> Self {
+        Self::Flaw(flaw)
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flaw(flaw) => flaw.fmt(f),
+            Self::DuplicateTag(tag) => write!(f, "tag {tag} is of a call that is not answered yet"),
+            Self::UnknownTag(tag) => write!(f, "a reply to tag {tag}, which is of no call"),
+            Self::NotAStream(tag) => write!(f, "an item or credit for tag {tag}, not a stream"),
+            Self::CutShort => f.write_str("the stream ended in the middle of a line or a body"),
+            Self::TooManyErrors(max) => {
+                write!(f, "more errors in a row than consecutive_errors_max ({max})")
+            }
+            Self::Slow(slowness, time) => write!(f, "{slowness} ({time:?})"),
+        }
+    }
+}
+
+impl fmt::Display for Slowness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "a line took longer than line_time_max",
+            Self::Body => "a body took longer than body_time_max",
+            Self::Idle => "nothing was sent for idle_time_max",
+            Self::Write => "nothing was read for write_time_max",
+        })
+    }
+}
+
+/// What a payload over its limit is told.
+pub(crate) fn too_large(len: u64, payload_bytes_max: usize) -> String {
+    format!("a payload of {len} bytes is over payload_bytes_max ({payload_bytes_max})")
+}
+
+/// The earliest of many deadlines, or something before it: it goes down at once and up only when it
+/// is looked for, so that a call that ends in time costs nothing here.
+#[derive(Debug, Default)]
+struct Earliest(Option<Instant>);
+
+impl Earliest {
+    fn note(&mut self, deadline: Instant) {
+        self.0 = Some(self.0.map_or(deadline, |earliest| earliest.min(deadline)));
+    }
+}

@@ -1,0 +1,216 @@
+//! The one parser: a resumable, bounded walk over what has arrived.
+//!
+//! # Theory of operation
+//!
+//! The caller keeps the unread bytes in a `BytesMut` and calls [`Decoder::decode`] until it answers
+//! `None`, which means "more bytes, please" and is not an error. The decoder consumes whole units
+//! from the front and remembers how far it has looked into an unfinished line, so no byte is looked
+//! at twice and any split of the input costs the same.
+//!
+//! ```text
+//!            line without body            body whole
+//!           ┌──────┐        ┌───────────────────────────┐
+//!           │      ▼        ▼                           │
+//!           └──── Line ──line with body──► Body ─────────┤
+//!                  ▲                        │ skip_body() or over payload_bytes_max
+//!                  └── nothing left ── Skip ◄┘
+//! ```
+//!
+//! - A line is scanned for its first byte that is not printable ASCII. That is either its end or a
+//!   flaw, found at once: a TLS hello has no newline to wait for.
+//! - A body is a slice of the input buffer, not a copy. Nothing is reserved for an announced
+//!   length: the buffer grows as bytes arrive.
+//! - A body over the limit is skipped without being kept; the line that announced it has been
+//!   handed out and can be answered.
+//! - After [`Line::Plain`] the following bytes belong to the command. Whoever gets that line must
+//!   take them from the buffer before it calls `decode` again.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::{Flaw, Line};
+
+/// Cuts a stream of bytes into lines and bodies.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use switchboard::wire::{Decoder, Event};
+///
+/// let mut decoder = Decoder::new(1024, 1 << 20);
+/// let mut input = BytesMut::from("GREET 1 3\nAda?\n");
+/// assert!(matches!(decoder.decode(&mut input), Ok(Some(Event::Line(_)))));
+/// assert!(matches!(decoder.decode(&mut input), Ok(Some(Event::Body(body))) if body == "Ada"));
+/// assert!(matches!(decoder.decode(&mut input), Ok(Some(Event::Line(_)))));
+/// assert!(matches!(decoder.decode(&mut input), Ok(None)));
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    line_bytes_max: usize,
+    payload_bytes_max: usize,
+    state: State,
+    // Lines and bodies finished so far.
+    units: u64,
+}
+
+/// What [`Decoder::decode`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A line.
+    Line(Line),
+    /// The body that the line before announced, whole.
+    Body(Bytes),
+}
+
+/// Where in its grammar a decoder waits for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Position {
+    /// Between two units: the peer owes nothing.
+    Boundary,
+    /// In the middle of a line.
+    Line,
+    /// In the middle of a body.
+    Body,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The first `scanned` bytes of the input are known to be printable.
+    Line { scanned: usize },
+    /// Waiting for a body of `len` bytes; len <= payload_bytes_max.
+    Body { len: usize },
+    /// `left` bytes of a body nobody wants are still to come.
+    Skip { left: u64 },
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a stream, for lines and bodies up to these many bytes.
+    #[must_use]
+    pub fn new(line_bytes_max: usize, payload_bytes_max: usize) -> Self {
+        let state = State::Line { scanned: 0 };
+        Self { line_bytes_max, payload_bytes_max, state, units: 0 }
+    }
+
+    /// Takes the next line or body from the front of `input`; `None` if more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// The flaw of the line at the front. The stream is beyond repair then.
+    pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Event>, Flaw> {
+        if let State::Skip { left } = self.state
+            && !self.skip(left, input)
+        {
+            return Ok(None);
+        }
+        match self.state {
+            State::Body { len } => Ok(self.body(len, input)),
+            State::Line { scanned } => self.line(scanned, input),
+            State::Skip { .. } => Ok(None),
+        }
+    }
+
+    /// Declares that the body of the line handed out last is not wanted: its bytes are dropped as
+    /// they come, and no event is made of them.
+    pub fn skip_body(&mut self) {
+        if let State::Body { len } = self.state {
+            self.state = State::Skip { left: u64::try_from(len).unwrap_or(u64::MAX) };
+        }
+    }
+
+    /// Where the decoder is, given what is left of its input.
+    #[must_use]
+    pub fn position(&self, input: &[u8]) -> Position {
+        match self.state {
+            State::Line { .. } if input.is_empty() => Position::Boundary,
+            State::Line { .. } => Position::Line,
+            State::Body { .. } | State::Skip { .. } => Position::Body,
+        }
+    }
+
+    /// Bytes that are still missing from the body being read; 0 elsewhere. A hint for how much to
+    /// read at once, not a promise of the peer's.
+    #[must_use]
+    pub fn missing_body_bytes(&self, input: &[u8]) -> usize {
+        match self.state {
+            State::Body { len } => len.saturating_sub(input.len()),
+            State::Line { .. } | State::Skip { .. } => 0,
+        }
+    }
+
+    /// Lines and bodies finished so far. It stands still while one is under way.
+    #[must_use]
+    pub const fn units(&self) -> u64 {
+        self.units
+    }
+
+    fn line(&mut self, scanned: usize, input: &mut BytesMut) -> Result<Option<Event>, Flaw> {
+        let fresh = input.get(scanned..).unwrap_or_default();
+        let Some(end) = fresh.iter().position(|byte| !is_printable(*byte)) else {
+            let scanned = scanned.saturating_add(fresh.len());
+            if scanned >= self.line_bytes_max {
+                return Err(Flaw::LineTooLong { line_bytes_max: self.line_bytes_max });
+            }
+            self.state = State::Line { scanned };
+            return Ok(None);
+        };
+        let end = scanned.saturating_add(end);
+        let end_bytes = match input.get(end..).unwrap_or_default() {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            [b'\r'] if end < self.line_bytes_max => {
+                self.state = State::Line { scanned: end };
+                return Ok(None);
+            }
+            [0x16, ..] if end == 0 => return Err(Flaw::Tls),
+            [byte, ..] => return Err(Flaw::ControlByte(*byte)),
+            [] => return Ok(None),
+        };
+        if end.saturating_add(end_bytes) > self.line_bytes_max {
+            return Err(Flaw::LineTooLong { line_bytes_max: self.line_bytes_max });
+        }
+        let line = Line::parse(input.get(..end).unwrap_or_default())?;
+        input.advance(end.saturating_add(end_bytes));
+        self.units = self.units.wrapping_add(1);
+        self.state = self.state_after(&line);
+        Ok(Some(Event::Line(line)))
+    }
+
+    fn state_after(&self, line: &Line) -> State {
+        let Some(len) = line.body_len() else {
+            return State::Line { scanned: 0 };
+        };
+        match usize::try_from(len) {
+            Ok(len) if len <= self.payload_bytes_max => State::Body { len },
+            _ => State::Skip { left: len },
+        }
+    }
+
+    fn body(&mut self, len: usize, input: &mut BytesMut) -> Option<Event> {
+        if input.len() < len {
+            return None;
+        }
+        self.finish_body();
+        Some(Event::Body(input.split_to(len).freeze()))
+    }
+
+    /// Drops what has come of an unwanted body; whether that was the last of it.
+    fn skip(&mut self, left: u64, input: &mut BytesMut) -> bool {
+        let here = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+        input.advance(here);
+        let left = left.saturating_sub(u64::try_from(here).unwrap_or(u64::MAX));
+        self.state = State::Skip { left };
+        if left == 0 {
+            self.finish_body();
+        }
+        left == 0
+    }
+
+    fn finish_body(&mut self) {
+        self.units = self.units.wrapping_add(1);
+        self.state = State::Line { scanned: 0 };
+    }
+}
+
+const fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}

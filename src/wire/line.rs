@@ -1,0 +1,385 @@
+//! One line: what it can say, how it is read and how it is written.
+//!
+//! ```text
+//! NAME [FORMAT]                         Plain
+//! NAME TAG LEN [KEY=VALUE ..]           Call            LEN bytes follow
+//! >TAG item LEN | end | cancel | credit N   Request     LEN bytes follow an item
+//! <TAG ok LEN | err LEN CODE | item LEN | credit N   Reply   LEN bytes follow all but credit
+//! ```
+//!
+//! Reading does not scan for the end: [`Decoder`](super::Decoder) does, once, and hands over the
+//! bytes in between, already known to be printable ASCII.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Flaw, FormatWord, Name};
+use crate::error::Code;
+
+/// The number a caller gives to a call, unique among its calls in flight. 0 means "no reply
+/// wanted" in a call and "about the whole connection" in a reply.
+pub type Tag = u32;
+
+/// One line of the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Line {
+    /// A plain call. Its payload follows in the command's own format and is not ours to read.
+    Plain {
+        /// The command.
+        name: Name,
+        /// The format asked for; the command's own if absent.
+        format: Option<FormatWord>,
+    },
+    /// A tagged call with its payload.
+    Call {
+        /// The command.
+        name: Name,
+        /// The caller's number for it.
+        tag: Tag,
+        /// Bytes of the payload that follows.
+        len: u64,
+        /// What else the caller says.
+        options: Options,
+    },
+    /// Something more about a call, from its caller.
+    Request(Tag, Part),
+    /// Something about a call, from its callee.
+    Reply(Tag, Part),
+}
+
+/// What a line that begins with `>` or `<` says about its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// An item of a stream, of so many bytes.
+    Item(u64),
+    /// Callers only: the stream of items is over.
+    End,
+    /// Callers only: the caller has lost interest.
+    Cancel,
+    /// So many more items may be sent.
+    Credit(u32),
+    /// Callees only: the final value, of so many bytes.
+    Ok(u64),
+    /// Callees only: the final error, a text of so many bytes.
+    Err(u64, Code),
+}
+
+/// The options of a tagged call.
+///
+/// Unknown ones are kept as they came and mean nothing: that is how the protocol grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    // Everything after the length and its space; empty if there are no options.
+    text: Bytes,
+    format: Option<FormatWord>,
+    time_ms: Option<u64>,
+    is_stream: bool,
+}
+
+impl Line {
+    /// Reads a line. `text` is printable ASCII without the line's end.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Self, Flaw> {
+        match text.first() {
+            None => return Err(Flaw::EmptyLine),
+            Some(b'>') => return parse_part(text, request_part).map(|(t, p)| Self::Request(t, p)),
+            Some(b'<') => return parse_part(text, reply_part).map(|(t, p)| Self::Reply(t, p)),
+            Some(_) => {}
+        }
+        if is_http(text) {
+            return Err(Flaw::Http);
+        }
+        let mut words = Words::new(text);
+        let name = Name::parse(words.next()?)?;
+        let Some(second) = words.maybe()? else {
+            return Ok(Self::Plain { name, format: None });
+        };
+        if !second.first().is_some_and(u8::is_ascii_digit) {
+            words.end()?;
+            return Ok(Self::Plain { name, format: Some(FormatWord::parse(second)?) });
+        }
+        let tag = decimal_u32(second).ok_or(Flaw::Tag)?;
+        let len = decimal(words.next()?).ok_or(Flaw::Length)?;
+        let options = Options::parse(words.rest())?;
+        Ok(Self::Call { name, tag, len, options })
+    }
+
+    /// Writes the line with its end.
+    pub fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::Plain { name, format } => {
+                out.extend_from_slice(name.as_bytes());
+                if let Some(format) = format {
+                    out.extend_from_slice(b" ");
+                    out.extend_from_slice(format.as_bytes());
+                }
+            }
+            Self::Call { name, tag, len, options } => {
+                out.extend_from_slice(name.as_bytes());
+                encode_number(u64::from(*tag), out);
+                encode_number(*len, out);
+                if !options.text.is_empty() {
+                    out.extend_from_slice(b" ");
+                    out.extend_from_slice(&options.text);
+                }
+            }
+            Self::Request(tag, part) => part.encode(b'>', *tag, out),
+            Self::Reply(tag, part) => part.encode(b'<', *tag, out),
+        }
+        out.extend_from_slice(b"\n");
+    }
+
+    /// Bytes of the body that follows this line; `None` if none does.
+    #[must_use]
+    pub const fn body_len(&self) -> Option<u64> {
+        match self {
+            Self::Plain { .. } => None,
+            Self::Call { len, .. } => Some(*len),
+            Self::Request(_, part) | Self::Reply(_, part) => part.body_len(),
+        }
+    }
+}
+
+impl Part {
+    const fn body_len(self) -> Option<u64> {
+        match self {
+            Self::Item(len) | Self::Ok(len) | Self::Err(len, _) => Some(len),
+            Self::End | Self::Cancel | Self::Credit(_) => None,
+        }
+    }
+
+    fn encode(self, sigil: u8, tag: Tag, out: &mut BytesMut) {
+        out.extend_from_slice(&[sigil]);
+        out.extend_from_slice(itoa::Buffer::new().format(tag).as_bytes());
+        let (word, number): (&[u8], Option<u64>) = match self {
+            Self::Item(len) => (b" item", Some(len)),
+            Self::End => (b" end", None),
+            Self::Cancel => (b" cancel", None),
+            Self::Credit(count) => (b" credit", Some(u64::from(count))),
+            Self::Ok(len) => (b" ok", Some(len)),
+            Self::Err(len, _) => (b" err", Some(len)),
+        };
+        out.extend_from_slice(word);
+        if let Some(number) = number {
+            encode_number(number, out);
+        }
+        if let Self::Err(_, code) = self {
+            out.extend_from_slice(b" ");
+            out.extend_from_slice(code.as_str().as_bytes());
+        }
+    }
+}
+
+impl Options {
+    /// No options but a format and a time, if given.
+    ///
+    /// ```
+    /// use switchboard::wire::{FormatWord, Options};
+    ///
+    /// let options = Options::new(FormatWord::parse(b"json").ok(), Some(250));
+    /// assert_eq!(options.as_bytes(), b"f=json t=250");
+    /// ```
+    #[must_use]
+    pub fn new(format: Option<FormatWord>, time_ms: Option<u64>) -> Self {
+        let mut text = BytesMut::new();
+        if let Some(format) = format {
+            text.extend_from_slice(b"f=");
+            text.extend_from_slice(format.as_bytes());
+        }
+        if let Some(time_ms) = time_ms {
+            text.extend_from_slice(if text.is_empty() { b"t=" } else { b" t=" });
+            text.extend_from_slice(itoa::Buffer::new().format(time_ms).as_bytes());
+        }
+        Self { text: text.freeze(), format, time_ms, is_stream: false }
+    }
+
+    /// `f=`: the format of this call and of its reply.
+    #[must_use]
+    pub const fn format(&self) -> Option<FormatWord> {
+        self.format
+    }
+
+    /// `t=`: milliseconds left to the caller's deadline.
+    #[must_use]
+    pub const fn time_ms(&self) -> Option<u64> {
+        self.time_ms
+    }
+
+    /// `stream=1`: the request goes on in items.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// `trace=`: a W3C traceparent, not looked into.
+    #[must_use]
+    pub fn trace(&self) -> Option<&[u8]> {
+        self.pairs().find_map(|(key, value)| (key == b"trace").then_some(value))
+    }
+
+    /// The options as they stand on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, Flaw> {
+        let mut options = Self::default();
+        let (mut seen_stream, mut seen_trace) = (false, false);
+        let mut words = Words::new(text);
+        while let Some(word) = words.maybe()? {
+            let equals = word.iter().position(|byte| *byte == b'=').ok_or(Flaw::Option)?;
+            let (key, value) = word.split_at_checked(equals).ok_or(Flaw::Option)?;
+            let value = value.get(1..).unwrap_or_default();
+            let is_new = match key {
+                b"" => return Err(Flaw::Option),
+                b"f" => {
+                    let word = FormatWord::parse(value).map_err(|_| Flaw::Option)?;
+                    options.format.replace(word).is_none()
+                }
+                b"t" => {
+                    let time_ms = decimal(value).ok_or(Flaw::Option)?;
+                    options.time_ms.replace(time_ms).is_none()
+                }
+                b"stream" if value != b"1" => return Err(Flaw::Option),
+                b"stream" => !std::mem::replace(&mut seen_stream, true),
+                b"trace" => !std::mem::replace(&mut seen_trace, true),
+                _ => true,
+            };
+            if !is_new {
+                return Err(Flaw::Option);
+            }
+        }
+        options.is_stream = seen_stream;
+        // Without the space that divides them from the length.
+        options.text = Bytes::copy_from_slice(text.get(1..).unwrap_or_default());
+        Ok(options)
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.text.split(|byte| *byte == b' ').filter_map(|word| {
+            let equals = word.iter().position(|byte| *byte == b'=')?;
+            let (key, value) = word.split_at_checked(equals)?;
+            Some((key, value.get(1..)?))
+        })
+    }
+}
+
+/// The words of a line, one after the other, divided by exactly one space.
+struct Words<'a> {
+    text: &'a [u8],
+    // The space after the word read last, or the end. position <= text.len()
+    position: usize,
+}
+
+impl<'a> Words<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, position: 0 }
+    }
+
+    /// The next word; there must be one.
+    fn next(&mut self) -> Result<&'a [u8], Flaw> {
+        self.maybe()?.ok_or(Flaw::WordCount)
+    }
+
+    /// The next word, or `None` at the end of the line.
+    fn maybe(&mut self) -> Result<Option<&'a [u8]>, Flaw> {
+        let Some(rest) = self.text.get(self.position..).filter(|rest| !rest.is_empty()) else {
+            return Ok(None);
+        };
+        let (skipped, rest) = match rest.strip_prefix(b" ") {
+            Some(rest) => (1, rest),
+            None => (0, rest),
+        };
+        let len = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        self.position = self.position.saturating_add(skipped).saturating_add(len);
+        match rest.get(..len) {
+            None | Some([]) => Err(Flaw::EmptyWord),
+            word => Ok(word),
+        }
+    }
+
+    /// What has not been read, with the space in front of it.
+    fn rest(&self) -> &'a [u8] {
+        self.text.get(self.position..).unwrap_or_default()
+    }
+
+    /// Nothing but the end may follow.
+    fn end(&self) -> Result<(), Flaw> {
+        if self.rest().is_empty() { Ok(()) } else { Err(Flaw::WordCount) }
+    }
+}
+
+type ParsePart = fn(&[u8], &mut Words<'_>) -> Result<Part, Flaw>;
+
+fn parse_part(text: &[u8], parse: ParsePart) -> Result<(Tag, Part), Flaw> {
+    let mut words = Words::new(text);
+    let tag = words.next()?.get(1..).and_then(decimal_u32).ok_or(Flaw::Tag)?;
+    let verb = words.next()?;
+    let part = parse(verb, &mut words)?;
+    words.end()?;
+    Ok((tag, part))
+}
+
+fn request_part(verb: &[u8], words: &mut Words<'_>) -> Result<Part, Flaw> {
+    match verb {
+        b"item" => length(words).map(Part::Item),
+        b"end" => Ok(Part::End),
+        b"cancel" => Ok(Part::Cancel),
+        b"credit" => credit(words),
+        _ => Err(Flaw::Verb),
+    }
+}
+
+fn reply_part(verb: &[u8], words: &mut Words<'_>) -> Result<Part, Flaw> {
+    match verb {
+        b"ok" => length(words).map(Part::Ok),
+        b"err" => {
+            let len = length(words)?;
+            let code = Code::from_wire(words.next()?).ok_or(Flaw::Code)?;
+            Ok(Part::Err(len, code))
+        }
+        b"item" => length(words).map(Part::Item),
+        b"credit" => credit(words),
+        _ => Err(Flaw::Verb),
+    }
+}
+
+fn length(words: &mut Words<'_>) -> Result<u64, Flaw> {
+    decimal(words.next()?).ok_or(Flaw::Length)
+}
+
+fn credit(words: &mut Words<'_>) -> Result<Part, Flaw> {
+    decimal_u32(words.next()?).map(Part::Credit).ok_or(Flaw::Credit)
+}
+
+/// A canonical decimal: digits without sign, and no zero in front of others.
+fn decimal(word: &[u8]) -> Option<u64> {
+    if word.is_empty() || (word.len() > 1 && word.first() == Some(&b'0')) {
+        return None;
+    }
+    word.iter().try_fold(0_u64, |value, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+fn decimal_u32(word: &[u8]) -> Option<u32> {
+    decimal(word).and_then(|value| u32::try_from(value).ok())
+}
+
+fn encode_number(number: u64, out: &mut BytesMut) {
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// The first line of an HTTP request ends with its version. No line of ours can: a third word is a
+/// decimal, and a fourth has an equals sign.
+fn is_http(text: &[u8]) -> bool {
+    let last = text.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    last.starts_with(b"HTTP/") && last.len() < text.len()
+}

@@ -1,0 +1,189 @@
+//! Words with rules: command names and format names.
+//!
+//! Both are stored inline, so that reading one from the wire allocates nothing. A [`Name`] that
+//! exists is valid: it is checked where it is made, at compile time for a `const`.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use super::Flaw;
+
+/// The name of a command: 1 to 64 printable ASCII bytes without space, not beginning with `<`, `>`
+/// or a digit. Names that begin with `?` belong to the endpoint itself.
+#[derive(Clone, Copy)]
+pub struct Name {
+    // Only the first `len` bytes count; the rest are zero. 1 <= len <= BYTES_MAX.
+    bytes: [u8; Self::BYTES_MAX],
+    len: u8,
+}
+
+impl Name {
+    /// The longest a name can be, in bytes.
+    pub const BYTES_MAX: usize = 64;
+
+    /// This name, for a `const`.
+    ///
+    /// # Panics
+    ///
+    /// If `name` breaks the rules; in a `const` that is a compile error.
+    #[must_use]
+    pub const fn new(name: &str) -> Self {
+        match Self::parse(name.as_bytes()) {
+            Ok(name) => name,
+            Err(_) => panic!(
+                "a command name is 1 to 64 printable ASCII bytes without space, \
+                 not beginning with `<`, `>` or a digit"
+            ),
+        }
+    }
+
+    /// The name that `bytes` are.
+    ///
+    /// # Errors
+    ///
+    /// The rule that they break.
+    #[allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        reason = "a const fn has no iterators; every index is below a length checked above it"
+    )]
+    pub const fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        if bytes.is_empty() {
+            return Err(Flaw::EmptyWord);
+        }
+        if bytes.len() > Self::BYTES_MAX {
+            return Err(Flaw::NameTooLong);
+        }
+        if matches!(bytes[0], b'<' | b'>' | b'0'..=b'9') {
+            return Err(Flaw::NameBegin(bytes[0]));
+        }
+        let mut copy = [0; Self::BYTES_MAX];
+        let mut index = 0;
+        while index < bytes.len() {
+            if !bytes[index].is_ascii_graphic() {
+                return Err(Flaw::ControlByte(bytes[index]));
+            }
+            copy[index] = bytes[index];
+            index += 1;
+        }
+        Ok(Self { bytes: copy, len: bytes.len() as u8 })
+    }
+
+    /// The bytes of the name.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// Whether the name belongs to the endpoint itself.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.as_bytes().first() == Some(&b'?')
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Name {}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+/// The word by which a caller asks for a format: 1 to 16 printable ASCII bytes without space, not
+/// beginning with a digit. Whether there is such a format is not decided here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct FormatWord {
+    // As in `Name`: only the first `len` bytes count, the rest are zero.
+    bytes: [u8; Self::BYTES_MAX],
+    len: u8,
+}
+
+impl FormatWord {
+    /// The longest such a word can be, in bytes.
+    pub const BYTES_MAX: usize = 16;
+
+    /// The word that `bytes` are.
+    ///
+    /// # Errors
+    ///
+    /// The rule that they break.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        if bytes.is_empty() {
+            return Err(Flaw::EmptyWord);
+        }
+        let mut copy = [0; Self::BYTES_MAX];
+        let room = copy.get_mut(..bytes.len()).ok_or(Flaw::FormatWord)?;
+        room.copy_from_slice(bytes);
+        if bytes.first().is_some_and(u8::is_ascii_digit) {
+            return Err(Flaw::FormatWord);
+        }
+        if let Some(byte) = bytes.iter().find(|byte| !byte.is_ascii_graphic()) {
+            return Err(Flaw::ControlByte(*byte));
+        }
+        let len = u8::try_from(bytes.len()).map_err(|_| Flaw::FormatWord)?;
+        Ok(Self { bytes: copy, len })
+    }
+
+    /// The bytes of the word.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The word as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for FormatWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FormatWord({})", self.as_str())
+    }
+}
