@@ -289,6 +289,7 @@ impl Session {
     pub fn handle_eof(&mut self) {
         self.is_eof = true;
         self.wakers.extend(self.asking.handle_eof());
+        self.wakers.append(&mut self.room_wakers);
     }
 
     /// The peer broke the protocol: it is told so, and nothing more is taken from it.
@@ -379,7 +380,7 @@ impl Session {
     /// Whether less than `unwritten_bytes_max` waits to be written; if not, `waker` is woken when
     /// some of it is gone.
     pub fn poll_room(&mut self, waker: &Waker) -> Poll<()> {
-        if self.has_room() || self.is_draining {
+        if self.has_room() || self.is_draining || self.is_eof {
             return Poll::Ready(());
         }
         self.room_wakers.push(waker.clone());
