@@ -2,6 +2,8 @@
 
 pub mod format;
 pub mod session;
+#[cfg(feature = "io")]
+pub mod transport;
 pub mod wire;
 
 mod error;

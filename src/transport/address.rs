@@ -1,0 +1,200 @@
+//! Where to listen and what to dial, as people write it.
+//!
+//! This is only text to a value and back: nothing is resolved, opened or looked up here, so an
+//! [`Address`] that parses may still lead nowhere.
+//!
+//! The one trap is IPv6, whose addresses have colons of their own. Brackets settle it. Without them
+//! the text as a whole is an address or nothing: `::1:8080` is the host `::1:8080`, not port 8080
+//! of `::1`, and `::1:61000`, which is no address, is refused instead of guessed at.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::error::{Code, Error, Result};
+
+/// The port where an address names none.
+///
+/// It lies just above the range from which Linux picks the ports of outgoing connections, so that
+/// none of those can occupy it by chance.
+pub const PORT: u16 = 61000;
+
+/// Where to listen or what to dial.
+///
+/// | text | means |
+/// |---|---|
+/// | `127.0.0.1:7000`, `example.org:7000`, `[::1]:7000` | this host and port |
+/// | `example.org`, `[::1]`, `::1` | this host, port [`PORT`] |
+/// | `:7000` | this machine alone (`127.0.0.1`), this port |
+/// | `unix:/run/stock.sock`, `unix:stock.sock` | this file |
+///
+/// Port 0 lets the system choose one when listening. All addresses of this machine are `0.0.0.0` or
+/// `[::]`; they are never the default.
+///
+/// ```
+/// use switchboard::transport::Address;
+///
+/// let address: Address = "localhost".parse()?;
+/// assert_eq!(address, Address::Tcp { host: "localhost".into(), port: 61000 });
+/// assert_eq!(address.to_string(), "localhost:61000");
+/// # Ok::<(), switchboard::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// TCP.
+    Tcp {
+        /// An IP address without brackets, or a name to be resolved.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix socket at this path.
+    Unix(PathBuf),
+}
+
+/// # Errors
+///
+/// `failed`, with a text that says which part of the address is wrong. It never repeats what stands
+/// before an `@`, for that may be a password.
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return parse_path(path);
+        }
+        if text.is_empty() {
+            return Err(wrong("the address is empty".to_owned()));
+        }
+        if text.contains('@') {
+            return Err(wrong("an address has no user or password before an @".to_owned()));
+        }
+        if is_ipv6(text) {
+            return Ok(Self::Tcp { host: text.to_owned(), port: PORT });
+        }
+        if let Some(rest) = text.strip_prefix('[') {
+            return parse_bracketed(rest, text);
+        }
+        parse_host_and_port(text)
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        let host = match address {
+            SocketAddr::V6(address) if address.scope_id() != 0 => {
+                format!("{}%{}", address.ip(), address.scope_id())
+            }
+            SocketAddr::V4(_) | SocketAddr::V6(_) => address.ip().to_string(),
+        };
+        Self::Tcp { host, port: address.port() }
+    }
+}
+
+/// Prints what parses back to the same address; of a path that is not UTF-8, what can be shown.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Address {
+    /// Why a connection to this address could not be made.
+    pub(super) fn dial_error(&self, error: io::Error) -> Error {
+        let text = match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                format!("nobody answers at {self}")
+            }
+            io::ErrorKind::PermissionDenied => format!("not allowed to connect to {self}"),
+            _ => format!("cannot connect to {self}"),
+        };
+        Error::local(Code::Disconnected, text).with_source(error)
+    }
+
+    /// Why this address could not be listened at.
+    pub(super) fn bind_error(&self, error: io::Error) -> Error {
+        let text = match error.kind() {
+            io::ErrorKind::AddrInUse => format!("another process is listening at {self}"),
+            io::ErrorKind::PermissionDenied => format!("not allowed to listen at {self}"),
+            _ => format!("cannot listen at {self}"),
+        };
+        Error::local(Code::Failed, text).with_source(error)
+    }
+}
+
+fn parse_path(path: &str) -> Result<Address> {
+    if path.is_empty() {
+        return Err(wrong("the address \"unix:\" names no file".to_owned()));
+    }
+    if path.contains('\0') {
+        return Err(wrong(format!("the path {path:?} contains a zero byte")));
+    }
+    Ok(Address::Unix(path.into()))
+}
+
+/// `rest` is what follows the opening bracket of `text`.
+fn parse_bracketed(rest: &str, text: &str) -> Result<Address> {
+    let Some((host, after)) = rest.split_once(']') else {
+        return Err(wrong(format!("the address {text:?} lacks a closing bracket")));
+    };
+    if !is_ipv6(host) {
+        return Err(wrong(format!("{host:?} in brackets is not an IPv6 address")));
+    }
+    let port = match after.strip_prefix(':') {
+        Some(port) => parse_port(port)?,
+        None if after.is_empty() => PORT,
+        None => return Err(wrong(format!("{after:?} after the bracket is not a port"))),
+    };
+    Ok(Address::Tcp { host: host.to_owned(), port })
+}
+
+fn parse_host_and_port(text: &str) -> Result<Address> {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    if text.contains('/') {
+        let text = format!("{text:?} is not host:port; a Unix socket is written unix:/path");
+        return Err(wrong(text));
+    }
+    if port.is_some_and(|port| port.contains(':')) {
+        let text = format!("{text:?} has too many colons; an IPv6 address is written [::1]:{PORT}");
+        return Err(wrong(text));
+    }
+    if host.chars().any(|char| char.is_whitespace() || char.is_control()) {
+        return Err(wrong(format!("the host {host:?} contains a space or a control character")));
+    }
+    let port = port.map_or(Ok(PORT), parse_port)?;
+    let host = if host.is_empty() { HOST } else { host };
+    Ok(Address::Tcp { host: host.to_owned(), port })
+}
+
+fn parse_port(text: &str) -> Result<u16> {
+    // `u16::from_str` alone would take a plus sign.
+    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = if is_decimal { text.parse().ok() } else { None };
+    port.ok_or_else(|| wrong(format!("the port {text:?} is not a number from 0 to 65535")))
+}
+
+/// Whether this is an IPv6 address, perhaps with a zone (`fe80::1%eth0`).
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = text.split_once('%').map_or((text, None), |(a, zone)| (a, Some(zone)));
+    let is_zone = |zone: &str| {
+        !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+    };
+    address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
+}
+
+fn wrong(text: String) -> Error {
+    Error::local(Code::Failed, text)
+}
+
+/// Loopback in digits: a name would have to be resolved, and might be to something else.
+const HOST: &str = "127.0.0.1";

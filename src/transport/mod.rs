@@ -1,0 +1,34 @@
+//! Bytes to and from sockets.
+//!
+//! A transport is two things: a stream of bytes ([`Io`]) and who is at its other end ([`Origin`]).
+//! A [`Listener`] makes such pairs out of those who connect, dialling makes one by connecting.
+//! Nothing here knows what the bytes mean, how many connections are too many, or when to give up:
+//! lines are the wire's, limits and retries belong to whoever accepts or dials.
+//!
+//! | kind | address | who may connect | who is at the other end |
+//! |---|---|---|---|
+//! | TCP | `127.0.0.1:61000` | whoever reaches the port | an IP address and a port |
+//! | Unix socket | `unix:/run/stock.sock` | the owner of the file and root | uid, gid and pid |
+//! | memory | none | whoever holds the [`MemoryDialer`] | this process |
+//!
+//! Anything else, a TLS stream for one, is served by implementing [`Listener`] for a type of your
+//! own; it passes on the [`Origin`] that the listener beneath it gave.
+
+mod address;
+mod any;
+mod listener;
+mod memory;
+mod origin;
+mod tcp;
+#[cfg(unix)]
+mod unix;
+
+pub use self::address::{Address, PORT};
+pub(crate) use self::any::dial;
+pub use self::any::{AnyListener, bind};
+pub use self::listener::{BoxedIo, Io, Listener};
+pub use self::memory::{MemoryDialer, MemoryListener, MemoryStream, memory, memory_listener};
+pub(crate) use self::origin::PeerKey;
+pub use self::origin::{Credentials, Origin, PeerAddress};
+#[cfg(unix)]
+pub use self::unix::UnixListener;

@@ -1,0 +1,184 @@
+//! Who is at the other end of a connection, as far as the operating system vouches for it.
+//!
+//! Nothing in here was said by the peer: an address comes from the kernel's accept, credentials
+//! come from `SO_PEERCRED` or its like. So an [`Origin`] may be used to decide what a peer may do,
+//! with the care that its parts ask for.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The other end of a connection.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use switchboard::transport::Origin;
+///
+/// let origin = Origin::tcp(SocketAddr::from(([127, 0, 0, 1], 5000)));
+/// assert_eq!(origin.to_string(), "127.0.0.1:5000");
+/// assert_eq!(origin.credentials(), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    address: PeerAddress,
+    credentials: Option<Credentials>,
+}
+
+/// Where the other end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerAddress {
+    /// At this IP address and port.
+    Tcp(SocketAddr),
+    /// On this machine, behind a Unix socket.
+    Unix,
+    /// In this process, behind [`memory`](crate::transport::memory).
+    Memory,
+    /// Nobody told.
+    Unknown,
+}
+
+/// The process at the other end of a Unix socket, as it was when the connection was made.
+///
+/// The process may have ended since, passed the socket on, or had its `pid` given to another one.
+/// Decide by `uid` and `gid`; `pid` is for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+    /// Its process, where the system tells it and it is visible from here.
+    pub pid: Option<u32>,
+}
+
+impl Origin {
+    /// The other end of a TCP connection.
+    #[must_use]
+    pub const fn tcp(address: SocketAddr) -> Self {
+        Self { address: PeerAddress::Tcp(address), credentials: None }
+    }
+
+    /// The other end of a stream of which nothing is known. No limit per peer applies to it.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self { address: PeerAddress::Unknown, credentials: None }
+    }
+
+    /// The other end of a pair in memory.
+    pub(super) const fn memory() -> Self {
+        Self { address: PeerAddress::Memory, credentials: None }
+    }
+
+    /// The other end of a Unix socket. Where the system does not tell the credentials there are
+    /// none, and who decides by them must refuse.
+    #[cfg(unix)]
+    pub(super) fn of_unix(stream: &tokio::net::UnixStream) -> Self {
+        let credentials = stream.peer_cred().ok().map(|peer| Credentials {
+            uid: peer.uid(),
+            gid: peer.gid(),
+            // Zero stands for a process that this pid namespace does not see.
+            pid: peer.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0),
+        });
+        Self { address: PeerAddress::Unix, credentials }
+    }
+
+    /// Where the other end is.
+    #[must_use]
+    pub const fn address(&self) -> PeerAddress {
+        self.address
+    }
+
+    /// Which process is there: only for Unix sockets, and only where the system tells it.
+    #[must_use]
+    pub const fn credentials(&self) -> Option<Credentials> {
+        self.credentials
+    }
+
+    /// What `connections_per_peer_max` counts by; `None` if connections from there are not counted.
+    pub(crate) fn peer_key(&self) -> Option<PeerKey> {
+        match self.address {
+            PeerAddress::Tcp(address) => Some(PeerKey::of_ip(address.ip())),
+            PeerAddress::Unix => self.credentials.map(|credentials| PeerKey::Uid(credentials.uid)),
+            PeerAddress::Memory | PeerAddress::Unknown => None,
+        }
+    }
+}
+
+/// Those whose connections are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum PeerKey {
+    /// One IPv4 address, also when it came mapped into IPv6.
+    Ip(Ipv4Addr),
+    /// One IPv6 network of 64 bits. A single host has all of its addresses for the asking, so
+    /// counting addresses would count nothing.
+    Network([u16; 4]),
+    /// One user of this machine.
+    Uid(u32),
+}
+
+impl PeerKey {
+    fn of_ip(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self::Ip(ip),
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, ..] = ip.segments();
+                Self::Network([a, b, c, d])
+            }
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            PeerAddress::Tcp(address) => write!(f, "{address}")?,
+            PeerAddress::Unix => f.write_str("unix")?,
+            PeerAddress::Memory => f.write_str("memory")?,
+            PeerAddress::Unknown => f.write_str("unknown")?,
+        }
+        let Some(credentials) = self.credentials else { return Ok(()) };
+        write!(f, " uid {}", credentials.uid)?;
+        credentials.pid.map_or(Ok(()), |pid| write!(f, " pid {pid}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_counted_by_address_network_or_user() {
+        check("1.2.3.4:5", Some(PeerKey::Ip(Ipv4Addr::new(1, 2, 3, 4))));
+        check("1.2.3.4:6", Some(PeerKey::Ip(Ipv4Addr::new(1, 2, 3, 4))));
+        check("[::ffff:1.2.3.4]:5", Some(PeerKey::Ip(Ipv4Addr::new(1, 2, 3, 4))));
+        check("[2001:db8:1:2:3:4:5:6]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 2])));
+        check("[2001:db8:1:2:ffff::]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 2])));
+        check("[2001:db8:1:3::]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 3])));
+        assert_eq!(Origin::unknown().peer_key(), None);
+        assert_eq!(Origin::memory().peer_key(), None);
+        assert_eq!(unix(Some(7)).peer_key(), Some(PeerKey::Uid(1000)));
+    }
+
+    #[test]
+    fn an_origin_prints_what_is_known() {
+        assert_eq!(unix(Some(77)).to_string(), "unix uid 1000 pid 77");
+        assert_eq!(unix(None).to_string(), "unix uid 1000");
+        let nobody = Origin { address: PeerAddress::Unix, credentials: None };
+        assert_eq!(nobody.to_string(), "unix");
+        assert_eq!(nobody.peer_key(), None);
+        assert_eq!(Origin::memory().to_string(), "memory");
+        assert_eq!(Origin::unknown().to_string(), "unknown");
+    }
+
+    fn check(address: &str, expected: Option<PeerKey>) {
+        let origin = Origin::tcp(address.parse().unwrap());
+        assert_eq!(origin.peer_key(), expected, "{address}");
+        assert_eq!(origin.to_string(), address);
+    }
+
+    fn unix(pid: Option<u32>) -> Origin {
+        let credentials = Some(Credentials { uid: 1000, gid: 100, pid });
+        Origin { address: PeerAddress::Unix, credentials }
+    }
+}

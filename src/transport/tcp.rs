@@ -1,0 +1,104 @@
+//! TCP: listening, accepting and dialling.
+//!
+//! Nagle's algorithm is off at both ends. What belongs together leaves in one write already, and
+//! what doesn't must not wait for the acknowledgement of what went before.
+//!
+//! There is no time limit in here: whoever dials knows how long they can wait and drops the future.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+
+use crate::error::{Code, Error, Result};
+use crate::transport::address::Address;
+use crate::transport::listener::Listener;
+use crate::transport::origin::Origin;
+
+/// Each stream has `TCP_NODELAY` set.
+///
+/// # Cancel safety
+///
+/// Cancel safe, as `TcpListener::accept` of tokio is.
+impl Listener for TcpListener {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, Origin)> {
+        // By path: `self.accept()` would call this function, the inherent one takes `&self`.
+        let (stream, address) = Self::accept(self).await?;
+        hurry(&stream);
+        Ok((stream, Origin::tcp(address)))
+    }
+}
+
+/// Listens at the first address that the host has and the system lets us have.
+pub(super) async fn bind(host: &str, port: u16) -> Result<TcpListener> {
+    let addresses = resolve(host, port).await?;
+    // tokio sets SO_REUSEADDR where that means "in spite of connections that are just ending".
+    let bound = TcpListener::bind(addresses.as_slice()).await;
+    bound.map_err(|error| address_of(host, port).bind_error(error))
+}
+
+/// Connects to the first address of the host that answers.
+pub(super) async fn dial(host: &str, port: u16) -> Result<(TcpStream, Origin)> {
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    // All of them: `localhost` is often `::1` first, where nobody may be listening.
+    for address in resolve(host, port).await? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                hurry(&stream);
+                return Ok((stream, Origin::tcp(address)));
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(address_of(host, port).dial_error(failure))
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
+    match lookup_host((host, port)).await {
+        Ok(addresses) => Ok(addresses.collect()),
+        Err(error) => {
+            let text = format!("no address is known for the host {host:?}");
+            Err(Error::local(Code::Disconnected, text).with_source(error))
+        }
+    }
+}
+
+/// Fails only if the peer is gone already, on some systems. The first read tells that too, and with
+/// it the connection ends as every other; an error here would make the accept loop pause.
+fn hurry(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+}
+
+fn address_of(host: &str, port: u16) -> Address {
+    Address::Tcp { host: host.to_owned(), port }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dialled_stream_does_not_wait_for_more() {
+        let listener = bind("127.0.0.1", 0).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, origin) = dial("127.0.0.1", address.port()).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+        assert_eq!(origin, Origin::tcp(address));
+    }
+
+    #[tokio::test]
+    async fn every_address_of_a_host_is_tried() {
+        // Wherever `localhost` points first, only one of its addresses is listened at.
+        for host in ["127.0.0.1", "::1"] {
+            let Ok(listener) = bind(host, 0).await else { continue };
+            let address = listener.local_addr().unwrap();
+            let known = resolve("localhost", address.port()).await.unwrap();
+            if known.contains(&address) {
+                let (_, origin) = dial("localhost", address.port()).await.unwrap();
+                assert_eq!(origin, Origin::tcp(address));
+            }
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! Listening and accepting over real sockets. Dialling, which is not public, is tested where it is.
+
+use switchboard::transport::{
+    self, Address, Listener, MemoryDialer, MemoryListener, Origin, PORT, PeerAddress,
+};
+use switchboard::{Code, Error};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+#[test]
+fn addresses_are_parsed_and_printed() {
+    check_address("127.0.0.1:7000", "127.0.0.1", 7000);
+    check_address("localhost:0", "localhost", 0);
+    check_address("example.org:65535", "example.org", 65535);
+    check_address("example.org", "example.org", PORT);
+    check_address(":7000", "127.0.0.1", 7000);
+    check_address("[::1]:7000", "::1", 7000);
+    check_address("[::1]", "::1", PORT);
+    check_address("::1", "::1", PORT);
+    check_address("::", "::", PORT);
+    check_address("::1:8080", "::1:8080", PORT);
+    check_address("fe80::1%eth0", "fe80::1%eth0", PORT);
+    check_address("[fe80::1%2]:7000", "fe80::1%2", 7000);
+    for path in ["/run/stock.sock", "stock.sock", "a b/ü@:1", "[::1]:2"] {
+        let address: Address = format!("unix:{path}").parse().unwrap();
+        assert_eq!(address, Address::Unix(path.into()));
+        assert_eq!(address.to_string(), format!("unix:{path}"));
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_told_what_is_wrong_with_it() {
+    check_no_address("", "the address is empty");
+    check_no_address("unix:", "the address \"unix:\" names no file");
+    check_no_address("unix:a\0b", "the path \"a\\0b\" contains a zero byte");
+    check_no_address(":", "the port \"\" is not a number from 0 to 65535");
+    check_no_address("host:", "the port \"\" is not a number from 0 to 65535");
+    check_no_address("host:65536", "the port \"65536\" is not a number from 0 to 65535");
+    check_no_address("host:+1", "the port \"+1\" is not a number from 0 to 65535");
+    check_no_address("host:http", "the port \"http\" is not a number from 0 to 65535");
+    check_no_address("[::1", "the address \"[::1\" lacks a closing bracket");
+    check_no_address("[host]:1", "\"host\" in brackets is not an IPv6 address");
+    check_no_address("[::1%]:1", "\"::1%\" in brackets is not an IPv6 address");
+    check_no_address("[::1]1", "\"1\" after the bracket is not a port");
+    check_no_address("[::1]:", "the port \"\" is not a number from 0 to 65535");
+    let text = "\"::1:61000\" has too many colons; an IPv6 address is written [::1]:61000";
+    check_no_address("::1:61000", text);
+    let text = "\"/run/x\" is not host:port; a Unix socket is written unix:/path";
+    check_no_address("/run/x", text);
+    let text = "the host \"my host\" contains a space or a control character";
+    check_no_address("my host:1", text);
+    let text = "an address has no user or password before an @";
+    check_no_address("ada:secret@host:1", text);
+    check_no_address("http://ada:secret@host", text);
+}
+
+#[tokio::test]
+async fn an_accepted_stream_does_not_wait_for_more() {
+    let mut listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (dialled, accepted) =
+        tokio::join!(TcpStream::connect(address), Listener::accept(&mut listener));
+    let (accepted, origin) = accepted.unwrap();
+    assert!(accepted.nodelay().unwrap());
+    assert_eq!(origin, Origin::tcp(dialled.unwrap().local_addr().unwrap()));
+    assert_eq!(origin.credentials(), None);
+}
+
+#[tokio::test]
+async fn the_port_that_the_system_chose_is_told() {
+    let mut listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let text = listener.local_address().unwrap().to_string();
+    let (dialled, accepted) = tokio::join!(TcpStream::connect(&text), listener.accept());
+    let dialled = dialled.unwrap();
+    assert_eq!(accepted.unwrap().1, Origin::tcp(dialled.local_addr().unwrap()));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = listener.local_addr().unwrap().to_string();
+    let error = transport::bind(&text.parse().unwrap()).await.unwrap_err();
+    check_error(&error, &format!("another process is listening at {text}"));
+}
+
+#[tokio::test]
+async fn a_dropped_accept_loses_nobody() {
+    let (listener, dialer) = transport::memory_listener();
+    check_cancelled_accept(listener, async || dialer.dial().await.unwrap()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    check_cancelled_accept(listener, async || TcpStream::connect(address).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn memory_carries_bytes_both_ways_and_their_end() {
+    let (mut here, mut there) = transport::memory();
+    here.write_all(b"ping").await.unwrap();
+    here.shutdown().await.unwrap();
+    let mut heard = String::new();
+    there.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "ping");
+
+    there.write_all(b"pong").await.unwrap();
+    drop(there);
+    heard.clear();
+    here.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "pong");
+}
+
+#[tokio::test]
+async fn memory_holds_64_kib_and_no_more() {
+    let (mut here, mut there) = transport::memory();
+    let too_much = vec![7; 65_536 + 1];
+    let taken = tokio::time::timeout(std::time::Duration::ZERO, here.write_all(&too_much)).await;
+    assert!(taken.is_err());
+    drop(here);
+    let mut heard = Vec::new();
+    assert_eq!(there.read_to_end(&mut heard).await.unwrap(), 65_536);
+    assert_eq!(there.write_all(b"x").await.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+}
+
+#[tokio::test]
+async fn a_memory_listener_accepts_what_is_dialled() {
+    let (mut listener, dialer): (MemoryListener, MemoryDialer) = transport::memory_listener();
+    let mut dialled = dialer.clone().dial().await.unwrap();
+    let (mut accepted, origin) = listener.accept().await.unwrap();
+    assert_eq!(origin.address(), PeerAddress::Memory);
+    dialled.write_all(b"x").await.unwrap();
+    assert_eq!(accepted.read_u8().await.unwrap(), b'x');
+
+    drop(listener);
+    let error = dialer.dial().await.unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::Disconnected, "nobody answers in memory"));
+}
+
+#[test]
+fn everything_may_move_between_threads() {
+    fn check<T: Send + 'static>(_: fn() -> T) {}
+    check(|| transport::bind(Box::leak(Box::new(Address::Unix("".into())))));
+    check::<transport::BoxedIo>(|| unreachable!());
+    check::<transport::AnyListener>(|| unreachable!());
+    check::<transport::MemoryStream>(|| unreachable!());
+    check(|| async { transport::memory_listener().0.accept().await.map(|_| ()) });
+}
+
+fn check_address(text: &str, host: &str, port: u16) {
+    let address: Address = text.parse().unwrap();
+    assert_eq!(address, Address::Tcp { host: host.to_owned(), port }, "{text}");
+    assert_eq!(address.to_string().parse::<Address>().unwrap(), address, "{text}");
+}
+
+fn check_no_address(text: &str, expected: &str) {
+    check_error(&text.parse::<Address>().unwrap_err(), expected);
+}
+
+fn check_error(error: &Error, text: &str) {
+    assert_eq!((error.code(), error.text()), (Code::Failed, text));
+}
+
+async fn check_cancelled_accept<L: Listener, S>(mut listener: L, dial: impl AsyncFn() -> S) {
+    let abandoned = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
+    assert!(abandoned.is_err(), "nobody had dialled yet");
+    let dialled = dial().await;
+    assert!(listener.accept().await.is_ok());
+    drop(dialled);
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use switchboard::transport::UnixListener;
+    use tokio::net::{UnixSocket, UnixStream};
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// On this the order of binding, changing the mode and listening rests.
+    #[tokio::test]
+    async fn a_socket_that_is_bound_and_does_not_listen_refuses() {
+        let directory = Directory::new();
+        let socket = UnixSocket::new_stream().unwrap();
+        socket.bind(directory.file()).unwrap();
+        let error = UnixStream::connect(directory.file()).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn only_the_owner_gets_in_whatever_the_umask() {
+        // The umask belongs to the whole process, so it is changed in one of its own.
+        let script = "umask 000; exec \"$0\" --exact --ignored unix::as_a_child_with_umask_zero";
+        let this = std::env::current_exe().unwrap();
+        let child = Command::new("sh").arg("-c").arg(script).arg(this).output().unwrap();
+        let printed = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success(), "{printed}");
+        assert!(printed.contains("1 passed"), "{printed}");
+    }
+
+    #[test]
+    #[ignore = "run by only_the_owner_gets_in_whatever_the_umask"]
+    fn as_a_child_with_umask_zero() {
+        let directory = Directory::new();
+        fs::write(directory.0.join("open"), "").unwrap();
+        assert_eq!(mode(&directory.0.join("open")), 0o666, "the umask is not zero");
+
+        // Somebody who tries to get in until they are, and looks at the mode at once. Each round has
+        // a path of its own, so that they cannot see the file of the next one.
+        let paths: Vec<_> = (0..1000).map(|n| directory.0.join(format!("{n}"))).collect();
+        let (sender, seen) = std::sync::mpsc::channel();
+        let intruder = std::thread::spawn({
+            let paths = paths.clone();
+            move || {
+                for path in paths {
+                    while std::os::unix::net::UnixStream::connect(&path).is_err() {}
+                    sender.send(mode(&path)).unwrap();
+                }
+            }
+        });
+        block_on(async {
+            for path in &paths {
+                let listener = UnixListener::bind(path).await.unwrap();
+                assert_eq!(seen.recv().unwrap(), 0o600);
+                drop(listener);
+            }
+        });
+        intruder.join().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_file_of_a_dead_process_is_replaced() {
+        let directory = Directory::new();
+        drop(std::os::unix::net::UnixListener::bind(directory.file()).unwrap());
+        assert!(directory.file().exists());
+        let listener = UnixListener::bind(directory.file()).await.unwrap();
+        check_serves(listener, &directory.file()).await;
+    }
+
+    #[tokio::test]
+    async fn the_file_of_a_live_process_is_not() {
+        let directory = Directory::new();
+        let mut first = UnixListener::bind(directory.file()).await.unwrap();
+        let mut client = UnixStream::connect(directory.file()).await.unwrap();
+        check_taken(&directory.file()).await;
+
+        let (mut accepted, _) = first.accept().await.unwrap();
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(accepted.read_u8().await.unwrap(), b'x');
+        // The one that asked whether somebody is here.
+        let (mut probe, _) = first.accept().await.unwrap();
+        assert_eq!(probe.read(&mut [0]).await.unwrap(), 0);
+        check_serves(first, &directory.file()).await;
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_a_sign_of_life() {
+        let directory = Directory::new();
+        let socket = UnixSocket::new_stream().unwrap();
+        socket.bind(directory.file()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = UnixStream::connect(directory.file()).await {
+            waiting.push(stream);
+        }
+        check_taken(&directory.file()).await;
+        drop(listener);
+    }
+
+    #[tokio::test]
+    async fn a_datagram_socket_is_a_sign_of_life() {
+        let directory = Directory::new();
+        let _socket = tokio::net::UnixDatagram::bind(directory.file()).unwrap();
+        check_taken(&directory.file()).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_a_socket_is_left_alone() {
+        let directory = Directory::new();
+        let path = directory.file();
+        let text =
+            format!("what is at unix:{} already is not a socket; it is left alone", path.display());
+        fs::write(&path, "precious").unwrap();
+        check_error(&UnixListener::bind(&path).await.unwrap_err(), &text);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        check_error(&UnixListener::bind(&path).await.unwrap_err(), &text);
+        assert_eq!(fs::read_link(&path).unwrap(), Path::new("nowhere"));
+
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        check_error(&UnixListener::bind(&path).await.unwrap_err(), &text);
+        assert!(path.is_dir());
+    }
+
+    #[tokio::test]
+    async fn the_file_goes_with_the_listener_unless_it_is_another() {
+        let directory = Directory::new();
+        let listener = UnixListener::bind(directory.file()).await.unwrap();
+        drop(listener);
+        assert!(!directory.file().exists());
+
+        let listener = UnixListener::bind(directory.file()).await.unwrap();
+        fs::remove_file(directory.file()).unwrap();
+        let other = UnixListener::bind(directory.file()).await.unwrap();
+        drop(listener);
+        check_serves(other, &directory.file()).await;
+        assert!(!directory.file().exists());
+    }
+
+    #[tokio::test]
+    async fn a_path_is_told_what_is_wrong_with_it() {
+        let directory = Directory::new();
+        let longest = directory.0.join("x".repeat(107 - directory.0.as_os_str().len() - 1));
+        check_serves(UnixListener::bind(&longest).await.unwrap(), &longest).await;
+
+        let too_long = PathBuf::from(format!("{}x", longest.display()));
+        let shown = too_long.display();
+        let limit = "is over 107, the most that the system takes for a Unix socket";
+        let error = UnixListener::bind(&too_long).await.unwrap_err();
+        check_error(&error, &format!("the path {shown} of 108 bytes {limit}"));
+
+        let error = UnixListener::bind("").await.unwrap_err();
+        check_error(&error, "the path of a Unix socket is empty");
+        let error = UnixListener::bind("a\0b").await.unwrap_err();
+        check_error(&error, "the path \"a\\0b\" contains a zero byte");
+        let error = UnixListener::bind(directory.0.join("..")).await.unwrap_err();
+        let shown = directory.0.join("..");
+        check_error(&error, &format!("cannot listen at unix:{}", shown.display()));
+        let missing = directory.0.join("missing/socket");
+        let error = UnixListener::bind(&missing).await.unwrap_err();
+        check_error(&error, &format!("cannot listen at unix:{}", missing.display()));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn of_200_who_bind_one_path_exactly_one_wins() {
+        let directory = Directory::new();
+        let is_taken = format!("another process is listening at unix:{}", directory.shown());
+        for round in 0..10 {
+            // In every other round they find the file of a dead process.
+            if round % 2 == 0 {
+                drop(std::os::unix::net::UnixListener::bind(directory.file()).unwrap());
+            }
+            let mut racers = JoinSet::new();
+            for _ in 0..200 {
+                let path = directory.file();
+                racers.spawn(async move { UnixListener::bind(path).await });
+            }
+            let mut winners = Vec::new();
+            for result in racers.join_all().await {
+                match result {
+                    Ok(listener) => winners.push(listener),
+                    Err(error) => check_error(&error, &is_taken),
+                }
+            }
+            assert_eq!(winners.len(), 1, "round {round}");
+            check_reached(&winners[0], &directory.file()).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_that_is_never_given_back_is_not_waited_for() {
+        let directory = Directory::new();
+        let lock = fs::File::open(&directory.0).unwrap();
+        lock.lock().unwrap();
+        let error = UnixListener::bind(directory.file()).await.unwrap_err();
+        let shown = directory.shown();
+        check_error(&error, &format!("the directory of unix:{shown} was locked for 10 s"));
+        assert!(!directory.file().exists());
+        drop(lock);
+        assert!(UnixListener::bind(directory.file()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn credentials_are_those_of_the_peer() {
+        let directory = Directory::new();
+        let mut listener = UnixListener::bind(directory.file()).await.unwrap();
+        let _client = UnixStream::connect(directory.file()).await.unwrap();
+        let (_, origin) = listener.accept().await.unwrap();
+
+        let ours = fs::metadata(directory.file()).unwrap();
+        let credentials = origin.credentials().unwrap();
+        assert_eq!((credentials.uid, credentials.gid), (ours.uid(), ours.gid()));
+        assert_eq!(origin.address(), PeerAddress::Unix);
+        let pid = std::process::id();
+        if cfg!(target_os = "linux") {
+            assert_eq!(credentials.pid, Some(pid));
+            assert_eq!(origin.to_string(), format!("unix uid {} pid {pid}", ours.uid()));
+        }
+    }
+
+    /// The directory of a process is its own, so this too runs in a child.
+    #[test]
+    fn a_relative_path_is_found_again_from_another_directory() {
+        let directory = Directory::new();
+        let this = std::env::current_exe().unwrap();
+        let name = "unix::as_a_child_that_changes_its_directory";
+        let child = Command::new(this)
+            .args(["--exact", "--ignored", name])
+            .current_dir(&directory.0)
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success(), "{printed}");
+        assert!(printed.contains("1 passed"), "{printed}");
+        assert!(!directory.file().exists());
+    }
+
+    #[test]
+    #[ignore = "run by a_relative_path_is_found_again_from_another_directory"]
+    fn as_a_child_that_changes_its_directory() {
+        block_on(async {
+            let listener = transport::bind(&"unix:socket".parse().unwrap()).await.unwrap();
+            let whole = std::env::current_dir().unwrap().join("socket");
+            std::env::set_current_dir("/").unwrap();
+            assert!(fs::metadata(&whole).unwrap().file_type().is_socket());
+            let shown = listener.local_address().unwrap().to_string();
+            assert_eq!(shown, format!("unix:{}", whole.display()));
+            drop(listener);
+            assert!(!whole.exists());
+        });
+    }
+
+    async fn check_taken(path: &Path) {
+        let inode = fs::symlink_metadata(path).unwrap().ino();
+        let error = UnixListener::bind(path).await.unwrap_err();
+        check_error(&error, &format!("another process is listening at unix:{}", path.display()));
+        assert_eq!(fs::symlink_metadata(path).unwrap().ino(), inode);
+    }
+
+    /// Whether who dials the path reaches this listener, and its file has the right mode.
+    async fn check_serves(mut listener: UnixListener, path: &Path) {
+        assert_eq!(mode(path), 0o600);
+        let (dialled, accepted) = tokio::join!(UnixStream::connect(path), listener.accept());
+        let (mut dialled, (mut accepted, _)) = (dialled.unwrap(), accepted.unwrap());
+        dialled.write_all(b"x").await.unwrap();
+        assert_eq!(accepted.read_u8().await.unwrap(), b'x');
+    }
+
+    /// The socket file is the one that this listener has made.
+    async fn check_reached(listener: &UnixListener, path: &Path) {
+        assert_eq!(listener.path(), path.canonicalize().unwrap());
+        UnixStream::connect(path).await.unwrap();
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn block_on(future: impl Future<Output = ()>) {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap().block_on(future);
+    }
+
+    /// A directory of one test, deleted with all that is in it.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let name = format!("switchboard-{}-{count}", std::process::id());
+            let path = std::env::temp_dir().canonicalize().unwrap().join(name);
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn file(&self) -> PathBuf {
+            self.0.join("socket")
+        }
+
+        fn shown(&self) -> String {
+            self.file().display().to_string()
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
