@@ -23,13 +23,14 @@ mod postcard;
 #[cfg(feature = "bincode")]
 pub use self::bincode::Bincode;
 pub use self::budget::Budget;
+pub use self::bytes::Bytes;
 #[cfg(feature = "json")]
 pub use self::json::Json;
 pub use self::line::Line;
 #[cfg(feature = "postcard")]
 pub use self::postcard::Postcard;
 
-use ::bytes::{Bytes, BytesMut};
+use ::bytes::BytesMut;
 
 use crate::error::Result;
 
@@ -61,7 +62,7 @@ pub trait Format<T>: Send + Sync + 'static {
     ///
     /// `bad_payload` if it stands for none, has bytes left over, or `too_large` if `budget` is used
     /// up. The text may reach the peer: it says what is wrong and quotes nothing of the payload.
-    fn decode(payload: Bytes, budget: &Budget) -> Result<T>;
+    fn decode(payload: ::bytes::Bytes, budget: &Budget) -> Result<T>;
 
     /// The same values in JSON, for callers who ask for it; `None` if they have no such form.
     fn json() -> Option<Codec<T>> {
@@ -88,7 +89,7 @@ pub struct Codec<T> {
     /// [`Format::encode`].
     pub encode: fn(&T, &mut BytesMut) -> Result<()>,
     /// [`Format::decode`].
-    pub decode: fn(Bytes, &Budget) -> Result<T>,
+    pub decode: fn(::bytes::Bytes, &Budget) -> Result<T>,
 }
 
 impl<T> Codec<T> {

@@ -1,0 +1,101 @@
+//! bincode 2 in its standard configuration, and the only file that knows the crate.
+//!
+//! The layout is frozen: little-endian varints, zigzag for signed integers, `u32` varint variants,
+//! no field names, no type tags. `docs/PROTOCOL.md` specifies it, `tests/data/golden/bincode.txt`
+//! has bytes for each shape, and `tests/golden.rs` has a second implementation read them, so that
+//! the crate, which is no longer maintained, can be replaced without breaking a peer.
+//!
+//! A bare bincode decode is unsafe on what a peer sends: it reserves whatever length is claimed,
+//! follows any nesting and takes trailing bytes. Its own `with_limit` helps against the first alone
+//! and costs more than the guard does, so it is not used.
+
+use std::marker::PhantomData;
+
+use ::bytes::{Bytes, BytesMut};
+use bincode::config;
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
+use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
+use serde::ser::Serialize;
+
+use super::budget::{Budget, no_payload};
+#[cfg(feature = "json")]
+use super::Codec;
+#[cfg(feature = "json")]
+use super::json::Json;
+use super::{Format, Framing};
+use crate::error::Result;
+
+/// The format of everything that is `Serialize + DeserializeOwned`, in the standard configuration
+/// of bincode 2: small and fast, but both sides must know the type.
+///
+/// It has no field names: types that need to see what comes (`#[serde(untagged)]`, `tag`,
+/// `flatten`, skipped fields) don't work with it.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use switchboard::Limits;
+/// use switchboard::format::{Bincode, Budget, Format};
+///
+/// let mut out = BytesMut::new();
+/// Bincode::encode(&("Ada".to_owned(), -1i64), &mut out)?;
+/// assert_eq!(out, b"\x03Ada\x01"[..]);
+///
+/// let budget = Budget::new(&Limits::default(), out.len());
+/// let value: (String, i64) = Bincode::decode(out.freeze(), &budget)?;
+/// assert_eq!(value, ("Ada".to_owned(), -1));
+/// # Ok::<(), switchboard::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it is a name and has no values")]
+pub enum Bincode {}
+
+impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
+    const NAME: &'static str = NAME;
+    const FRAMING: Framing = Framing::Counted;
+
+    fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
+        bincode::serde::encode_into_writer(value, Appender(out), config::standard())
+            .map_err(|cause| no_payload(NAME, cause))
+    }
+
+    fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
+        let seed = Guarded { budget, value: PhantomData };
+        let decoded = bincode::serde::seed_decode_from_slice(seed, &payload, config::standard());
+        let (value, used_bytes) = decoded.map_err(|cause| budget.error(NAME, cause))?;
+        budget.check_all_used(NAME, payload.len().saturating_sub(used_bytes))?;
+        Ok(value)
+    }
+
+    #[cfg(feature = "json")]
+    fn json() -> Option<Codec<T>> {
+        Some(Codec::of::<Json>())
+    }
+}
+
+/// A `T` decoded within a budget, as a seed: bincode tells only seeds how much they have used.
+struct Guarded<'b, T> {
+    budget: &'b Budget,
+    value: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Guarded<'_, T> {
+    type Value = T;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        self.budget.deserialize(deserializer)
+    }
+}
+
+struct Appender<'o>(&'o mut BytesMut);
+
+impl Writer for Appender<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+const NAME: &str = "bincode";

@@ -1,0 +1,290 @@
+//! What one decode may use up: depth, elements, memory.
+//!
+//! A payload is small on the wire by `payload_bytes_max`, and that alone means little: nine bytes
+//! claim 2^60 units, a megabyte of `None` becomes 264, and a few kilobytes of nesting overflow the
+//! stack. A [`Budget`] is made for one payload and is spent while a value is made of it. This file
+//! has the accounts and the errors; `guard` is the serde code that finds out what is to be charged.
+//!
+//! Three rules keep honest payloads in. Only elements of sequences and entries of maps are counted:
+//! each takes a byte of the payload at least, unless it is of a type that needs none, and those few
+//! are what `spare_elements_max` is for. The fields of a struct or a tuple are not counted, for
+//! their number is fixed by the type. And text and byte strings are never refused, for they are no
+//! longer than the payload, though [`Budget::memory_used`] has them in it.
+//!
+//! A budget remembers which limit was passed by itself, since a format may throw the messages of
+//! custom errors away (postcard does) or wrap them in words that quote the payload (JSON does).
+//!
+//! It does not see what a type makes of a value that it was given, as `#[serde(untagged)]`,
+//! `flatten` and `tag` do: they keep the value in a buffer of serde's, which is charged, and fill
+//! the type from that, which is not. Nor does it see the overhead of containers and allocators.
+
+use std::cell::Cell;
+use std::error::Error as StdError;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+use super::guard::Guard;
+use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
+
+/// What the decoding of one payload may use: depth, elements, memory.
+///
+/// The endpoint and the client make one for each payload and hand it to
+/// [`Format::decode`](super::Format::decode). A format of your own passes its deserializer to
+/// [`deserialize`](Self::deserialize) and its failures to [`error`](Self::error):
+///
+#[cfg_attr(feature = "json", doc = "```")]
+#[cfg_attr(not(feature = "json"), doc = "```ignore")]
+/// use bytes::{BufMut, Bytes, BytesMut};
+/// use serde::{Serialize, de::DeserializeOwned};
+/// use switchboard::format::{Budget, Format, Framing};
+/// use switchboard::{Code, Error, Limits, Result};
+///
+/// enum Pretty {}
+///
+/// impl<T: Serialize + DeserializeOwned> Format<T> for Pretty {
+///     const NAME: &'static str = "pretty";
+///     const FRAMING: Framing = Framing::Counted;
+///
+///     fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
+///         serde_json::to_writer_pretty(out.writer(), value)
+///             .map_err(|cause| Error::new(Code::BadPayload, "no JSON for it").with_source(cause))
+///     }
+///
+///     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
+///         let mut decoder = serde_json::Deserializer::from_slice(&payload);
+///         let value = budget.deserialize(&mut decoder);
+///         let value = value.map_err(|cause| budget.error("pretty", cause))?;
+///         decoder.end().map_err(|cause| budget.error("pretty", cause))?;
+///         Ok(value)
+///     }
+/// }
+///
+/// let payload = Bytes::from_static(b"[1, 2]");
+/// let budget = Budget::new(&Limits::default(), payload.len());
+/// let numbers: Vec<u64> = Pretty::decode(payload, &budget)?;
+/// assert_eq!(numbers, [1, 2]);
+///
+/// let payload = Bytes::from(vec![b'['; 1000]);
+/// let budget = Budget::new(&Limits::default(), payload.len());
+/// let refused: Result<serde_json::Value> = Pretty::decode(payload, &budget);
+/// assert_eq!(refused.unwrap_err().text(), "nesting of 129 levels is over depth_max (128)");
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Budget {
+    depth_max: usize,
+    spare_elements_max: usize,
+    decode_bytes_max: usize,
+    payload_bytes: usize,
+    elements_left: Cell<usize>,
+    memory_left: Cell<usize>,
+    content_bytes: Cell<usize>,
+    passed: Cell<Option<Passed>>,
+}
+
+/// Which limit was passed, and by what.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Passed {
+    Depth,
+    Elements,
+    Memory { bytes: usize },
+}
+
+impl Budget {
+    /// The budget for a payload of `payload_bytes` bytes: [`Limits::depth_max`] levels,
+    /// [`Limits::spare_elements_max`] elements beside one for each byte of the payload, and
+    /// [`Limits::decode_bytes_max`] bytes of memory.
+    #[must_use]
+    pub const fn new(limits: &Limits, payload_bytes: usize) -> Self {
+        let elements = payload_bytes.saturating_add(limits.spare_elements_max);
+        Self {
+            depth_max: limits.depth_max,
+            spare_elements_max: limits.spare_elements_max,
+            decode_bytes_max: limits.decode_bytes_max,
+            payload_bytes,
+            elements_left: Cell::new(elements),
+            memory_left: Cell::new(limits.decode_bytes_max),
+            content_bytes: Cell::new(0),
+            passed: Cell::new(None),
+        }
+    }
+
+    /// A value from `deserializer`, made within this budget.
+    ///
+    /// Text and byte strings are asked for in their borrowed form, so that a deserializer over a
+    /// slice checks a claimed length before it reserves memory. Do not give it one over a reader.
+    ///
+    /// # Errors
+    ///
+    /// What `deserializer` reports, or an error of its kind when the budget is used up, even if the
+    /// type made light of that. [`error`](Self::error) tells the two apart.
+    pub fn deserialize<'de, T, D>(&self, deserializer: D) -> Result<T, D::Error>
+    where
+        T: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        let value = T::deserialize(Guard::new(deserializer, self, self.depth_max))?;
+        match self.passed.get() {
+            None => Ok(value),
+            Some(passed) => Err(D::Error::custom(self.text(passed))),
+        }
+    }
+
+    /// The error for a payload that did not decode: `too_large` with the limit, its value and what
+    /// came if this budget was used up, else `bad_payload` with the name of the format. `cause` is
+    /// kept as the source and does not reach the peer.
+    #[must_use]
+    pub fn error(
+        &self,
+        format_name: &'static str,
+        cause: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Error {
+        self.build_error(format_name, None, cause.into())
+    }
+
+    /// [`error`](Self::error) with words about what is wrong with the payload. They may reach the
+    /// peer: say where and what, and quote nothing of the payload nor of a foreign error.
+    #[must_use]
+    pub fn error_with_detail(
+        &self,
+        format_name: &'static str,
+        detail: impl fmt::Display,
+        cause: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Error {
+        self.build_error(format_name, Some(&detail), cause.into())
+    }
+
+    /// Checks that a decoder has used up its payload.
+    ///
+    /// # Errors
+    ///
+    /// `bad_payload` if `left_bytes` is not zero.
+    pub fn check_all_used(&self, format_name: &'static str, left_bytes: usize) -> Result<()> {
+        if left_bytes == 0 { Ok(()) } else { Err(left_over(format_name, left_bytes)) }
+    }
+
+    /// Bytes of memory that were charged so far, those of text and byte strings included.
+    #[must_use]
+    pub fn memory_used(&self) -> usize {
+        let elements_bytes = self.decode_bytes_max.saturating_sub(self.memory_left.get());
+        elements_bytes.saturating_add(self.content_bytes.get())
+    }
+
+    /// Charges one element of a sequence or a map.
+    #[inline]
+    pub(super) fn charge_element(&self) -> Result<(), Passed> {
+        match self.elements_left.get().checked_sub(1) {
+            Some(left) => {
+                self.elements_left.set(left);
+                Ok(())
+            }
+            None => Err(self.pass(Passed::Elements)),
+        }
+    }
+
+    /// Charges `bytes` of memory that are about to be filled.
+    #[inline]
+    pub(super) fn charge_memory(&self, bytes: usize) -> Result<(), Passed> {
+        match self.memory_left.get().checked_sub(bytes) {
+            Some(left) => {
+                self.memory_left.set(left);
+                Ok(())
+            }
+            None => Err(self.pass(Passed::Memory { bytes })),
+        }
+    }
+
+    /// Takes note of text or bytes in the payload, which the value will probably keep.
+    #[inline]
+    pub(super) fn note_content(&self, bytes: usize) {
+        self.content_bytes.set(self.content_bytes.get().saturating_add(bytes));
+    }
+
+    /// Elements that may still be made.
+    #[inline]
+    pub(super) fn elements_left(&self) -> usize {
+        self.elements_left.get()
+    }
+
+    /// Remembers that a limit was passed. The first one is the one to report.
+    #[cold]
+    pub(super) fn pass(&self, passed: Passed) -> Passed {
+        let first = self.passed.get().unwrap_or(passed);
+        self.passed.set(Some(first));
+        first
+    }
+
+    /// What happened, in words for the peer.
+    #[cold]
+    pub(super) fn text(&self, passed: Passed) -> String {
+        match passed {
+            Passed::Depth => {
+                let (levels, levels_max) = (self.depth_max.saturating_add(1), self.depth_max);
+                format!("nesting of {levels} levels is over depth_max ({levels_max})")
+            }
+            Passed::Elements => {
+                let (bytes, spare) = (self.payload_bytes, self.spare_elements_max);
+                let elements = bytes.saturating_add(spare).saturating_add(1);
+                format!(
+                    "{elements} elements from a payload of {bytes} bytes are over \
+                     spare_elements_max ({spare})"
+                )
+            }
+            Passed::Memory { bytes } => {
+                let bytes_max = self.decode_bytes_max;
+                let used = bytes_max.saturating_sub(self.memory_left.get()).saturating_add(bytes);
+                format!("value of {used} bytes in memory is over decode_bytes_max ({bytes_max})")
+            }
+        }
+    }
+
+    #[cold]
+    fn build_error(
+        &self,
+        format_name: &'static str,
+        detail: Option<&dyn fmt::Display>,
+        cause: Box<dyn StdError + Send + Sync>,
+    ) -> Error {
+        let error = match (self.passed.get(), detail) {
+            (Some(passed), _) => Error::new(Code::TooLarge, self.text(passed)),
+            (None, None) => not_valid(format_name, ""),
+            (None, Some(detail)) => not_valid(format_name, format_args!(": {detail}")),
+        };
+        error.with_source(cause)
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("depth_max", &self.depth_max)
+            .field("elements_left", &self.elements_left.get())
+            .field("memory_left", &self.memory_left.get())
+            .field("memory_used", &self.memory_used())
+            .field("passed", &self.passed.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The error for a value that has no payload in a format, with the reason as its source.
+#[cfg(any(feature = "bincode", feature = "json", feature = "postcard"))]
+#[cold]
+pub(super) fn no_payload(
+    format_name: &'static str,
+    cause: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> Error {
+    Error::new(Code::BadPayload, format!("the value has no form in {format_name}"))
+        .with_source(cause)
+}
+
+#[cold]
+fn left_over(format_name: &'static str, bytes: usize) -> Error {
+    let (noun, verb) = if bytes == 1 { ("byte", "is") } else { ("bytes", "are") };
+    not_valid(format_name, format_args!(": {bytes} {noun} {verb} left after the value"))
+}
+
+#[cold]
+fn not_valid(format_name: &'static str, rest: impl fmt::Display) -> Error {
+    Error::new(Code::BadPayload, format!("the payload is not valid {format_name}{rest}"))
+}

@@ -1,0 +1,92 @@
+//! JSON, by `serde_json`.
+//!
+//! The tongue for people, scripts and other languages. A payload is one JSON text in one line,
+//! white space around it allowed.
+//!
+//! `serde_json` has a recursion limit of its own, 127 levels, that cannot be set to another number
+//! and reports itself as a syntax error. It is switched off, for every level passes the guard; what
+//! it skips without the guard (unknown fields, raw values) it skips with a loop, not by recursion.
+
+use ::bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::budget::{Budget, no_payload};
+use super::{Codec, Format, Framing};
+use crate::error::{Error, Result};
+
+/// The format of everything that is `Serialize + DeserializeOwned`, as JSON in one line.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use switchboard::Limits;
+/// use switchboard::format::{Budget, Format, Json};
+///
+/// let mut out = BytesMut::new();
+/// Json::encode(&vec!["two\nlines"], &mut out)?;
+/// assert_eq!(out, br#"["two\nlines"]"#[..]);
+///
+/// let budget = Budget::new(&Limits::default(), out.len());
+/// let value: Vec<String> = Json::decode(out.freeze(), &budget)?;
+/// assert_eq!(value, ["two\nlines"]);
+/// # Ok::<(), switchboard::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it is a name and has no values")]
+pub enum Json {}
+
+impl<T: Serialize + DeserializeOwned> Format<T> for Json {
+    const NAME: &'static str = NAME;
+    const FRAMING: Framing = Framing::Line;
+
+    fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
+        let before_bytes = out.len();
+        serde_json::to_writer((&mut *out).writer(), value)
+            .map_err(|cause| no_payload(NAME, cause))?;
+        // Line ends in compact JSON can only come from raw JSON inside the value, where they are
+        // nothing but white space.
+        let mut written = out.get_mut(before_bytes..).unwrap_or_default();
+        while let Some(index) = memchr::memchr2(b'\n', b'\r', written) {
+            let (line, rest) = written.split_at_mut(index.saturating_add(1));
+            if let Some(end) = line.last_mut() {
+                *end = b' ';
+            }
+            written = rest;
+        }
+        Ok(())
+    }
+
+    fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
+        let mut decoder = serde_json::Deserializer::from_slice(&payload);
+        decoder.disable_recursion_limit();
+        match budget.deserialize(&mut decoder) {
+            Ok(value) => match decoder.end() {
+                Ok(()) => Ok(value),
+                Err(cause) => Err(bad_json(budget, "something else after the value", cause)),
+            },
+            Err(cause) => Err(bad_json(budget, reason(&cause), cause)),
+        }
+    }
+
+    fn json() -> Option<Codec<T>> {
+        Some(Codec::of::<Self>())
+    }
+}
+
+/// What is wrong in words of our own: those of `serde_json` may quote the payload.
+fn reason(cause: &serde_json::Error) -> &'static str {
+    match cause.classify() {
+        Category::Eof => "it ends too early",
+        Category::Data => "not the expected data",
+        Category::Syntax | Category::Io => "syntax error",
+    }
+}
+
+#[cold]
+fn bad_json(budget: &Budget, reason: &str, cause: serde_json::Error) -> Error {
+    let (line, column) = (cause.line(), cause.column());
+    budget.error_with_detail(NAME, format_args!("{reason} at line {line} column {column}"), cause)
+}
+
+const NAME: &str = "json";

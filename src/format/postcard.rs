@@ -1,0 +1,85 @@
+//! postcard, for those who do not want an unmaintained crate under their binary format.
+//!
+//! Like bincode it has no field names and both sides must know the type; its varints are LEB128. It
+//! throws the messages of custom errors away, which is why a budget remembers what was passed.
+
+use ::bytes::{Bytes, BytesMut};
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::budget::{Budget, no_payload};
+#[cfg(feature = "json")]
+use super::Codec;
+#[cfg(feature = "json")]
+use super::json::Json;
+use super::{Format, Framing};
+use crate::error::Result;
+
+/// The format of everything that is `Serialize + DeserializeOwned`, in the wire format of postcard
+/// 1.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use switchboard::Limits;
+/// use switchboard::format::{Budget, Format, Postcard};
+///
+/// let mut out = BytesMut::new();
+/// Postcard::encode(&("Ada".to_owned(), 300u64), &mut out)?;
+/// assert_eq!(out, b"\x03Ada\xac\x02"[..]);
+///
+/// let budget = Budget::new(&Limits::default(), out.len());
+/// let value: (String, u64) = Postcard::decode(out.freeze(), &budget)?;
+/// assert_eq!(value, ("Ada".to_owned(), 300));
+/// # Ok::<(), switchboard::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it is a name and has no values")]
+pub enum Postcard {}
+
+impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
+    const NAME: &'static str = NAME;
+    const FRAMING: Framing = Framing::Counted;
+
+    fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
+        postcard::serialize_with_flavor(value, Appender(out))
+            .map_err(|cause| no_payload(NAME, cause))
+    }
+
+    fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
+        let mut decoder = postcard::Deserializer::from_bytes(&payload);
+        let value = budget.deserialize(&mut decoder);
+        let value = value.map_err(|cause| budget.error(NAME, cause))?;
+        let left = decoder.finalize().map_err(|cause| budget.error(NAME, cause))?;
+        budget.check_all_used(NAME, left.len())?;
+        Ok(value)
+    }
+
+    #[cfg(feature = "json")]
+    fn json() -> Option<Codec<T>> {
+        Some(Codec::of::<Json>())
+    }
+}
+
+struct Appender<'o>(&'o mut BytesMut);
+
+impl Flavor for Appender<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+const NAME: &str = "postcard";
