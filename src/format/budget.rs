@@ -24,7 +24,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-use super::guard::Guard;
+use super::guard;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 
@@ -77,6 +77,7 @@ pub struct Budget {
     spare_elements_max: usize,
     decode_bytes_max: usize,
     payload_bytes: usize,
+    depth_left: Cell<usize>,
     elements_left: Cell<usize>,
     memory_left: Cell<usize>,
     content_bytes: Cell<usize>,
@@ -103,6 +104,7 @@ impl Budget {
             spare_elements_max: limits.spare_elements_max,
             decode_bytes_max: limits.decode_bytes_max,
             payload_bytes,
+            depth_left: Cell::new(limits.depth_max),
             elements_left: Cell::new(elements),
             memory_left: Cell::new(limits.decode_bytes_max),
             content_bytes: Cell::new(0),
@@ -124,7 +126,7 @@ impl Budget {
         T: Deserialize<'de>,
         D: Deserializer<'de>,
     {
-        let value = T::deserialize(Guard::new(deserializer, self, self.depth_max))?;
+        let value = guard::deserialize(deserializer, self)?;
         match self.passed.get() {
             None => Ok(value),
             Some(passed) => Err(D::Error::custom(self.text(passed))),
@@ -171,6 +173,24 @@ impl Budget {
         elements_bytes.saturating_add(self.content_bytes.get())
     }
 
+    /// Goes one level further in.
+    #[inline]
+    pub(super) fn descend(&self) -> Result<(), Passed> {
+        match self.depth_left.get().checked_sub(1) {
+            Some(left) => {
+                self.depth_left.set(left);
+                Ok(())
+            }
+            None => Err(self.pass(Passed::Depth)),
+        }
+    }
+
+    /// Comes back from a level that [`descend`](Self::descend) went into.
+    #[inline]
+    pub(super) fn ascend(&self) {
+        self.depth_left.set(self.depth_left.get().saturating_add(1));
+    }
+
     /// Charges one element of a sequence or a map.
     #[inline]
     pub(super) fn charge_element(&self) -> Result<(), Passed> {
@@ -209,7 +229,7 @@ impl Budget {
 
     /// Remembers that a limit was passed. The first one is the one to report.
     #[cold]
-    pub(super) fn pass(&self, passed: Passed) -> Passed {
+    fn pass(&self, passed: Passed) -> Passed {
         let first = self.passed.get().unwrap_or(passed);
         self.passed.set(Some(first));
         first
@@ -258,7 +278,7 @@ impl Budget {
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Budget")
-            .field("depth_max", &self.depth_max)
+            .field("depth_left", &self.depth_left.get())
             .field("elements_left", &self.elements_left.get())
             .field("memory_left", &self.memory_left.get())
             .field("memory_used", &self.memory_used())

@@ -11,73 +11,67 @@
 //!
 //! What is charged, and when:
 //!
-//! - **Depth** goes down by one where a visitor is about to look inside: some, newtype, sequence,
-//!   map, enum, and the content of a variant. It is carried by value, so nothing has to be undone.
-//! - **Stack** is checked at the same places; where it runs short, the rest runs on a new piece.
+//! - **Depth** goes down by one where a visitor is about to look inside, and up again after: some,
+//!   newtype, sequence, tuple, map, struct, enum, and the content of a variant.
+//! - **Stack** is checked where a type can come back to itself: some, sequence, map, enum, and once
+//!   at the beginning. Where it runs short, the rest runs on a new piece. A struct or a tuple lies
+//!   within the room that the last check found.
 //! - **Elements**: each element of a sequence and each key of a map, when the format says that there
 //!   is one and before it is made. Not fields: a struct or tuple has as many as its type says.
-//! - **Memory**: every value is charged with its size once. [`Place::bytes_paid`] says how much of
-//!   that the surroundings have paid for, as a field lies within its struct; only what lies beyond,
-//!   behind a `Box` for instance, is charged anew.
+//! - **Memory**: every value is charged with its size once. A field lies within its struct and the
+//!   content of an option within the option; only what lies beyond, behind a `Box` for instance, is
+//!   charged anew. That is why a [`Guard`] knows the type that was paid for.
 //!
-//! All this is plain generic code with constants in it, and most of it vanishes in an optimised
-//! build: `benches/decode.rs` compares it with the bare format.
+//! What can be known from types is in types and constants, and what is passed along is one pointer:
+//! the optimiser then sees through the wrappers. Each word more made decoding measurably slower
+//! (`benches/decode.rs` compares it with the bare format).
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
 use super::budget::{Budget, Passed};
 
-/// A deserializer within a budget.
-pub(super) struct Guard<'b, D> {
+/// A `T` from `deserializer`, made within `budget`.
+#[inline]
+pub(super) fn deserialize<'de, T, D>(deserializer: D, budget: &Budget) -> Result<T, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    with_stack(|| T::deserialize(Guard::<_, ()>::new(deserializer, budget)))
+}
+
+/// A deserializer within a budget, for a value that goes where a `Paid` has been paid for.
+struct Guard<'b, D, Paid> {
     inner: D,
-    place: Place<'b>,
-}
-
-impl<'b, D> Guard<'b, D> {
-    #[inline]
-    pub(super) fn new(inner: D, budget: &'b Budget, depth_left: usize) -> Self {
-        Self { inner, place: Place { budget, depth_left, bytes_paid: 0 } }
-    }
-}
-
-/// Where a value is about to be made.
-#[derive(Clone, Copy)]
-struct Place<'b> {
     budget: &'b Budget,
-    depth_left: usize,
-    /// Bytes of the value that were charged with what it lies in.
-    bytes_paid: usize,
+    paid: PhantomData<Paid>,
 }
 
-impl Place<'_> {
-    /// Pays for a value of type `T` that goes here.
+impl<'b, D, Paid> Guard<'b, D, Paid> {
     #[inline]
-    fn pay<T, E: Error>(self) -> Result<Self, E> {
-        let bytes = size_of::<T>();
-        if let Some(owed @ 1..) = bytes.checked_sub(self.bytes_paid)
-            && let Err(passed) = self.budget.charge_memory(owed)
-        {
-            return Err(self.refuse(passed));
-        }
-        Ok(Self { bytes_paid: bytes, ..self })
+    fn new(inner: D, budget: &'b Budget) -> Self {
+        Self { inner, budget, paid: PhantomData }
     }
 
-    /// One level further in.
+    /// A visitor for a value of which nothing more need be paid than what has been.
     #[inline]
-    fn descend<E: Error>(self) -> Result<Self, E> {
-        match self.depth_left.checked_sub(1) {
-            Some(depth_left) => Ok(Self { depth_left, ..self }),
-            None => Err(self.refuse(self.budget.pass(Passed::Depth))),
-        }
+    fn watch<V, const IS_FIXED: bool>(&self, inner: V) -> Watch<'b, V, IS_FIXED> {
+        Watch { inner, budget: self.budget }
     }
 
-    #[cold]
-    fn refuse<E: Error>(self, passed: Passed) -> E {
-        E::custom(self.budget.text(passed))
+    /// A visitor, with the size of its value paid.
+    #[inline]
+    fn paid_watch<'de, V: Visitor<'de>, E: Error, const IS_FIXED: bool>(
+        &self,
+        inner: V,
+    ) -> Result<Watch<'b, V, IS_FIXED>, E> {
+        pay(self.budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+        Ok(Watch { inner, budget: self.budget })
     }
 }
 
@@ -87,13 +81,13 @@ macro_rules! forward_plain {
     ($($method:ident to $inner_method:ident)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            let watch = Watch { inner: visitor, place: self.place, room: None };
+            let watch = self.watch::<_, false>(visitor);
             self.inner.$inner_method(watch)
         }
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
+impl<'de, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<'_, D, Paid> {
     type Error = D::Error;
 
     forward_plain! {
@@ -122,14 +116,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        self.inner.deserialize_any(Watch { inner: visitor, place, room: None })
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
+        self.inner.deserialize_any(watch)
     }
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        self.inner.deserialize_option(Watch { inner: visitor, place, room: None })
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
+        self.inner.deserialize_option(watch)
     }
 
     #[inline]
@@ -138,8 +132,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        self.inner.deserialize_unit_struct(name, Watch { inner: visitor, place, room: None })
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
+        self.inner.deserialize_unit_struct(name, watch)
     }
 
     #[inline]
@@ -148,14 +142,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        self.inner.deserialize_newtype_struct(name, Watch { inner: visitor, place, room: None })
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
+        self.inner.deserialize_newtype_struct(name, watch)
     }
 
     #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        self.inner.deserialize_seq(Watch { inner: visitor, place, room: None })
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
+        self.inner.deserialize_seq(watch)
     }
 
     #[inline]
@@ -164,8 +158,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        let watch = Watch { inner: visitor, place, room: Some(place.bytes_paid) };
+        let watch = self.paid_watch::<_, _, true>(visitor)?;
         self.inner.deserialize_tuple(len, watch)
     }
 
@@ -176,15 +169,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        let watch = Watch { inner: visitor, place, room: Some(place.bytes_paid) };
+        let watch = self.paid_watch::<_, _, true>(visitor)?;
         self.inner.deserialize_tuple_struct(name, len, watch)
     }
 
     #[inline]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        self.inner.deserialize_map(Watch { inner: visitor, place, room: None })
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
+        self.inner.deserialize_map(watch)
     }
 
     #[inline]
@@ -194,8 +186,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        let watch = Watch { inner: visitor, place, room: Some(place.bytes_paid) };
+        let watch = self.paid_watch::<_, _, true>(visitor)?;
         self.inner.deserialize_struct(name, fields, watch)
     }
 
@@ -206,8 +197,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        self.inner.deserialize_enum(name, variants, Watch { inner: visitor, place, room: None })
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
+        self.inner.deserialize_enum(name, variants, watch)
     }
 
     #[inline]
@@ -216,13 +207,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guard<'_, D> {
     }
 }
 
-/// A visitor within a budget.
-struct Watch<'b, V> {
+/// A visitor within a budget. It is fixed if its value is a struct or a tuple, in which the fields
+/// lie and which has a fixed number of them.
+struct Watch<'b, V, const IS_FIXED: bool> {
     inner: V,
-    place: Place<'b>,
-    /// For a struct or a tuple the bytes in which its fields lie; `None` if what is inside has to
-    /// be counted and paid for.
-    room: Option<usize>,
+    budget: &'b Budget,
 }
 
 macro_rules! visit_plain {
@@ -238,13 +227,13 @@ macro_rules! visit_content {
     ($($method:ident: $type:ty)*) => {$(
         #[inline]
         fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
-            self.place.budget.note_content(value.len());
+            self.budget.note_content(value.len());
             self.inner.$method(value)
         }
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<'_, V> {
+impl<'de, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de> for Watch<'_, V, IS_FIXED> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -289,128 +278,140 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<'_, V> {
 
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let place = self.place.descend()?;
-        with_stack(|| self.inner.visit_some(Guard { inner, place }))
+        let guard = Guard::<_, V::Value>::new(inner, self.budget);
+        within(self.budget, || with_stack(|| self.inner.visit_some(guard)))
     }
 
     #[inline]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let place = self.place.descend()?;
-        with_stack(|| self.inner.visit_newtype_struct(Guard { inner, place }))
+        let guard = Guard::<_, V::Value>::new(inner, self.budget);
+        within(self.budget, || self.inner.visit_newtype_struct(guard))
     }
 
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let access = Access { inner, place: self.place.descend()?, room: self.room };
-        with_stack(|| self.inner.visit_seq(access))
+        let access = Access::<_, IS_FIXED>::new::<V::Value>(inner, self.budget);
+        within(self.budget, || match IS_FIXED {
+            true => self.inner.visit_seq(access),
+            false => with_stack(|| self.inner.visit_seq(access)),
+        })
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let access = Access { inner, place: self.place.descend()?, room: self.room };
-        with_stack(|| self.inner.visit_map(access))
+        let access = Access::<_, IS_FIXED>::new::<V::Value>(inner, self.budget);
+        within(self.budget, || match IS_FIXED {
+            true => self.inner.visit_map(access),
+            false => with_stack(|| self.inner.visit_map(access)),
+        })
     }
 
     #[inline]
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let choice = Choice { inner, place: self.place.descend()? };
-        with_stack(|| self.inner.visit_enum(choice))
+        let choice = Choice::<_, V::Value> { inner, budget: self.budget, paid: PhantomData };
+        within(self.budget, || with_stack(|| self.inner.visit_enum(choice)))
     }
 }
 
-/// What a sequence or a map hands out, within a budget.
-struct Access<'b, A> {
+/// What a sequence or a map hands out, within a budget. It is fixed if that are the fields of a
+/// struct or a tuple.
+struct Access<'b, A, const IS_FIXED: bool> {
     inner: A,
-    place: Place<'b>,
-    /// What is left of [`Watch::room`].
-    room: Option<usize>,
+    budget: &'b Budget,
+    /// Bytes of the struct or tuple that no field has taken yet.
+    room_bytes: usize,
 }
 
-impl<'b, A> Access<'b, A> {
-    /// The seed for a value that `seed` makes. It is an element of its own if `may_count`.
+impl<'b, A, const IS_FIXED: bool> Access<'b, A, IS_FIXED> {
     #[inline]
-    fn seed<'de, S: DeserializeSeed<'de>>(&mut self, inner: S, may_count: bool) -> Seed<'b, S> {
-        let bytes = size_of::<S::Value>();
-        let room = self.room.unwrap_or(0);
-        if self.room.is_some() {
-            self.room = Some(room.saturating_sub(bytes));
-        }
-        let place = Place { bytes_paid: bytes, ..self.place };
-        let is_counted = may_count && self.room.is_none();
-        Seed { inner, place, is_counted, bytes_owed: bytes.saturating_sub(room) }
+    fn new<T>(inner: A, budget: &'b Budget) -> Self {
+        Self { inner, budget, room_bytes: if IS_FIXED { size_of::<T>() } else { 0 } }
+    }
+
+    /// Pays for what does not lie within the struct or tuple.
+    #[inline]
+    fn pay<T, E: Error>(&mut self) -> Result<(), E> {
+        let bytes_owed = size_of::<T>().saturating_sub(self.room_bytes);
+        self.room_bytes = self.room_bytes.saturating_sub(size_of::<T>());
+        pay(self.budget, bytes_owed)
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Access<'_, A> {
+impl<'de, A: SeqAccess<'de>, const IS_FIXED: bool> SeqAccess<'de> for Access<'_, A, IS_FIXED> {
     type Error = A::Error;
 
     #[inline]
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
-        seed: S,
+        inner: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        let seed = self.seed(seed, true);
-        self.inner.next_element_seed(seed)
+        if IS_FIXED {
+            self.pay::<S::Value, _>()?;
+            self.inner.next_element_seed(Seed::<_, false> { inner, budget: self.budget })
+        } else {
+            self.inner.next_element_seed(Seed::<_, true> { inner, budget: self.budget })
+        }
     }
 
     #[inline]
     fn size_hint(&self) -> Option<usize> {
         let hint = self.inner.size_hint()?;
-        Some(hint.min(self.place.budget.elements_left()))
+        Some(hint.min(self.budget.elements_left()))
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Access<'_, A> {
+impl<'de, A: MapAccess<'de>, const IS_FIXED: bool> MapAccess<'de> for Access<'_, A, IS_FIXED> {
     type Error = A::Error;
 
     #[inline]
     fn next_key_seed<S: DeserializeSeed<'de>>(
         &mut self,
-        seed: S,
+        inner: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        // The names of fields are read and forgotten: they take no room in their struct.
-        let room = self.room;
-        let seed = self.seed(seed, true);
-        self.room = room;
-        self.inner.next_key_seed(seed)
+        if IS_FIXED {
+            // Names of fields are read and forgotten: they take no room in their struct.
+            self.inner.next_key_seed(Seed::<_, false> { inner, budget: self.budget })
+        } else {
+            self.inner.next_key_seed(Seed::<_, true> { inner, budget: self.budget })
+        }
     }
 
     #[inline]
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        let seed = self.seed(seed, false);
-        self.inner.next_value_seed(seed)
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, inner: S) -> Result<S::Value, A::Error> {
+        self.pay::<S::Value, _>()?;
+        self.inner.next_value_seed(Seed::<_, false> { inner, budget: self.budget })
     }
 
     #[inline]
     fn size_hint(&self) -> Option<usize> {
         let hint = self.inner.size_hint()?;
-        Some(hint.min(self.place.budget.elements_left()))
+        Some(hint.min(self.budget.elements_left()))
     }
 }
 
-/// An enum, and then the content of the variant that was found, within a budget.
-struct Choice<'b, A> {
+/// An enum of type `Paid`, and then the content of the variant that was found, within a budget.
+struct Choice<'b, A, Paid> {
     inner: A,
-    place: Place<'b>,
+    budget: &'b Budget,
+    paid: PhantomData<Paid>,
 }
 
-impl<'de, 'b, A: EnumAccess<'de>> EnumAccess<'de> for Choice<'b, A> {
+impl<'de, 'b, A: EnumAccess<'de>, Paid> EnumAccess<'de> for Choice<'b, A, Paid> {
     type Error = A::Error;
-    type Variant = Choice<'b, A::Variant>;
+    type Variant = Choice<'b, A::Variant, Paid>;
 
     #[inline]
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
-        seed: S,
+        inner: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
-        let place = Place { bytes_paid: size_of::<S::Value>(), ..self.place };
-        let seed = Seed { inner: seed, place, is_counted: false, bytes_owed: 0 };
-        let (value, inner) = self.inner.variant_seed(seed)?;
-        Ok((value, Choice { inner, place: self.place }))
+        let budget = self.budget;
+        let (value, inner) = self.inner.variant_seed(Seed::<_, false> { inner, budget })?;
+        Ok((value, Choice { inner, budget, paid: PhantomData }))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Choice<'_, A> {
+impl<'de, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice<'_, A, Paid> {
     type Error = A::Error;
 
     #[inline]
@@ -419,67 +420,92 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Choice<'_, A> {
     }
 
     #[inline]
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        // The stack was checked when the enum was entered.
-        let place = self.place.descend()?;
-        let bytes = size_of::<S::Value>();
-        let bytes_owed = bytes.saturating_sub(place.bytes_paid);
-        let place = Place { bytes_paid: bytes, ..place };
-        self.inner.newtype_variant_seed(Seed { inner: seed, place, is_counted: false, bytes_owed })
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, inner: S) -> Result<S::Value, A::Error> {
+        let budget = self.budget;
+        pay(budget, size_of::<S::Value>().saturating_sub(size_of::<Paid>()))?;
+        within(budget, || self.inner.newtype_variant_seed(Seed::<_, false> { inner, budget }))
     }
 
     #[inline]
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        let watch = Watch { inner: visitor, place, room: Some(place.bytes_paid) };
-        self.inner.tuple_variant(len, watch)
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, inner: V) -> Result<V::Value, A::Error> {
+        let budget = self.budget;
+        pay(budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+        self.inner.tuple_variant(len, Watch::<_, true> { inner, budget })
     }
 
     #[inline]
     fn struct_variant<V: Visitor<'de>>(
         self,
         fields: &'static [&'static str],
-        visitor: V,
+        inner: V,
     ) -> Result<V::Value, A::Error> {
-        let place = self.place.pay::<V::Value, _>()?;
-        let watch = Watch { inner: visitor, place, room: Some(place.bytes_paid) };
-        self.inner.struct_variant(fields, watch)
+        let budget = self.budget;
+        pay(budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+        self.inner.struct_variant(fields, Watch::<_, true> { inner, budget })
     }
 }
 
-/// What an access is asked for, within a budget. It is charged when it is used, for an access that
-/// has come to its end drops it.
-struct Seed<'b, S> {
+/// What an access is asked for, within a budget. An element is charged when the seed is used, for
+/// an access that has come to its end drops it.
+struct Seed<'b, S, const IS_ELEMENT: bool> {
     inner: S,
-    place: Place<'b>,
-    is_counted: bool,
-    bytes_owed: usize,
+    budget: &'b Budget,
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<'_, S> {
+impl<'de, S, const IS_ELEMENT: bool> DeserializeSeed<'de> for Seed<'_, S, IS_ELEMENT>
+where
+    S: DeserializeSeed<'de>,
+{
     type Value = S::Value;
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        let place = self.place;
-        if self.is_counted
-            && let Err(passed) = place.budget.charge_element()
-        {
-            return Err(place.refuse(passed));
+        if IS_ELEMENT {
+            let charged = self.budget.charge_element();
+            charged.map_err(|passed| refuse(self.budget, passed))?;
+            pay(self.budget, size_of::<S::Value>())?;
         }
-        if self.bytes_owed > 0
-            && let Err(passed) = place.budget.charge_memory(self.bytes_owed)
-        {
-            return Err(place.refuse(passed));
-        }
-        self.inner.deserialize(Guard { inner, place })
+        self.inner.deserialize(Guard::<_, S::Value>::new(inner, self.budget))
     }
+}
+
+/// Charges `bytes` of memory, if any.
+#[inline]
+fn pay<E: Error>(budget: &Budget, bytes: usize) -> Result<(), E> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    budget.charge_memory(bytes).map_err(|passed| refuse(budget, passed))
+}
+
+/// Runs `visit` one level further in.
+#[inline]
+fn within<R, E: Error>(budget: &Budget, visit: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+    budget.descend().map_err(|passed| refuse(budget, passed))?;
+    let visited = visit();
+    budget.ascend();
+    visited
+}
+
+#[cold]
+#[inline(never)]
+fn refuse<E: Error>(budget: &Budget, passed: Passed) -> E {
+    E::custom(budget.text(passed))
 }
 
 /// Runs `visit` on this stack if that has room for one level, else on a new piece of stack.
 #[inline]
 fn with_stack<R>(visit: impl FnOnce() -> R) -> R {
-    stacker::maybe_grow(STACK_BYTES_MIN, STACK_BYTES_NEW, visit)
+    match stacker::remaining_stack() {
+        Some(bytes) if bytes >= STACK_BYTES_MIN => visit(),
+        _ => on_new_stack(visit),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn on_new_stack<R>(visit: impl FnOnce() -> R) -> R {
+    stacker::grow(STACK_BYTES_NEW, visit)
 }
 
 /// Room that one level of decoding finds: the frames of a type's own code and of the format's.
