@@ -1,5 +1,8 @@
 //! Listening and accepting over real sockets. Dialling, which is not public, is tested where it is.
 
+#![cfg(feature = "io")]
+#![allow(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
+
 use switchboard::transport::{
     self, Address, Listener, MemoryDialer, MemoryListener, Origin, PORT, PeerAddress,
 };
@@ -172,10 +175,12 @@ mod unix {
     use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
     use std::path::{Path, PathBuf};
     use std::process::Command;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use switchboard::transport::UnixListener;
     use tokio::net::{UnixSocket, UnixStream};
+    use tokio::sync::Barrier;
     use tokio::task::JoinSet;
 
     use super::*;
@@ -208,9 +213,9 @@ mod unix {
         fs::write(directory.0.join("open"), "").unwrap();
         assert_eq!(mode(&directory.0.join("open")), 0o666, "the umask is not zero");
 
-        // Somebody who tries to get in until they are, and looks at the mode at once. Each round has
-        // a path of its own, so that they cannot see the file of the next one.
-        let paths: Vec<_> = (0..1000).map(|n| directory.0.join(format!("{n}"))).collect();
+        // Somebody who tries until they get in, and looks at the mode at once. Each round has a
+        // path of its own, so that they cannot see the file of the next one.
+        let paths: Vec<_> = (0..1000).map(|n| directory.0.join(n.to_string())).collect();
         let (sender, seen) = std::sync::mpsc::channel();
         let intruder = std::thread::spawn({
             let paths = paths.clone();
@@ -341,15 +346,18 @@ mod unix {
     async fn of_200_who_bind_one_path_exactly_one_wins() {
         let directory = Directory::new();
         let is_taken = format!("another process is listening at unix:{}", directory.shown());
-        for round in 0..10 {
+        for round in 0..20 {
             // In every other round they find the file of a dead process.
             if round % 2 == 0 {
                 drop(std::os::unix::net::UnixListener::bind(directory.file()).unwrap());
             }
-            let mut racers = JoinSet::new();
+            let (mut racers, start) = (JoinSet::new(), Arc::new(Barrier::new(200)));
             for _ in 0..200 {
-                let path = directory.file();
-                racers.spawn(async move { UnixListener::bind(path).await });
+                let (path, start) = (directory.file(), start.clone());
+                racers.spawn(async move {
+                    start.wait().await;
+                    UnixListener::bind(path).await
+                });
             }
             let mut winners = Vec::new();
             for result in racers.join_all().await {

@@ -304,4 +304,4 @@ const PATH_BYTES_MAX: usize = if cfg!(any(
 const PROBE_TIME_MAX: Duration = Duration::from_secs(1);
 /// The lock is held for a probe and a few system calls.
 const LOCK_TIME_MAX: Duration = Duration::from_secs(10);
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
