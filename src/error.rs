@@ -160,6 +160,7 @@ struct Facts {
     code: Code,
     text: Cow<'static, str>,
     command: Option<Box<str>>,
+    fault: Fault,
     reach: Reach,
     is_from_peer: bool,
     was_sent: bool,
@@ -201,7 +202,8 @@ impl Error {
     fn build(code: Code, text: Cow<'static, str>, reach: Reach) -> Self {
         let (is_from_peer, was_sent) = (false, false);
         let (command, source) = (None, None);
-        let facts = Facts { code, text, command, reach, is_from_peer, was_sent, source };
+        let fault = code.fault();
+        let facts = Facts { code, text, command, fault, reach, is_from_peer, was_sent, source };
         Self { facts: Box::new(facts) }
     }
 
@@ -213,6 +215,7 @@ impl Error {
     }
 
     /// Names the command that failed, for the message.
+    #[cfg(feature = "io")]
     pub(crate) fn in_command(mut self, command: &str) -> Self {
         self.facts.command = Some(command.into());
         self
@@ -222,6 +225,14 @@ impl Error {
     pub(crate) fn after_sending(mut self) -> Self {
         self.facts.was_sent = true;
         self
+    }
+
+    /// Says that it was the reply to a request that was wrong, which is the callee's fault.
+    #[cfg(feature = "io")]
+    pub(crate) fn of_reply(mut self) -> Self {
+        self.facts.fault = Fault::Callee;
+        self.facts.reach = Reach::Local;
+        self.after_sending()
     }
 
     /// Takes back that the request had been handed to the connection.
@@ -236,10 +247,10 @@ impl Error {
         self.facts.code
     }
 
-    /// Whose fault it was, by its code.
+    /// Whose fault it was: that of its code, but the callee's if it was the reply that was wrong.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        self.facts.code.fault()
+        self.facts.fault
     }
 
     /// The text alone, without code and command.

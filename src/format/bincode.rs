@@ -18,9 +18,9 @@ use bincode::error::EncodeError;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
 
-use super::budget::{Budget, no_payload};
 #[cfg(feature = "json")]
 use super::Codec;
+use super::budget::{Budget, no_payload};
 #[cfg(feature = "json")]
 use super::json::Json;
 use super::{Format, Framing};

@@ -5,9 +5,9 @@
 
 use ::bytes::{Bytes, BytesMut};
 
-use super::budget::Budget;
 #[cfg(feature = "json")]
 use super::Codec;
+use super::budget::Budget;
 #[cfg(feature = "json")]
 use super::json::Json;
 use super::{Format, Framing};

@@ -8,9 +8,9 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::budget::{Budget, no_payload};
 #[cfg(feature = "json")]
 use super::Codec;
+use super::budget::{Budget, no_payload};
 #[cfg(feature = "json")]
 use super::json::Json;
 use super::{Format, Framing};

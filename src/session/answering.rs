@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Call, CallId, Earliest, Event, Plain, Violation, too_large};
+use super::{Call, CallId, Earliest, Event, Plain, Violation};
 use crate::error::{Code, Error};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
@@ -38,6 +38,9 @@ pub(super) struct Answering {
     plain: Option<Plain>,
     // Errors of the caller's making since the last call that went well.
     consecutive_errors: u32,
+    // Calls that got the reply of their handler, and calls that were ended with the connection.
+    answered: u64,
+    cut_off: u64,
     payload_bytes_max: usize,
     calls_max: usize,
     consecutive_errors_max: u32,
@@ -77,6 +80,8 @@ impl Answering {
             events: VecDeque::new(),
             plain: None,
             consecutive_errors: 0,
+            answered: 0,
+            cut_off: 0,
             payload_bytes_max: limits.payload_bytes_max,
             calls_max: limits.calls_per_connection_max,
             consecutive_errors_max: limits.consecutive_errors_max,
@@ -98,7 +103,7 @@ impl Answering {
         let error = if !is_open {
             Error::new(Code::ShuttingDown, "no more calls are taken")
         } else if head.len > payload_max {
-            Error::new(Code::TooLarge, too_large(head.len, self.payload_bytes_max))
+            self.too_large(head.len)
         } else if self.running >= self.calls_max {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are running");
@@ -171,11 +176,11 @@ impl Answering {
         if !self.close(id) {
             return;
         }
+        self.answered = self.answered.saturating_add(1);
         match reply {
             Ok(payload) if payload.len() > self.payload_bytes_max => {
                 let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-                let text = too_large(len, self.payload_bytes_max);
-                self.refuse(id.tag, &Error::new(Code::TooLarge, text), outbox);
+                self.refuse(id.tag, &self.too_large(len), outbox);
             }
             Ok(payload) => {
                 self.consecutive_errors = 0;
@@ -213,6 +218,7 @@ impl Answering {
         let error = Error::new(Code::Cancelled, "the call was ended with its connection");
         let ids: Vec<_> = self.open.iter().map(|(key, open)| key.id(open.serial)).collect();
         for id in ids {
+            self.cut_off = self.cut_off.saturating_add(1);
             self.stop(id, &error, outbox);
         }
     }
@@ -221,6 +227,8 @@ impl Answering {
     pub(super) fn abandon(&mut self) {
         self.events.retain(|event| matches!(event, Event::Close(_)));
         self.plain = None;
+        let open = u64::try_from(self.open.len()).unwrap_or(u64::MAX);
+        self.cut_off = self.cut_off.saturating_add(open);
         let ids = self.open.drain().map(|(key, open)| Event::Stop(key.id(open.serial)));
         self.events.extend(ids);
     }
@@ -237,6 +245,20 @@ impl Answering {
             return self.plain.take().map(Event::Plain);
         }
         None
+    }
+
+    pub(super) fn has_event(&self) -> bool {
+        !self.events.is_empty() || self.plain.is_some() && self.is_replied()
+    }
+
+    pub(super) const fn tally(&self) -> (u64, u64) {
+        (self.answered, self.cut_off)
+    }
+
+    pub(super) fn too_large(&self, len: u64) -> Error {
+        let max = self.payload_bytes_max;
+        let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
+        Error::new(Code::TooLarge, text)
     }
 
     pub(super) fn tell(&mut self, error: &Error, outbox: &mut Outbox) {
@@ -282,7 +304,8 @@ impl Answering {
         self.is_wanted(id) && self.open.remove(&Key::of(id)).is_some()
     }
 
-    fn refuse(&mut self, tag: Tag, error: &Error, outbox: &mut Outbox) {
+    /// Answers a call that does not run.
+    pub(super) fn refuse(&mut self, tag: Tag, error: &Error, outbox: &mut Outbox) {
         if is_callers_mistake(error.code()) {
             self.consecutive_errors = self.consecutive_errors.saturating_add(1);
             if self.consecutive_errors > self.consecutive_errors_max {

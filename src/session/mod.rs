@@ -117,6 +117,18 @@ impl CallId {
     }
 }
 
+/// How a plain call ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PlainEnd {
+    /// Well; the next command follows.
+    Done,
+    /// Badly, but its payload was read whole and the next command follows.
+    Failed(Error),
+    /// Badly, and nobody knows where the next command begins.
+    OutOfStep(Error),
+}
+
 /// What to do with the body that follows a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -177,6 +189,8 @@ pub struct Session {
     drain_until: Option<Instant>,
     is_draining: bool,
     is_eof: bool,
+    // A plain call has the stream.
+    is_lent: bool,
     body_of: Option<BodyOf>,
     wakers: Vec<Waker>,
     room_wakers: Vec<Waker>,
@@ -205,6 +219,7 @@ impl Session {
             drain_until: None,
             is_draining: false,
             is_eof: false,
+            is_lent: false,
             body_of: None,
             wakers: Vec::new(),
             room_wakers: Vec::new(),
@@ -265,24 +280,33 @@ impl Session {
         }
     }
 
-    /// The body of the line before is over the decoder's limit and will not come.
-    pub fn handle_body_too_large(&mut self, len: u64, payload_bytes_max: usize) {
-        let text = too_large(len, payload_bytes_max);
+    /// The body of the line before will not be handed over: it is too large, or there is no room.
+    pub fn handle_body_refused(&mut self, error: &Error) {
         match self.body_of.take() {
-            // The answering half has refused it already.
-            None | Some(BodyOf::Call(_) | BodyOf::Notice(_)) => {}
+            None | Some(BodyOf::Notice(_)) => {}
+            Some(BodyOf::Call(head)) => self.answering.refuse(head.tag, error, &mut self.outbox),
             Some(BodyOf::Reply(tag, _)) => {
-                let error = Error::local(Code::TooLarge, text).after_sending();
+                let error = Error::local(error.code(), error.text().to_owned()).after_sending();
                 self.wakers.extend(self.asking.handle_body(tag, Err(error)));
             }
         }
     }
 
+    /// The error for a body of `len` bytes that is over `payload_bytes_max`.
+    #[must_use]
+    pub fn too_large(&self, len: u64) -> Error {
+        self.answering.too_large(len)
+    }
+
     /// How far the peer is in its next unit, and how many it has finished; see
-    /// [`Decoder`](crate::wire::Decoder). To be told after bytes have been read, and whenever
-    /// reading is put off, with `Boundary`: a peer that is not read cannot be slow.
+    /// [`Decoder`](crate::wire::Decoder). To be told after bytes have been read.
     pub fn handle_input(&mut self, now: Instant, position: Position, units: u64) {
         self.pace.handle_input(now, position, units);
+    }
+
+    /// Reading is put off: a peer that is not read cannot be slow.
+    pub fn handle_input_paused(&mut self) {
+        self.pace.handle_input_paused();
     }
 
     /// The peer will send nothing more. Its calls are still answered; ours get no more replies.
@@ -391,7 +415,29 @@ impl Session {
 
     /// What has to be done next.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.answering.poll_event()
+        if self.is_lent {
+            return None;
+        }
+        let event = self.answering.poll_event();
+        self.is_lent = matches!(event, Some(Event::Plain(_)));
+        event
+    }
+
+    /// Whether there is anything to be done.
+    #[must_use]
+    pub fn has_event(&self) -> bool {
+        !self.is_lent && self.answering.has_event()
+    }
+
+    /// A plain call has given the stream back.
+    pub fn handle_plain_end(&mut self, now: Instant, end: PlainEnd) {
+        self.is_lent = false;
+        self.pace.handle_input(now, Position::Boundary, 0);
+        match end {
+            PlainEnd::Done => {}
+            PlainEnd::Failed(error) => self.tell(&error),
+            PlainEnd::OutOfStep(error) => self.turn_away(&error),
+        }
     }
 
     /// The handler of a call has ended. The reply is written unless the caller has had one already.
@@ -406,8 +452,7 @@ impl Session {
         self.answering.is_wanted(id)
     }
 
-    /// Tells the peer something about the whole connection. Nothing else can be done with an error
-    /// whose call has no tag.
+    /// Tells the peer something about the whole connection, or about a call without a tag.
     pub fn tell(&mut self, error: &Error) {
         self.answering.tell(error, &mut self.outbox);
     }
@@ -429,17 +474,35 @@ impl Session {
         self.wakers.append(&mut self.room_wakers);
     }
 
+    /// Takes nothing from this peer, and tells it why.
+    pub fn turn_away(&mut self, error: &Error) {
+        self.tell(error);
+        self.handle_eof();
+    }
+
     /// Whether nothing is left to do but to write what is waiting.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        (self.is_draining || self.is_eof) && self.answering.is_answered()
+        (self.is_draining || self.is_eof) && !self.is_lent && self.answering.is_answered()
+    }
+
+    /// Whether `drain_time_max` has passed since the session was closed.
+    #[must_use]
+    pub const fn is_drained(&self) -> bool {
+        self.is_draining && self.drain_until.is_none()
+    }
+
+    /// Calls of the peer that were answered, and calls that were ended with the connection.
+    #[must_use]
+    pub const fn tally(&self) -> (u64, u64) {
+        self.answering.tally()
     }
 
     /// Whether more should be read. Not while a plain call waits for the answers before it, and not
     /// while the peer does not read what we write.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        !self.is_eof && !self.answering.has_plain() && self.has_room()
+        !self.is_eof && !self.is_lent && !self.answering.has_plain() && self.has_room()
     }
 
     /// Whether the peer has ended its side, or told us that it takes no more calls.
@@ -527,7 +590,7 @@ impl Session {
     }
 
     fn is_idle(&self) -> bool {
-        self.asking.is_idle() && self.answering.is_idle()
+        !self.is_lent && self.asking.is_idle() && self.answering.is_idle()
     }
 }
 
@@ -583,11 +646,6 @@ impl fmt::Display for Slowness {
             Self::Write => "nothing was read for write_time_max",
         })
     }
-}
-
-/// What a payload over its limit is told.
-pub(crate) fn too_large(len: u64, payload_bytes_max: usize) -> String {
-    format!("a payload of {len} bytes is over payload_bytes_max ({payload_bytes_max})")
 }
 
 /// The earliest of many deadlines, or something before it: it goes down at once and up only when it

@@ -68,6 +68,10 @@ impl Pace {
         }
     }
 
+    pub(super) fn handle_input_paused(&mut self) {
+        self.unit = None;
+    }
+
     pub(super) fn handle_written(&mut self, now: Instant, bytes: usize) {
         self.active_at = now;
         self.written = self.written.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));

@@ -117,6 +117,13 @@ impl Decoder {
         }
     }
 
+    /// Whether the body of the line handed out last is being dropped, at the caller's wish or because
+    /// it is over the limit.
+    #[must_use]
+    pub const fn is_skipping(&self) -> bool {
+        matches!(self.state, State::Skip { .. })
+    }
+
     /// Where the decoder is, given what is left of its input.
     #[must_use]
     pub fn position(&self, input: &[u8]) -> Position {

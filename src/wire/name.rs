@@ -85,8 +85,8 @@ impl Name {
 
     /// Whether the name belongs to the endpoint itself.
     #[must_use]
-    pub fn is_reserved(&self) -> bool {
-        self.as_bytes().first() == Some(&b'?')
+    pub const fn is_reserved(&self) -> bool {
+        matches!(self.bytes.first(), Some(b'?'))
     }
 }
 

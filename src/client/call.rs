@@ -1,0 +1,249 @@
+//! One call, as its caller sees it: a future.
+//!
+//! ```text
+//!   Unsent ──poll: room in the connection──► Sent ──reply, deadline or loss──► Done
+//!     │ drop: nothing was sent                │ drop: `>TAG cancel` is sent
+//! ```
+//!
+//! The session keeps the deadline of a call that is sent. A call that waits for room is in no
+//! session yet, so it keeps its own.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Sleep;
+
+use super::Handle;
+use crate::connection::after;
+use crate::error::{Code, Error, Result};
+use crate::format::{Budget, Format};
+use crate::limits::Limits;
+use crate::session::Session;
+use crate::wire::{Name, Options, Tag};
+
+/// A call under way: a future of the reply.
+///
+/// Without [`within`](Self::within) or [`by`](Self::by) its deadline is `call_time_max` of the
+/// client's limits, so it always ends.
+///
+/// # Errors
+///
+/// What the peer answered ([`Error::is_from_peer`]), or what went wrong on this side; whether the
+/// request had left by then is [`Error::was_sent`].
+///
+/// # Cancel safety
+///
+/// Dropping the call cancels it, at the peer as well: its handler is stopped at its next await.
+#[must_use = "a call is not sent until it is awaited"]
+pub struct Call<Rep> {
+    request: Request,
+    state: State,
+    decode: fn(Bytes, &Budget) -> Result<Rep>,
+}
+
+/// A call that wants no reply: a future that is ready when the connection has taken the request.
+///
+/// # Errors
+///
+/// What kept the request from being taken. That the peer has got it is not known.
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, the request is not sent.
+#[must_use = "a call is not sent until it is awaited"]
+pub struct Notify {
+    request: Request,
+}
+
+enum State {
+    Unsent,
+    Sent(Tag),
+    Done,
+}
+
+/// A call that is still to be sent.
+struct Request {
+    handle: Arc<Handle>,
+    name: Name,
+    // `None` when sent, or when its error has been given out.
+    payload: Option<Result<BytesMut>>,
+    deadline: Option<Instant>,
+    // Only while there is no room.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<Rep> Call<Rep> {
+    pub(super) fn new(
+        handle: Arc<Handle>,
+        name: Name,
+        payload: Result<BytesMut>,
+        decode: fn(Bytes, &Budget) -> Result<Rep>,
+    ) -> Self {
+        Self { request: Request::new(handle, name, payload), state: State::Unsent, decode }
+    }
+
+    /// Ends the call with `deadline_exceeded` when `time` has passed from now. The peer is told
+    /// how much of it is left, and stops as well.
+    pub fn within(self, time: Duration) -> Self {
+        self.by(after(time).into_std())
+    }
+
+    /// Ends the call with `deadline_exceeded` at `deadline`. The peer is told how much time is
+    /// left, and stops as well.
+    pub fn by(mut self, deadline: Instant) -> Self {
+        self.request.deadline = Some(deadline);
+        self
+    }
+
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rep>> {
+        if let State::Unsent = self.state {
+            let sent =
+                ready!(self.request.poll_send(cx, |session, name, options, payload, due| {
+                    session.call(name, options, payload, due)
+                }));
+            match sent {
+                Ok(tag) => self.state = State::Sent(tag),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let State::Sent(tag) = self.state else {
+            return Poll::Ready(Err(Error::local(Code::Failed, "a call was polled after its end")));
+        };
+        let link = self.request.handle.link();
+        let reply = ready!(link.poll_reply(tag, cx));
+        self.state = State::Done;
+        let payload = reply?;
+        let budget = Budget::new(link.limits(), payload.len());
+        let reply = (self.decode)(payload, &budget);
+        Poll::Ready(reply.map_err(Error::of_reply))
+    }
+}
+
+impl<Rep> Future for Call<Rep> {
+    type Output = Result<Rep>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let result = ready!(this.poll_call(cx));
+        this.state = State::Done;
+        Poll::Ready(result.map_err(|error| error.in_command(this.request.name.as_str())))
+    }
+}
+
+impl<Rep> Drop for Call<Rep> {
+    fn drop(&mut self) {
+        if let State::Sent(tag) = self.state {
+            self.request.handle.link().with(|session| session.cancel(tag));
+        }
+    }
+}
+
+impl Notify {
+    pub(super) fn new(handle: Arc<Handle>, name: Name, payload: Result<BytesMut>) -> Self {
+        Self { request: Request::new(handle, name, payload) }
+    }
+}
+
+impl Future for Notify {
+    type Output = Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let request = &mut self.get_mut().request;
+        let sent = ready!(request.poll_send(cx, |session, name, options, payload, _| {
+            session.notify(name, options, payload)
+        }));
+        Poll::Ready(sent.map_err(|error| error.in_command(request.name.as_str())))
+    }
+}
+
+impl Request {
+    fn new(handle: Arc<Handle>, name: Name, payload: Result<BytesMut>) -> Self {
+        Self { handle, name, payload: Some(payload), deadline: None, timer: None }
+    }
+
+    /// Waits for room, then hands the request to the session by `send`.
+    fn poll_send<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        send: impl FnOnce(&mut Session, Name, Options, BytesMut, Instant) -> Result<R>,
+    ) -> Poll<Result<R>> {
+        if matches!(self.payload, Some(Ok(_))) {
+            let link = self.handle.link();
+            if link.poll_room(cx).is_pending() {
+                ready!(self.poll_deadline(cx));
+                self.payload = None;
+                let text = "the deadline passed before there was room to send";
+                return Poll::Ready(Err(Error::local(Code::DeadlineExceeded, text)));
+            }
+        }
+        self.timer = None;
+        let payload = match self.payload.take() {
+            Some(Ok(payload)) => payload,
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            None => return Poll::Ready(Err(Error::local(Code::Failed, "polled after its end"))),
+        };
+        let now = now();
+        let link = self.handle.link();
+        let (options, deadline) = match self.deadline {
+            None => (Options::default(), after(link.limits().call_time_max).into_std()),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(now);
+                // Rounded up: a peer must not give up before its caller does.
+                let left_ms = left.as_nanos().div_ceil(1_000_000);
+                let left_ms = u64::try_from(left_ms).unwrap_or(u64::MAX);
+                if left_ms == 0 {
+                    let text = "the deadline had passed before the call was sent";
+                    return Poll::Ready(Err(Error::local(Code::DeadlineExceeded, text)));
+                }
+                (Options::new(None, Some(left_ms)), deadline)
+            }
+        };
+        let (name, bytes) = (self.name, payload.len());
+        let sent =
+            link.with_room_for(bytes, |session| send(session, name, options, payload, deadline));
+        Poll::Ready(sent.and_then(|sent| sent))
+    }
+
+    /// Whether the deadline of a call that waits for room has passed.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limits = self.handle.link().limits();
+        let deadline = self.deadline;
+        let timer = self.timer.get_or_insert_with(|| {
+            let deadline = deadline.map_or_else(|| after(limits.call_time_max), Into::into);
+            Box::pin(tokio::time::sleep_until(deadline))
+        });
+        timer.as_mut().poll(cx)
+    }
+}
+
+impl<Rep> fmt::Debug for Call<Rep> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("command", &self.request.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notify").field("command", &self.request.name).finish_non_exhaustive()
+    }
+}
+
+/// The payload for `value`, which is refused here rather than by the peer if it is too large.
+pub(super) fn encode<F: Format<T>, T>(value: &T, limits: &Limits) -> Result<BytesMut> {
+    let mut payload = BytesMut::new();
+    F::encode(value, &mut payload)?;
+    let (len, max) = (payload.len(), limits.payload_bytes_max);
+    if len > max {
+        let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
+        return Err(Error::local(Code::TooLarge, text));
+    }
+    Ok(payload)
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

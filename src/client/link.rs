@@ -1,0 +1,184 @@
+//! What the task of a connection shares with the tasks that call over it.
+//!
+//! A [`Link`] is a session behind a mutex. The lock is held for a few steps of pure code, never
+//! across an await, and nobody is woken and nothing of a user runs while it is held. Callers and
+//! handlers put their lines into the session themselves; the driver, which alone touches the
+//! stream, is woken to write them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::quota::{Charge, Quota};
+use crate::session::{CallId, Session, Side};
+use crate::transport::Origin;
+use crate::wire::Tag;
+
+pub(crate) struct Link {
+    state: Mutex<State>,
+    ended: Notify,
+    limits: Arc<Limits>,
+    quota: Arc<Quota>,
+    origin: Origin,
+}
+
+struct State {
+    session: Session,
+    // The driver, while it sleeps.
+    driver: Option<Waker>,
+    // Covers what waits to be written.
+    held: Charge,
+    is_ended: bool,
+}
+
+impl Link {
+    pub(crate) fn new(
+        side: Side,
+        origin: Origin,
+        limits: Arc<Limits>,
+        quota: Arc<Quota>,
+    ) -> Arc<Self> {
+        let session = Session::new(Instant::now().into_std(), side, &limits);
+        let state = State { session, driver: None, held: quota.charge(), is_ended: false };
+        Arc::new(Self { state: Mutex::new(state), ended: Notify::new(), limits, quota, origin })
+    }
+
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    pub(crate) fn quota(&self) -> &Arc<Quota> {
+        &self.quota
+    }
+
+    pub(crate) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Does something with the session, and wakes whom it concerns.
+    pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Session) -> R) -> R {
+        let mut state = self.lock();
+        let result = action(&mut state.session);
+        Self::unlock_and_wake(state);
+        result
+    }
+
+    /// As [`with`](Self::with), if `bytes` more can be held by the endpoint.
+    pub(crate) fn with_room_for<R>(
+        &self,
+        bytes: usize,
+        action: impl FnOnce(&mut Session) -> R,
+    ) -> Result<R, Error> {
+        let mut state = self.lock();
+        state.cover(bytes)?;
+        let result = action(&mut state.session);
+        Self::unlock_and_wake(state);
+        Ok(result)
+    }
+
+    /// Reports the end of a handler.
+    pub(crate) fn reply(&self, id: CallId, reply: Result<BytesMut, Error>) {
+        let bytes = reply.as_ref().map_or(0, BytesMut::len);
+        let mut state = self.lock();
+        let reply = state.cover(bytes).and(reply);
+        state.session.handle_reply(id, reply);
+        Self::unlock_and_wake(state);
+    }
+
+    /// So many bytes have been written.
+    pub(crate) fn handle_written(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.session.handle_written(Instant::now().into_std(), bytes);
+        let left = state.session.unwritten_bytes();
+        // Covering less cannot fail.
+        let _ = state.held.cover(left);
+        Self::unlock_and_wake(state);
+    }
+
+    /// The reply to a call of ours.
+    pub(crate) fn poll_reply(&self, tag: Tag, cx: &Context<'_>) -> Poll<Result<Bytes, Error>> {
+        self.lock().session.poll_reply(tag, cx.waker())
+    }
+
+    /// Waits until less than `unwritten_bytes_max` waits to be written.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        self.lock().session.poll_room(cx.waker())
+    }
+
+    /// The driver goes to sleep, to be woken by the next one who changes something; unless
+    /// `is_quiet` says that there is something to do, which is looked at under the same lock.
+    pub(crate) fn sleep(&self, cx: &Context<'_>, is_quiet: impl FnOnce(&Session) -> bool) -> bool {
+        let mut state = self.lock();
+        if !is_quiet(&state.session) {
+            return false;
+        }
+        if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
+            state.driver = Some(cx.waker().clone());
+        }
+        true
+    }
+
+    /// The driver is up and will look at everything itself.
+    pub(crate) fn rise(&self) {
+        self.lock().driver = None;
+    }
+
+    /// The driver is gone: no call will be answered, and nobody waits any longer.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.session.handle_lost();
+        state.is_ended = true;
+        Self::unlock_and_wake(state);
+        self.ended.notify_waiters();
+    }
+
+    /// Takes no more calls; see [`Session::close`].
+    pub(crate) fn close(&self) {
+        self.with(|session| session.close(Instant::now().into_std()));
+    }
+
+    /// Waits until the driver is gone.
+    pub(crate) async fn ended(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            // Registered before looking, so that an end in between is not missed.
+            ended.as_mut().enable();
+            if self.lock().is_ended {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
+        let wakers = state.session.take_wakers();
+        let driver = state.driver.take();
+        drop(state);
+        for waker in wakers.into_iter().chain(driver) {
+            waker.wake();
+        }
+    }
+
+    /// The session is whole after a panic: none of its steps runs foreign code.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Charges `bytes` more that will wait to be written.
+    fn cover(&mut self, bytes: usize) -> Result<(), Error> {
+        self.held.cover(self.session.unwritten_bytes().saturating_add(bytes))
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! The asking side: a handle to one multiplexed connection.
+//!
+//! A [`Client`] is cheap to clone and may be used from many tasks at once; replies find their
+//! callers in whatever order they come. It owns no task and no socket: the driver of the connection
+//! does, and both meet in a [`Link`]. How a connection comes to be is the endpoint's matter.
+
+mod call;
+mod link;
+
+pub use self::call::{Call, Notify};
+pub(crate) use self::link::Link;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::command::Command;
+use crate::format::Format;
+use crate::transport::Origin;
+
+/// The asking side of one connection.
+///
+/// Made by [`Client::connect`], or by [`Context::peer`](crate::Context::peer) to call back whoever
+/// is calling. When the last clone of a client that connected is dropped, and the last call that it
+/// made, the connection is closed in good order.
+///
+/// ```
+/// # #[cfg(feature = "bincode")] {
+/// # use switchboard::{Client, Command, Endpoint, Result, transport};
+/// # async fn example() -> Result<()> {
+/// const DOUBLE: Command<u32, u32> = Command::new("DOUBLE");
+///
+/// let client = Client::connect("localhost:61000").await?;
+/// assert_eq!(client.call(DOUBLE, &21).await?, 42);
+/// # Ok(())
+/// # } }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    handle: Arc<Handle>,
+}
+
+/// Closes the connection when the last one who uses it is gone.
+pub(crate) struct Handle {
+    link: Arc<Link>,
+    is_owner: bool,
+}
+
+impl Client {
+    /// The client that owns its connection.
+    pub(crate) fn owner(link: Arc<Link>) -> Self {
+        Self { handle: Arc::new(Handle { link, is_owner: true }) }
+    }
+
+    /// A client over a connection that somebody else owns.
+    pub(crate) fn guest(link: Arc<Link>) -> Self {
+        Self { handle: Arc::new(Handle { link, is_owner: false }) }
+    }
+
+    /// Calls a command. The request is encoded at once and sent when the [`Call`] is first polled.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use std::time::Duration;
+    /// # use switchboard::{Client, Command, Result};
+    /// # const DOUBLE: Command<u32, u32> = Command::new("DOUBLE");
+    /// # async fn example(client: Client) -> Result<()> {
+    /// let doubled = client.call(DOUBLE, &21).within(Duration::from_millis(250)).await?;
+    /// # Ok(())
+    /// # } }
+    /// ```
+    pub fn call<Req, Rep, F>(&self, command: Command<Req, Rep, F>, request: &Req) -> Call<Rep>
+    where
+        F: Format<Req> + Format<Rep>,
+    {
+        let payload = call::encode::<F, Req>(request, self.handle.link.limits());
+        let decode = <F as Format<Rep>>::decode;
+        Call::new(Arc::clone(&self.handle), command.name(), payload, decode)
+    }
+
+    /// Calls a command and wants no reply, not even an error. The request is encoded at once and
+    /// handed to the connection when the [`Notify`] is polled.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Client, Command, Result};
+    /// # const LOG: Command<String, ()> = Command::new("LOG");
+    /// # async fn example(client: Client) -> Result<()> {
+    /// client.notify(LOG, &"started".to_owned()).await
+    /// # } }
+    /// ```
+    pub fn notify<Req, Rep, F>(&self, command: Command<Req, Rep, F>, request: &Req) -> Notify
+    where
+        F: Format<Req> + Format<Rep>,
+    {
+        let payload = call::encode::<F, Req>(request, self.handle.link.limits());
+        Notify::new(Arc::clone(&self.handle), command.name(), payload)
+    }
+
+    /// Who is on the other side.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        self.handle.link.origin()
+    }
+
+    /// Takes no more calls, lets those under way finish, and waits until the connection is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, the connection is closing whether or not this is waited for.
+    pub async fn close(self) {
+        self.handle.link.close();
+        self.closed().await;
+    }
+
+    /// Waits until the connection is closed, by either side.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only waits; nothing is lost.
+    pub async fn closed(&self) {
+        self.handle.link.ended().await;
+    }
+}
+
+impl Handle {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.is_owner {
+            self.link.close();
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("origin", self.origin()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("is_owner", &self.is_owner).finish_non_exhaustive()
+    }
+}

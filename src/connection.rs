@@ -1,0 +1,440 @@
+//! One buffered stream of bytes, lent whole to whoever speaks on it.
+//!
+//! The buffer of a [`Connection`] is the only place where bytes wait that have been read ahead, so a
+//! raw handler that follows pipelined commands sees what belongs to it, and the next command is
+//! found where the handler stopped. It does not know the protocol of lines and calls.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Code, Error, Result};
+use crate::format::{Budget, Format, Framing};
+use crate::limits::Limits;
+use crate::quota::{Charge, Quota};
+use crate::transport::{self, Address, BoxedIo, Io, Origin};
+
+/// A buffered stream of bytes, as lent to a raw handler, or opened to speak a plain dialect.
+///
+/// Reading waits at most `idle_time_max` for the first byte and `body_time_max` for the rest;
+/// writing waits at most `write_time_max`. What is written goes out at once.
+///
+/// ```
+/// use switchboard::{Connection, Result};
+///
+/// async fn strings(connection: &mut Connection) -> Result<()> {
+///     let line = connection.read_line().await?.unwrap_or_default();
+///     println!("{line}");
+///     connection.write_line("Thank you.").await
+/// }
+/// ```
+pub struct Connection {
+    io: BoxedIo,
+    origin: Origin,
+    limits: Arc<Limits>,
+    input: BytesMut,
+    held: Charge,
+}
+
+impl Connection {
+    /// Connects to `address`: `host:port`, or `unix:` and a path.
+    ///
+    /// # Errors
+    ///
+    /// `disconnected` if nobody answers there.
+    pub async fn connect(address: &str) -> Result<Self> {
+        let address: Address = address.parse()?;
+        let (io, origin) = transport::dial(&address).await?;
+        let limits = Arc::new(Limits::default());
+        let quota = Quota::new(&limits);
+        Ok(Self::new(io, origin, limits, &quota))
+    }
+
+    /// A connection over a stream that is open already.
+    #[must_use]
+    pub fn over(io: impl Io) -> Self {
+        let limits = Arc::new(Limits::default());
+        let quota = Quota::new(&limits);
+        Self::new(Box::new(io), Origin::unknown(), limits, &quota)
+    }
+
+    pub(crate) fn new(
+        io: BoxedIo,
+        origin: Origin,
+        limits: Arc<Limits>,
+        quota: &Arc<Quota>,
+    ) -> Self {
+        Self { io, origin, limits, input: BytesMut::new(), held: quota.charge() }
+    }
+
+    /// Who is on the other side.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The bounds that reading and writing keep.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Reads a line of text without its end, which is LF or CR LF; `None` at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// `too_large` if the line is longer than `payload_bytes_max`, `bad_payload` if it is not UTF-8
+    /// or the stream ends in it, `deadline_exceeded` if it takes too long, `disconnected` if the
+    /// stream fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: what has been read stays in the buffer.
+    pub async fn read_line(&mut self) -> Result<Option<String>> {
+        let Some(line) = self.read_line_bytes().await? else {
+            return Ok(None);
+        };
+        match String::from_utf8(line.into()) {
+            Ok(line) => Ok(Some(line)),
+            Err(error) => {
+                Err(Error::new(Code::BadPayload, "the line is not UTF-8").with_source(error))
+            }
+        }
+    }
+
+    /// Reads exactly `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `too_large` if `len` is over `payload_bytes_max`, else as [`read_line`](Self::read_line).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: what has been read stays in the buffer.
+    pub async fn read_bytes(&mut self, len: usize) -> Result<Bytes> {
+        let max = self.limits.payload_bytes_max;
+        if len > max {
+            let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
+            return Err(Error::new(Code::TooLarge, text));
+        }
+        let mut clock = self.clock();
+        while self.input.len() < len {
+            let missing = len.saturating_sub(self.input.len());
+            if self.fill(&mut clock, missing).await? == 0 {
+                return Err(cut_short());
+            }
+        }
+        Ok(self.input.split_to(len).freeze())
+    }
+
+    /// Reads a value that stands in the stream as a plain payload of format `F`; `None` if the
+    /// stream ends before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_line`](Self::read_line), and what the format says of the payload.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a value that is read partly when the future is dropped is lost.
+    pub async fn read_value<F: Format<T>, T>(&mut self) -> Result<Option<T>> {
+        let Some(payload) = self.read_payload(F::FRAMING).await? else {
+            return Ok(None);
+        };
+        let budget = Budget::new(&self.limits, payload.len());
+        F::decode(payload, &budget).map(Some)
+    }
+
+    /// Writes a line of text and its end.
+    ///
+    /// # Errors
+    ///
+    /// `bad_payload` if the text has a line end in it, before anything is written;
+    /// `deadline_exceeded` if the peer does not read, `disconnected` if the stream fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: part of the line may have been written when the future is dropped.
+    pub async fn write_line(&mut self, line: &str) -> Result<()> {
+        if line.contains(['\n', '\r']) {
+            return Err(Error::new(Code::BadPayload, "a line cannot have a line end in it"));
+        }
+        let mut bytes = Vec::with_capacity(line.len().saturating_add(1));
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        self.write_bytes(&bytes).await
+    }
+
+    /// Writes these bytes.
+    ///
+    /// # Errors
+    ///
+    /// `deadline_exceeded` if the peer does not read, `disconnected` if the stream fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: some of the bytes may have been written when the future is dropped.
+    pub async fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        let time = self.limits.write_time_max;
+        let write = async {
+            self.io.write_all(bytes).await?;
+            self.io.flush().await
+        };
+        match timeout_at(after(time), write).await {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(slow("nothing was read for write_time_max", time)),
+        }
+    }
+
+    /// Writes a value as a plain payload of format `F`.
+    ///
+    /// # Errors
+    ///
+    /// What the format says of the value, or `too_large`, before anything is written; else as
+    /// [`write_bytes`](Self::write_bytes).
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: part of the value may have been written when the future is dropped.
+    pub async fn write_value<F: Format<T>, T>(&mut self, value: &T) -> Result<()> {
+        let mut payload = BytesMut::new();
+        F::encode(value, &mut payload)?;
+        self.write_payload(F::FRAMING, &payload).await
+    }
+
+    /// Ends the writing side; the peer reads an end of file.
+    ///
+    /// # Errors
+    ///
+    /// `disconnected` if the stream fails.
+    pub async fn finish(&mut self) -> Result<()> {
+        Ok(self.io.shutdown().await?)
+    }
+
+    pub(crate) async fn read_payload(&mut self, framing: Framing) -> Result<Option<Bytes>> {
+        match framing {
+            Framing::Line => self.read_line_bytes().await,
+            Framing::Counted => {
+                let Some(line) = self.read_line_bytes().await? else {
+                    return Ok(None);
+                };
+                let text = std::str::from_utf8(&line).unwrap_or_default();
+                let is_canonical = text == "0" || !text.starts_with(['0', '+']);
+                let len = text.parse().ok().filter(|_| is_canonical).ok_or_else(|| {
+                    Error::new(Code::BadPayload, "the length before a payload is a decimal")
+                })?;
+                self.read_bytes(len).await.map(Some)
+            }
+        }
+    }
+
+    pub(crate) async fn write_payload(&mut self, framing: Framing, payload: &[u8]) -> Result<()> {
+        let (len, max) = (payload.len(), self.limits.payload_bytes_max);
+        if len > max {
+            let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
+            return Err(Error::new(Code::TooLarge, text));
+        }
+        let mut bytes = Vec::with_capacity(len.saturating_add(24));
+        if framing == Framing::Counted {
+            bytes.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(payload);
+        if framing == Framing::Line {
+            bytes.push(b'\n');
+        }
+        self.write_bytes(&bytes).await
+    }
+
+    /// The bytes that have been read and not been used.
+    pub(crate) fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    pub(crate) fn io(&mut self) -> &mut BoxedIo {
+        &mut self.io
+    }
+
+    /// Reads what is there, at least one byte unless the stream has ended; answers how many.
+    /// `missing` bytes are known to be wanted.
+    ///
+    /// # Errors
+    ///
+    /// `disconnected` if the stream fails, `overloaded` if the endpoint cannot hold more.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        missing: usize,
+    ) -> Poll<Result<usize>> {
+        let count = if missing > STACK_BYTES || self.has_spare_capacity() {
+            // Room for as much again as has come, never for what was merely announced.
+            let room = missing.min(self.input.len().max(STACK_BYTES));
+            self.input.reserve(room);
+            ready!(pin!(self.io.read_buf(&mut self.input)).poll(cx))?
+        } else {
+            match self.poll_fill_from_stack(cx) {
+                Poll::Ready(count) => count?,
+                Poll::Pending => return Poll::Pending,
+            }
+        };
+        self.held.cover(self.input.len())?;
+        Poll::Ready(Ok(count))
+    }
+
+    /// Gives back the memory of a buffer that nothing waits in.
+    pub(crate) fn release(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+            // Covering less cannot fail.
+            let _ = self.held.cover(0);
+        }
+    }
+
+    /// Reads by way of the stack, so that a connection on which nothing comes holds no buffer.
+    fn poll_fill_from_stack(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut stack = [const { std::mem::MaybeUninit::uninit() }; STACK_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut stack);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+        self.input.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn has_spare_capacity(&self) -> bool {
+        self.input.capacity().saturating_sub(self.input.len()) >= STACK_BYTES
+    }
+
+    async fn read_line_bytes(&mut self) -> Result<Option<Bytes>> {
+        let max = self.limits.payload_bytes_max;
+        let mut clock = self.clock();
+        let mut scanned = 0;
+        loop {
+            let fresh = self.input.get(scanned..).unwrap_or_default();
+            if let Some(end) = memchr::memchr(b'\n', fresh) {
+                let end = scanned.saturating_add(end);
+                let mut line = self.input.split_to(end);
+                self.input.advance(1);
+                if line.last() == Some(&b'\r') {
+                    line.truncate(line.len().saturating_sub(1));
+                }
+                return Ok(Some(line.freeze()));
+            }
+            scanned = self.input.len();
+            if scanned > max {
+                let text =
+                    format!("a line of over {scanned} bytes is over payload_bytes_max ({max})");
+                return Err(Error::new(Code::TooLarge, text));
+            }
+            if self.fill(&mut clock, 0).await? == 0 {
+                return if self.input.is_empty() { Ok(None) } else { Err(cut_short()) };
+            }
+        }
+    }
+
+    async fn fill(&mut self, clock: &mut Clock, missing: usize) -> Result<usize> {
+        let is_first = self.input.is_empty();
+        let read = std::future::poll_fn(|cx| self.poll_fill(cx, missing));
+        let count = match timeout_at(clock.due, read).await {
+            Ok(result) => result?,
+            Err(_) => return Err(slow("the payload did not come in time", clock.time)),
+        };
+        if is_first {
+            *clock = self.clock();
+        }
+        Ok(count)
+    }
+
+    /// When the reading that begins now is too slow.
+    fn clock(&self) -> Clock {
+        let is_begun = !self.input.is_empty();
+        let time = if is_begun { self.limits.body_time_max } else { self.limits.idle_time_max };
+        Clock { due: after(time), time }
+    }
+}
+
+struct Clock {
+    due: Instant,
+    time: Duration,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.input.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buffer);
+        }
+        let count = self.input.len().min(buffer.remaining());
+        let bytes = self.input.split_to(count);
+        buffer.put_slice(&bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncBufRead for Connection {
+    fn poll_fill_buf(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        if self.input.is_empty() {
+            ready!(self.poll_fill(cx, 0)).map_err(io::Error::other)?;
+        }
+        Poll::Ready(Ok(&self.get_mut().input))
+    }
+
+    fn consume(mut self: Pin<&mut Self>, count: usize) {
+        let count = count.min(self.input.len());
+        self.input.advance(count);
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("origin", &self.origin)
+            .field("buffered_bytes", &self.input.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// `time` from now, or as far away as the clock goes.
+pub(crate) fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).or_else(|| now.checked_add(FAR)).unwrap_or(now)
+}
+
+fn cut_short() -> Error {
+    Error::new(Code::BadPayload, "the stream ended in the middle of a payload")
+}
+
+fn slow(what: &str, time: Duration) -> Error {
+    Error::new(Code::DeadlineExceeded, format!("{what} ({time:?})"))
+}
+
+/// Read at once by way of the stack.
+const STACK_BYTES: usize = 8 * 1024;
+
+/// A year; further away than any deadline that means something.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

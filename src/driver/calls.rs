@@ -1,0 +1,133 @@
+//! Tagged calls: found, decoded, polled once, spawned if they wait.
+//!
+//! A panic, in a handler or in a type's own decoding, ends one call and nothing else.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use tracing::Instrument;
+
+use super::Driver;
+use crate::error::{Code, Error, Result};
+use crate::handler::{self, Answer, Entry, Route, Running, panicked};
+use crate::session::{Call, CallId};
+use crate::wire::{FormatWord, Name};
+
+/// A handler at work.
+pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+impl Driver {
+    /// Begins a call, and ends it too if its handler is ready at once.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, call: Call) {
+        let (id, name) = (call.id, call.name);
+        let mut running = Running::new(&self.link, id);
+        let mut work = match self.admit(&mut running, call) {
+            Ok(work) => work,
+            Err(error) => {
+                tracing::debug!(tag = id.tag(), %error, "refused a call");
+                return running.finish(Err(error));
+            }
+        };
+        // A registered name: one that a peer made up has been refused by now.
+        let span = tracing::debug_span!("call", command = %name, tag = id.tag());
+        match span.in_scope(|| poll_caught(&mut work, cx)) {
+            Poll::Ready(reply) => finish(running, name, reply),
+            Poll::Pending => {
+                let task = tokio::spawn(run(running, name, work).instrument(span));
+                self.tasks.insert(id, task.abort_handle());
+                self.sweep();
+            }
+        }
+    }
+
+    /// Stops the handler of a call that nobody waits for.
+    pub(super) fn stop(&mut self, id: CallId) {
+        if let Some(task) = self.tasks.remove(&id) {
+            task.abort();
+        }
+    }
+
+    fn admit(&self, running: &mut Running, call: Call) -> Result<Work<'static, BytesMut>> {
+        running.admit()?;
+        let route = match self.registry.find(call.name) {
+            Ok(Entry::Typed(route)) => route,
+            Ok(Entry::Raw(_)) => {
+                let text = format!("{} is a raw command: call it plainly", call.name);
+                return Err(Error::new(Code::UnsupportedFormat, text));
+            }
+            Err(_) if call.name.as_bytes() == LIST => {
+                let list = BytesMut::from(self.registry.describe().as_bytes());
+                return Ok(Box::pin(std::future::ready(Ok(list))));
+            }
+            Err(error) => return Err(error),
+        };
+        let format = call.options.format();
+        let (id, link) = (Some(call.id), self.link.clone());
+        let context = handler::Context::new(link, call.name, id, call.options, call.deadline);
+        let answer = call_caught(&*route, format, call.payload, context)?;
+        running.hold(answer.request_bytes)?;
+        Ok(answer.reply)
+    }
+
+    /// Drops the handles of tasks that have ended, once half of them may be such.
+    fn sweep(&mut self) {
+        if self.tasks.len() >= self.tasks_swept_at {
+            self.tasks.retain(|_, task| !task.is_finished());
+            self.tasks_swept_at = self.tasks.len().saturating_mul(2).max(TASKS_SWEPT_MIN);
+        }
+    }
+}
+
+/// The rest of a call that was not ready at once.
+async fn run(running: Running, name: Name, mut work: Work<'static, BytesMut>) {
+    let reply = poll_fn(|cx| poll_caught(&mut work, cx)).await;
+    // What the handler holds is let go before anybody learns that it has ended.
+    drop(work);
+    poll_fn(|cx| running.link().poll_room(cx)).await;
+    finish(running, name, reply);
+}
+
+fn finish(running: Running, name: Name, reply: Result<BytesMut>) {
+    if let Err(error) = &reply {
+        log_failure(name, error);
+    }
+    running.finish(reply);
+}
+
+/// What the caller is not told is told here.
+pub(super) fn log_failure(name: Name, error: &Error) {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let source = source.as_deref().unwrap_or_default();
+    match error.code() {
+        Code::Failed | Code::Panicked => {
+            tracing::warn!(command = %name, %error, source, "the handler failed");
+        }
+        _ => tracing::debug!(command = %name, %error, source, "the call failed"),
+    }
+}
+
+/// Calls a route; a panic is its error.
+pub(super) fn call_caught(
+    route: &dyn Route,
+    format: Option<FormatWord>,
+    payload: Bytes,
+    context: handler::Context,
+) -> Result<Answer> {
+    catch_unwind(AssertUnwindSafe(|| route.call(format, payload, context)))
+        .unwrap_or_else(|_| Err(panicked()))
+}
+
+/// Polls a handler; a panic is its error.
+pub(super) fn poll_caught<T>(work: &mut Work<'_, T>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+    catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
+        .unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+}
+
+/// The command that lists the commands.
+pub(super) const LIST: &[u8] = b"?";
+
+/// Handles of tasks that are kept before any is looked at again.
+pub(super) const TASKS_SWEPT_MIN: usize = 32;

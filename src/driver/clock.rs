@@ -1,0 +1,41 @@
+//! The one timer of a connection.
+//!
+//! It is armed for the earliest thing that may be due, and moved only when that comes nearer. Most
+//! deadlines are met, so letting the timer fire in vain now and then costs less than moving it for
+//! every call.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep};
+
+use super::now;
+use crate::client::Link;
+use crate::session::{Session, Violation};
+
+#[derive(Default)]
+pub(super) struct Clock {
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Clock {
+    /// Does what is due in the session; `Ready` if the time had come to look.
+    pub(super) fn poll(
+        &mut self,
+        link: &Link,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Violation>> {
+        let Some(due) = link.with(|session: &mut Session| session.poll_timeout()) else {
+            return Poll::Pending;
+        };
+        let due = Instant::from_std(due);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if timer.deadline() > due || timer.is_elapsed() {
+            timer.as_mut().reset(due);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(link.with(|session| session.handle_timeout(now())))
+    }
+}

@@ -1,0 +1,320 @@
+//! One connection: joins bytes, session and handlers.
+//!
+//! A driver is one task. It alone touches the stream; everything that has to be decided is asked of
+//! the session, so what is left here is a dull loop:
+//!
+//! ```text
+//!        ┌──────────────────────────────────────────────────────────────────┐
+//!        ▼                                                                  │
+//!   lines and bodies that have come ──► session ──► events ──► handlers     │
+//!        │ none left                                                        │
+//!        ▼                                                                  │
+//!   write what waits ──► finished? ──► do what is due ──► read ──bytes──────┘
+//!                            │                             │ nothing yet
+//!                            ▼                             ▼
+//!                        farewell         sleep until there are bytes, room or time,
+//!                                         or news from a caller or a handler
+//! ```
+//!
+//! A handler is polled once where it stands. If that answers the call, no task was spawned and no
+//! queue passed; if not, it goes on in a task of its own.
+
+mod calls;
+mod clock;
+mod farewell;
+mod plain;
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Buf;
+use tokio::io::AsyncWrite;
+use tokio::task::AbortHandle;
+
+use self::clock::Clock;
+use crate::client::Link;
+use crate::connection::Connection;
+use crate::error::{Code, Result};
+use crate::handler::Registry;
+use crate::session::{self, Body, CallId, Session, Violation};
+use crate::wire::{Decoder, Event, Line, Outbox, Position};
+
+/// The task of one connection.
+pub(crate) struct Driver {
+    connection: Connection,
+    link: Arc<Link>,
+    registry: Arc<Registry>,
+    decoder: Decoder,
+    // Taken out of the session, and not written yet.
+    outbox: Outbox,
+    clock: Clock,
+    // Handlers in tasks of their own. Those that have ended are swept out when there are so many.
+    tasks: HashMap<CallId, AbortHandle>,
+    tasks_swept_at: usize,
+    // Bytes have been read that the session's clock has not been told of.
+    has_read: bool,
+    // Bytes have been written that the stream may still hold back.
+    has_written: bool,
+    // The peer has ended its side.
+    is_at_end: bool,
+    // There is nobody to say farewell to.
+    is_broken: bool,
+}
+
+/// Why the loop was left.
+enum Exit {
+    /// All is said: wait for the peer to end as well.
+    Finished,
+    /// A plain call has the stream now.
+    Plain(session::Plain),
+    /// Close at once, without another word.
+    Broken,
+}
+
+impl Driver {
+    pub(crate) fn new(connection: Connection, link: Arc<Link>, registry: Arc<Registry>) -> Self {
+        let limits = link.limits();
+        let decoder = Decoder::new(limits.line_bytes_max, limits.payload_bytes_max);
+        Self {
+            connection,
+            link,
+            registry,
+            decoder,
+            outbox: Outbox::default(),
+            clock: Clock::default(),
+            tasks: HashMap::new(),
+            tasks_swept_at: calls::TASKS_SWEPT_MIN,
+            has_read: false,
+            has_written: false,
+            is_at_end: false,
+            is_broken: false,
+        }
+    }
+
+    /// Serves the connection until it ends.
+    pub(crate) async fn run(mut self) {
+        loop {
+            match poll_fn(|cx| self.poll_loop(cx)).await {
+                // Boxed: most connections never see a plain call and should not carry its room.
+                Exit::Plain(plain) => Box::pin(self.run_plain(plain)).await,
+                Exit::Finished => break Box::pin(self.farewell()).await,
+                Exit::Broken => break,
+            }
+        }
+    }
+
+    fn poll_loop(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        self.link.rise();
+        loop {
+            if let Some(plain) = self.take_in(cx) {
+                return Poll::Ready(Exit::Plain(plain));
+            }
+            self.poll_write(cx);
+            if self.is_broken {
+                return Poll::Ready(Exit::Broken);
+            }
+            if self.outbox.is_empty() && self.link.with(|session| session.is_finished()) {
+                return Poll::Ready(Exit::Finished);
+            }
+            if self.poll_clock(cx).is_ready() || self.poll_read(cx).is_ready() {
+                continue;
+            }
+            // Looked at once more under the lock: news may have come while nobody was listening.
+            let is_blocked = !self.outbox.is_empty();
+            let is_quiet =
+                |session: &Session| !session.has_event() && (is_blocked || !session.has_transmit());
+            if self.link.sleep(cx, is_quiet) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes in what has been read and runs what it calls; gives back a plain call whose turn it is.
+    fn take_in(&mut self, cx: &mut Context<'_>) -> Option<session::Plain> {
+        while let Some(event) = self.next_event() {
+            match event {
+                session::Event::Call(call) => self.begin(cx, call),
+                session::Event::Stop(id) => self.stop(id),
+                session::Event::Close(violation) => self.violated(&violation),
+                session::Event::Plain(plain) => return Some(plain),
+            }
+            if self.link.with(|session| session.unwritten_bytes()) >= FLUSH_BYTES {
+                self.poll_write(cx);
+            }
+        }
+        if std::mem::take(&mut self.has_read) {
+            let position = self.decoder.position(self.connection.input());
+            let units = self.decoder.units();
+            self.link.with(|session| session.handle_input(now(), position, units));
+        }
+        None
+    }
+
+    /// The next thing to do, from what has been read; `None` if that needs more bytes.
+    fn next_event(&mut self) -> Option<session::Event> {
+        let Self { link, decoder, connection, .. } = self;
+        let input = connection.input();
+        let now = now();
+        link.with(|session| {
+            loop {
+                if let Some(event) = session.poll_event() {
+                    return Some(event);
+                }
+                if !session.wants_input() {
+                    return None;
+                }
+                match decoder.decode(input) {
+                    Ok(Some(Event::Body(body))) => session.handle_body(now, body),
+                    Ok(Some(Event::Line(line))) => {
+                        if let Err(violation) = handle_line(session, now, line, decoder) {
+                            return Some(session::Event::Close(violation));
+                        }
+                    }
+                    Ok(None) => return None,
+                    Err(flaw) => return Some(session::Event::Close(flaw.into())),
+                }
+            }
+        })
+    }
+
+    /// Writes until nothing is left or the peer takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>) {
+        loop {
+            if self.outbox.is_empty() {
+                self.outbox = self.link.with(Session::take_transmit);
+            }
+            if self.outbox.is_empty() {
+                return self.poll_flush(cx);
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = self.outbox.chunks_vectored(&mut slices);
+            let slices = slices.get(..count).unwrap_or_default();
+            match Pin::new(self.connection.io()).poll_write_vectored(cx, slices) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.has_written = true;
+                    self.outbox.advance(count);
+                    self.link.handle_written(count);
+                }
+                Poll::Ready(_) => return self.lost(),
+                Poll::Pending => {
+                    return self.link.with(|session| session.handle_write_blocked(now()));
+                }
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) {
+        if self.has_written {
+            match Pin::new(self.connection.io()).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.has_written = false,
+                Poll::Ready(Err(_)) => self.lost(),
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    /// Does what is due; `Ready` if anything was.
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.clock.poll(&self.link, cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Ready(Err(violation)) => {
+                self.violated(&violation);
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Reads what is there, if it is wanted; `Ready` if something came, the end included.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.link.with(|session| session.wants_input()) {
+            self.link.with(Session::handle_input_paused);
+            return Poll::Pending;
+        }
+        let missing = self.decoder.missing_body_bytes(self.connection.input());
+        match self.connection.poll_fill(cx, missing) {
+            Poll::Pending => {
+                self.connection.release();
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(0)) => self.ended(),
+            Poll::Ready(Ok(_)) => self.has_read = true,
+            Poll::Ready(Err(error)) if error.code() == Code::Overloaded => {
+                // No room for the body that is coming: what has come of it is dropped.
+                self.has_read = true;
+                self.decoder.skip_body();
+                self.link.with(|session| session.handle_body_refused(&error));
+            }
+            Poll::Ready(Err(_)) => self.lost(),
+        }
+        Poll::Ready(())
+    }
+
+    /// The peer has ended its side.
+    fn ended(&mut self) {
+        self.is_at_end = true;
+        match self.decoder.position(self.connection.input()) {
+            Position::Boundary => self.link.with(Session::handle_eof),
+            Position::Line | Position::Body => self.violated(&Violation::CutShort),
+        }
+    }
+
+    fn violated(&mut self, violation: &Violation) {
+        tracing::info!(peer = %self.link.origin(), %violation, "closing the connection");
+        self.link.with(|session| session.handle_violation(violation));
+        if !violation.is_worth_telling() {
+            self.lost();
+        }
+    }
+
+    /// The stream is of no use any more.
+    fn lost(&mut self) {
+        self.is_broken = true;
+        self.outbox = Outbox::default();
+        self.link.with(Session::handle_lost);
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        for task in self.tasks.values() {
+            task.abort();
+        }
+        self.link.end();
+    }
+}
+
+/// Takes in a line, and drops the body after it if that is not wanted or too large.
+fn handle_line(
+    session: &mut Session,
+    now: Instant,
+    line: Line,
+    decoder: &mut Decoder,
+) -> Result<(), Violation> {
+    let body_len = line.body_len().unwrap_or_default();
+    match session.handle_line(now, line)? {
+        Body::None => {}
+        Body::Skip => decoder.skip_body(),
+        Body::Take if decoder.is_skipping() => {
+            let error = session.too_large(body_len);
+            session.handle_body_refused(&error);
+        }
+        Body::Take => {}
+    }
+    Ok(())
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Written as soon as so much waits, so that both sides are at work at once instead of in turn.
+const FLUSH_BYTES: usize = 4096;
+
+/// Slices in one write.
+const SLICES_MAX: usize = 16;

@@ -1,0 +1,191 @@
+//! Plain calls: the stream is lent to one command until it is done.
+//!
+//! Everything before it is answered and written by then. While a plain call has the stream nothing
+//! else is read or written, but time goes on: what is due in the session is done, and what it has
+//! to say waits.
+//!
+//! | what goes wrong                           | the caller gets | the connection |
+//! |-------------------------------------------|-----------------|----------------|
+//! | no such command, no such format           | `<0 err ..`     | closes         |
+//! | the payload does not decode               | `<0 err ..`     | closes         |
+//! | a raw handler's error, panic or end       | `<0 err ..`     | closes         |
+//! | a typed handler's error, panic, deadline  | `<0 err ..`     | lives          |
+//! | the stream fails                          | nothing         | closes         |
+//!
+//! Where it closes, the end of the payload is unknown, and what is left of it must never be read as
+//! commands.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::time::timeout_at;
+use tracing::Instrument;
+
+use super::calls::{LIST, Work, call_caught, log_failure, poll_caught};
+use super::clock::Clock;
+use super::{Driver, now};
+use crate::client::Link;
+use crate::connection::after;
+use crate::error::{Code, Error, Result};
+use crate::handler::{self, Entry, RawHandler, Route};
+use crate::session::{Plain, PlainEnd};
+use crate::wire::{FormatWord, Name, Options};
+
+impl Driver {
+    /// Runs a plain call. How it ended is in the session then.
+    pub(super) async fn run_plain(&mut self, plain: Plain) {
+        if !self.flush().await {
+            return;
+        }
+        let name = plain.name;
+        let end = match self.registry.find(name) {
+            Ok(entry) => {
+                // A registered name: one that a peer made up does not come here.
+                let span = tracing::debug_span!("plain call", command = %name);
+                self.run_entry(entry, plain).instrument(span).await
+            }
+            Err(_) if name.as_bytes() == LIST && plain.format.is_none() => self.list().await,
+            Err(error) => PlainEnd::OutOfStep(error),
+        };
+        if let PlainEnd::Failed(error) | PlainEnd::OutOfStep(error) = &end {
+            log_failure(name, error);
+            if error.code() == Code::Disconnected {
+                return self.lost();
+            }
+        }
+        self.link.with(|session| session.handle_plain_end(now(), end));
+    }
+
+    /// Writes all that waits; whether that could be done.
+    async fn flush(&mut self) -> bool {
+        poll_fn(|cx| {
+            loop {
+                self.poll_write(cx);
+                if self.is_broken || self.outbox.is_empty() {
+                    return Poll::Ready(!self.is_broken);
+                }
+                if self.poll_clock(cx).is_pending() && self.link.sleep(cx, |_| true) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+
+    async fn list(&mut self) -> PlainEnd {
+        let list = self.registry.describe();
+        end_of(self.connection.write_bytes(list.as_bytes()).await)
+    }
+
+    async fn run_entry(&mut self, entry: Entry, plain: Plain) -> PlainEnd {
+        match (entry, plain.format) {
+            (Entry::Typed(route), format) => self.run_typed(&*route, plain.name, format).await,
+            (Entry::Raw(handler), None) => self.run_raw(&*handler).await,
+            (Entry::Raw(_), Some(_)) => {
+                let text = "a raw command has no formats to choose from";
+                PlainEnd::OutOfStep(Error::new(Code::UnsupportedFormat, text))
+            }
+        }
+    }
+
+    async fn run_raw(&mut self, handler: &dyn for<'a> RawHandler<'a>) -> PlainEnd {
+        let Self { connection, link, clock, .. } = self;
+        // Called within the future, so that a panic before its first await is caught as well.
+        let mut work: Work<'_, ()> = Box::pin(async { handler.call(connection).await });
+        let result = attend(link, clock, poll_fn(|cx| poll_caught(&mut work, cx))).await;
+        result.map_or_else(PlainEnd::OutOfStep, |()| PlainEnd::Done)
+    }
+
+    async fn run_typed(
+        &mut self,
+        route: &dyn Route,
+        name: Name,
+        format: Option<FormatWord>,
+    ) -> PlainEnd {
+        let begun = self.begin_typed(route, name, format).await;
+        let (mut work, deadline) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return PlainEnd::OutOfStep(error),
+        };
+        let work = timeout_at(deadline.into(), poll_fn(|cx| poll_caught(&mut work, cx)));
+        let reply = attend(&self.link, &mut self.clock, async {
+            work.await.unwrap_or_else(|_| {
+                Err(Error::new(Code::DeadlineExceeded, "the handler did not answer in time"))
+            })
+        })
+        .await;
+        let written = match (reply, route.framing(format)) {
+            (Ok(reply), Ok(framing)) => self.connection.write_payload(framing, &reply).await,
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        end_of(written)
+    }
+
+    /// Reads the payload of a typed call and begins to answer it.
+    async fn begin_typed(
+        &mut self,
+        route: &dyn Route,
+        name: Name,
+        format: Option<FormatWord>,
+    ) -> Result<(Work<'static, BytesMut>, Instant)> {
+        let permit = self.link.quota().call()?;
+        let framing = route.framing(format)?;
+        let read = self.connection.read_payload(framing);
+        let payload = attend(&self.link, &mut self.clock, read).await?;
+        let payload = payload.ok_or_else(|| {
+            Error::new(Code::BadPayload, "the stream ended where a payload should be")
+        })?;
+        let deadline = after(self.link.limits().call_time_max).into_std();
+        let options = Options::new(format, None);
+        let context = handler::Context::new(self.link.clone(), name, None, options, deadline);
+        let answer = call_caught(route, format, payload, context)?;
+        let mut held = self.link.quota().charge();
+        held.cover(answer.request_bytes)?;
+        let reply = answer.reply;
+        let work = Box::pin(async move {
+            let _taken = (permit, held);
+            reply.await
+        });
+        Ok((work, deadline))
+    }
+}
+
+/// Does some work while the session's time goes on. Ended early with an error if the session's
+/// draining ends before it.
+async fn attend<T>(
+    link: &Link,
+    clock: &mut Clock,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = work.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        loop {
+            match clock.poll(link, cx) {
+                Poll::Ready(Err(violation)) => {
+                    return Poll::Ready(Err(Error::new(violation.code(), violation.to_string())));
+                }
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending => break,
+            }
+            if link.with(|session| session.is_drained()) {
+                let text = "the call was ended with its connection";
+                return Poll::Ready(Err(Error::new(Code::Cancelled, text)));
+            }
+        }
+        // Woken when a deadline nearer than the timer's comes in.
+        link.sleep(cx, |_| true);
+        Poll::Pending
+    })
+    .await
+}
+
+/// The end of a call whose payload was read whole.
+fn end_of(result: Result<()>) -> PlainEnd {
+    result.map_or_else(PlainEnd::Failed, |()| PlainEnd::Done)
+}

@@ -1,0 +1,132 @@
+//! The accept loop: never ends by itself, never spins.
+//!
+//! | accept gives           | what is done                                           |
+//! |------------------------|--------------------------------------------------------|
+//! | a stream, and a place  | a task serves it                                       |
+//! | a stream, but no place | it is told `overloaded`, and closed                    |
+//! | an error               | a pause of 10 ms, twice as long after each, up to 1 s  |
+//!
+//! Errors come from a process that is out of file descriptors or memory as a rule. Trying again at
+//! once burned a whole core and accepted nobody sooner.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use super::crowd::{Crowd, Place};
+use super::{Endpoint, Report};
+use crate::error::Error;
+use crate::session::Side;
+use crate::transport::{BoxedIo, Listener, Origin};
+
+/// One listener being served.
+pub(super) struct Accept {
+    endpoint: Endpoint,
+    crowd: Arc<Crowd>,
+    // Those who are being told that there is no place for them.
+    refusals: Arc<Semaphore>,
+    report: Report,
+}
+
+impl Accept {
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+        Self { endpoint, crowd: Arc::default(), refusals, report: Report::default() }
+    }
+
+    /// Accepts until `stop` is ready, then drains.
+    pub(super) async fn run(mut self, mut listener: impl Listener, stop: impl Future) -> Report {
+        let mut stop = pin!(stop);
+        let mut pause = PAUSE_MIN;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = &mut stop => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((io, origin)) => {
+                    pause = PAUSE_MIN;
+                    self.welcome(Box::new(io), origin);
+                }
+                Err(error) => {
+                    if pause == PAUSE_MIN {
+                        tracing::warn!(%error, "cannot accept connections");
+                    }
+                    if timeout(pause, &mut stop).await.is_ok() {
+                        break;
+                    }
+                    pause = pause.saturating_mul(2).min(PAUSE_MAX);
+                }
+            }
+        }
+        drop(listener);
+        self.crowd.close();
+        self.crowd.empty().await;
+        let (calls_answered, calls_cut_off) = self.crowd.tally();
+        Report { calls_answered, calls_cut_off, ..self.report }
+    }
+
+    fn welcome(&mut self, io: BoxedIo, origin: Origin) {
+        match self.endpoint.doors.admit(&origin, &self.endpoint.limits) {
+            Ok(place) => {
+                self.report.connections = self.report.connections.saturating_add(1);
+                self.serve(io, origin, place);
+            }
+            Err(error) => {
+                let refused = &mut self.report.connections_refused;
+                *refused = refused.saturating_add(1);
+                tracing::info!(peer = %origin, %error, "turned a connection away");
+                self.refuse(io, origin, &error);
+            }
+        }
+    }
+
+    fn serve(&self, io: BoxedIo, origin: Origin, place: Place) {
+        let span = tracing::info_span!("connection", peer = %origin);
+        let (driver, link) = self.endpoint.driver(io, origin, Side::Accepted);
+        let member = self.crowd.join(link);
+        let task = async move {
+            driver.run().await;
+            drop((member, place));
+        };
+        tokio::spawn(task.instrument(span));
+    }
+
+    /// Tells a peer why there is no place, if that can be done on the side.
+    fn refuse(&self, io: BoxedIo, origin: Origin, error: &Error) {
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            return;
+        };
+        let (driver, link) = self.endpoint.driver(io, origin, Side::Accepted);
+        link.with(|session| session.turn_away(error));
+        tokio::spawn(async move {
+            // Who does not listen is not waited for.
+            let _ = timeout(REFUSAL_TIME_MAX, driver.run()).await;
+            drop(permit);
+        });
+    }
+}
+
+impl Drop for Accept {
+    /// Not waiting for the drain any longer does not stop it.
+    fn drop(&mut self) {
+        self.crowd.close();
+    }
+}
+
+/// The pause after the first accept that failed.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Peers that are told at one time that there is no place for them; more are closed without a word.
+const REFUSALS_MAX: usize = 64;
+
+/// Time for telling one.
+const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);

@@ -1,0 +1,165 @@
+//! Who is connected: counted at the doors, and gathered to be told when all is over.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::client::Link;
+use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
+use crate::transport::{Origin, PeerKey};
+
+/// Counts the connections of an endpoint, in all and for each peer.
+#[derive(Debug, Default)]
+pub(super) struct Doors {
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    connections: usize,
+    // Without zeros, so it never has more entries than there are connections.
+    of_peer: HashMap<PeerKey, usize>,
+}
+
+/// A place for one connection, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    doors: Arc<Doors>,
+    key: Option<PeerKey>,
+}
+
+impl Doors {
+    /// Takes a place for whoever comes.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if there is none left.
+    pub(super) fn admit(self: &Arc<Self>, origin: &Origin, limits: &Limits) -> Result<Place> {
+        let mut counts = self.counts();
+        let (max, peer_max) = (limits.connections_max, limits.connections_per_peer_max);
+        if counts.connections >= max {
+            let text = format!("connections_max ({max}) are open");
+            return Err(Error::new(Code::Overloaded, text));
+        }
+        let key = origin.peer_key();
+        if let Some(key) = key {
+            let of_peer = counts.of_peer.get(&key).copied().unwrap_or_default();
+            if of_peer >= peer_max {
+                let text = format!("connections_per_peer_max ({peer_max}) of yours are open");
+                return Err(Error::new(Code::Overloaded, text));
+            }
+            counts.of_peer.insert(key, of_peer.saturating_add(1));
+        }
+        counts.connections = counts.connections.saturating_add(1);
+        Ok(Place { doors: Arc::clone(self), key })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.doors.counts();
+        counts.connections = counts.connections.saturating_sub(1);
+        if let Some(key) = self.key {
+            let of_peer = counts.of_peer.get(&key).copied().unwrap_or_default().saturating_sub(1);
+            if of_peer == 0 {
+                counts.of_peer.remove(&key);
+            } else {
+                counts.of_peer.insert(key, of_peer);
+            }
+        }
+    }
+}
+
+/// The connections of one listener that are open.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    members: Mutex<Members>,
+    left: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    links: HashMap<u64, Arc<Link>>,
+    last_id: u64,
+    is_closing: bool,
+    calls_answered: u64,
+    calls_cut_off: u64,
+}
+
+/// One of a crowd, until dropped.
+#[derive(Debug)]
+pub(super) struct Member {
+    crowd: Arc<Crowd>,
+    id: u64,
+}
+
+impl Crowd {
+    /// Takes in a connection; it is told to close if all are.
+    pub(super) fn join(self: &Arc<Self>, link: Arc<Link>) -> Member {
+        let mut members = self.members();
+        members.last_id = members.last_id.wrapping_add(1);
+        let id = members.last_id;
+        if members.is_closing {
+            link.close();
+        }
+        members.links.insert(id, link);
+        Member { crowd: Arc::clone(self), id }
+    }
+
+    /// Tells every connection to take no more calls.
+    pub(super) fn close(&self) {
+        let links: Vec<_> = {
+            let mut members = self.members();
+            members.is_closing = true;
+            members.links.values().map(Arc::clone).collect()
+        };
+        for link in links {
+            link.close();
+        }
+    }
+
+    /// Waits until everybody has left.
+    pub(super) async fn empty(&self) {
+        loop {
+            let mut left = std::pin::pin!(self.left.notified());
+            // Registered before looking, so that nobody leaves unseen in between.
+            left.as_mut().enable();
+            if self.members().links.is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// Calls that were answered, and calls that were ended with their connection.
+    pub(super) fn tally(&self) -> (u64, u64) {
+        let members = self.members();
+        (members.calls_answered, members.calls_cut_off)
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut members = self.crowd.members();
+        if let Some(link) = members.links.remove(&self.id) {
+            let (answered, cut_off) = link.with(|session| session.tally());
+            members.calls_answered = members.calls_answered.saturating_add(answered);
+            members.calls_cut_off = members.calls_cut_off.saturating_add(cut_off);
+        }
+        let is_last = members.links.is_empty();
+        drop(members);
+        if is_last {
+            self.crowd.left.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Connections that this side opens.
+
+use tokio::time::timeout;
+
+use super::Endpoint;
+use crate::client::Client;
+use crate::error::{Code, Error, Result};
+use crate::session::Side;
+use crate::transport::{self, Address, BoxedIo, Io, Origin};
+
+impl Client {
+    /// Connects to `address`, `host:port` or `unix:` and a path, with the default limits. For other
+    /// limits, or to be called back, use [`Endpoint::connect`].
+    ///
+    /// # Errors
+    ///
+    /// `disconnected` if nobody answers there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up connecting.
+    pub async fn connect(address: &str) -> Result<Self> {
+        Endpoint::new().connect(address).await
+    }
+}
+
+impl Endpoint {
+    /// Connects to `address`, and serves the handlers of this endpoint to whoever is there.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Client, Command, Endpoint, Result};
+    /// # async fn example() -> Result<()> {
+    /// const PROGRESS: Command<u8, ()> = Command::new("PROGRESS");
+    ///
+    /// let endpoint = Endpoint::new().on(PROGRESS, async |percent: u8| {
+    ///     println!("{percent} %");
+    ///     Ok::<_, switchboard::Error>(())
+    /// });
+    /// let client = endpoint.connect("unix:/run/worker.sock").await?;
+    /// # Ok(())
+    /// # } }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `failed` if the address is none, `disconnected` if nobody answers there within
+    /// `call_time_max`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up connecting.
+    pub async fn connect(&self, address: &str) -> Result<Client> {
+        let address: Address = address.parse()?;
+        let time = self.limits.call_time_max;
+        match timeout(time, transport::dial(&address)).await {
+            Ok(dialled) => {
+                let (io, origin) = dialled?;
+                Ok(self.attach_boxed(io, origin))
+            }
+            Err(_) => {
+                let text = format!("{address} did not answer within call_time_max ({time:?})");
+                Err(Error::local(Code::Disconnected, text))
+            }
+        }
+    }
+
+    /// Makes a client over a stream that is open already, and serves the handlers of this endpoint
+    /// to whoever is there.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn attach(&self, io: impl Io) -> Client {
+        self.attach_boxed(Box::new(io), Origin::unknown())
+    }
+
+    fn attach_boxed(&self, io: BoxedIo, origin: Origin) -> Client {
+        let (driver, link) = self.driver(io, origin, Side::Dialled);
+        tokio::spawn(driver.run());
+        Client::owner(link)
+    }
+}

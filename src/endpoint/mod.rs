@@ -1,0 +1,263 @@
+//! The answering side: handlers under names, served to whoever connects.
+//!
+//! An [`Endpoint`] is a handle: clones share the handlers, the limits and what is counted against
+//! them. It serves any number of listeners and streams at once, and it can dial as well: the two
+//! directions of a connection are alike, so a [`Client`](crate::Client) that wants to be called back
+//! is an endpoint that connects.
+
+mod accept;
+mod crowd;
+mod dial;
+
+use std::fmt;
+use std::sync::Arc;
+
+use self::accept::Accept;
+use self::crowd::Doors;
+use crate::client::Link;
+use crate::command::Command;
+use crate::connection::Connection;
+use crate::driver::Driver;
+use crate::error::Result;
+use crate::format::Format;
+use crate::handler::{Entry, Handler, RawHandler, Registry, Typed};
+use crate::limits::Limits;
+use crate::quota::Quota;
+use crate::session::Side;
+use crate::transport::{self, Address, BoxedIo, Io, Listener, Origin};
+
+/// Handlers under names, and the means to serve them.
+///
+/// ```
+/// # #[cfg(feature = "bincode")] {
+/// use switchboard::{Command, Endpoint, Result};
+/// use tokio::{net::TcpListener, signal::ctrl_c};
+///
+/// const DOUBLE: Command<u32, u64> = Command::new("DOUBLE");
+///
+/// async fn double(number: u32) -> Result<u64> {
+///     Ok(u64::from(number) * 2)
+/// }
+///
+/// # async fn serve() -> Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:61000").await?;
+/// Endpoint::new().on(DOUBLE, double).serve_until(listener, ctrl_c()).await?;
+/// # Ok(())
+/// # } }
+/// ```
+#[derive(Clone)]
+#[must_use = "an endpoint serves nothing until it is told to"]
+pub struct Endpoint {
+    registry: Arc<Registry>,
+    limits: Arc<Limits>,
+    quota: Arc<Quota>,
+    doors: Arc<Doors>,
+}
+
+/// What happened while an endpoint served, told when it has stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Connections that were served.
+    pub connections: u64,
+    /// Connections that were turned away at the door.
+    pub connections_refused: u64,
+    /// Tagged calls whose handler's answer, or error, was given.
+    pub calls_answered: u64,
+    /// Tagged calls that were ended because their connection was: it was lost, or
+    /// `drain_time_max` passed.
+    pub calls_cut_off: u64,
+}
+
+impl Endpoint {
+    /// An endpoint without handlers, with the default limits.
+    pub fn new() -> Self {
+        let limits = Arc::new(Limits::default());
+        let quota = Quota::new(&limits);
+        Self { registry: Arc::default(), limits, quota, doors: Arc::default() }
+    }
+
+    /// Sets the limits. They hold for what is served or dialled from this endpoint, and from the
+    /// clones made of it from then on; clones made earlier keep theirs.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.quota = Quota::new(&limits);
+        self.limits = Arc::new(limits);
+        self.doors = Arc::default();
+        self
+    }
+
+    /// Answers `command` with `handler`.
+    ///
+    /// # Panics
+    ///
+    /// If a handler is registered under this name already: that is a mistake in the program. Use
+    /// [`register`](Self::register) where it is not.
+    #[track_caller]
+    pub fn on<Req, Rep, F, Shape>(
+        self,
+        command: Command<Req, Rep, F>,
+        handler: impl Handler<Req, Rep, Shape>,
+    ) -> Self
+    where
+        Req: 'static,
+        Rep: 'static,
+        F: Format<Req> + Format<Rep>,
+        Shape: 'static,
+    {
+        let result = self.register(command, handler);
+        self.expect_registered(result)
+    }
+
+    /// Lends the connection itself to `handler` whenever `name` is called plainly.
+    ///
+    /// ```
+    /// use switchboard::{Connection, Endpoint};
+    ///
+    /// let endpoint = Endpoint::new()
+    ///     .on_raw("PING", async |connection: &mut Connection| connection.write_line("PONG").await);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a handler is registered under this name already, or it is no name; see
+    /// [`Command::new`].
+    #[track_caller]
+    pub fn on_raw(self, name: &str, handler: impl for<'a> RawHandler<'a> + 'static) -> Self {
+        let result = self.register_raw(name, handler);
+        self.expect_registered(result)
+    }
+
+    /// Answers `command` with `handler` from now on, also on connections that are open.
+    ///
+    /// # Errors
+    ///
+    /// `failed` if a handler is registered under this name already; it stays.
+    pub fn register<Req, Rep, F, Shape>(
+        &self,
+        command: Command<Req, Rep, F>,
+        handler: impl Handler<Req, Rep, Shape>,
+    ) -> Result<()>
+    where
+        Req: 'static,
+        Rep: 'static,
+        F: Format<Req> + Format<Rep>,
+        Shape: 'static,
+    {
+        let route = Typed::new::<F>(handler);
+        self.registry.insert(command.name(), Entry::Typed(Arc::new(route)))
+    }
+
+    /// Lends the connection to `handler` whenever `name` is called, from now on.
+    ///
+    /// # Errors
+    ///
+    /// `failed` if a handler is registered under this name already; it stays.
+    ///
+    /// # Panics
+    ///
+    /// If it is no name; see [`Command::new`].
+    #[track_caller]
+    pub fn register_raw(
+        &self,
+        name: &str,
+        handler: impl for<'a> RawHandler<'a> + 'static,
+    ) -> Result<()> {
+        let name = Command::<(), (), ()>::new(name).name();
+        self.registry.insert(name, Entry::Raw(Arc::new(handler)))
+    }
+
+    /// Removes the handler of this name; whether there was one. Calls that are running keep it.
+    pub fn remove(&self, name: &str) -> bool {
+        self.registry.remove(name.as_bytes())
+    }
+
+    /// Listens at `address` and serves whoever connects, for ever: `host:port`, or `unix:` and a
+    /// path. A host that is left out is the loopback.
+    ///
+    /// # Errors
+    ///
+    /// If the address is none or is taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve`](Self::serve).
+    pub async fn listen(&self, address: &str) -> Result<()> {
+        let address: Address = address.parse()?;
+        let listener = transport::bind(&address).await?;
+        self.serve(listener).await
+    }
+
+    /// Serves whoever connects to `listener`, for ever.
+    ///
+    /// # Errors
+    ///
+    /// None so far: an accept that fails is tried again, after a pause that grows from 10 ms to
+    /// 1 s.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops accepting, and the connections drain in the background as
+    /// [`serve_until`](Self::serve_until) says.
+    pub async fn serve(&self, listener: impl Listener) -> Result<()> {
+        self.serve_until(listener, std::future::pending::<()>()).await.map(|_| ())
+    }
+
+    /// Serves whoever connects to `listener` until `stop` is ready, and then drains: no connection
+    /// is accepted and no call taken any more, calls under way finish, and what is left after
+    /// `drain_time_max` is ended with `cancelled`.
+    ///
+    /// To serve several listeners, call this once for each on the same endpoint.
+    ///
+    /// # Errors
+    ///
+    /// None so far, as for [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops accepting, and the connections drain in the background.
+    pub async fn serve_until(&self, listener: impl Listener, stop: impl Future) -> Result<Report> {
+        Ok(Accept::new(self.clone()).run(listener, stop).await)
+    }
+
+    /// Serves one stream that is open already, until it ends.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection; calls under way are stopped.
+    pub async fn serve_stream(&self, io: impl Io) {
+        let (driver, _link) = self.driver(Box::new(io), Origin::unknown(), Side::Accepted);
+        driver.run().await;
+    }
+
+    /// The driver of a connection, and what it shares.
+    fn driver(&self, io: BoxedIo, origin: Origin, side: Side) -> (Driver, Arc<Link>) {
+        let (limits, quota) = (Arc::clone(&self.limits), &self.quota);
+        let link = Link::new(side, origin.clone(), Arc::clone(&limits), Arc::clone(quota));
+        let connection = Connection::new(io, origin, limits, quota);
+        let driver = Driver::new(connection, Arc::clone(&link), Arc::clone(&self.registry));
+        (driver, link)
+    }
+
+    #[track_caller]
+    fn expect_registered(self, result: Result<()>) -> Self {
+        match result {
+            Ok(()) => self,
+            Err(error) => panic!("{}", error.text()),
+        }
+    }
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("commands", &self.registry)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

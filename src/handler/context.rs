@@ -1,0 +1,105 @@
+//! What a handler may know of the call it answers.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, Link};
+use crate::session::CallId;
+use crate::transport::Origin;
+use crate::wire::{Name, Options};
+
+/// A handler's optional second argument: who calls, until when, and a way to call back.
+///
+/// ```
+/// use switchboard::{Context, Result};
+///
+/// async fn whoami(_request: (), context: Context) -> Result<String> {
+///     Ok(context.origin().to_string())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    link: Arc<Link>,
+    name: Name,
+    // `None` for a plain call.
+    id: Option<CallId>,
+    options: Options,
+    deadline: Instant,
+}
+
+impl Context {
+    pub(crate) fn new(
+        link: Arc<Link>,
+        name: Name,
+        id: Option<CallId>,
+        options: Options,
+        deadline: Instant,
+    ) -> Self {
+        Self { link, name, id, options, deadline }
+    }
+
+    /// The name under which the handler was called.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Who is calling: the address and, on a Unix socket, the credentials of the process.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        self.link.origin()
+    }
+
+    /// A client that calls back over the same connection.
+    #[must_use]
+    pub fn peer(&self) -> Client {
+        Client::guest(Arc::clone(&self.link))
+    }
+
+    /// When the answer is due; after it the handler is stopped and the caller told.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Time left until [`deadline`](Self::deadline). To pass on: `peer.call(..).within(..)`.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        let now = tokio::time::Instant::now().into_std();
+        self.deadline.saturating_duration_since(now)
+    }
+
+    /// Whether nobody waits for the answer any more. An async handler need not ask: it is stopped
+    /// at its next await. A blocking one should, now and then.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.id.is_some_and(|id| !self.link.with(|session| session.is_wanted(id)))
+    }
+
+    /// Whether the caller wants no reply.
+    #[must_use]
+    pub fn is_one_way(&self) -> bool {
+        self.id.is_some_and(|id| id.tag() == 0)
+    }
+
+    /// The W3C traceparent that the caller sent, not looked into.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        std::str::from_utf8(self.options.trace()?).ok()
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("command", &self.name)
+            .field("origin", self.link.origin())
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

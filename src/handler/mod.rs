@@ -1,0 +1,284 @@
+//! Calls to functions: what can be registered, and how it is called.
+//!
+//! Generic at the door, erased in the hall: a [`Handler`] knows the user's types, the registry
+//! keeps a `dyn Route` that takes payload bytes and gives payload bytes. Nothing here knows where a
+//! call came from or whether anybody still waits for it.
+
+mod context;
+mod registry;
+mod route;
+
+pub use self::context::Context;
+pub(crate) use self::registry::{Entry, Registry};
+use self::route::failure;
+pub(crate) use self::route::{Answer, Route, Running, Typed};
+
+use std::error::Error as StdError;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::connection::Connection;
+use crate::error::{Code, Error, Result};
+
+/// A function that answers calls of a command from `Req` to `Rep`:
+///
+/// - `async fn(Req) -> Result<Rep, E>`,
+/// - `async fn(Req, Context) -> Result<Rep, E>`,
+/// - either of them with shared state in front, by [`with`],
+/// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking`].
+///
+/// `E` is [`Error`], `anyhow::Error`, `io::Error`, a string, or whatever else goes into a boxed
+/// error. An `Error` made by [`Error::new`] reaches the caller with its code and text; of anything
+/// else, an `Error` inside another error included, the caller learns `failed` and the log the rest.
+///
+/// `Shape` tells these forms apart. It is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler for a command from `{Req}` to `{Rep}`",
+    label = "not a handler for this command",
+    note = "a handler is `async fn({Req}) -> Result<{Rep}, E>` or \
+            `async fn({Req}, Context) -> Result<{Rep}, E>`",
+    note = "`with(&state, f)` puts shared state in front, `blocking(f)` takes a function that \
+            is not async",
+    note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
+)]
+pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
+    /// Answers one call.
+    fn call(
+        &self,
+        request: Req,
+        context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static;
+}
+
+/// A function that is lent the connection itself and speaks its own dialect on it:
+/// `async fn(&mut Connection) -> Result<(), E>`.
+///
+/// It begins behind the line with its name and should return behind its payload: the next byte is
+/// the beginning of the next command. If it returns an error, the caller is told and the connection
+/// closed, since nobody knows where the payload would have ended.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a raw handler",
+    label = "not a raw handler",
+    note = "a raw handler is `async fn(&mut Connection) -> Result<(), E>`",
+    note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
+)]
+pub trait RawHandler<'a>: Send + Sync {
+    /// Speaks on the connection until its command is done.
+    fn call(&self, connection: &'a mut Connection) -> RawFuture<'a>;
+}
+
+/// The future of a raw handler.
+pub type RawFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+/// Puts shared state in front of a handler's arguments.
+///
+/// ```
+/// # #[cfg(feature = "bincode")] {
+/// use std::collections::HashMap;
+/// use std::sync::Arc;
+/// use switchboard::{Code, Command, Endpoint, Error, Result, with};
+///
+/// const CHECK_STOCK: Command<String, u32> = Command::new("CHECK_STOCK");
+///
+/// struct Inventory(HashMap<String, u32>);
+///
+/// impl Inventory {
+///     async fn check_stock(self: Arc<Self>, item: String) -> Result<u32> {
+///         let count = self.0.get(&item).copied();
+///         count.ok_or_else(|| Error::new(Code::Failed, format!("no item {item:?}")))
+///     }
+/// }
+///
+/// let inventory = Arc::new(Inventory([("item1".to_owned(), 100)].into()));
+/// let endpoint = Endpoint::new().on(CHECK_STOCK, with(&inventory, Inventory::check_stock));
+/// # }
+/// ```
+pub fn with<S, F>(state: &Arc<S>, function: F) -> With<S, F> {
+    With { state: Arc::clone(state), function }
+}
+
+/// Makes a handler of a function that blocks. Each call runs on a thread of its own, at most
+/// `blocking_calls_max` at a time.
+///
+/// A blocking function cannot be stopped: after a cancel or a deadline its caller has an answer, but
+/// it runs on until it looks at [`Context::is_cancelled`] or returns.
+///
+/// ```
+/// # #[cfg(feature = "bincode")] {
+/// use switchboard::{Command, Endpoint, Result, blocking};
+///
+/// const COUNT: Command<String, u64> = Command::new("COUNT");
+///
+/// fn count(path: String) -> std::io::Result<u64> {
+///     Ok(std::fs::metadata(path)?.len())
+/// }
+///
+/// let endpoint = Endpoint::new().on(COUNT, blocking(count));
+/// # }
+/// ```
+pub fn blocking<F>(function: F) -> Blocking<F> {
+    Blocking { function: Arc::new(function) }
+}
+
+/// A handler with shared state; made by [`with`].
+#[derive(Debug)]
+pub struct With<S, F> {
+    state: Arc<S>,
+    function: F,
+}
+
+/// A handler that blocks; made by [`blocking`].
+#[derive(Debug)]
+pub struct Blocking<F> {
+    function: Arc<F>,
+}
+
+/// The shape of a handler that takes the request alone.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OfRequest;
+
+/// The shape of a handler that takes the request and a [`Context`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OfRequestAndContext;
+
+#[diagnostic::do_not_recommend]
+impl<F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequest> for F
+where
+    F: Fn(Req) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Rep, E>> + Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(
+        &self,
+        request: Req,
+        _context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+        let answer = self(request);
+        async move { answer.await.map_err(failure) }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for F
+where
+    F: Fn(Req, Context) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Rep, E>> + Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(
+        &self,
+        request: Req,
+        context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+        let answer = self(request, context);
+        async move { answer.await.map_err(failure) }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequest> for With<S, F>
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Req) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Rep, E>> + Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(
+        &self,
+        request: Req,
+        _context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+        let answer = (self.function)(Arc::clone(&self.state), request);
+        async move { answer.await.map_err(failure) }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for With<S, F>
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Req, Context) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Rep, E>> + Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(
+        &self,
+        request: Req,
+        context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+        let answer = (self.function)(Arc::clone(&self.state), request, context);
+        async move { answer.await.map_err(failure) }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, Req, Rep, E> Handler<Req, Rep, OfRequest> for Blocking<F>
+where
+    F: Fn(Req) -> Result<Rep, E> + Send + Sync + 'static,
+    Req: Send + 'static,
+    Rep: Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(
+        &self,
+        request: Req,
+        context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+        let function = Arc::clone(&self.function);
+        run_blocking(context, move |_| function(request).map_err(failure))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for Blocking<F>
+where
+    F: Fn(Req, Context) -> Result<Rep, E> + Send + Sync + 'static,
+    Req: Send + 'static,
+    Rep: Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(
+        &self,
+        request: Req,
+        context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+        let function = Arc::clone(&self.function);
+        run_blocking(context, move |context| function(request, context).map_err(failure))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a, F, Fut, E> RawHandler<'a> for F
+where
+    F: Fn(&'a mut Connection) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<(), E>> + Send + 'a,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(&self, connection: &'a mut Connection) -> RawFuture<'a> {
+        let done = self(connection);
+        Box::pin(async move { done.await.map_err(failure) })
+    }
+}
+
+async fn run_blocking<Rep: Send + 'static>(
+    context: Context,
+    function: impl FnOnce(Context) -> Result<Rep> + Send + 'static,
+) -> Result<Rep> {
+    let permit = context.link().quota().blocking_call()?;
+    let work = move || {
+        // Given back when the function has ended, whoever still waits for it.
+        let _permit = permit;
+        function(context)
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(reply) => reply,
+        Err(error) if error.is_panic() => Err(panicked().with_source(error)),
+        Err(error) => Err(Error::new(Code::Cancelled, "the runtime stopped").with_source(error)),
+    }
+}
+
+pub(crate) fn panicked() -> Error {
+    Error::new(Code::Panicked, "the handler panicked")
+}

@@ -1,0 +1,193 @@
+//! A handler behind bytes: decode, call, encode.
+//!
+//! [`Route`] is what the registry keeps: the same for every command, whatever its types. Decoding
+//! happens when the route is called, so that a bad payload never becomes a future.
+
+use std::any::type_name;
+use std::error::Error as StdError;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Context, Handler};
+use crate::client::Link;
+use crate::error::{Code, Error, Result};
+use crate::format::{Budget, Codec, Format, Framing};
+use crate::quota::{Charge, Permit};
+use crate::session::CallId;
+use crate::wire::FormatWord;
+
+pub(crate) trait Route: Send + Sync {
+    /// Decodes a payload and begins to answer it.
+    ///
+    /// # Errors
+    ///
+    /// `unsupported_format`, or what the format says of the payload.
+    fn call(&self, format: Option<FormatWord>, payload: Bytes, context: Context) -> Result<Answer>;
+
+    /// How a plain payload in this format is framed.
+    ///
+    /// # Errors
+    ///
+    /// `unsupported_format`.
+    fn framing(&self, format: Option<FormatWord>) -> Result<Framing>;
+
+    /// Formats and types, for a person.
+    fn describe(&self) -> String;
+}
+
+/// An answer that is being made.
+pub(crate) struct Answer {
+    pub(crate) reply: Pin<Box<dyn Future<Output = Result<BytesMut>> + Send>>,
+    /// What the decoded request takes up, at least.
+    pub(crate) request_bytes: usize,
+}
+
+/// A handler and the formats that its command can be spoken in; the first is its own.
+pub(crate) struct Typed<Req, Rep, H, Shape> {
+    formats: Vec<(Codec<Req>, Codec<Rep>)>,
+    handler: H,
+    shape: PhantomData<fn() -> Shape>,
+}
+
+/// A call whose handler has been started. It reports the end exactly once, also when the handler is
+/// dropped in the middle, and gives back what the call took from the endpoint.
+pub(crate) struct Running {
+    link: Arc<Link>,
+    id: CallId,
+    is_over: bool,
+    held: Charge,
+    _permit: Option<Permit>,
+}
+
+impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
+    pub(crate) fn new<F: Format<Req> + Format<Rep>>(handler: H) -> Self {
+        let mut formats = vec![(Codec::<Req>::of::<F>(), Codec::<Rep>::of::<F>())];
+        let json = <F as Format<Req>>::json().zip(<F as Format<Rep>>::json());
+        formats.extend(json.filter(|(codec, _)| codec.name != <F as Format<Req>>::NAME));
+        Self { formats, handler, shape: PhantomData }
+    }
+
+    fn codecs(&self, format: Option<FormatWord>) -> Result<&(Codec<Req>, Codec<Rep>)> {
+        let mut formats = self.formats.iter();
+        let found = match format {
+            None => formats.next(),
+            Some(word) => formats.find(|(codec, _)| codec.name.as_bytes() == word.as_bytes()),
+        };
+        found.ok_or_else(|| {
+            let names: Vec<_> = self.formats.iter().map(|(codec, _)| codec.name).collect();
+            let text = format!("this command speaks {}", names.join(" and "));
+            Error::new(Code::UnsupportedFormat, text)
+        })
+    }
+}
+
+impl<Req, Rep, H, Shape> Route for Typed<Req, Rep, H, Shape>
+where
+    H: Handler<Req, Rep, Shape>,
+    Req: 'static,
+    Rep: 'static,
+    Shape: 'static,
+{
+    fn call(&self, format: Option<FormatWord>, payload: Bytes, context: Context) -> Result<Answer> {
+        let (request_codec, reply_codec) = self.codecs(format)?;
+        let budget = Budget::new(context.link().limits(), payload.len());
+        let payload_bytes = payload.len();
+        let request = (request_codec.decode)(payload, &budget)?;
+        let request_bytes = payload_bytes.saturating_add(budget.memory_used());
+        let encode = reply_codec.encode;
+        let answer = self.handler.call(request, context);
+        let reply = Box::pin(async move {
+            let reply = answer.await?;
+            let mut payload = BytesMut::new();
+            encode(&reply, &mut payload).map_err(|error| {
+                Error::local(Code::Failed, "the reply cannot be encoded").with_source(error)
+            })?;
+            Ok(payload)
+        });
+        Ok(Answer { reply, request_bytes })
+    }
+
+    fn framing(&self, format: Option<FormatWord>) -> Result<Framing> {
+        self.codecs(format).map(|(codec, _)| codec.framing)
+    }
+
+    fn describe(&self) -> String {
+        let names: Vec<_> = self.formats.iter().map(|(codec, _)| codec.name).collect();
+        let (request, reply) = (short(type_name::<Req>()), short(type_name::<Rep>()));
+        format!("{} {request} -> {reply}", names.join(","))
+    }
+}
+
+impl Running {
+    pub(crate) fn new(link: &Arc<Link>, id: CallId) -> Self {
+        let held = link.quota().charge();
+        Self { link: Arc::clone(link), id, is_over: false, held, _permit: None }
+    }
+
+    /// Takes from the endpoint what the call needs to run.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if it has nothing left.
+    pub(crate) fn admit(&mut self) -> Result<()> {
+        self._permit = Some(self.link.quota().call()?);
+        Ok(())
+    }
+
+    /// Charges what the request takes up in memory.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint cannot hold it.
+    pub(crate) fn hold(&mut self, request_bytes: usize) -> Result<()> {
+        self.held.cover(request_bytes)
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// The handler has ended with this.
+    pub(crate) fn finish(mut self, reply: Result<BytesMut>) {
+        self.is_over = true;
+        self.link.reply(self.id, reply);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let error = Error::new(Code::Cancelled, "the handler was stopped");
+            self.link.reply(self.id, Err(error));
+        }
+    }
+}
+
+/// What a handler returned as an error, for its caller: an `Error` as it is, anything else as the
+/// source of one that says nothing of it.
+pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    match error.into().downcast::<Error>() {
+        Ok(error) => *error,
+        Err(error) => Error::local(Code::Failed, "the handler failed").with_source(error),
+    }
+}
+
+/// A type's name without the paths in it.
+fn short(name: &str) -> String {
+    let mut text = String::new();
+    let mut word = String::new();
+    for symbol in name.chars() {
+        match symbol {
+            ':' => word.clear(),
+            _ if symbol.is_alphanumeric() || symbol == '_' => word.push(symbol),
+            _ => {
+                text.push_str(&std::mem::take(&mut word));
+                text.push(symbol);
+            }
+        }
+    }
+    text + &word
+}
