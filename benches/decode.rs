@@ -1,5 +1,12 @@
 //! What the guard costs: each value decoded and encoded by `Bincode` and by the bare crate.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "a panic is how a bench fails"
+)]
+
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};

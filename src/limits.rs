@@ -34,12 +34,15 @@ pub struct Limits {
     pub depth_max: usize,
     /// Elements that one decode may produce beyond one for each byte of its payload. Default 1,024.
     ///
-    /// Worst case: the time to make that many empty elements.
+    /// Counted at the elements of sequences and the keys of maps. Worst case: the time to make that
+    /// many empty elements.
     pub spare_elements_max: usize,
     /// Bytes of memory that one decode may fill with elements. Default 16 MiB.
     ///
-    /// Charged with the size of each element before it is made. Worst case: so many bytes for each
-    /// payload being decoded at one moment, which is at most one for each thread.
+    /// Charged with the size of each value before it is made; text and byte strings come on top, no
+    /// more than the payload, and so does what containers and the allocator add. Worst case: so
+    /// many bytes for each payload being decoded at one moment, which is at most one for each
+    /// thread.
     pub decode_bytes_max: usize,
 
     /// Calls of one connection that may be unanswered at a time, in each direction. Default 1,024.

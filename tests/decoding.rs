@@ -1,6 +1,12 @@
 //! Hostile payloads: whatever they claim, decoding them ends in an error, soon and without an abort.
 
 #![cfg(all(feature = "bincode", feature = "json"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects,
+    reason = "a panic is how a test fails"
+)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error as _;
@@ -41,20 +47,20 @@ fn check<F: Format<T>, T>(payload: impl Into<Bytes>, code: Code, text: &str) {
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 struct Chain {
-    next: Option<Box<Chain>>,
+    next: Option<Box<Self>>,
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 enum List {
     Nil,
-    Cons(Box<List>),
+    Cons(Box<Self>),
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-struct Tree(Vec<Tree>);
+struct Tree(Vec<Self>);
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-struct Map(BTreeMap<u8, Map>);
+struct Map(BTreeMap<u8, Self>);
 
 fn repeat(open: &[u8], inmost: &[u8], close: &[u8], levels: usize) -> Bytes {
     [open.repeat(levels), inmost.to_vec(), close.repeat(levels)].concat().into()
@@ -129,7 +135,7 @@ fn nesting_beyond_the_limit_is_refused_on_any_stack() {
 #[derive(Deserialize, Debug)]
 struct Wide {
     _block: [[u64; 32]; 16],
-    next: Option<Box<Wide>>,
+    next: Option<Box<Self>>,
 }
 
 #[test]

@@ -121,16 +121,19 @@ impl Budget {
     ///
     /// What `deserializer` reports, or an error of its kind when the budget is used up, even if the
     /// type made light of that. [`error`](Self::error) tells the two apart.
+    #[inline]
     pub fn deserialize<'de, T, D>(&self, deserializer: D) -> Result<T, D::Error>
     where
         T: Deserialize<'de>,
         D: Deserializer<'de>,
     {
-        let value = guard::deserialize(deserializer, self)?;
-        match self.passed.get() {
-            None => Ok(value),
-            Some(passed) => Err(D::Error::custom(self.text(passed))),
+        let decoded = guard::deserialize(deserializer, self);
+        if let Some(passed) = self.passed.get()
+            && decoded.is_ok()
+        {
+            return Err(D::Error::custom(self.text(passed)));
         }
+        decoded
     }
 
     /// The error for a payload that did not decode: `too_large` with the limit, its value and what

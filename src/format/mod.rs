@@ -65,6 +65,7 @@ pub trait Format<T>: Send + Sync + 'static {
     fn decode(payload: ::bytes::Bytes, budget: &Budget) -> Result<T>;
 
     /// The same values in JSON, for callers who ask for it; `None` if they have no such form.
+    #[must_use]
     fn json() -> Option<Codec<T>> {
         None
     }
@@ -81,6 +82,7 @@ pub enum Framing {
 }
 
 /// A format as a value: the functions of a [`Format`] for one type.
+#[non_exhaustive]
 pub struct Codec<T> {
     /// [`Format::NAME`].
     pub name: &'static str,
