@@ -66,10 +66,11 @@ use crate::limits::Limits;
 /// let numbers: Vec<u64> = Pretty::decode(payload, &budget)?;
 /// assert_eq!(numbers, [1, 2]);
 ///
+/// let limits = Limits::default().with(|limits| limits.depth_max = 8);
 /// let payload = Bytes::from(vec![b'['; 1000]);
-/// let budget = Budget::new(&Limits::default(), payload.len());
+/// let budget = Budget::new(&limits, payload.len());
 /// let refused: Result<serde_json::Value> = Pretty::decode(payload, &budget);
-/// assert_eq!(refused.unwrap_err().text(), "nesting of 129 levels is over depth_max (128)");
+/// assert_eq!(refused.unwrap_err().text(), "nesting of 9 levels is over depth_max (8)");
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Budget {

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// use switchboard::format::{Budget, Format, Json};
 ///
 /// let mut out = BytesMut::new();
-/// Json::encode(&vec!["two\nlines"], &mut out)?;
+/// Json::encode(&vec!["two\nlines".to_owned()], &mut out)?;
 /// assert_eq!(out, br#"["two\nlines"]"#[..]);
 ///
 /// let budget = Budget::new(&Limits::default(), out.len());
