@@ -1,4 +1,4 @@
-//! Hostile payloads: whatever they claim, decoding them ends in an error, soon and without an abort.
+//! Hostile payloads: whatever they claim, decoding ends in an error, without an abort.
 
 #![cfg(all(feature = "bincode", feature = "json"))]
 #![allow(

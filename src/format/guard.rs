@@ -16,8 +16,8 @@
 //! - **Stack** is checked where a type can come back to itself: some, sequence, map, enum, and once
 //!   at the beginning. Where it runs short, the rest runs on a new piece. A struct or a tuple lies
 //!   within the room that the last check found.
-//! - **Elements**: each element of a sequence and each key of a map, when the format says that there
-//!   is one and before it is made. Not fields: a struct or tuple has as many as its type says.
+//! - **Elements**: each element of a sequence and each key of a map, once the format has said that
+//!   it is there. Not fields: a struct or tuple has as many as its type says.
 //! - **Memory**: every value is charged with its size once. A field lies within its struct and the
 //!   content of an option within the option; only what lies beyond, behind a `Box` for instance, is
 //!   charged anew. That is why a [`Guard`] knows the type that was paid for.
@@ -43,10 +43,10 @@ where
     T: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    with_stack(|| T::deserialize(Guard::<_, ()>::new(deserializer, budget)))
+    with_stack::<false, _>(|| T::deserialize(Guard::<_, ()>::new(deserializer, budget)))
 }
 
-/// A deserializer within a budget, for a value that goes where a `Paid` has been paid for.
+/// A deserializer within a budget, for a value that goes where a `Paid` was paid for.
 struct Guard<'b, D, Paid> {
     inner: D,
     budget: &'b Budget,
@@ -57,12 +57,6 @@ impl<'b, D, Paid> Guard<'b, D, Paid> {
     #[inline]
     fn new(inner: D, budget: &'b Budget) -> Self {
         Self { inner, budget, paid: PhantomData }
-    }
-
-    /// A visitor for a value of which nothing more need be paid than what has been.
-    #[inline]
-    fn watch<V, const IS_FIXED: bool>(&self, inner: V) -> Watch<'b, V, IS_FIXED> {
-        Watch { inner, budget: self.budget }
     }
 
     /// A visitor, with the size of its value paid.
@@ -82,7 +76,7 @@ macro_rules! forward_plain {
     ($($method:ident to $inner_method:ident)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            let watch = self.watch::<_, false>(visitor);
+            let watch = Watch::<_, false> { inner: visitor, budget: self.budget };
             self.inner.$inner_method(watch)
         }
     )*};
@@ -280,7 +274,7 @@ impl<'de, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de> for Watch<'_, V, I
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let guard = Guard::<_, V::Value>::new(inner, self.budget);
-        within(self.budget, || with_stack(|| self.inner.visit_some(guard)))
+        within(self.budget, || with_stack::<false, _>(|| self.inner.visit_some(guard)))
     }
 
     #[inline]
@@ -292,30 +286,23 @@ impl<'de, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de> for Watch<'_, V, I
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let access = Access::<_, IS_FIXED>::new::<V::Value>(inner, self.budget);
-        within(self.budget, || match IS_FIXED {
-            true => self.inner.visit_seq(access),
-            false => with_stack(|| self.inner.visit_seq(access)),
-        })
+        within(self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_seq(access)))
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let access = Access::<_, IS_FIXED>::new::<V::Value>(inner, self.budget);
-        within(self.budget, || match IS_FIXED {
-            true => self.inner.visit_map(access),
-            false => with_stack(|| self.inner.visit_map(access)),
-        })
+        within(self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_map(access)))
     }
 
     #[inline]
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let choice = Choice::<_, V::Value> { inner, budget: self.budget, paid: PhantomData };
-        within(self.budget, || with_stack(|| self.inner.visit_enum(choice)))
+        within(self.budget, || with_stack::<false, _>(|| self.inner.visit_enum(choice)))
     }
 }
 
-/// What a sequence or a map hands out, within a budget. It is fixed if that are the fields of a
-/// struct or a tuple.
+/// What a sequence or a map hands out, within a budget. Fields of a struct or a tuple are fixed.
 struct Access<'b, A, const IS_FIXED: bool> {
     inner: A,
     budget: &'b Budget,
@@ -494,13 +481,12 @@ fn refuse<E: Error>(budget: &Budget, passed: Passed) -> E {
     E::custom(budget.text(passed))
 }
 
-/// Runs `visit` on this stack if that has room for one level, else on a new piece of stack.
+/// Runs `visit` on this stack if that has room for one level, else on a new piece of stack. What is
+/// fixed lies within the room that was found before.
 #[inline]
-fn with_stack<R>(visit: impl FnOnce() -> R) -> R {
-    match stacker::remaining_stack() {
-        Some(bytes) if bytes >= STACK_BYTES_MIN => visit(),
-        _ => on_new_stack(visit),
-    }
+fn with_stack<const IS_FIXED: bool, R>(visit: impl FnOnce() -> R) -> R {
+    let has_room = || stacker::remaining_stack().is_some_and(|bytes| bytes >= STACK_BYTES_MIN);
+    if IS_FIXED || has_room() { visit() } else { on_new_stack(visit) }
 }
 
 #[cold]
