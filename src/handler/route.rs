@@ -96,7 +96,7 @@ where
         let budget = Budget::new(context.link().limits(), payload.len());
         let payload_bytes = payload.len();
         let request = (request_codec.decode)(payload, &budget)?;
-        let request_bytes = payload_bytes.saturating_add(budget.memory_used());
+        let request_bytes = budget.memory_used().max(payload_bytes);
         let encode = reply_codec.encode;
         let answer = self.handler.call(request, context);
         let reply = Box::pin(async move {
