@@ -1,5 +1,7 @@
 //! An embeddable command-protocol endpoint.
 
+#![warn(clippy::print_stdout)]
+
 pub mod format;
 pub mod session;
 #[cfg(feature = "io")]

@@ -167,6 +167,7 @@ impl Endpoint {
     }
 
     /// Removes the handler of this name; whether there was one. Calls that are running keep it.
+    #[allow(clippy::must_use_candidate, reason = "removing is what it is for")]
     pub fn remove(&self, name: &str) -> bool {
         self.registry.remove(name.as_bytes())
     }
@@ -232,7 +233,7 @@ impl Endpoint {
     /// The driver of a connection, and what it shares.
     fn driver(&self, io: BoxedIo, origin: Origin, side: Side) -> (Driver, Arc<Link>) {
         let (limits, quota) = (Arc::clone(&self.limits), &self.quota);
-        let link = Link::new(side, origin.clone(), Arc::clone(&limits), Arc::clone(quota));
+        let link = Link::new(side, origin, Arc::clone(&limits), Arc::clone(quota));
         let connection = Connection::new(io, origin, limits, quota);
         let driver = Driver::new(connection, Arc::clone(&link), Arc::clone(&self.registry));
         (driver, link)
