@@ -151,20 +151,24 @@ impl Decoder {
     }
 
     fn line(&mut self, scanned: usize, input: &mut BytesMut) -> Result<Option<Event>, Flaw> {
-        let fresh = input.get(scanned..).unwrap_or_default();
+        // What lies behind the limit is not looked at, so that the verdict on a line is the same
+        // however its bytes arrive.
+        let in_limit = input.get(..self.line_bytes_max).unwrap_or(input);
+        let fresh = in_limit.get(scanned..).unwrap_or_default();
+        let too_long = Flaw::LineTooLong { line_bytes_max: self.line_bytes_max };
         let Some(end) = fresh.iter().position(|byte| !is_printable(*byte)) else {
-            let scanned = scanned.saturating_add(fresh.len());
-            if scanned >= self.line_bytes_max {
-                return Err(Flaw::LineTooLong { line_bytes_max: self.line_bytes_max });
+            if in_limit.len() >= self.line_bytes_max {
+                return Err(too_long);
             }
-            self.state = State::Line { scanned };
+            self.state = State::Line { scanned: in_limit.len() };
             return Ok(None);
         };
         let end = scanned.saturating_add(end);
-        let end_bytes = match input.get(end..).unwrap_or_default() {
+        let end_bytes = match in_limit.get(end..).unwrap_or_default() {
             [b'\n', ..] => 1,
             [b'\r', b'\n', ..] => 2,
-            [b'\r'] if end < self.line_bytes_max => {
+            [b'\r'] if in_limit.len() >= self.line_bytes_max => return Err(too_long),
+            [b'\r'] => {
                 self.state = State::Line { scanned: end };
                 return Ok(None);
             }
@@ -172,9 +176,6 @@ impl Decoder {
             [byte, ..] => return Err(Flaw::ControlByte(*byte)),
             [] => return Ok(None),
         };
-        if end.saturating_add(end_bytes) > self.line_bytes_max {
-            return Err(Flaw::LineTooLong { line_bytes_max: self.line_bytes_max });
-        }
         let line = Line::parse(input.get(..end).unwrap_or_default())?;
         input.advance(end.saturating_add(end_bytes));
         self.units = self.units.wrapping_add(1);
