@@ -86,6 +86,7 @@ impl Line {
     pub fn parse(text: &[u8]) -> Result<Self, Flaw> {
         match text.first() {
             None => return Err(Flaw::EmptyLine),
+            Some(b' ') => return Err(Flaw::EmptyWord),
             Some(b'>') => return parse_part(text, request_part).map(|(t, p)| Self::Request(t, p)),
             Some(b'<') => return parse_part(text, reply_part).map(|(t, p)| Self::Reply(t, p)),
             Some(_) => {}
@@ -309,8 +310,8 @@ impl<'a> Words<'a> {
     }
 
     /// Nothing but the end may follow.
-    fn end(&self) -> Result<(), Flaw> {
-        if self.rest().is_empty() { Ok(()) } else { Err(Flaw::WordCount) }
+    fn end(&mut self) -> Result<(), Flaw> {
+        if self.maybe()?.is_none() { Ok(()) } else { Err(Flaw::WordCount) }
     }
 }
 
@@ -377,9 +378,11 @@ fn encode_number(number: u64, out: &mut BytesMut) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// The first line of an HTTP request ends with its version. No line of ours can: a third word is a
-/// decimal, and a fourth has an equals sign.
+/// The first line of an HTTP request is three words, the last of which is its version. No line of
+/// ours can be: a second word with others behind it is a decimal, as is a third, and those after it
+/// have an equals sign.
 fn is_http(text: &[u8]) -> bool {
-    let last = text.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    last.starts_with(b"HTTP/") && last.len() < text.len()
+    let mut words = text.rsplit(|byte| *byte == b' ');
+    let version = words.next().unwrap_or_default();
+    version.starts_with(b"HTTP/") && !version.contains(&b'=') && words.nth(1).is_some()
 }
