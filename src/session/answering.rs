@@ -225,8 +225,18 @@ impl Answering {
 
     /// The peer is gone: nobody wants an answer any more.
     pub(super) fn abandon(&mut self) {
-        self.events.retain(|event| matches!(event, Event::Close(_)));
         self.plain = None;
+        // Calls that nobody has seen need not be stopped; those that were told to stop still must.
+        let (open, running) = (&mut self.open, &mut self.running);
+        self.events.retain(|event| match event {
+            Event::Call(call) => {
+                open.remove(&Key::of(call.id));
+                *running = running.saturating_sub(1);
+                false
+            }
+            Event::Stop(_) => true,
+            Event::Plain(_) | Event::Close(_) => false,
+        });
         let open = u64::try_from(self.open.len()).unwrap_or(u64::MAX);
         self.cut_off = self.cut_off.saturating_add(open);
         let ids = self.open.drain().map(|(key, open)| Event::Stop(key.id(open.serial)));
