@@ -180,7 +180,10 @@ impl Answering {
         match reply {
             Ok(payload) if payload.len() > self.payload_bytes_max => {
                 let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-                self.refuse(id.tag, &self.too_large(len), outbox);
+                if id.tag != 0 {
+                    // The same code as for the caller's large payload, and not its mistake.
+                    push_error(id.tag, &self.too_large(len), outbox);
+                }
             }
             Ok(payload) => {
                 self.consecutive_errors = 0;
@@ -317,8 +320,9 @@ impl Answering {
     /// Answers a call that does not run.
     pub(super) fn refuse(&mut self, tag: Tag, error: &Error, outbox: &mut Outbox) {
         if is_callers_mistake(error.code()) {
+            let is_last_straw = self.consecutive_errors == self.consecutive_errors_max;
             self.consecutive_errors = self.consecutive_errors.saturating_add(1);
-            if self.consecutive_errors > self.consecutive_errors_max {
+            if is_last_straw {
                 let violation = Violation::TooManyErrors(self.consecutive_errors_max);
                 self.events.push_back(Event::Close(violation));
             }
