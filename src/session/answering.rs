@@ -128,8 +128,9 @@ impl Answering {
         let Head { name, tag, options, begun, .. } = head;
         let asked = options.time_ms().map_or(self.call_time_max, Duration::from_millis);
         let time = asked.min(self.call_time_max);
-        // A time too far away for the clock is as good as the furthest one it knows: now.
-        let deadline = begun.checked_add(time).unwrap_or(now);
+        // A time too far away for the clock is as good as one that nobody lives to see.
+        let deadline = begun.checked_add(time).or_else(|| begun.checked_add(FOREVER));
+        let deadline = deadline.unwrap_or(now);
         if deadline <= now {
             let text = "the deadline had passed when the call arrived";
             self.refuse(tag, &Error::new(Code::DeadlineExceeded, text), outbox);
@@ -365,6 +366,9 @@ fn push_error(tag: Tag, error: &Error, outbox: &mut Outbox) {
     outbox.push_line(&Line::Reply(tag, Part::Err(len, code)));
     outbox.push_body(Bytes::copy_from_slice(text.as_bytes()));
 }
+
+/// Thirty years.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// Bytes of an error's text that are sent.
 const ERROR_BYTES_MAX: usize = 4096;
