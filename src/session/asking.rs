@@ -168,8 +168,10 @@ impl Asking {
         }
     }
 
+    /// The last notice counts: a peer that drains and then meets a violation has ended calls that
+    /// ran, and `shutting_down` would say that they did not.
     pub(super) fn handle_notice(&mut self, code: Code, text: &Bytes) {
-        self.notice.get_or_insert_with(|| (code, Bytes::copy_from_slice(text)));
+        self.notice = Some((code, Bytes::copy_from_slice(text)));
     }
 
     /// The peer has ended its side in good order; answers who is to be woken.
