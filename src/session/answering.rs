@@ -101,7 +101,7 @@ impl Answering {
         }
         let payload_max = u64::try_from(self.payload_bytes_max).unwrap_or(u64::MAX);
         let error = if !is_open {
-            Error::new(Code::ShuttingDown, "no more calls are taken")
+            no_more_calls()
         } else if head.len > payload_max {
             self.too_large(head.len)
         } else if self.running >= self.calls_max {
@@ -121,11 +121,16 @@ impl Answering {
     pub(super) fn handle_body(
         &mut self,
         now: Instant,
+        is_open: bool,
         head: Head,
         payload: Bytes,
         outbox: &mut Outbox,
     ) {
         let Head { name, tag, options, begun, .. } = head;
+        if !is_open {
+            self.refuse(tag, &no_more_calls(), outbox);
+            return;
+        }
         let asked = options.time_ms().map_or(self.call_time_max, Duration::from_millis);
         let time = asked.min(self.call_time_max);
         // A time too far away for the clock is as good as one that nobody lives to see.
@@ -345,6 +350,10 @@ impl Key {
             Self::OneWay(_) => CallId { tag: 0, serial },
         }
     }
+}
+
+pub(super) fn no_more_calls() -> Error {
+    Error::new(Code::ShuttingDown, "no more calls are taken")
 }
 
 /// Mistakes that a peer of good will does not make again and again.

@@ -6,8 +6,8 @@
 //! ```text
 //!              reply                    poll_reply
 //!   Waiting ───────────────► Answered ─────────────► (gone)
-//!     │ │                       ▲
-//!     │ │ deadline: >TAG cancel │ reply
+//!     │ │ deadline, end of      ▲
+//!     │ │ drain: >TAG cancel    │ reply
 //!     │ └────────► Late ────────┘
 //!     │              │ poll_reply
 //!     │ cancel:      ▼               reply
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! A caller polls an entry in `Answered` or `Late` and gets its result; a `Late` one gets
-//! `deadline_exceeded` whether or not a reply came after all.
+//! the error that made it late, whether or not a reply came after all.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -43,7 +43,8 @@ pub(super) struct Asking {
 #[derive(Debug)]
 enum State {
     Waiting { deadline: Instant, waker: Option<Waker> },
-    Late,
+    // Given up with this error, which its caller does not know yet; the peer has been told.
+    Late(Error),
     Answered(Result<Bytes, Error>),
     Forgotten,
 }
@@ -100,15 +101,17 @@ impl Asking {
                 }
                 return Poll::Pending;
             }
-            State::Late => {
-                entry.insert(State::Forgotten);
-                return Poll::Ready(Err(late()));
-            }
-            State::Answered(_) | State::Forgotten => {}
+            State::Late(_) | State::Answered(_) | State::Forgotten => {}
         }
-        match entry.remove() {
-            State::Answered(reply) => Poll::Ready(reply),
-            _ => Poll::Ready(Err(Error::local(Code::Cancelled, "the call was given up"))),
+        match entry.insert(State::Forgotten) {
+            State::Late(error) => Poll::Ready(Err(error)),
+            State::Answered(reply) => {
+                entry.remove();
+                Poll::Ready(reply)
+            }
+            State::Waiting { .. } | State::Forgotten => {
+                Poll::Ready(Err(Error::local(Code::Cancelled, "the call was given up")))
+            }
         }
     }
 
@@ -125,7 +128,7 @@ impl Asking {
                 entry.insert(State::Forgotten);
             }
             // The peer has been told.
-            State::Late | State::Forgotten => {
+            State::Late(_) | State::Forgotten => {
                 entry.insert(State::Forgotten);
             }
         }
@@ -150,21 +153,23 @@ impl Asking {
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
             return None;
         };
-        match entry.get_mut() {
+        match entry.insert(State::Forgotten) {
             State::Waiting { waker, .. } => {
-                let waker = waker.take();
                 entry.insert(State::Answered(reply));
                 waker
             }
-            State::Late => {
-                entry.insert(State::Answered(Err(late())));
+            State::Late(error) => {
+                entry.insert(State::Answered(Err(error)));
+                None
+            }
+            answered @ State::Answered(_) => {
+                entry.insert(answered);
                 None
             }
             State::Forgotten => {
                 entry.remove();
                 None
             }
-            State::Answered(_) => None,
         }
     }
 
@@ -191,15 +196,33 @@ impl Asking {
     /// No reply will come any more; answers who is to be woken.
     pub(super) fn fail(&mut self, error: impl Fn() -> Error) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        self.calls.retain(|_, state| match state {
-            State::Waiting { waker, .. } => {
-                wakers.extend(waker.take());
-                *state = State::Answered(Err(error()));
-                true
-            }
-            State::Late | State::Answered(_) => true,
-            State::Forgotten => false,
+        self.calls.retain(|_, state| {
+            *state = match std::mem::replace(state, State::Forgotten) {
+                State::Waiting { waker, .. } => {
+                    wakers.extend(waker);
+                    State::Answered(Err(error()))
+                }
+                State::Late(error) => State::Answered(Err(error)),
+                answered @ State::Answered(_) => answered,
+                State::Forgotten => return false,
+            };
+            true
         });
+        wakers
+    }
+
+    /// Gives up every call that waits for its reply; answers who is to be woken.
+    pub(super) fn cancel_all(&mut self, outbox: &mut Outbox) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for (tag, state) in &mut self.calls {
+            let State::Waiting { waker, .. } = state else {
+                continue;
+            };
+            wakers.extend(waker.take());
+            outbox.push_line(&Line::Request(*tag, Part::Cancel));
+            let text = "the connection was closed before the reply came";
+            *state = State::Late(Error::local(Code::Cancelled, text).after_sending());
+        }
         wakers
     }
 
@@ -220,7 +243,7 @@ impl Asking {
             }
             wakers.extend(waker.take());
             outbox.push_line(&Line::Request(*tag, Part::Cancel));
-            *state = State::Late;
+            *state = State::Late(late());
         }
         wakers
     }
@@ -231,6 +254,11 @@ impl Asking {
 
     pub(super) fn is_idle(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    /// Whether no call waits for its reply.
+    pub(super) fn is_answered(&self) -> bool {
+        !self.calls.values().any(|state| matches!(state, State::Waiting { .. }))
     }
 
     pub(super) const fn has_notice(&self) -> bool {

@@ -266,7 +266,8 @@ impl Session {
     pub fn handle_body(&mut self, now: Instant, body: Bytes) {
         match self.body_of.take() {
             Some(BodyOf::Call(head)) => {
-                self.answering.handle_body(now, head, body, &mut self.outbox);
+                let is_open = !self.is_draining;
+                self.answering.handle_body(now, is_open, head, body, &mut self.outbox);
             }
             Some(BodyOf::Reply(tag, code)) => {
                 let reply = match code {
@@ -347,6 +348,7 @@ impl Session {
         if self.drain_until.is_some_and(|until| until <= now) {
             self.drain_until = None;
             self.answering.cancel_all(&mut self.outbox);
+            self.wakers.extend(self.asking.cancel_all(&mut self.outbox));
         }
         let is_idle = self.is_idle();
         self.pace.handle_timeout(now, is_idle).map_err(|(slow, time)| Violation::Slow(slow, time))
@@ -467,7 +469,7 @@ impl Session {
         }
         self.is_draining = true;
         self.drain_until = now.checked_add(self.drain_time_max);
-        self.tell(&Error::new(Code::ShuttingDown, "no more calls are taken"));
+        self.tell(&answering::no_more_calls());
         if self.answering.has_plain() {
             self.refuse_plain();
         }
@@ -483,7 +485,8 @@ impl Session {
     /// Whether nothing is left to do but to write what is waiting.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        (self.is_draining || self.is_eof) && !self.is_lent && self.answering.is_answered()
+        let is_ending = (self.is_draining || self.is_eof) && !self.is_lent;
+        is_ending && self.answering.is_answered() && self.asking.is_answered()
     }
 
     /// Whether `drain_time_max` has passed since the session was closed.
