@@ -313,6 +313,7 @@ impl Session {
     /// The peer will send nothing more. Its calls are still answered; ours get no more replies.
     pub fn handle_eof(&mut self) {
         self.is_eof = true;
+        self.pace.handle_eof();
         self.wakers.extend(self.asking.handle_eof());
         self.wakers.append(&mut self.room_wakers);
     }
@@ -583,6 +584,8 @@ impl Session {
     fn give_up(&mut self, error: impl Fn() -> Error) {
         self.is_eof = true;
         self.is_draining = true;
+        self.drain_until = None;
+        self.pace.handle_eof();
         self.wakers.extend(self.asking.fail(error));
         self.wakers.append(&mut self.room_wakers);
         self.answering.abandon();

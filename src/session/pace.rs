@@ -91,10 +91,22 @@ impl Pace {
         now: Instant,
         is_idle: bool,
     ) -> Result<(), (Slowness, Duration)> {
-        match self.due(is_idle).find(|(due, ..)| *due <= now) {
-            Some((_, slowness, time)) => Err((slowness, time)),
-            None => Ok(()),
+        let Some((_, slowness, time)) = self.due(is_idle).find(|(due, ..)| *due <= now) else {
+            return Ok(());
+        };
+        // Said once: whoever cuts the peer off may still have bytes to write, and a time that lies
+        // in the past would never let it wait.
+        match slowness {
+            Slowness::Line | Slowness::Body => self.unit = None,
+            Slowness::Write => self.blocked = None,
+            Slowness::Idle => self.idle_time_max = None,
         }
+        Err((slowness, time))
+    }
+
+    /// Nothing more is read, so nothing read can be slow.
+    pub(super) fn handle_eof(&mut self) {
+        self.unit = None;
     }
 
     pub(super) fn earliest(&self, is_idle: bool) -> Option<Instant> {
