@@ -605,6 +605,8 @@ impl Violation {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
+            // No call is under way then, so one that crosses this on the wire did not run.
+            Self::Slow(Slowness::Idle, _) => Code::ShuttingDown,
             Self::Slow(..) => Code::DeadlineExceeded,
             _ => Code::Protocol,
         }
