@@ -410,7 +410,9 @@ impl Session {
         if self.has_room() || self.is_draining || self.is_eof {
             return Poll::Ready(());
         }
-        self.room_wakers.push(waker.clone());
+        if !self.room_wakers.iter().any(|kept| kept.will_wake(waker)) {
+            self.room_wakers.push(waker.clone());
+        }
         Poll::Pending
     }
 
