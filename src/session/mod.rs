@@ -37,6 +37,7 @@
 
 mod answering;
 mod asking;
+mod backlog;
 mod pace;
 
 use std::fmt;
@@ -47,6 +48,7 @@ use bytes::{Bytes, BytesMut};
 
 use self::answering::Answering;
 use self::asking::Asking;
+use self::backlog::Backlog;
 use self::pace::Pace;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
@@ -184,6 +186,7 @@ pub struct Session {
     outbox: Outbox,
     // Bytes that were taken out by `take_transmit` and not written yet.
     in_write: usize,
+    backlog: Backlog,
     unwritten_bytes_max: usize,
     drain_time_max: Duration,
     drain_until: Option<Instant>,
@@ -214,6 +217,7 @@ impl Session {
             pace: Pace::new(now, side, limits),
             outbox: Outbox::default(),
             in_write: 0,
+            backlog: Backlog::default(),
             unwritten_bytes_max: limits.unwritten_bytes_max,
             drain_time_max: limits.drain_time_max,
             drain_until: None,
@@ -334,6 +338,7 @@ impl Session {
         self.give_up(|| Error::local(Code::Disconnected, text).after_sending());
         self.outbox = Outbox::default();
         self.in_write = 0;
+        self.backlog = Backlog::default();
     }
 
     // What is due.
@@ -380,7 +385,10 @@ impl Session {
         deadline: Instant,
     ) -> Result<Tag, Error> {
         self.check_open()?;
-        self.asking.call(name, options, payload, deadline, &mut self.outbox)
+        let before = self.outbox.len();
+        let tag = self.asking.call(name, options, payload, deadline, &mut self.outbox)?;
+        self.note_asked(before);
+        Ok(tag)
     }
 
     /// Sends a call that wants no reply.
@@ -390,7 +398,9 @@ impl Session {
     /// Why the connection takes no more calls.
     pub fn notify(&mut self, name: Name, options: Options, payload: BytesMut) -> Result<(), Error> {
         self.check_open()?;
+        let before = self.outbox.len();
         self.asking.notify(name, options, payload, &mut self.outbox);
+        self.note_asked(before);
         Ok(())
     }
 
@@ -505,10 +515,11 @@ impl Session {
     }
 
     /// Whether more should be read. Not while a plain call waits for the answers before it, and not
-    /// while the peer does not read what we write.
+    /// while the peer does not read what we answer.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        !self.is_eof && !self.is_lent && !self.answering.has_plain() && self.has_room()
+        let is_readable = !self.is_eof && !self.is_lent && !self.answering.has_plain();
+        is_readable && self.has_room_for_answers()
     }
 
     /// Whether the peer has ended its side, or told us that it takes no more calls.
@@ -535,6 +546,7 @@ impl Session {
     /// So many bytes of what was taken out have been written.
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
         self.in_write = self.in_write.saturating_sub(bytes);
+        self.backlog.handle_written(bytes);
         self.pace.handle_written(now, bytes);
         if self.has_room() {
             self.wakers.append(&mut self.room_wakers);
@@ -595,6 +607,17 @@ impl Session {
 
     fn has_room(&self) -> bool {
         self.unwritten_bytes() < self.unwritten_bytes_max
+    }
+
+    /// Whether what waits, without our own calls, leaves room for more.
+    fn has_room_for_answers(&self) -> bool {
+        let answered = self.unwritten_bytes().saturating_sub(self.backlog.asked_bytes());
+        answered < self.unwritten_bytes_max
+    }
+
+    fn note_asked(&mut self, outbox_bytes_before: usize) {
+        let bytes = self.outbox.len().saturating_sub(outbox_bytes_before);
+        self.backlog.note_asked(self.unwritten_bytes(), bytes);
     }
 
     fn is_idle(&self) -> bool {
