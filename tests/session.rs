@@ -1,0 +1,964 @@
+//! Two sessions and nothing between them but queues: what calls live through.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    reason = "a test that goes wrong may panic"
+)]
+
+#[path = "session/model.rs"]
+mod model;
+#[path = "session/pair.rs"]
+mod pair;
+mod random;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use switchboard::session::{Slowness, Violation};
+use switchboard::wire::{Flaw, FormatWord, Options, Tag};
+use switchboard::{Code, Error, Limits};
+
+use crate::pair::{CLIENT, GREET, Pair, SERVER};
+use crate::random::{Random, rounds};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn replies_come_in_any_order_to_the_calls_they_are_for() {
+    let mut pair = Pair::new(&Limits::default());
+    let tags: Vec<Tag> =
+        (0..100).map(|number| pair.call(CLIENT, &format!("{number}"), SECOND)).collect();
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].calls.len(), 100);
+    let mut random = Random::new(1);
+    while !pair.peers[SERVER].calls.is_empty() {
+        let index = random.below(pair.peers[SERVER].calls.len());
+        let call = pair.peers[SERVER].calls.remove(index).unwrap();
+        let text = String::from_utf8(call.payload.to_vec()).unwrap();
+        pair.peers[SERVER].answer(call.id, Ok(&format!("reply to {text}")));
+    }
+    pair.drive();
+    for (number, tag) in tags.into_iter().enumerate() {
+        let reply = pair.peers[CLIENT].reply(tag).unwrap().unwrap();
+        assert_eq!(reply, format!("reply to {number}"));
+        let again = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+        assert_eq!(again.code(), Code::Cancelled, "a reply is given out once");
+    }
+}
+
+#[test]
+fn both_sides_call_each_other_at_once() {
+    let mut pair = Pair::new(&Limits::default());
+    let ours = pair.call(CLIENT, "ping", SECOND);
+    let theirs = pair.call(SERVER, "pong", SECOND);
+    assert_eq!(ours, theirs, "each side counts its own tags");
+    pair.drive();
+    pair.peers[CLIENT].echo();
+    pair.peers[SERVER].echo();
+    pair.drive();
+    assert_eq!(pair.peers[CLIENT].reply(ours).unwrap().unwrap(), "ping");
+    assert_eq!(pair.peers[SERVER].reply(theirs).unwrap().unwrap(), "pong");
+}
+
+#[test]
+fn large_calls_both_of_whose_ends_have_much_to_write_do_not_lock() {
+    let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1000);
+    let mut pair = Pair::new(&limits);
+    pair.peers[CLIENT].pipe_bytes_max = 100;
+    pair.peers[SERVER].pipe_bytes_max = 100;
+    let large = "x".repeat(50_000);
+    let tags: Vec<_> = (0..20).map(|_| pair.call(CLIENT, &large, SECOND)).collect();
+    for _ in 0..20 {
+        pair.drive();
+        pair.peers[SERVER].echo();
+    }
+    pair.drive();
+    for tag in tags {
+        assert!(pair.peers[CLIENT].reply(tag).unwrap().unwrap() == large);
+    }
+}
+
+#[test]
+fn a_waker_is_woken_when_the_reply_comes() {
+    let mut pair = Pair::new(&Limits::default());
+    let tag = pair.call(CLIENT, "", SECOND);
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    for _ in 0..3 {
+        assert!(pair.peers[CLIENT].session.poll_reply(tag, &waker).is_pending());
+    }
+    pair.drive();
+    assert!(pair.peers[CLIENT].session.take_wakers().is_empty());
+    pair.peers[SERVER].echo();
+    pair.drive();
+    for waker in pair.peers[CLIENT].session.take_wakers() {
+        waker.wake();
+    }
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    assert!(pair.peers[CLIENT].session.poll_reply(tag, &waker).is_ready());
+}
+
+#[test]
+fn a_waker_is_woken_when_there_is_room() {
+    let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 100);
+    let mut pair = Pair::new(&limits);
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    assert!(pair.peers[CLIENT].session.poll_room(&waker).is_ready());
+    pair.call(CLIENT, &"x".repeat(100), SECOND);
+    for _ in 0..3 {
+        assert!(pair.peers[CLIENT].session.poll_room(&waker).is_pending());
+    }
+    assert!(pair.peers[CLIENT].session.take_wakers().is_empty());
+    pair.drive();
+    assert_eq!(pair.peers[CLIENT].session.take_wakers().len(), 1);
+    assert!(pair.peers[CLIENT].session.poll_room(&waker).is_ready());
+}
+
+#[test]
+fn what_a_peer_may_not_say_ends_the_connection() {
+    let cases: [(&str, Violation); 14] = [
+        ("GREET 1 0\nGREET 1 0\n", Violation::DuplicateTag(1)),
+        ("GREET 1 0\nGREET 1 9999999999\n", Violation::DuplicateTag(1)),
+        ("GREET 1 0\n>1 item 0\n", Violation::NotAStream(1)),
+        ("GREET 1 0\n>1 end\n", Violation::NotAStream(1)),
+        ("GREET 1 0\n>1 credit 1\n", Violation::NotAStream(1)),
+        ("<1 ok 0\n", Violation::UnknownTag(1)),
+        ("<1 err 0 failed\n", Violation::UnknownTag(1)),
+        ("<9 item 0\n", Violation::UnknownTag(9)),
+        ("<0 ok 0\n", Violation::UnknownTag(0)),
+        ("<0 credit 1\n", Violation::UnknownTag(0)),
+        ("\n", Violation::Flaw(Flaw::EmptyLine)),
+        ("GREET 1 +1\n", Violation::Flaw(Flaw::Length)),
+        ("GET / HTTP/1.1\r\n", Violation::Flaw(Flaw::Http)),
+        ("\x16\x03", Violation::Flaw(Flaw::Tls)),
+    ];
+    for (text, violation) in cases {
+        check(text, violation);
+    }
+
+    fn check(text: &str, violation: Violation) {
+        let mut pair = Pair::new(&Limits::default());
+        let own = pair.call(SERVER, "", SECOND);
+        // That call has tag 1; it must be over for the tag to be unknown.
+        if text.starts_with("<1") {
+            pair.drive();
+            pair.peers[CLIENT].echo();
+            pair.drive();
+            assert!(pair.peers[SERVER].reply(own).unwrap().is_ok());
+        }
+        pair.peers[SERVER].take_sent();
+        pair.inject(SERVER, text.as_bytes());
+        assert_eq!(pair.peers[SERVER].violations, [violation], "{text:?}");
+        let told = pair.peers[SERVER].take_sent();
+        let is_foreign = matches!(violation, Violation::Flaw(flaw) if flaw.is_foreign());
+        let text_len = violation.to_string().len();
+        let expected = if is_foreign || text.starts_with("<1") {
+            String::new()
+        } else {
+            "GREET 1 0\n".to_owned()
+        };
+        let notice = format!("<0 err {text_len} protocol\n{violation}");
+        assert_eq!(told.replace("GREET 1 0\n", ""), if is_foreign { "" } else { &*notice });
+        assert!(told.starts_with(&expected) || is_foreign);
+        assert!(pair.peers[SERVER].session.is_finished() && pair.peers[SERVER].is_over());
+        for call in &pair.peers[SERVER].calls {
+            assert!(pair.peers[SERVER].stops.contains(&call.id), "{text:?}: handlers are stopped");
+        }
+    }
+}
+
+#[test]
+fn a_violation_fails_the_calls_of_both_sides() {
+    let mut pair = Pair::new(&Limits::default());
+    let ours = pair.call(CLIENT, "", SECOND);
+    let theirs = pair.call(SERVER, "", SECOND);
+    pair.drive();
+    pair.inject(SERVER, b"what is this?\n");
+    let theirs = pair.peers[SERVER].reply(theirs).unwrap().unwrap_err();
+    assert_eq!((theirs.code(), theirs.is_from_peer()), (Code::Protocol, false));
+    let ours = pair.peers[CLIENT].reply(ours).unwrap().unwrap_err();
+    assert_eq!((ours.code(), ours.is_from_peer()), (Code::Protocol, true));
+    assert!(!ours.is_safe_to_retry() && !theirs.is_safe_to_retry());
+}
+
+#[test]
+fn a_second_reply_is_a_violation() {
+    let mut pair = Pair::new(&Limits::default());
+    let tag = pair.call(CLIENT, "", SECOND);
+    pair.inject(CLIENT, b"<1 ok 2\nhi<1 ok 2\nho");
+    assert_eq!(pair.peers[CLIENT].violations, [Violation::UnknownTag(tag)]);
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap(), "hi", "what came is kept");
+}
+
+#[test]
+fn a_cancelled_call_is_answered_at_once_and_its_tag_kept_until_then() {
+    let mut pair = Pair::new(&Limits::default());
+    let tag = pair.call(CLIENT, "", SECOND);
+    pair.drive();
+    pair.peers[CLIENT].session.cancel(tag);
+    pair.peers[CLIENT].session.cancel(tag);
+    assert_ne!(pair.call(CLIENT, "", SECOND), tag);
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap_err().code(), Code::Cancelled);
+    pair.drive();
+    let call = pair.peers[SERVER].calls.pop_front().unwrap();
+    assert_eq!(pair.peers[SERVER].stops, [call.id]);
+    assert!(!pair.peers[SERVER].session.is_wanted(call.id));
+    let told = pair.peers[SERVER].take_sent();
+    assert_eq!(told, "<1 err 20 cancelled\nthe caller cancelled");
+    // The handler's reply, late.
+    pair.peers[SERVER].answer(call.id, Ok("too late"));
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "");
+    assert!(pair.peers[CLIENT].violations.is_empty());
+    assert_eq!(pair.peers[CLIENT].sent, b"GREET 1 0\n>1 cancel\nGREET 2 0\n");
+}
+
+#[test]
+fn a_cancel_may_cross_the_reply() {
+    let mut pair = Pair::new(&Limits::default());
+    let tag = pair.call(CLIENT, "hello", SECOND);
+    pair.drive();
+    pair.peers[SERVER].echo();
+    pair.transmit(SERVER);
+    pair.peers[CLIENT].session.cancel(tag);
+    pair.drive();
+    assert!(pair.peers[SERVER].stops.is_empty());
+    for peer in &pair.peers {
+        assert!(peer.violations.is_empty());
+    }
+}
+
+#[test]
+fn a_cancel_of_a_call_that_is_over_means_nothing() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.inject(SERVER, b">7 cancel\nGREET 7 0\n>7 cancel\n>7 cancel\n");
+    assert_eq!(pair.peers[SERVER].stops.len(), 1);
+    // The handler of the first is still running; the tag is free for a second.
+    pair.inject(SERVER, b"GREET 7 0\n");
+    let ids: Vec<_> = pair.peers[SERVER].calls.iter().map(|call| call.id).collect();
+    pair.peers[SERVER].answer(ids[0], Ok("the first"));
+    assert!(pair.peers[SERVER].session.is_wanted(ids[1]) && ids[0] != ids[1]);
+    pair.peers[SERVER].take_sent();
+    pair.peers[SERVER].answer(ids[1], Ok("the second"));
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<7 ok 10\nthe second");
+    assert!(pair.peers[SERVER].violations.is_empty());
+}
+
+#[test]
+fn a_reply_that_is_there_may_be_cancelled_too() {
+    let mut pair = Pair::new(&Limits::default());
+    let tag = pair.call(CLIENT, "hello", SECOND);
+    pair.drive();
+    pair.peers[SERVER].echo();
+    pair.drive();
+    pair.peers[CLIENT].session.cancel(tag);
+    pair.drive();
+    assert_eq!(pair.peers[CLIENT].sent, b"GREET 1 5\nhello", "no word of it");
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap_err().code(), Code::Cancelled);
+}
+
+#[test]
+fn tags_in_use_are_passed_over() {
+    let mut pair = Pair::new(&Limits::default());
+    let first = pair.call(CLIENT, "", SECOND);
+    pair.drive();
+    let mut seen = vec![first];
+    for _ in 0..5 {
+        let tag = pair.call(CLIENT, "", SECOND);
+        assert!(tag != 0 && !seen.contains(&tag));
+        seen.push(tag);
+    }
+}
+
+#[test]
+fn a_deadline_is_the_sooner_of_the_callers_and_ours() {
+    let longest = Duration::from_secs(30);
+    check(None, longest);
+    check(Some(250), 250 * MS);
+    check(Some(30_000), longest);
+    check(Some(30_001), longest);
+    check(Some(u64::MAX), longest);
+    check(Some(1), MS);
+
+    fn check(time_ms: Option<u64>, expected: Duration) {
+        let mut pair = Pair::new(&Limits::default());
+        let options = Options::new(None, time_ms);
+        let tag = pair.try_call(CLIENT, "", options, 100 * SECOND).unwrap();
+        pair.drive();
+        let call = pair.peers[SERVER].calls.pop_front().unwrap();
+        assert_eq!(call.deadline - pair.now, expected, "{time_ms:?}");
+        assert_eq!(call.options.time_ms(), time_ms);
+        pair.advance(expected - Duration::from_nanos(1));
+        assert!(pair.peers[SERVER].session.is_wanted(call.id));
+        assert!(pair.peers[CLIENT].reply(tag).is_none());
+        pair.advance(Duration::from_nanos(1));
+        assert!(!pair.peers[SERVER].session.is_wanted(call.id));
+        assert_eq!(pair.peers[SERVER].stops, [call.id]);
+        let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+        assert_eq!((error.code(), error.is_from_peer()), (Code::DeadlineExceeded, true));
+        assert!(!error.is_safe_to_retry());
+    }
+}
+
+#[test]
+fn a_call_that_is_late_already_does_not_run() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.inject(SERVER, b"GREET 8 0 t=0\n");
+    // Its body takes as long as its caller has.
+    pair.inject(SERVER, b"GREET 9 2 t=100\nx");
+    pair.advance(100 * MS);
+    pair.inject(SERVER, b"y");
+    assert!(pair.peers[SERVER].calls.is_empty());
+    let text = "the deadline had passed when the call arrived";
+    let expected = |tag| format!("<{tag} err {} deadline_exceeded\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), expected(8) + &expected(9));
+}
+
+#[test]
+fn a_time_that_the_clock_cannot_hold_is_a_long_one() {
+    let limits = Limits::default().with(|limits| limits.call_time_max = Duration::MAX);
+    let mut pair = Pair::new(&limits);
+    pair.try_call(CLIENT, "", Options::new(None, Some(u64::MAX)), SECOND).unwrap();
+    pair.call(CLIENT, "", SECOND);
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].calls.len(), 2);
+    for call in &pair.peers[SERVER].calls {
+        assert!(call.deadline > pair.now + Duration::from_secs(86_400));
+    }
+}
+
+#[test]
+fn a_caller_does_not_wait_longer_than_its_deadline() {
+    let mut pair = Pair::new(&Limits::default());
+    let tag = pair.call(CLIENT, "", 100 * MS);
+    let other = pair.call(CLIENT, "", 200 * MS);
+    pair.advance(99 * MS);
+    assert!(pair.peers[CLIENT].reply(tag).is_none());
+    // The reply is on its way, but the time is over first.
+    pair.peers[SERVER].echo();
+    pair.transmit(SERVER);
+    pair.now += MS;
+    pair.timeout();
+    let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_from_peer()), (Code::DeadlineExceeded, false));
+    assert!(error.was_sent() && !error.is_safe_to_retry());
+    pair.drive();
+    assert!(pair.peers[CLIENT].sent.ends_with(b">1 cancel\n"));
+    assert!(pair.peers[CLIENT].reply(other).is_none());
+    pair.advance(SECOND);
+    // Not polled when its reply, `cancelled`, had come: late all the same.
+    let error = pair.peers[CLIENT].reply(other).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_from_peer()), (Code::DeadlineExceeded, false));
+    assert!(pair.peers.iter().all(|peer| peer.violations.is_empty()));
+}
+
+#[test]
+fn one_call_over_the_limit_is_refused_and_the_next_is_not() {
+    let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 2);
+    let mut pair = Pair::alone(&limits);
+    pair.inject(SERVER, b"GREET 1 0\nGREET 2 0\nGREET 3 4\nbodyGREET 0 4\nbody");
+    assert_eq!(pair.peers[SERVER].calls.len(), 2);
+    let text = "calls_per_connection_max (2) are running";
+    let expected = format!("<3 err {} overloaded\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), expected);
+    pair.peers[SERVER].echo();
+    pair.inject(SERVER, b"GREET 3 0\n");
+    assert_eq!(pair.peers[SERVER].take_sent(), "<1 ok 0\n");
+    assert_eq!(pair.peers[SERVER].calls.len(), 2);
+    assert!(pair.peers[SERVER].violations.is_empty(), "it is no mistake of the caller's");
+}
+
+#[test]
+fn a_caller_knows_the_limit_by_itself() {
+    let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 2);
+    let mut pair = Pair::new(&limits);
+    let tag = pair.call(CLIENT, "", SECOND);
+    pair.call(CLIENT, "", SECOND);
+    let error = pair.try_call(CLIENT, "", Options::default(), SECOND).unwrap_err();
+    assert_eq!(error.code(), Code::Overloaded);
+    assert_eq!(error.text(), "calls_per_connection_max (2) are waiting for their replies");
+    assert!(!error.was_sent() && error.is_safe_to_retry());
+    pair.peers[CLIENT].session.cancel(tag);
+    assert!(pair.try_call(CLIENT, "", Options::default(), SECOND).is_err(), "its tag is in use");
+    pair.drive();
+    pair.call(CLIENT, "", SECOND);
+}
+
+#[test]
+fn a_cancelled_call_counts_until_its_handler_has_ended() {
+    let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1);
+    let mut pair = Pair::alone(&limits);
+    pair.inject(SERVER, b"GREET 1 0\n>1 cancel\nGREET 1 0\n");
+    assert_eq!(pair.peers[SERVER].calls.len(), 1);
+    let told = pair.peers[SERVER].take_sent();
+    assert!(told.starts_with("<1 err 20 cancelled\n") && told.contains("<1 err 40 overloaded\n"));
+    pair.peers[SERVER].echo();
+    pair.inject(SERVER, b"GREET 1 0\n");
+    assert_eq!(pair.peers[SERVER].calls.len(), 1);
+    pair.peers[SERVER].echo();
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<1 ok 0\n");
+}
+
+#[test]
+fn a_one_way_call_has_no_reply() {
+    let mut pair = Pair::new(&Limits::default());
+    let payload = || BytesMut::from("payload");
+    for _ in 0..3 {
+        pair.peers[CLIENT].session.notify(GREET, Options::default(), payload()).unwrap();
+    }
+    pair.drive();
+    let ids: Vec<_> = pair.peers[SERVER].calls.drain(..).map(|call| call.id).collect();
+    assert!(ids.iter().all(|id| id.tag() == 0));
+    pair.peers[SERVER].answer(ids[0], Ok("nobody reads this"));
+    pair.peers[SERVER].answer(ids[1], Err(Error::new(Code::Denied, "nor this")));
+    pair.advance(31 * SECOND);
+    assert_eq!(pair.peers[SERVER].stops, [ids[2]], "it has a deadline");
+    pair.inject(SERVER, b">0 cancel\n>0 item 3\nabc");
+    assert_eq!(pair.peers[SERVER].take_sent(), "");
+    assert!(pair.peers[SERVER].violations.is_empty());
+}
+
+#[test]
+fn a_plain_call_waits_for_the_replies_before_it() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.inject(SERVER, b"GREET 0 0\nGREET 1 0\nGREET 2 0\nSTRING json\nGREET 3 0\n");
+    assert_eq!(pair.peers[SERVER].calls.len(), 3, "what is behind it is not read");
+    assert!(pair.peers[SERVER].plain.is_none());
+    assert!(!pair.peers[SERVER].session.wants_input());
+    let calls: Vec<_> = pair.peers[SERVER].calls.drain(..).map(|call| call.id).collect();
+    pair.peers[SERVER].answer(calls[2], Ok(""));
+    assert!(pair.peers[SERVER].plain.is_none());
+    pair.peers[SERVER].answer(calls[1], Ok(""));
+    let plain = pair.peers[SERVER].plain.unwrap();
+    assert_eq!(plain.name.as_str(), "STRING");
+    assert_eq!(plain.format, FormatWord::parse(b"json").ok());
+    assert_eq!(&*pair.peers[SERVER].input, b"GREET 3 0\n");
+    pair.peers[SERVER].plain = None;
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].calls.len(), 1);
+    assert_eq!(pair.peers[SERVER].take_sent(), "<2 ok 0\n<1 ok 0\n");
+    pair.peers[SERVER].answer(calls[0], Ok(""));
+}
+
+#[test]
+fn a_plain_call_does_not_wait_for_a_cancelled_one() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.inject(SERVER, b"GREET 1 0\n>1 cancel\nSTRING\n");
+    assert!(pair.peers[SERVER].plain.is_some());
+    assert_eq!(pair.peers[SERVER].stops.len(), 1);
+}
+
+#[test]
+fn draining_lets_calls_finish_in_both_directions() {
+    let mut pair = Pair::new(&Limits::default());
+    let ours = pair.call(CLIENT, "ours", 60 * SECOND);
+    let theirs = pair.call(SERVER, "theirs", 60 * SECOND);
+    pair.drive();
+    pair.peers[SERVER].take_sent();
+    pair.close(SERVER);
+    assert!(pair.peers[CLIENT].session.is_peer_gone());
+    assert_eq!(pair.peers[SERVER].take_sent(), NOTICE);
+    let error = pair.try_call(CLIENT, "", Options::default(), SECOND).unwrap_err();
+    assert_eq!((error.code(), error.is_from_peer()), (Code::ShuttingDown, true));
+    assert!(!error.was_sent());
+    let error = pair.try_call(SERVER, "", Options::default(), SECOND).unwrap_err();
+    assert_eq!((error.code(), error.is_from_peer()), (Code::ShuttingDown, false));
+    assert!(!pair.peers[SERVER].session.is_finished());
+    pair.peers[SERVER].echo();
+    pair.drive();
+    assert!(!pair.peers[SERVER].session.is_finished(), "its own call waits");
+    pair.peers[CLIENT].echo();
+    pair.drive();
+    assert!(pair.peers[SERVER].session.is_finished());
+    assert_eq!(pair.peers[CLIENT].reply(ours).unwrap().unwrap(), "ours");
+    assert_eq!(pair.peers[SERVER].reply(theirs).unwrap().unwrap(), "theirs");
+}
+
+#[test]
+fn a_call_that_comes_while_draining_is_refused() {
+    let mut pair = Pair::new(&Limits::default());
+    pair.call(CLIENT, "", 60 * SECOND);
+    pair.drive();
+    pair.peers[SERVER].session.close(pair.now);
+    // Its caller has not heard of it.
+    let tag = pair.call(CLIENT, "", 60 * SECOND);
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].calls.len(), 1);
+    let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_safe_to_retry()), (Code::ShuttingDown, true));
+    let refusal = NOTICE.replace("<0", &format!("<{tag}"));
+    assert_eq!(pair.peers[SERVER].take_sent(), format!("{NOTICE}{refusal}"));
+}
+
+#[test]
+fn draining_ends_in_time() {
+    let mut pair = Pair::new(&Limits::default());
+    let ours = pair.call(CLIENT, "", 60 * SECOND);
+    let theirs = pair.call(SERVER, "", 60 * SECOND);
+    pair.drive();
+    pair.close(SERVER);
+    pair.advance(10 * SECOND - MS);
+    assert!(!pair.peers[SERVER].is_over() && pair.peers[SERVER].stops.is_empty());
+    pair.advance(MS);
+    assert!(pair.peers[SERVER].is_over());
+    assert_eq!(pair.peers[SERVER].stops.len(), 1);
+    let error = pair.peers[CLIENT].reply(ours).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_from_peer()), (Code::Cancelled, true));
+    let error = pair.peers[SERVER].reply(theirs).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_from_peer()), (Code::Cancelled, false));
+    assert_eq!(pair.peers[CLIENT].stops.len(), 1, "the peer's handler is stopped as well");
+}
+
+#[test]
+fn a_call_whose_payload_comes_after_the_close_does_not_run() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.inject(SERVER, b"GREET 1 0\nGREET 2 4\nbo");
+    pair.close(SERVER);
+    pair.inject(SERVER, b"dy");
+    assert_eq!(pair.peers[SERVER].calls.len(), 1);
+    assert_eq!(pair.peers[SERVER].take_sent(), format!("{NOTICE}{}", NOTICE.replace("<0", "<2")));
+}
+
+#[test]
+fn a_plain_call_is_not_begun_while_draining() {
+    for is_before in [true, false] {
+        let mut pair = Pair::alone(&Limits::default());
+        pair.inject(SERVER, b"GREET 1 0\n");
+        if is_before {
+            pair.inject(SERVER, b"STRING\n");
+        }
+        pair.close(SERVER);
+        if !is_before {
+            pair.inject(SERVER, b"STRING\nGREET 2 0\n");
+        }
+        assert!(!pair.peers[SERVER].session.wants_input(), "its payload is no command");
+        pair.peers[SERVER].echo();
+        pair.drive();
+        assert!(pair.peers[SERVER].is_over() && pair.peers[SERVER].plain.is_none());
+        assert_eq!(pair.peers[SERVER].take_sent(), format!("{NOTICE}<1 ok 0\n"));
+    }
+}
+
+#[test]
+fn calls_without_answer_fail_by_what_the_peer_said_last() {
+    check("", Code::Disconnected, false);
+    check("<0 err 4 shutting_down\nsoon", Code::ShuttingDown, true);
+    check("<0 err 4 overloaded\nfull", Code::Overloaded, true);
+    check("<0 err 4 protocol\noops", Code::Protocol, false);
+    check("<0 err 4 shutting_down\nsoon<0 err 4 protocol\noops", Code::Protocol, false);
+
+    fn check(text: &str, code: Code, is_safe: bool) {
+        let mut pair = Pair::new(&Limits::default());
+        let tag = pair.call(CLIENT, "", SECOND);
+        let cancelled = pair.call(CLIENT, "", SECOND);
+        pair.inject(CLIENT, text.as_bytes());
+        assert!(pair.peers[CLIENT].reply(tag).is_none(), "a running call may still finish");
+        pair.peers[CLIENT].session.cancel(cancelled);
+        pair.cut(CLIENT);
+        assert!(pair.peers[CLIENT].session.is_finished());
+        let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+        assert_eq!((error.code(), error.is_safe_to_retry()), (code, is_safe), "{text:?}");
+        assert_eq!(error.is_from_peer(), !text.is_empty());
+        let error = pair.try_call(CLIENT, "", Options::default(), SECOND).unwrap_err();
+        assert!(error.code() == code && error.is_safe_to_retry(), "nothing was sent");
+    }
+}
+
+#[test]
+fn the_calls_of_a_peer_that_has_ended_are_answered() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.inject(SERVER, b"GREET 1 2\nhi");
+    pair.cut(SERVER);
+    assert!(!pair.peers[SERVER].session.is_finished());
+    pair.peers[SERVER].echo();
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<1 ok 2\nhi");
+    assert!(pair.peers[SERVER].is_over());
+}
+
+#[test]
+fn an_end_in_the_middle_is_a_violation() {
+    for text in ["GREE", "GREET 1 3\nAd", "GREET 1 3\n", "GREET 1 9999999\nAd", "GREET\r"] {
+        let mut pair = Pair::alone(&Limits::default());
+        pair.inject(SERVER, text.as_bytes());
+        pair.cut(SERVER);
+        assert_eq!(pair.peers[SERVER].violations, [Violation::CutShort], "{text:?}");
+    }
+}
+
+#[test]
+fn a_lost_connection_stops_everything() {
+    let mut pair = Pair::alone(&Limits::default());
+    let own = pair.call(SERVER, "", SECOND);
+    pair.inject(SERVER, b"GREET 1 0\nGREET 2 0\n");
+    let session = &mut pair.peers[SERVER].session;
+    session.handle_lost();
+    assert!(session.has_transmit() == false && session.unwritten_bytes() == 0);
+    pair.peers[SERVER].events();
+    assert_eq!(pair.peers[SERVER].stops.len(), 2);
+    let error = pair.peers[SERVER].reply(own).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.was_sent()), (Code::Disconnected, true));
+    pair.peers[SERVER].echo();
+    assert!(!pair.peers[SERVER].session.has_transmit());
+    assert!(pair.peers[SERVER].session.is_finished());
+}
+
+#[test]
+fn a_stop_that_waits_is_not_lost_with_the_connection() {
+    let limits = Limits::default();
+    let mut pair = Pair::alone(&limits);
+    pair.inject(SERVER, b"GREET 1 0\n");
+    // The cancel and what breaks the connection come together.
+    let session = &mut pair.peers[SERVER].session;
+    let line = |text: &[u8]| switchboard::wire::Line::parse(text).unwrap();
+    session.handle_line(pair.now, line(b">1 cancel")).unwrap();
+    session.handle_line(pair.now, line(b"GREET 2 0")).unwrap();
+    session.handle_body(pair.now, bytes::Bytes::new());
+    session.handle_lost();
+    pair.peers[SERVER].events();
+    let first = pair.peers[SERVER].calls[0].id;
+    assert_eq!(pair.peers[SERVER].stops, [first]);
+    assert_eq!(pair.peers[SERVER].calls.len(), 1, "nobody wants the second to begin");
+}
+
+#[test]
+fn many_mistakes_end_the_connection() {
+    for (code, is_mistake) in [
+        (Code::UnknownCommand, true),
+        (Code::BadPayload, true),
+        (Code::TooLarge, true),
+        (Code::UnsupportedFormat, true),
+        (Code::Failed, false),
+        (Code::Denied, false),
+        (Code::Overloaded, false),
+        (Code::Panicked, false),
+    ] {
+        check(code, is_mistake, false);
+        check(code, false, true);
+    }
+
+    fn check(code: Code, is_over: bool, with_good_ones: bool) {
+        let limits = Limits::default().with(|limits| limits.consecutive_errors_max = 3);
+        let mut pair = Pair::alone(&limits);
+        for number in 1..=8 {
+            pair.inject(SERVER, b"GREET 1 0\nGREET 0 0\n");
+            let ids: Vec<_> = pair.peers[SERVER].calls.drain(..).map(|call| call.id).collect();
+            for id in ids {
+                let is_good = with_good_ones && id.tag() == 0;
+                let reply = if is_good { Ok("") } else { Err(Error::new(code, "")) };
+                pair.peers[SERVER].answer(id, reply);
+            }
+            assert_eq!(pair.peers[SERVER].violations.is_empty(), !is_over || number < 2, "{code}");
+        }
+        let expected: &[_] = if is_over { &[Violation::TooManyErrors(3)] } else { &[] };
+        assert_eq!(pair.peers[SERVER].violations, expected);
+    }
+}
+
+#[test]
+fn a_line_and_a_body_have_their_time() {
+    let line = Violation::Slow(Slowness::Line, 10 * SECOND);
+    let body = Violation::Slow(Slowness::Body, 30 * SECOND);
+    check(b"GREET 1 3 x=", b"y", 10, line);
+    check(b"GREET 1 3\n", b"", 30, body);
+    check(b"GREET 1 1000\n", b"x", 30, body);
+    check(b">1 item 1000\n", b"x", 30, body);
+    check(b"GREET 1 9999999\n", b"x", 30, body);
+    check(b"GREET 1 3\nAdaGREET 2 300\n", b"x", 30, body);
+
+    fn check(begin: &[u8], drip: &[u8], seconds: u32, violation: Violation) {
+        let mut pair = Pair::alone(&Limits::default());
+        pair.inject(SERVER, begin);
+        for _ in 0..seconds - 1 {
+            pair.advance(SECOND);
+            pair.inject(SERVER, drip);
+        }
+        pair.advance(SECOND - MS);
+        assert!(pair.peers[SERVER].violations.is_empty(), "{begin:?}");
+        pair.advance(MS);
+        assert_eq!(pair.peers[SERVER].violations, [violation], "{begin:?}");
+        let told = pair.peers[SERVER].take_sent();
+        assert!(told.contains(" deadline_exceeded\n"), "{told}");
+        assert!(pair.peers[SERVER].is_over());
+    }
+}
+
+#[test]
+fn each_unit_has_its_own_time() {
+    let mut pair = Pair::alone(&Limits::default());
+    for _ in 0..10 {
+        pair.inject(SERVER, b"GREET 0 10\n012345678");
+        pair.advance(29 * SECOND);
+        // The body ends and the next line begins in one read.
+        pair.inject(SERVER, b"9GRE");
+        pair.advance(9 * SECOND);
+        pair.inject(SERVER, b"ET 0 0\n");
+        pair.peers[SERVER].echo();
+        pair.peers[SERVER].echo();
+    }
+    assert!(pair.peers[SERVER].violations.is_empty());
+}
+
+#[test]
+fn a_peer_that_is_not_read_is_not_slow() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.inject(SERVER, b"GREET 1 0 t=29000\nSTRING\nGREET 2 10\nabc");
+    pair.advance(28 * SECOND);
+    pair.peers[SERVER].echo();
+    assert!(pair.peers[SERVER].plain.is_some() && pair.peers[SERVER].violations.is_empty());
+    pair.peers[SERVER].plain = None;
+    pair.drive();
+    pair.inject(SERVER, b"d");
+    pair.advance(29 * SECOND);
+    assert!(pair.peers[SERVER].violations.is_empty());
+    pair.advance(SECOND);
+    assert_eq!(pair.peers[SERVER].violations.len(), 1);
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_cut_off() {
+    for drip in [0, 10] {
+        let mut pair = Pair::alone(&Limits::default());
+        pair.peers[CLIENT].pipe_bytes_max = 1000;
+        pair.inject(SERVER, b"GREET 1 0\n");
+        let id = pair.peers[SERVER].calls.pop_front().unwrap().id;
+        let own = pair.call(SERVER, "", 60 * SECOND);
+        pair.peers[SERVER].answer(id, Ok(&"x".repeat(5000)));
+        // The client is asleep: its pipe fills, and `drip` bytes are taken now and then.
+        for _ in 0..9 {
+            pair.transmit(SERVER);
+            pair.now += SECOND;
+            pair.timeout();
+            pair.peers[CLIENT].pipe.drain(..drip);
+        }
+        assert!(pair.peers[SERVER].violations.is_empty());
+        pair.transmit(SERVER);
+        pair.now += SECOND;
+        pair.timeout();
+        let expected = Violation::Slow(Slowness::Write, 10 * SECOND);
+        assert_eq!(pair.peers[SERVER].violations, [expected]);
+        assert!(!expected.is_worth_telling());
+        assert!(pair.peers[SERVER].reply(own).unwrap().is_err());
+    }
+}
+
+#[test]
+fn a_slow_reader_that_takes_all_in_time_is_not_cut_off() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.peers[CLIENT].pipe_bytes_max = 1000;
+    pair.inject(SERVER, b"GREET 1 0\n");
+    let id = pair.peers[SERVER].calls.pop_front().unwrap().id;
+    pair.peers[SERVER].answer(id, Ok(&"x".repeat(8000)));
+    for _ in 0..30 {
+        pair.transmit(SERVER);
+        pair.now += SECOND;
+        pair.timeout();
+        pair.peers[CLIENT].pipe.clear();
+    }
+    assert!(pair.peers[SERVER].violations.is_empty());
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_not_read() {
+    let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1000);
+    let mut pair = Pair::alone(&limits);
+    pair.peers[CLIENT].pipe_bytes_max = 0;
+    let payload = "x".repeat(300);
+    let mut answered = 0;
+    for number in 1..=20 {
+        pair.inject(SERVER, format!("GREET {number} 300\n{payload}").as_bytes());
+        while !pair.peers[SERVER].calls.is_empty() {
+            pair.peers[SERVER].echo();
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, 4);
+    assert!(pair.peers[SERVER].session.unwritten_bytes() < 1000 + 310);
+    pair.peers[CLIENT].pipe_bytes_max = usize::MAX;
+    for _ in 0..20 {
+        pair.drive();
+        while !pair.peers[SERVER].calls.is_empty() {
+            pair.peers[SERVER].echo();
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, 20);
+}
+
+#[test]
+fn an_idle_connection_is_closed_by_who_accepted_it() {
+    let mut pair = Pair::new(&Limits::default());
+    pair.advance(299 * SECOND);
+    let tag = pair.call(CLIENT, "", 60 * SECOND);
+    pair.advance(SECOND);
+    pair.advance(20 * SECOND);
+    pair.peers[SERVER].echo();
+    pair.advance(300 * SECOND - MS);
+    assert!(pair.peers[CLIENT].reply(tag).unwrap().is_ok());
+    assert!(pair.peers[SERVER].violations.is_empty());
+    // This one crosses the notice.
+    pair.now += MS;
+    pair.timeout();
+    let crossing = pair.call(CLIENT, "", 60 * SECOND);
+    pair.drive();
+    let expected = Violation::Slow(Slowness::Idle, 300 * SECOND);
+    assert_eq!(pair.peers[SERVER].violations, [expected]);
+    assert!(pair.peers[CLIENT].violations.is_empty());
+    let error = pair.peers[CLIENT].reply(crossing).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_safe_to_retry()), (Code::ShuttingDown, true));
+}
+
+#[test]
+fn who_dialled_does_not_mind_silence() {
+    let mut pair = Pair::new(&Limits::default().with(|limits| limits.idle_time_max = SECOND));
+    assert!(pair.peers[CLIENT].session.poll_timeout().is_none());
+    pair.peers[CLIENT].session.handle_timeout(pair.now + 9999 * SECOND).unwrap();
+    pair.advance(2 * SECOND);
+    assert!(pair.peers[CLIENT].violations.is_empty());
+}
+
+#[test]
+fn a_connection_with_a_call_under_way_is_not_idle() {
+    let limits = Limits::default().with(|limits| limits.idle_time_max = SECOND);
+    for caller in [CLIENT, SERVER] {
+        let mut pair = Pair::new(&limits);
+        pair.call(caller, "", 60 * SECOND);
+        pair.advance(20 * SECOND);
+        assert!(pair.peers[SERVER].violations.is_empty());
+        pair.peers[1 - caller].echo();
+        pair.advance(SECOND - MS);
+        assert!(pair.peers[SERVER].violations.is_empty());
+        assert!(pair.peers[caller].reply(1).unwrap().is_ok());
+        pair.advance(MS);
+        assert_eq!(pair.peers[SERVER].violations.len(), 1);
+    }
+}
+
+#[test]
+fn streams_are_refused() {
+    let mut pair = Pair::alone(&Limits::default());
+    pair.inject(SERVER, b"GREET 1 3 stream=1\nAda>1 item 3\nBob>1 end\n>2 item 0\n>1 credit 9\n");
+    let text = "this command takes no stream";
+    let expected = format!("<1 err {} unsupported_format\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), expected);
+    assert!(pair.peers[SERVER].violations.is_empty() && pair.peers[SERVER].calls.is_empty());
+    let tag = pair.call(SERVER, "", SECOND);
+    pair.inject(SERVER, format!("<{tag} item 0\n").as_bytes());
+    assert_eq!(pair.peers[SERVER].violations, [Violation::NotAStream(tag)]);
+}
+
+#[test]
+fn errors_cross_the_wire_if_they_were_made_for_it() {
+    let io = || Error::from(std::io::Error::other("/etc/shadow: permission denied"));
+    let large = "é".repeat(3000);
+    let uneven = format!("x{large}");
+    check(Error::new(Code::Denied, "not you"), Code::Denied, "not you");
+    check(Error::new(Code::Failed, ""), Code::Failed, "");
+    check(io(), Code::Failed, "the handler failed");
+    check(Error::new(Code::Denied, "not you").with_source(io()), Code::Denied, "not you");
+    check(Error::new(Code::Disconnected, "elsewhere"), Code::Failed, "the handler failed");
+    check(Error::new(Code::Failed, large.clone()), Code::Failed, &large[..4096]);
+    check(Error::new(Code::Failed, uneven.clone()), Code::Failed, &uneven[..4095]);
+    check(Error::new(Code::Failed, "\x1b[31mred"), Code::Failed, "\\u{1b}[31mred");
+
+    fn check(error: Error, code: Code, text: &str) {
+        let mut pair = Pair::new(&Limits::default());
+        let tag = pair.call(CLIENT, "", SECOND);
+        pair.drive();
+        let id = pair.peers[SERVER].calls[0].id;
+        pair.peers[SERVER].answer(id, Err(error));
+        pair.drive();
+        let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+        assert_eq!((error.code(), error.text()), (code, text));
+        assert!(error.is_from_peer() && error.was_sent());
+    }
+}
+
+#[test]
+fn text_from_a_peer_cannot_move_the_cursor() {
+    for (bytes, text) in [
+        (&b"\x1b]0;title\x07"[..], "\\u{1b}]0;title\\u{7}"),
+        (b"two\nlines\r", "two\\nlines\\r"),
+        (b"\xff\xfe", "\u{fffd}\u{fffd}"),
+        ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
+        ("größe".as_bytes(), "größe"),
+    ] {
+        let mut pair = Pair::new(&Limits::default());
+        let tag = pair.call(CLIENT, "", SECOND);
+        let line = format!("<{tag} err {} failed\n", bytes.len());
+        pair.inject(CLIENT, &[line.as_bytes(), bytes].concat());
+        let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+        assert_eq!(error.text(), text);
+    }
+}
+
+#[test]
+fn payloads_over_the_limit_are_refused_in_both_directions() {
+    let limits = Limits::default().with(|limits| limits.payload_bytes_max = 10);
+    let mut pair = Pair::alone(&limits);
+    pair.inject(SERVER, b"GREET 1 11\n12345678901GREET 2 10\n1234567890");
+    let text = "a payload of 11 bytes is over payload_bytes_max (10)";
+    let expected = format!(" err {} too_large\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), format!("<1{expected}"));
+    let id = pair.peers[SERVER].calls[0].id;
+    pair.peers[SERVER].answer(id, Ok("12345678901"));
+    pair.transmit(SERVER);
+    assert_eq!(pair.peers[SERVER].take_sent(), format!("<2{expected}"));
+    let mut pair = Pair::new(&limits);
+    let tag = pair.call(CLIENT, "", SECOND);
+    let other = pair.call(CLIENT, "", SECOND);
+    pair.inject(CLIENT, b"<1 ok 11\n12345678901<2 ok 2\nhi");
+    let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::TooLarge, text));
+    assert!(!error.is_from_peer() && error.was_sent());
+    assert_eq!(pair.peers[CLIENT].reply(other).unwrap().unwrap(), "hi");
+}
+
+#[test]
+fn our_own_large_replies_are_not_the_callers_mistakes() {
+    let limits = Limits::default().with(|limits| {
+        limits.payload_bytes_max = 10;
+        limits.consecutive_errors_max = 1;
+    });
+    let mut pair = Pair::alone(&limits);
+    for _ in 0..5 {
+        pair.inject(SERVER, b"GREET 1 0\n");
+        let id = pair.peers[SERVER].calls.pop_front().unwrap().id;
+        pair.peers[SERVER].answer(id, Ok("12345678901"));
+    }
+    assert!(pair.peers[SERVER].violations.is_empty());
+}
+
+#[test]
+fn any_list_of_operations_keeps_the_promises() {
+    for seed in 0..rounds(300) {
+        let mut random = Random::new(seed);
+        let bytes: Vec<u8> = (0..random.below(600))
+            .map(|_| u8::try_from(random.next() >> 40 & 0xff).unwrap())
+            .collect();
+        let result = std::panic::catch_unwind(|| model::run(&bytes));
+        assert!(result.is_ok(), "seed {seed}");
+    }
+}
+
+const NOTICE: &str = "<0 err 23 shutting_down\nno more calls are taken";
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

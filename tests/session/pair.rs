@@ -1,0 +1,339 @@
+//! Two sessions joined by two pipes, in a time that stands still unless it is moved.
+//!
+//! A [`Peer`] is the dullest driver there can be: what a real one does with a socket, it does with a
+//! queue of bytes of which the other end may take as few as a test likes. Handlers are the test's:
+//! what a session wants done is kept in `calls`, `stops` and `plain`.
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use switchboard::session::{Body, Call, CallId, Event, Plain, Session, Side, Slowness, Violation};
+use switchboard::wire::{self, Decoder, Line, Name, Options, Outbox, Position, Tag};
+use switchboard::{Error, Limits};
+
+/// The end that dialled, and the end that accepted.
+pub(crate) const CLIENT: usize = 0;
+pub(crate) const SERVER: usize = 1;
+
+/// What every call of a test is named.
+pub(crate) const GREET: Name = Name::new("GREET");
+
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) now: Instant,
+    pub(crate) peers: [Peer; 2],
+}
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) session: Session,
+    /// Calls to be run, and those to be stopped, in the order in which they came.
+    pub(crate) calls: VecDeque<Call>,
+    pub(crate) stops: Vec<CallId>,
+    /// A plain call that has the stream; nothing is decoded until a test takes this away.
+    pub(crate) plain: Option<Plain>,
+    pub(crate) violations: Vec<Violation>,
+    /// Read and not decoded.
+    pub(crate) input: BytesMut,
+    /// Written by the other end and not read. `is_cut` says that nothing will follow.
+    pub(crate) pipe: VecDeque<u8>,
+    is_cut: bool,
+    /// Bytes that fit in the pipe to this end.
+    pub(crate) pipe_bytes_max: usize,
+    /// Everything that this end has written.
+    pub(crate) sent: Vec<u8>,
+    decoder: Decoder,
+    outbox: Outbox,
+    payload_bytes_max: usize,
+    has_ended: bool,
+    is_reset: bool,
+}
+
+impl Pair {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let now = Instant::now();
+        let peers = [Peer::new(now, Side::Dialled, limits), Peer::new(now, Side::Accepted, limits)];
+        Self { now, peers }
+    }
+
+    /// The accepting end alone: the test is its client, by `inject` and `take_sent`.
+    pub(crate) fn alone(limits: &Limits) -> Self {
+        let mut pair = Self::new(limits);
+        pair.peers[CLIENT].has_ended = true;
+        pair
+    }
+
+    /// Lets everything happen that can without time passing.
+    pub(crate) fn drive(&mut self) {
+        while (0..2).any(|end| self.transmit(end) | self.deliver(end, usize::MAX)) {}
+    }
+
+    /// Moves the time on in the steps that the sessions ask for, and drives after each.
+    pub(crate) fn advance(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.drive();
+            let Some(due) = self.poll_timeout().filter(|due| *due <= end) else {
+                break;
+            };
+            self.now = self.now.max(due);
+            self.timeout();
+        }
+        self.now = end;
+        self.drive();
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.peers.iter().filter(|peer| !peer.is_over()).filter_map(Peer::poll_timeout).min()
+    }
+
+    /// Does what is due now, at both ends, and sees to it that nothing is due afterwards.
+    pub(crate) fn timeout(&mut self) {
+        for end in 0..2 {
+            for _ in 0..4 {
+                let peer = &mut self.peers[end];
+                if peer.poll_timeout().is_none_or(|due| due > self.now) || peer.is_over() {
+                    break;
+                }
+                if let Err(violation) = peer.session.handle_timeout(self.now) {
+                    peer.violate(violation);
+                }
+                peer.events();
+                self.spread_reset(end);
+            }
+            let peer = &self.peers[end];
+            let is_due = peer.poll_timeout().is_some_and(|due| due <= self.now);
+            assert!(peer.is_over() || !is_due, "something is due for ever");
+        }
+    }
+
+    /// Writes what `end` has to write, as far as it fits; whether anything happened.
+    pub(crate) fn transmit(&mut self, end: usize) -> bool {
+        let [a, b] = &mut self.peers;
+        let (from, to) = if end == CLIENT { (a, b) } else { (b, a) };
+        if from.is_over() {
+            return false;
+        }
+        // As a driver does it: what is in the way is written before more is taken.
+        if from.outbox.is_empty() {
+            from.outbox = from.session.take_transmit();
+        }
+        let room = to.pipe_bytes_max.saturating_sub(to.pipe.len());
+        let count = room.min(from.outbox.remaining());
+        if count > 0 {
+            let bytes = from.outbox.copy_to_bytes(count);
+            from.sent.extend_from_slice(&bytes);
+            to.pipe.extend(&bytes);
+            from.session.handle_written(self.now, count);
+        }
+        if from.outbox.has_remaining() {
+            from.session.handle_write_blocked(self.now);
+        } else if from.session.is_finished() && !from.session.has_transmit() {
+            from.has_ended = true;
+            to.is_cut = true;
+        }
+        count > 0
+    }
+
+    /// Hands up to `count` bytes from the pipe to `end`; whether anything happened.
+    pub(crate) fn deliver(&mut self, end: usize, count: usize) -> bool {
+        let now = self.now;
+        let peer = &mut self.peers[end];
+        let happened = peer.read(now, count);
+        self.spread_reset(end);
+        happened
+    }
+
+    /// Bytes for the other end that no session has written.
+    pub(crate) fn inject(&mut self, end: usize, bytes: &[u8]) {
+        self.peers[end].pipe.extend(bytes);
+        self.drive();
+    }
+
+    /// The other end will write nothing more.
+    pub(crate) fn cut(&mut self, end: usize) {
+        self.peers[end].is_cut = true;
+        self.drive();
+    }
+
+    pub(crate) fn call(&mut self, end: usize, payload: &str, time: Duration) -> Tag {
+        self.try_call(end, payload, Options::default(), time).unwrap()
+    }
+
+    pub(crate) fn try_call(
+        &mut self,
+        end: usize,
+        payload: &str,
+        options: Options,
+        time: Duration,
+    ) -> Result<Tag, Error> {
+        let deadline = self.now + time;
+        self.peers[end].session.call(GREET, options, BytesMut::from(payload), deadline)
+    }
+
+    pub(crate) fn close(&mut self, end: usize) {
+        self.peers[end].session.close(self.now);
+        self.drive();
+    }
+
+    /// The connection breaks.
+    pub(crate) fn lose(&mut self) {
+        self.peers[CLIENT].is_reset = true;
+        self.spread_reset(CLIENT);
+    }
+
+    fn spread_reset(&mut self, end: usize) {
+        if self.peers[end].is_reset {
+            for peer in &mut self.peers {
+                peer.lose();
+            }
+        }
+    }
+}
+
+impl Peer {
+    fn new(now: Instant, side: Side, limits: &Limits) -> Self {
+        Self {
+            session: Session::new(now, side, limits),
+            calls: VecDeque::new(),
+            stops: Vec::new(),
+            plain: None,
+            violations: Vec::new(),
+            input: BytesMut::new(),
+            pipe: VecDeque::new(),
+            is_cut: false,
+            pipe_bytes_max: usize::MAX,
+            sent: Vec::new(),
+            decoder: Decoder::new(limits.line_bytes_max, limits.payload_bytes_max),
+            outbox: Outbox::default(),
+            payload_bytes_max: limits.payload_bytes_max,
+            has_ended: false,
+            is_reset: false,
+        }
+    }
+
+    /// The reply to a call, if it is there.
+    pub(crate) fn reply(&mut self, tag: Tag) -> Option<Result<Bytes, Error>> {
+        match self.session.poll_reply(tag, Waker::noop()) {
+            Poll::Ready(reply) => Some(reply),
+            Poll::Pending => None,
+        }
+    }
+
+    /// Ends a handler.
+    pub(crate) fn answer(&mut self, id: CallId, reply: Result<&str, Error>) {
+        self.session.handle_reply(id, reply.map(BytesMut::from));
+        self.events();
+    }
+
+    /// Ends the handler of the call that came first with what it was called with.
+    pub(crate) fn echo(&mut self) {
+        let call = self.calls.pop_front().unwrap();
+        self.session.handle_reply(call.id, Ok(BytesMut::from(&*call.payload)));
+        self.events();
+    }
+
+    /// What it has written and not been asked about yet, as text.
+    pub(crate) fn take_sent(&mut self) -> String {
+        String::from_utf8(std::mem::take(&mut self.sent)).unwrap()
+    }
+
+    /// Whether there is nothing left to be done but to throw away what comes.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.has_ended || self.is_reset
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.session.poll_timeout()
+    }
+
+    fn read(&mut self, now: Instant, count: usize) -> bool {
+        if self.is_over() {
+            self.pipe.clear();
+            return false;
+        }
+        if !self.is_reading() {
+            return false;
+        }
+        let count = count.min(self.pipe.len());
+        self.input.extend(self.pipe.drain(..count));
+        let units = self.decoder.units();
+        self.decode(now);
+        let is_reading = self.is_reading();
+        if count > 0 {
+            let position = self.decoder.position(&self.input);
+            let position = if is_reading { position } else { Position::Boundary };
+            self.session.handle_input(now, position, self.decoder.units());
+        }
+        let is_end = is_reading && self.is_cut && self.pipe.is_empty();
+        if is_end && self.decoder.position(&self.input) == Position::Boundary {
+            self.session.handle_eof();
+        } else if is_end {
+            self.violate(Violation::CutShort);
+        }
+        self.events();
+        count > 0 || is_end || self.decoder.units() != units
+    }
+
+    fn is_reading(&self) -> bool {
+        self.session.wants_input() && self.plain.is_none()
+    }
+
+    fn decode(&mut self, now: Instant) {
+        while self.is_reading() {
+            match self.decoder.decode(&mut self.input) {
+                Ok(None) => return,
+                Ok(Some(wire::Event::Line(line))) => self.line(now, line),
+                Ok(Some(wire::Event::Body(body))) => self.session.handle_body(now, body),
+                Ok(Some(other)) => panic!("{other:?}"),
+                Err(flaw) => self.violate(flaw.into()),
+            }
+            self.events();
+        }
+    }
+
+    fn line(&mut self, now: Instant, line: Line) {
+        let len = line.body_len().unwrap_or(0);
+        let is_too_large = usize::try_from(len).map_or(true, |len| len > self.payload_bytes_max);
+        match self.session.handle_line(now, line) {
+            Ok(Body::Skip) => self.decoder.skip_body(),
+            Ok(Body::Take) if is_too_large => {
+                self.session.handle_body_too_large(len, self.payload_bytes_max);
+            }
+            Ok(_) => {}
+            Err(violation) => self.violate(violation),
+        }
+    }
+
+    fn violate(&mut self, violation: Violation) {
+        self.violations.push(violation);
+        self.session.handle_violation(&violation);
+        // The rest cannot be written, and what looks like a good end would be a lie.
+        if matches!(violation, Violation::Slow(Slowness::Write, _)) {
+            self.is_reset = true;
+        }
+    }
+
+    fn lose(&mut self) {
+        self.is_reset = true;
+        self.pipe.clear();
+        self.outbox = Outbox::default();
+        self.session.handle_lost();
+        self.events();
+    }
+
+    pub(crate) fn events(&mut self) {
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Call(call) => self.calls.push_back(call),
+                Event::Stop(id) => self.stops.push(id),
+                Event::Plain(plain) => self.plain = Some(plain),
+                Event::Close(violation) => self.violate(violation),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
