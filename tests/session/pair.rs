@@ -134,6 +134,7 @@ impl Pair {
         } else if from.session.is_finished() && !from.session.has_transmit() {
             from.has_ended = true;
             to.is_cut = true;
+            return true;
         }
         count > 0
     }
