@@ -603,7 +603,7 @@ fn a_lost_connection_stops_everything() {
     pair.inject(SERVER, b"GREET 1 0\nGREET 2 0\n");
     let session = &mut pair.peers[SERVER].session;
     session.handle_lost();
-    assert!(session.has_transmit() == false && session.unwritten_bytes() == 0);
+    assert!(!session.has_transmit() && session.unwritten_bytes() == 0);
     pair.peers[SERVER].events();
     assert_eq!(pair.peers[SERVER].stops.len(), 2);
     let error = pair.peers[SERVER].reply(own).unwrap().unwrap_err();

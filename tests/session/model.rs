@@ -280,5 +280,5 @@ fn payload(number: u64, size: usize) -> BytesMut {
 
 fn number_of(payload: &Bytes) -> u64 {
     let digits = payload.get(..8).and_then(|digits| std::str::from_utf8(digits).ok());
-    digits.and_then(|digits| digits.parse().ok()).expect("a number")
+    digits.and_then(|digits| digits.parse().ok()).unwrap()
 }
