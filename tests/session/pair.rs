@@ -68,7 +68,12 @@ impl Pair {
 
     /// Lets everything happen that can without time passing.
     pub(crate) fn drive(&mut self) {
-        while (0..2).any(|end| self.transmit(end) | self.deliver(end, usize::MAX)) {}
+        while self.step() {}
+    }
+
+    /// Lets something happen; whether anything did.
+    pub(crate) fn step(&mut self) -> bool {
+        (0..2).any(|end| self.transmit(end) | self.deliver(end, usize::MAX))
     }
 
     /// Moves the time on in the steps that the sessions ask for, and drives after each.
