@@ -20,7 +20,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use switchboard::session::{Slowness, Violation};
+use switchboard::session::{Body, PlainEnd, Slowness, Violation};
 use switchboard::wire::{Flaw, FormatWord, Options, Tag};
 use switchboard::{Code, Error, Limits};
 
@@ -444,7 +444,8 @@ fn a_plain_call_waits_for_the_replies_before_it() {
     assert_eq!(plain.name.as_str(), "STRING");
     assert_eq!(plain.format, FormatWord::parse(b"json").ok());
     assert_eq!(&*pair.peers[SERVER].input, b"GREET 3 0\n");
-    pair.peers[SERVER].plain = None;
+    let now = pair.now;
+    pair.peers[SERVER].end_plain(now, PlainEnd::Done);
     pair.drive();
     assert_eq!(pair.peers[SERVER].calls.len(), 1);
     assert_eq!(pair.peers[SERVER].take_sent(), "<2 ok 0\n<1 ok 0\n");
@@ -457,6 +458,43 @@ fn a_plain_call_does_not_wait_for_a_cancelled_one() {
     pair.inject(SERVER, b"GREET 1 0\n>1 cancel\nSTRING\n");
     assert!(pair.peers[SERVER].plain.is_some());
     assert_eq!(pair.peers[SERVER].stops.len(), 1);
+}
+
+#[test]
+fn a_plain_call_that_fails_may_leave_the_stream_in_step_or_not() {
+    let error = || Error::new(Code::BadPayload, "oops");
+    check(PlainEnd::Done, "", true);
+    check(PlainEnd::Failed(error()), "<0 err 4 bad_payload\noops", true);
+    check(PlainEnd::OutOfStep(error()), "<0 err 4 bad_payload\noops", false);
+
+    fn check(end: PlainEnd, told: &str, is_in_step: bool) {
+        let mut pair = Pair::alone(&Limits::default());
+        pair.inject(SERVER, b"STRING\nGREET 1 0\n");
+        // It takes longer than an idle connection has.
+        pair.advance(400 * SECOND);
+        let now = pair.now;
+        pair.peers[SERVER].end_plain(now, end);
+        pair.drive();
+        assert_eq!(pair.peers[SERVER].take_sent(), told);
+        assert_eq!(pair.peers[SERVER].calls.len(), usize::from(is_in_step));
+        assert_eq!(pair.peers[SERVER].is_over(), !is_in_step);
+        assert!(pair.peers[SERVER].violations.is_empty());
+    }
+}
+
+#[test]
+fn a_body_for_which_there_is_no_room_is_refused() {
+    let mut pair = Pair::alone(&Limits::default());
+    let now = pair.now;
+    let session = &mut pair.peers[SERVER].session;
+    let line = switchboard::wire::Line::parse(b"GREET 7 100").unwrap();
+    assert_eq!(session.handle_line(now, line), Ok(Body::Take));
+    session.handle_body_refused(&Error::new(Code::Overloaded, "full"));
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<7 err 4 overloaded\nfull");
+    assert!(pair.peers[SERVER].calls.is_empty());
+    pair.inject(SERVER, b"GREET 7 0\n");
+    assert_eq!(pair.peers[SERVER].calls.len(), 1, "its tag is free");
 }
 
 #[test]
@@ -723,7 +761,8 @@ fn a_peer_that_is_not_read_is_not_slow() {
     pair.advance(28 * SECOND);
     pair.peers[SERVER].echo();
     assert!(pair.peers[SERVER].plain.is_some() && pair.peers[SERVER].violations.is_empty());
-    pair.peers[SERVER].plain = None;
+    let now = pair.now;
+    pair.peers[SERVER].end_plain(now, PlainEnd::Done);
     pair.drive();
     pair.inject(SERVER, b"d");
     pair.advance(29 * SECOND);

@@ -9,7 +9,9 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use switchboard::session::{Body, Call, CallId, Event, Plain, Session, Side, Slowness, Violation};
+use switchboard::session::{
+    Body, Call, CallId, Event, Plain, PlainEnd, Session, Side, Slowness, Violation,
+};
 use switchboard::wire::{self, Decoder, Line, Name, Options, Outbox, Position, Tag};
 use switchboard::{Error, Limits};
 
@@ -242,6 +244,13 @@ impl Peer {
         self.events();
     }
 
+    /// Ends the plain call that has the stream.
+    pub(crate) fn end_plain(&mut self, now: Instant, end: PlainEnd) {
+        self.plain.take().unwrap();
+        self.session.handle_plain_end(now, end);
+        self.events();
+    }
+
     /// What it has written and not been asked about yet, as text.
     pub(crate) fn take_sent(&mut self) -> String {
         String::from_utf8(std::mem::take(&mut self.sent)).unwrap()
@@ -269,9 +278,10 @@ impl Peer {
         let units = self.decoder.units();
         self.decode(now);
         let is_reading = self.is_reading();
-        if count > 0 {
+        if !is_reading {
+            self.session.handle_input_paused();
+        } else if count > 0 {
             let position = self.decoder.position(&self.input);
-            let position = if is_reading { position } else { Position::Boundary };
             self.session.handle_input(now, position, self.decoder.units());
         }
         let is_end = is_reading && self.is_cut && self.pipe.is_empty();
@@ -307,7 +317,8 @@ impl Peer {
         match self.session.handle_line(now, line) {
             Ok(Body::Skip) => self.decoder.skip_body(),
             Ok(Body::Take) if is_too_large => {
-                self.session.handle_body_too_large(len, self.payload_bytes_max);
+                let error = self.session.too_large(len);
+                self.session.handle_body_refused(&error);
             }
             Ok(_) => {}
             Err(violation) => self.violate(violation),
