@@ -559,6 +559,22 @@ fn draining_ends_in_time() {
 }
 
 #[test]
+fn draining_may_take_for_ever() {
+    let mut pair = Pair::new(&Limits::default().with(|limits| {
+        limits.drain_time_max = Duration::MAX;
+        limits.call_time_max = Duration::MAX;
+    }));
+    let tag = pair.call(CLIENT, "", 9999 * SECOND);
+    pair.drive();
+    pair.close(SERVER);
+    assert!(!pair.peers[SERVER].session.is_drained());
+    pair.advance(9000 * SECOND);
+    pair.peers[SERVER].echo();
+    pair.drive();
+    assert!(pair.peers[CLIENT].reply(tag).unwrap().is_ok());
+}
+
+#[test]
 fn a_call_whose_payload_comes_after_the_close_does_not_run() {
     let mut pair = Pair::alone(&Limits::default());
     pair.inject(SERVER, b"GREET 1 0\nGREET 2 4\nbo");

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Call, CallId, Earliest, Event, Plain, Violation};
+use super::{Call, CallId, Earliest, Event, FOREVER, Plain, Violation};
 use crate::error::{Code, Error};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
@@ -375,9 +375,6 @@ fn push_error(tag: Tag, error: &Error, outbox: &mut Outbox) {
     outbox.push_line(&Line::Reply(tag, Part::Err(len, code)));
     outbox.push_body(Bytes::copy_from_slice(text.as_bytes()));
 }
-
-/// Thirty years.
-const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// Bytes of an error's text that are sent.
 const ERROR_BYTES_MAX: usize = 4096;

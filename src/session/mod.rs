@@ -481,7 +481,8 @@ impl Session {
             return;
         }
         self.is_draining = true;
-        self.drain_until = now.checked_add(self.drain_time_max);
+        let until = now.checked_add(self.drain_time_max);
+        self.drain_until = until.or_else(|| now.checked_add(FOREVER));
         self.tell(&answering::no_more_calls());
         if self.answering.has_plain() {
             self.refuse_plain();
@@ -691,3 +692,6 @@ impl Earliest {
         self.0 = Some(self.0.map_or(deadline, |earliest| earliest.min(deadline)));
     }
 }
+
+/// Thirty years: what is meant by a time that the clock cannot hold.
+const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
