@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Call, CallId, Earliest, Event, FOREVER, Plain, Violation};
+use super::earliest::Earliest;
+use super::{Call, CallId, Event, FOREVER, Plain, Violation};
 use crate::error::{Code, Error};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};

@@ -25,7 +25,8 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Earliest, Violation};
+use super::Violation;
+use super::earliest::Earliest;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};

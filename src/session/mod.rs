@@ -38,9 +38,14 @@
 mod answering;
 mod asking;
 mod backlog;
+mod earliest;
+mod event;
 mod pace;
+mod violation;
 
-use std::fmt;
+pub use self::event::{Body, Call, CallId, Event, Plain, PlainEnd, Side};
+pub use self::violation::{Slowness, Violation};
+
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -49,133 +54,11 @@ use bytes::{Bytes, BytesMut};
 use self::answering::Answering;
 use self::asking::Asking;
 use self::backlog::Backlog;
+use self::event::BodyOf;
 use self::pace::Pace;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
-use crate::wire::{Flaw, FormatWord, Line, Name, Options, Outbox, Part, Position, Tag};
-
-/// Which side opened the connection. Only an accepted one is closed for being idle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Side {
-    /// The peer connected to us.
-    Accepted,
-    /// We connected to the peer.
-    Dialled,
-}
-
-/// What has to be done, given out by [`Session::poll_event`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// Run this call, and report its end by [`Session::handle_reply`].
-    Call(Call),
-    /// Stop running this call. Its final reply is written; its end must still be reported.
-    Stop(CallId),
-    /// Everything before it is answered: hand the stream to this command, then go on.
-    Plain(Plain),
-    /// The peer broke the protocol; close the connection.
-    Close(Violation),
-}
-
-/// A tagged call that has arrived whole.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Call {
-    /// What to call it in [`Session::handle_reply`].
-    pub id: CallId,
-    /// The command.
-    pub name: Name,
-    /// Its format, trace and other options.
-    pub options: Options,
-    /// Its payload.
-    pub payload: Bytes,
-    /// When its answer is due: the caller's deadline or `call_time_max`, whichever is sooner.
-    pub deadline: Instant,
-}
-
-/// A plain call; its payload is still in the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Plain {
-    /// The command.
-    pub name: Name,
-    /// The format asked for; the command's own if absent.
-    pub format: Option<FormatWord>,
-}
-
-/// Names one call of the peer for as long as its handler runs. Unlike its tag it is never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CallId {
-    tag: Tag,
-    serial: u64,
-}
-
-impl CallId {
-    /// The peer's number for the call; 0 if it wants no reply.
-    #[must_use]
-    pub const fn tag(self) -> Tag {
-        self.tag
-    }
-}
-
-/// How a plain call ended.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum PlainEnd {
-    /// Well; the next command follows.
-    Done,
-    /// Badly, but its payload was read whole and the next command follows.
-    Failed(Error),
-    /// Badly, and nobody knows where the next command begins.
-    OutOfStep(Error),
-}
-
-/// What to do with the body that follows a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Body {
-    /// There is none.
-    None,
-    /// Hand it to [`Session::handle_body`] when it is whole.
-    Take,
-    /// Drop it as it comes.
-    Skip,
-}
-
-/// How the peer broke the protocol. The connection cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Violation {
-    /// Bytes that are no line.
-    Flaw(Flaw),
-    /// A call with the tag of a call that is not answered yet.
-    DuplicateTag(Tag),
-    /// A reply to a call that was never made, or was answered before.
-    UnknownTag(Tag),
-    /// A part of a stream in a call that is none.
-    NotAStream(Tag),
-    /// The stream ended in the middle of a line or a body.
-    CutShort,
-    /// More errors in a row than `consecutive_errors_max`.
-    TooManyErrors(u32),
-    /// The peer was too slow.
-    Slow(Slowness, Duration),
-}
-
-/// In what a peer was too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Slowness {
-    /// Finishing a line, within `line_time_max`.
-    Line,
-    /// Finishing a body, within `body_time_max`.
-    Body,
-    /// Doing anything, within `idle_time_max`.
-    Idle,
-    /// Reading what we write, within `write_time_max`.
-    Write,
-}
+use crate::wire::{Line, Name, Options, Outbox, Part, Position, Tag};
 
 /// The life of the calls of one connection.
 #[derive(Debug)]
@@ -197,14 +80,6 @@ pub struct Session {
     body_of: Option<BodyOf>,
     wakers: Vec<Waker>,
     room_wakers: Vec<Waker>,
-}
-
-/// Whose body comes next.
-#[derive(Debug)]
-enum BodyOf {
-    Call(answering::Head),
-    Reply(Tag, Option<Code>),
-    Notice(Code),
 }
 
 impl Session {
@@ -328,8 +203,7 @@ impl Session {
         if violation.is_worth_telling() {
             self.tell(&Error::new(violation.code(), text.clone()));
         }
-        let error = || Error::local(Code::Protocol, text.clone()).after_sending();
-        self.give_up(error);
+        self.give_up(|| Error::local(Code::Protocol, text.clone()).after_sending());
     }
 
     /// The connection is lost: nothing more comes or goes.
@@ -623,73 +497,6 @@ impl Session {
 
     fn is_idle(&self) -> bool {
         !self.is_lent && self.asking.is_idle() && self.answering.is_idle()
-    }
-}
-
-impl Violation {
-    /// The code under which the peer is told.
-    #[must_use]
-    pub const fn code(&self) -> Code {
-        match self {
-            // No call is under way then, so one that crosses this on the wire did not run.
-            Self::Slow(Slowness::Idle, _) => Code::ShuttingDown,
-            Self::Slow(..) => Code::DeadlineExceeded,
-            _ => Code::Protocol,
-        }
-    }
-
-    /// Whether there is somebody who would read and understand it.
-    #[must_use]
-    pub const fn is_worth_telling(&self) -> bool {
-        match self {
-            Self::Flaw(flaw) => !flaw.is_foreign(),
-            Self::Slow(Slowness::Write, _) => false,
-            _ => true,
-        }
-    }
-}
-
-impl From<Flaw> for Violation {
-    fn from(flaw: Flaw) -> Self {
-        Self::Flaw(flaw)
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flaw(flaw) => flaw.fmt(f),
-            Self::DuplicateTag(tag) => write!(f, "tag {tag} is of a call that is not answered yet"),
-            Self::UnknownTag(tag) => write!(f, "a reply to tag {tag}, which is of no call"),
-            Self::NotAStream(tag) => write!(f, "an item or credit for tag {tag}, not a stream"),
-            Self::CutShort => f.write_str("the stream ended in the middle of a line or a body"),
-            Self::TooManyErrors(max) => {
-                write!(f, "more errors in a row than consecutive_errors_max ({max})")
-            }
-            Self::Slow(slowness, time) => write!(f, "{slowness} ({time:?})"),
-        }
-    }
-}
-
-impl fmt::Display for Slowness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Line => "a line took longer than line_time_max",
-            Self::Body => "a body took longer than body_time_max",
-            Self::Idle => "nothing was sent for idle_time_max",
-            Self::Write => "nothing was read for write_time_max",
-        })
-    }
-}
-
-/// The earliest of many deadlines, or something before it: it goes down at once and up only when it
-/// is looked for, so that a call that ends in time costs nothing here.
-#[derive(Debug, Default)]
-struct Earliest(Option<Instant>);
-
-impl Earliest {
-    fn note(&mut self, deadline: Instant) {
-        self.0 = Some(self.0.map_or(deadline, |earliest| earliest.min(deadline)));
     }
 }
 

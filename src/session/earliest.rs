@@ -1,0 +1,14 @@
+//! One deadline in place of many.
+
+use std::time::Instant;
+
+/// The earliest of many deadlines, or something before it: it goes down at once and up only when it
+/// is looked for, so that a call that ends in time costs nothing here.
+#[derive(Debug, Default)]
+pub(super) struct Earliest(pub(super) Option<Instant>);
+
+impl Earliest {
+    pub(super) fn note(&mut self, deadline: Instant) {
+        self.0 = Some(self.0.map_or(deadline, |earliest| earliest.min(deadline)));
+    }
+}

@@ -1,0 +1,109 @@
+//! What a session is told and tells, in words: what has to be done, how it ended, whose body comes.
+//!
+//! Nothing is decided here. How a peer breaks the protocol is in `violation`.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::Violation;
+use super::answering::Head;
+use crate::error::{Code, Error};
+use crate::wire::{FormatWord, Name, Options, Tag};
+
+/// Which side opened the connection. Only an accepted one is closed for being idle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Side {
+    /// The peer connected to us.
+    Accepted,
+    /// We connected to the peer.
+    Dialled,
+}
+
+/// What has to be done, given out by [`Session::poll_event`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Run this call, and report its end by [`Session::handle_reply`].
+    Call(Call),
+    /// Stop running this call. Its final reply is written; its end must still be reported.
+    Stop(CallId),
+    /// Everything before it is answered: hand the stream to this command, then go on.
+    Plain(Plain),
+    /// The peer broke the protocol; close the connection.
+    Close(Violation),
+}
+
+/// A tagged call that has arrived whole.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Call {
+    /// What to call it in [`Session::handle_reply`].
+    pub id: CallId,
+    /// The command.
+    pub name: Name,
+    /// Its format, trace and other options.
+    pub options: Options,
+    /// Its payload.
+    pub payload: Bytes,
+    /// When its answer is due: the caller's deadline or `call_time_max`, whichever is sooner.
+    pub deadline: Instant,
+}
+
+/// A plain call; its payload is still in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plain {
+    /// The command.
+    pub name: Name,
+    /// The format asked for; the command's own if absent.
+    pub format: Option<FormatWord>,
+}
+
+/// Names one call of the peer for as long as its handler runs. Unlike its tag it is never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId {
+    pub(super) tag: Tag,
+    pub(super) serial: u64,
+}
+
+impl CallId {
+    /// The peer's number for the call; 0 if it wants no reply.
+    #[must_use]
+    pub const fn tag(self) -> Tag {
+        self.tag
+    }
+}
+
+/// How a plain call ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PlainEnd {
+    /// Well; the next command follows.
+    Done,
+    /// Badly, but its payload was read whole and the next command follows.
+    Failed(Error),
+    /// Badly, and nobody knows where the next command begins.
+    OutOfStep(Error),
+}
+
+/// What to do with the body that follows a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Body {
+    /// There is none.
+    None,
+    /// Hand it to [`Session::handle_body`] when it is whole.
+    Take,
+    /// Drop it as it comes.
+    Skip,
+}
+
+/// Whose body comes next.
+#[derive(Debug)]
+pub(super) enum BodyOf {
+    Call(Head),
+    Reply(Tag, Option<Code>),
+    Notice(Code),
+}
