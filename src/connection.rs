@@ -317,6 +317,9 @@ impl Connection {
             let fresh = self.input.get(scanned..).unwrap_or_default();
             if let Some(end) = memchr::memchr(b'\n', fresh) {
                 let end = scanned.saturating_add(end);
+                if end > max {
+                    return Err(too_long(end, max));
+                }
                 let mut line = self.input.split_to(end);
                 self.input.advance(1);
                 if line.last() == Some(&b'\r') {
@@ -326,9 +329,7 @@ impl Connection {
             }
             scanned = self.input.len();
             if scanned > max {
-                let text =
-                    format!("a line of over {scanned} bytes is over payload_bytes_max ({max})");
-                return Err(Error::new(Code::TooLarge, text));
+                return Err(too_long(scanned, max));
             }
             if self.fill(&mut clock, 0).await? == 0 {
                 return if self.input.is_empty() { Ok(None) } else { Err(cut_short()) };
@@ -427,6 +428,11 @@ pub(crate) fn after(time: Duration) -> Instant {
 
 fn cut_short() -> Error {
     Error::new(Code::BadPayload, "the stream ended in the middle of a payload")
+}
+
+fn too_long(bytes: usize, max: usize) -> Error {
+    let text = format!("a line of {bytes} bytes or more is over payload_bytes_max ({max})");
+    Error::new(Code::TooLarge, text)
 }
 
 fn slow(what: &str, time: Duration) -> Error {
