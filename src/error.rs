@@ -228,7 +228,6 @@ impl Error {
     }
 
     /// Says that it was the reply to a request that was wrong, which is the callee's fault.
-    #[cfg(feature = "io")]
     pub(crate) fn of_reply(mut self) -> Self {
         self.facts.fault = Fault::Callee;
         self.facts.reach = Reach::Local;
@@ -281,7 +280,8 @@ impl Error {
     /// ```
     #[must_use]
     pub fn is_safe_to_retry(&self) -> bool {
-        !self.was_sent() || matches!(self.code(), Code::Overloaded | Code::ShuttingDown)
+        let is_refused = matches!(self.code(), Code::Overloaded | Code::ShuttingDown);
+        !self.was_sent() || self.is_from_peer() && is_refused
     }
 
     /// The text for a peer, or `None` if it is nobody's business but ours.
