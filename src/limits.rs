@@ -2,7 +2,7 @@
 //!
 //! One struct, no `None`, no "unlimited": each field is finite by default, its default is meant for
 //! an untrusted network, and its documentation says what the worst peer can cost with it.
-//! `tests/limits.rs` has a test for each field and fails to compile when a field has none.
+//! `tests/endpoint/limits.rs` has a test for each field, and one that fails when a field has none.
 
 use std::time::Duration;
 
@@ -54,7 +54,8 @@ pub struct Limits {
     pub consecutive_errors_max: u32,
     /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB.
     ///
-    /// Worst case: so many and one payload for each connection.
+    /// Worst case: so many and one payload for each connection, and as much again while we wait
+    /// for replies of the peer ourselves.
     pub unwritten_bytes_max: usize,
 
     /// Calls that may run at a time in the whole endpoint. Default 16,384.

@@ -121,6 +121,13 @@ impl Drop for Permit {
     }
 }
 
+/// The error of a call whose reply finds no room. It has run, so `overloaded`, by which its caller
+/// may try again, would be a lie.
+pub(crate) fn unheld(error: Error) -> Error {
+    let text = format!("the reply found no room: {}", error.text());
+    Error::new(Code::Failed, text).with_source(error)
+}
+
 /// Bytes that each holder has free.
 const FREE_BYTES: usize = 4096;
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::quota::{Charge, Quota};
+use crate::quota::{Charge, Quota, unheld};
 use crate::session::{CallId, Session, Side};
 use crate::transport::Origin;
 use crate::wire::Tag;
@@ -85,7 +85,7 @@ impl Link {
     pub(crate) fn reply(&self, id: CallId, reply: Result<BytesMut, Error>) {
         let bytes = reply.as_ref().map_or(0, BytesMut::len);
         let mut state = self.lock();
-        let reply = state.cover(bytes).and(reply);
+        let reply = state.cover(bytes).map_err(unheld).and(reply);
         state.session.handle_reply(id, reply);
         Self::unlock_and_wake(state);
     }
@@ -108,6 +108,11 @@ impl Link {
     /// Waits until less than `unwritten_bytes_max` waits to be written.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         self.lock().session.poll_room(cx.waker())
+    }
+
+    /// Waits until a reply may be added to what waits to be written.
+    pub(crate) fn poll_reply_room(&self, cx: &Context<'_>) -> Poll<()> {
+        self.lock().session.poll_reply_room(cx.waker())
     }
 
     /// The driver goes to sleep, to be woken by the next one who changes something; unless

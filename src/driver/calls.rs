@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::Driver;
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Answer, Entry, Route, Running, panicked};
+use crate::quota::unheld;
 use crate::session::{Call, CallId};
 use crate::wire::{FormatWord, Name};
 
@@ -34,13 +35,20 @@ impl Driver {
         // A registered name: one that a peer made up has been refused by now.
         let span = tracing::debug_span!("call", command = %name, tag = id.tag());
         match span.in_scope(|| poll_caught(&mut work, cx)) {
-            Poll::Ready(reply) => finish(running, name, reply),
-            Poll::Pending => {
-                let task = tokio::spawn(run(running, name, work).instrument(span));
-                self.tasks.insert(id, task.abort_handle());
-                self.sweep();
+            Poll::Ready(reply) => {
+                let reply = end(work, reply);
+                if self.link.with(|session| session.has_reply_room()) {
+                    return finish(running, name, reply);
+                }
+                self.spawn(id, finish_with_room(running, name, reply).instrument(span));
             }
+            Poll::Pending => self.spawn(id, run(running, name, work).instrument(span)),
         }
+    }
+
+    fn spawn(&mut self, id: CallId, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.insert(id, tokio::spawn(task).abort_handle());
+        self.sweep();
     }
 
     /// Stops the handler of a call that nobody waits for.
@@ -84,10 +92,24 @@ impl Driver {
 /// The rest of a call that was not ready at once.
 async fn run(running: Running, name: Name, mut work: Work<'static, BytesMut>) {
     let reply = poll_fn(|cx| poll_caught(&mut work, cx)).await;
-    // What the handler holds is let go before anybody learns that it has ended.
-    drop(work);
-    poll_fn(|cx| running.link().poll_room(cx)).await;
+    let reply = end(work, reply);
+    finish_with_room(running, name, reply).await;
+}
+
+/// Reports the end of a call when the peer has read enough of what waits for it.
+async fn finish_with_room(mut running: Running, name: Name, reply: Result<BytesMut>) {
+    let reply = reply.and_then(|reply| {
+        // The reply is held in place of the request.
+        running.hold(reply.len()).map_err(unheld)?;
+        Ok(reply)
+    });
+    poll_fn(|cx| running.link().poll_reply_room(cx)).await;
     finish(running, name, reply);
+}
+
+/// Drops a handler that has ended: what it holds is let go before anybody learns of its end.
+fn end(work: Work<'static, BytesMut>, reply: Result<BytesMut>) -> Result<BytesMut> {
+    catch_unwind(AssertUnwindSafe(|| drop(work))).map_err(|_| panicked()).and(reply)
 }
 
 fn finish(running: Running, name: Name, reply: Result<BytesMut>) {
@@ -101,11 +123,14 @@ fn finish(running: Running, name: Name, reply: Result<BytesMut>) {
 pub(super) fn log_failure(name: Name, error: &Error) {
     let source = std::error::Error::source(error).map(ToString::to_string);
     let source = source.as_deref().unwrap_or_default();
+    // Texts are logged as strings, so that subscribers escape what a peer put into them.
+    let (code, text) = (error.code().as_str(), error.text());
     match error.code() {
-        Code::Failed | Code::Panicked => {
-            tracing::warn!(command = %name, %error, source, "the handler failed");
+        Code::Panicked => tracing::warn!(command = %name, code, text, source, "a handler panicked"),
+        Code::Failed if error.text_for_peer().is_none() => {
+            tracing::warn!(command = %name, code, text, source, "a handler failed");
         }
-        _ => tracing::debug!(command = %name, %error, source, "the call failed"),
+        _ => tracing::debug!(command = %name, code, text, source, "a call failed"),
     }
 }
 

@@ -294,6 +294,10 @@ impl Answering {
         self.open.is_empty() && self.events.is_empty() && self.plain.is_none()
     }
 
+    pub(super) const fn payload_bytes_max(&self) -> usize {
+        self.payload_bytes_max
+    }
+
     pub(super) const fn has_plain(&self) -> bool {
         self.plain.is_some()
     }

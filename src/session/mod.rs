@@ -166,7 +166,7 @@ impl Session {
             None | Some(BodyOf::Notice(_)) => {}
             Some(BodyOf::Call(head)) => self.answering.refuse(head.tag, error, &mut self.outbox),
             Some(BodyOf::Reply(tag, _)) => {
-                let error = Error::local(error.code(), error.text().to_owned()).after_sending();
+                let error = Error::local(error.code(), error.text().to_owned()).of_reply();
                 self.wakers.extend(self.asking.handle_body(tag, Err(error)));
             }
         }
@@ -291,7 +291,16 @@ impl Session {
     /// Whether less than `unwritten_bytes_max` waits to be written; if not, `waker` is woken when
     /// some of it is gone.
     pub fn poll_room(&mut self, waker: &Waker) -> Poll<()> {
-        if self.has_room() || self.is_draining || self.is_eof {
+        if self.is_draining || self.is_eof {
+            return Poll::Ready(());
+        }
+        self.poll_reply_room(waker)
+    }
+
+    /// As [`poll_room`](Self::poll_room) for a reply of ours, which has to wait for a peer that
+    /// has ended its side as well: it may have asked for more than it reads.
+    pub fn poll_reply_room(&mut self, waker: &Waker) -> Poll<()> {
+        if self.has_reply_room() {
             return Poll::Ready(());
         }
         if !self.room_wakers.iter().any(|kept| kept.will_wake(waker)) {
@@ -301,6 +310,12 @@ impl Session {
     }
 
     // Calls that the peer makes.
+
+    /// Whether a reply may be added to what waits to be written.
+    #[must_use]
+    pub fn has_reply_room(&self) -> bool {
+        self.has_room()
+    }
 
     /// What has to be done next.
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -485,9 +500,15 @@ impl Session {
     }
 
     /// Whether what waits, without our own calls, leaves room for more.
+    ///
+    /// While we wait for replies ourselves there is more of it: two peers that stopped reading at
+    /// once, each with large replies for the other, would wait for ever. Replies wait for their
+    /// room, so what fills the rest is refusals, which are small.
     fn has_room_for_answers(&self) -> bool {
         let answered = self.unwritten_bytes().saturating_sub(self.backlog.asked_bytes());
-        answered < self.unwritten_bytes_max
+        let max = self.unwritten_bytes_max;
+        let spare = if self.asking.is_idle() { 0 } else { self.answering.payload_bytes_max() };
+        answered < max.saturating_add(spare).saturating_add(spare.min(max))
     }
 
     fn note_asked(&mut self, outbox_bytes_before: usize) {
