@@ -38,4 +38,10 @@ impl Clock {
         }
         Poll::Ready(link.with(|session| session.handle_timeout(now())))
     }
+
+    /// Whether something is due before the timer would fire.
+    pub(super) fn is_late_for(&self, session: &Session) -> bool {
+        let timer = self.timer.as_ref().map(|timer| timer.deadline());
+        session.poll_timeout().is_some_and(|due| timer.is_none_or(|timer| timer.into_std() > due))
+    }
 }

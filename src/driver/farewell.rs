@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::Driver;
+use crate::error::Code;
 
 impl Driver {
     /// Ends our side and waits for the peer to end its own.
@@ -26,6 +27,10 @@ impl Driver {
                 self.connection.input().clear();
                 match poll_fn(|cx| self.connection.poll_fill(cx, 0)).await {
                     Ok(count) if count > 0 => left = left.saturating_sub(count),
+                    // Read, and more than the endpoint can hold; it is dropped at once.
+                    Err(error) if error.code() == Code::Overloaded => {
+                        left = left.saturating_sub(self.connection.input().len());
+                    }
                     _ => return,
                 }
             }

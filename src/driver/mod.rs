@@ -126,8 +126,11 @@ impl Driver {
             }
             // Looked at once more under the lock: news may have come while nobody was listening.
             let is_blocked = !self.outbox.is_empty();
-            let is_quiet =
-                |session: &Session| !session.has_event() && (is_blocked || !session.has_transmit());
+            let clock = &self.clock;
+            let is_quiet = |session: &Session| {
+                let is_said = !session.has_transmit() && !session.is_finished();
+                !session.has_event() && !clock.is_late_for(session) && (is_blocked || is_said)
+            };
             if self.link.sleep(cx, is_quiet) {
                 return Poll::Pending;
             }

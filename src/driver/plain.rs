@@ -51,23 +51,27 @@ impl Driver {
             Err(error) => PlainEnd::OutOfStep(error),
         };
         if let PlainEnd::Failed(error) | PlainEnd::OutOfStep(error) = &end {
+            // Told in any case: that a connection was lost may be the error of a handler that
+            // called somebody else, and if it was this one, telling does no harm.
             log_failure(name, error);
-            if error.code() == Code::Disconnected {
-                return self.lost();
-            }
         }
         self.link.with(|session| session.handle_plain_end(now(), end));
+        // What the command left in the buffer may be the beginning of a line, and its time runs.
+        self.has_read = true;
     }
 
     /// Writes all that waits; whether that could be done.
     async fn flush(&mut self) -> bool {
         poll_fn(|cx| {
+            self.link.rise();
             loop {
                 self.poll_write(cx);
                 if self.is_broken || self.outbox.is_empty() {
                     return Poll::Ready(!self.is_broken);
                 }
-                if self.poll_clock(cx).is_pending() && self.link.sleep(cx, |_| true) {
+                let clock_is_pending = self.poll_clock(cx).is_pending();
+                let Self { link, clock, .. } = self;
+                if clock_is_pending && link.sleep(cx, |session| !clock.is_late_for(session)) {
                     return Poll::Pending;
                 }
             }
@@ -77,7 +81,8 @@ impl Driver {
 
     async fn list(&mut self) -> PlainEnd {
         let list = self.registry.describe();
-        end_of(self.connection.write_bytes(list.as_bytes()).await)
+        let written = self.connection.write_bytes(list.as_bytes()).await;
+        self.end_of(written)
     }
 
     async fn run_entry(&mut self, entry: Entry, plain: Plain) -> PlainEnd {
@@ -117,11 +122,27 @@ impl Driver {
             })
         })
         .await;
-        let written = match (reply, route.framing(format)) {
-            (Ok(reply), Ok(framing)) => self.connection.write_payload(framing, &reply).await,
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        };
-        end_of(written)
+        match (reply, route.framing(format)) {
+            (Ok(reply), Ok(framing)) => {
+                let written = self.connection.write_payload(framing, &reply).await;
+                self.end_of(written)
+            }
+            (Err(error), _) | (_, Err(error)) => PlainEnd::Failed(error),
+        }
+    }
+
+    /// The end of a call whose payload was read whole and whose reply was written like this.
+    fn end_of(&mut self, written: Result<()>) -> PlainEnd {
+        match written {
+            Ok(()) => PlainEnd::Done,
+            // Refused before a byte of it was written.
+            Err(error) if error.code() == Code::TooLarge => PlainEnd::Failed(error),
+            // Part of it may have been written, and whatever came after would be taken for the rest.
+            Err(error) => {
+                self.lost();
+                PlainEnd::OutOfStep(error)
+            }
+        }
     }
 
     /// Reads the payload of a typed call and begins to answer it.
@@ -162,6 +183,8 @@ async fn attend<T>(
 ) -> Result<T> {
     let mut work = pin!(work);
     poll_fn(|cx| {
+        // Else the driver would wake itself by what it does here, and never sleep again.
+        link.rise();
         if let Poll::Ready(result) = work.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
@@ -179,13 +202,10 @@ async fn attend<T>(
             }
         }
         // Woken when a deadline nearer than the timer's comes in.
-        link.sleep(cx, |_| true);
+        if !link.sleep(cx, |session| !clock.is_late_for(session)) {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     })
     .await
-}
-
-/// The end of a call whose payload was read whole.
-fn end_of(result: Result<()>) -> PlainEnd {
-    result.map_or_else(PlainEnd::Failed, |()| PlainEnd::Done)
 }
