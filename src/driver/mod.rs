@@ -118,7 +118,7 @@ impl Driver {
             if self.is_broken {
                 return Poll::Ready(Exit::Broken);
             }
-            if self.outbox.is_empty() && self.link.with(|session| session.is_finished()) {
+            if self.link.with(|session| session.is_over()) {
                 return Poll::Ready(Exit::Finished);
             }
             if self.poll_clock(cx).is_ready() || self.poll_read(cx).is_ready() {
@@ -128,7 +128,7 @@ impl Driver {
             let is_blocked = !self.outbox.is_empty();
             let clock = &self.clock;
             let is_quiet = |session: &Session| {
-                let is_said = !session.has_transmit() && !session.is_finished();
+                let is_said = !session.has_transmit() && !session.is_over();
                 !session.has_event() && !clock.is_late_for(session) && (is_blocked || is_said)
             };
             if self.link.sleep(cx, is_quiet) {

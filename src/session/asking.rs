@@ -39,6 +39,8 @@ pub(super) struct Asking {
     earliest: Earliest,
     // What the peer said of the whole connection; it takes no more calls then.
     notice: Option<(Code, Bytes)>,
+    // The peer has answered every call that it took.
+    has_farewell: bool,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl Asking {
             last_tag: 0,
             earliest: Earliest::default(),
             notice: None,
+            has_farewell: false,
         }
     }
 
@@ -180,14 +183,22 @@ impl Asking {
         self.notice = Some((code, Bytes::copy_from_slice(text)));
     }
 
-    /// The peer has ended its side in good order; answers who is to be woken.
+    /// The peer says that it has answered every call that it took.
+    pub(super) fn handle_farewell(&mut self) {
+        self.has_farewell = true;
+    }
+
+    /// The peer has ended its side; answers who is to be woken.
     ///
-    /// A peer that said why it closes has answered every call that it took, so a call without an
-    /// answer did not run, and what the peer said is its answer.
+    /// After its farewell a call without an answer did not run, and the notice is its answer. A peer
+    /// that was killed while it drained ends the same way but for the farewell.
     pub(super) fn handle_eof(&mut self) -> Vec<Waker> {
+        let is_refusal = |code| matches!(code, Code::ShuttingDown | Code::Overloaded);
         match self.notice.clone() {
-            Some((code, text)) => self.fail(|| Error::from_peer(code, &text)),
-            None => self.fail(|| {
+            Some((code, text)) if self.has_farewell || !is_refusal(code) => {
+                self.fail(|| Error::from_peer(code, &text))
+            }
+            _ => self.fail(|| {
                 let text = "the connection was closed before the reply came";
                 Error::local(Code::Disconnected, text).after_sending()
             }),

@@ -74,6 +74,8 @@ pub struct Session {
     drain_time_max: Duration,
     drain_until: Option<Instant>,
     is_draining: bool,
+    // The peer was told why we close, and is still to be told that all its calls were answered.
+    owes_farewell: bool,
     is_eof: bool,
     // A plain call has the stream.
     is_lent: bool,
@@ -97,6 +99,7 @@ impl Session {
             drain_time_max: limits.drain_time_max,
             drain_until: None,
             is_draining: false,
+            owes_farewell: false,
             is_eof: false,
             is_lent: false,
             body_of: None,
@@ -134,6 +137,10 @@ impl Session {
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
             Line::Reply(0, Part::Err(_, code)) => Ok(self.expect(BodyOf::Notice(code))),
+            Line::Reply(0, Part::Ok(0)) => {
+                self.asking.handle_farewell();
+                Ok(Body::Skip)
+            }
             Line::Reply(tag, part) => {
                 let code = self.asking.handle_reply(tag, part)?;
                 Ok(self.expect(BodyOf::Reply(tag, code)))
@@ -204,12 +211,15 @@ impl Session {
             self.tell(&Error::new(violation.code(), text.clone()));
         }
         self.give_up(|| Error::local(Code::Protocol, text.clone()).after_sending());
+        // No call was under way: one that crosses this on the wire did not run.
+        self.owes_farewell = matches!(violation, Violation::Slow(Slowness::Idle, _));
     }
 
     /// The connection is lost: nothing more comes or goes.
     pub fn handle_lost(&mut self) {
         let text = "the connection was lost before the reply came";
         self.give_up(|| Error::local(Code::Disconnected, text).after_sending());
+        self.owes_farewell = false;
         self.outbox = Outbox::default();
         self.in_write = 0;
         self.backlog = Backlog::default();
@@ -340,7 +350,10 @@ impl Session {
         match end {
             PlainEnd::Done => {}
             PlainEnd::Failed(error) => self.tell(&error),
-            PlainEnd::OutOfStep(error) => self.turn_away(&error),
+            PlainEnd::OutOfStep(error) => {
+                self.tell(&error);
+                self.handle_eof();
+            }
         }
     }
 
@@ -373,6 +386,7 @@ impl Session {
         let until = now.checked_add(self.drain_time_max);
         self.drain_until = until.or_else(|| now.checked_add(FOREVER));
         self.tell(&answering::no_more_calls());
+        self.owes_farewell = true;
         if self.answering.has_plain() {
             self.refuse_plain();
         }
@@ -382,6 +396,7 @@ impl Session {
     /// Takes nothing from this peer, and tells it why.
     pub fn turn_away(&mut self, error: &Error) {
         self.tell(error);
+        self.owes_farewell = true;
         self.handle_eof();
     }
 
@@ -390,6 +405,12 @@ impl Session {
     pub fn is_finished(&self) -> bool {
         let is_ending = (self.is_draining || self.is_eof) && !self.is_lent;
         is_ending && self.answering.is_answered() && self.asking.is_answered()
+    }
+
+    /// Whether nothing is left to do at all.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_finished() && self.unwritten_bytes() == 0 && !self.has_transmit()
     }
 
     /// Whether `drain_time_max` has passed since the session was closed.
@@ -422,6 +443,9 @@ impl Session {
 
     /// Takes out everything that waits to be written, to be written in this order.
     pub fn take_transmit(&mut self) -> Outbox {
+        if self.is_finished() && std::mem::take(&mut self.owes_farewell) {
+            self.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
+        }
         let outbox = std::mem::take(&mut self.outbox);
         self.in_write = self.in_write.saturating_add(outbox.len());
         outbox
@@ -430,7 +454,7 @@ impl Session {
     /// Whether anything waits to be taken out.
     #[must_use]
     pub fn has_transmit(&self) -> bool {
-        !self.outbox.is_empty()
+        !self.outbox.is_empty() || self.owes_farewell && self.is_finished()
     }
 
     /// So many bytes of what was taken out have been written.
