@@ -1,7 +1,7 @@
 //! One buffered stream of bytes, lent whole to whoever speaks on it.
 //!
-//! The buffer of a [`Connection`] is the only place where bytes wait that have been read ahead, so a
-//! raw handler that follows pipelined commands sees what belongs to it, and the next command is
+//! The buffer of a [`Connection`] is the only place where bytes wait that have been read ahead, so
+//! a raw handler that follows pipelined commands sees what belongs to it, and the next command is
 //! found where the handler stopped. It does not know the protocol of lines and calls.
 
 use std::io;

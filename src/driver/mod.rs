@@ -137,7 +137,7 @@ impl Driver {
         }
     }
 
-    /// Takes in what has been read and runs what it calls; gives back a plain call whose turn it is.
+    /// Takes in what has been read and runs what it calls; gives back a plain call in its turn.
     fn take_in(&mut self, cx: &mut Context<'_>) -> Option<session::Plain> {
         while let Some(event) = self.next_event() {
             match event {

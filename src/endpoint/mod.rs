@@ -2,8 +2,8 @@
 //!
 //! An [`Endpoint`] is a handle: clones share the handlers, the limits and what is counted against
 //! them. It serves any number of listeners and streams at once, and it can dial as well: the two
-//! directions of a connection are alike, so a [`Client`](crate::Client) that wants to be called back
-//! is an endpoint that connects.
+//! directions of a connection are alike, so a [`Client`](crate::Client) that wants to be called
+//! back is an endpoint that connects.
 
 mod accept;
 mod crowd;
@@ -114,7 +114,7 @@ impl Endpoint {
     /// use switchboard::{Connection, Endpoint};
     ///
     /// let endpoint = Endpoint::new()
-    ///     .on_raw("PING", async |connection: &mut Connection| connection.write_line("PONG").await);
+    ///     .on_raw("PING", async |caller: &mut Connection| caller.write_line("PONG").await);
     /// ```
     ///
     /// # Panics

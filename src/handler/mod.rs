@@ -100,8 +100,8 @@ pub fn with<S, F>(state: &Arc<S>, function: F) -> With<S, F> {
 /// Makes a handler of a function that blocks. Each call runs on a thread of its own, at most
 /// `blocking_calls_max` at a time.
 ///
-/// A blocking function cannot be stopped: after a cancel or a deadline its caller has an answer, but
-/// it runs on until it looks at [`Context::is_cancelled`] or returns.
+/// A blocking function cannot be stopped: after a cancel or a deadline its caller has an answer,
+/// but it runs on until it looks at [`Context::is_cancelled`] or returns.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {

@@ -1,10 +1,10 @@
 //! The answering half: calls that the peer made.
 //!
 //! A call has two lives that end separately: its place on the wire, from its line to its final
-//! reply, and its handler, from [`Event::Call`] to `handle_reply`. Usually both end together. If the
-//! caller cancels or the deadline passes, the final reply goes out at once and the handler is told
-//! to stop; until it has stopped it counts as running, so a peer cannot have more handlers running
-//! than its limit by cancelling.
+//! reply, and its handler, from [`Event::Call`] to `handle_reply`. Usually both end together. If
+//! the caller cancels or the deadline passes, the final reply goes out at once and the handler is
+//! told to stop; until it has stopped it counts as running, so a peer cannot have more handlers
+//! running than its limit by cancelling.
 //!
 //! ```text
 //!                   ┌──refused: err──► (gone)

@@ -1,16 +1,16 @@
 //! The life of the calls of one connection; pure.
 //!
-//! A [`Session`] is told what arrived and what time it is, and answers what to do. It has no socket,
-//! no clock, no task and no lock, so every interleaving of two peers can be played in a test by
-//! joining two sessions with queues. The verbs are quinn-proto's: `handle_*` takes something in,
-//! `poll_*` gives something out, and after each `handle_*` the outputs should be drained.
+//! A [`Session`] is told what arrived and what time it is, and answers what to do. It has no
+//! socket, no clock, no task and no lock, so every interleaving of two peers can be played in a
+//! test by joining two sessions with queues. The verbs are quinn-proto's: `handle_*` takes
+//! something in, `poll_*` gives something out. Drain the outputs after each `handle_*`.
 //!
 //! It does not know what a handler is, nor how payloads are encoded, and it reads no bytes: lines
 //! and bodies come from [`wire::Decoder`](crate::wire::Decoder).
 //!
 //! The two directions of a connection are symmetric, so a session has two halves that mirror each
-//! other: [`Asking`] follows the calls that we made (our `NAME TAG LEN` and `>` lines out, `<` lines
-//! in), [`Answering`] the calls that the peer made (the same lines the other way round).
+//! other: [`Asking`] follows the calls that we made (our `NAME TAG LEN` and `>` lines out, `<`
+//! lines in), [`Answering`] the calls that the peer made (the same lines the other way round).
 //!
 //! ```text
 //!        handle_line, handle_body, handle_eof          call, notify, cancel
@@ -27,11 +27,11 @@
 //!
 //! The whole connection has three phases:
 //!
-//! | phase    | entered by            | new calls in            | new calls out | left when          |
-//! |----------|-----------------------|-------------------------|---------------|--------------------|
-//! | open     | `new`                 | run                     | sent          | close, end of file |
-//! | draining | `close`               | refused `shutting_down` | refused       | no call runs       |
-//! | finished | see [`is_finished`]   | not read                | refused       |                    |
+//! | phase    | entered by        | new calls in            | new calls out | left when          |
+//! |----------|-------------------|-------------------------|---------------|--------------------|
+//! | open     | `new`             | run                     | sent          | close, end of file |
+//! | draining | `close`           | refused `shutting_down` | refused       | no call runs       |
+//! | finished | [`is_finished`]   | not read                | refused       |                    |
 //!
 //! [`is_finished`]: Session::is_finished
 

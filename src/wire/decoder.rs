@@ -117,8 +117,8 @@ impl Decoder {
         }
     }
 
-    /// Whether the body of the line handed out last is being dropped, at the caller's wish or because
-    /// it is over the limit.
+    /// Whether the body of the line handed out last is being dropped, at the caller's wish or
+    /// because it is over the limit.
     #[must_use]
     pub const fn is_skipping(&self) -> bool {
         matches!(self.state, State::Skip { .. })

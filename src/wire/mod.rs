@@ -4,8 +4,8 @@
 //! length. [`Decoder`] is the one parser of that grammar and [`Line::encode`] its one printer:
 //! printing what was parsed gives the same bytes. `docs/PROTOCOL.md` is the specification.
 //!
-//! This module does not know what a call is, which tags are in flight, or what a limit should be. It
-//! has no socket, no clock and no task: bytes are pushed in, events are pulled out.
+//! This module does not know what a call is, which tags are in flight, or what a limit should be.
+//! It has no socket, no clock and no task: bytes are pushed in, events are pulled out.
 
 mod decoder;
 mod line;
