@@ -117,9 +117,7 @@ impl Driver {
         };
         let work = timeout_at(deadline.into(), poll_fn(|cx| poll_caught(&mut work, cx)));
         let reply = attend(&self.link, &mut self.clock, async {
-            work.await.unwrap_or_else(|_| {
-                Err(Error::new(Code::DeadlineExceeded, "the handler did not answer in time"))
-            })
+            work.await.unwrap_or_else(|_| Err(self.link.with(|session| session.over_time())))
         })
         .await;
         match (reply, route.framing(format)) {
@@ -197,7 +195,8 @@ async fn attend<T>(
                 Poll::Pending => break,
             }
             if link.with(|session| session.is_drained()) {
-                let text = "the call was ended with its connection";
+                let time = link.limits().drain_time_max;
+                let text = format!("the call did not end within drain_time_max ({time:?})");
                 return Poll::Ready(Err(Error::new(Code::Cancelled, text)));
             }
         }

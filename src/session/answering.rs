@@ -69,6 +69,8 @@ enum Key {
 struct Open {
     serial: u64,
     deadline: Instant,
+    // The deadline is ours, and not the caller's.
+    is_limit: bool,
 }
 
 impl Answering {
@@ -134,6 +136,7 @@ impl Answering {
         }
         let asked = options.time_ms().map_or(self.call_time_max, Duration::from_millis);
         let time = asked.min(self.call_time_max);
+        let is_limit = options.time_ms().is_none() || asked > time;
         // A time too far away for the clock is as good as one that nobody lives to see.
         let deadline = begun.checked_add(time).or_else(|| begun.checked_add(FOREVER));
         let deadline = deadline.unwrap_or(now);
@@ -144,7 +147,7 @@ impl Answering {
         }
         self.last_serial = self.last_serial.wrapping_add(1);
         let id = CallId { tag, serial: self.last_serial };
-        self.open.insert(Key::of(id), Open { serial: id.serial, deadline });
+        self.open.insert(Key::of(id), Open { serial: id.serial, deadline, is_limit });
         self.running = self.running.saturating_add(1);
         self.earliest.note(deadline);
         self.events.push_back(Event::Call(Call { id, name, options, payload, deadline }));
@@ -212,20 +215,25 @@ impl Answering {
         let mut late = Vec::new();
         for (key, open) in &self.open {
             if open.deadline <= now {
-                late.push(key.id(open.serial));
+                late.push((key.id(open.serial), open.is_limit));
             } else {
                 self.earliest.note(open.deadline);
             }
         }
-        let error = Error::new(Code::DeadlineExceeded, "the handler did not answer in time");
-        for id in late {
+        for (id, is_limit) in late {
+            let error = if is_limit {
+                self.over_time()
+            } else {
+                Error::new(Code::DeadlineExceeded, "the handler did not answer in time")
+            };
             self.stop(id, &error, outbox);
         }
     }
 
     /// Ends every call that is open.
-    pub(super) fn cancel_all(&mut self, outbox: &mut Outbox) {
-        let error = Error::new(Code::Cancelled, "the call was ended with its connection");
+    pub(super) fn cancel_all(&mut self, drain_time_max: Duration, outbox: &mut Outbox) {
+        let text = format!("the call did not end within drain_time_max ({drain_time_max:?})");
+        let error = Error::new(Code::Cancelled, text);
         let ids: Vec<_> = self.open.iter().map(|(key, open)| key.id(open.serial)).collect();
         for id in ids {
             self.cut_off = self.cut_off.saturating_add(1);
@@ -279,6 +287,12 @@ impl Answering {
         let max = self.payload_bytes_max;
         let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
         Error::new(Code::TooLarge, text)
+    }
+
+    pub(super) fn over_time(&self) -> Error {
+        let time = self.call_time_max;
+        let text = format!("the handler did not answer within call_time_max ({time:?})");
+        Error::new(Code::DeadlineExceeded, text)
     }
 
     pub(super) fn tell(&mut self, error: &Error, outbox: &mut Outbox) {

@@ -185,6 +185,12 @@ impl Session {
         self.answering.too_large(len)
     }
 
+    /// The error of a handler that takes longer than `call_time_max`.
+    #[must_use]
+    pub fn over_time(&self) -> Error {
+        self.answering.over_time()
+    }
+
     /// How far the peer is in its next unit, and how many it has finished; see
     /// [`Decoder`](crate::wire::Decoder). To be told after bytes have been read.
     pub fn handle_input(&mut self, now: Instant, position: Position, units: u64) {
@@ -237,7 +243,7 @@ impl Session {
         self.answering.handle_timeout(now, &mut self.outbox);
         if self.drain_until.is_some_and(|until| until <= now) {
             self.drain_until = None;
-            self.answering.cancel_all(&mut self.outbox);
+            self.answering.cancel_all(self.drain_time_max, &mut self.outbox);
             self.wakers.extend(self.asking.cancel_all(&mut self.outbox));
         }
         let is_idle = self.is_idle();

@@ -1,0 +1,29 @@
+//! The endpoint from outside: bytes in, bytes out, and what its handlers and clients see.
+//!
+//! One binary, since linking is what takes the time. Where time matters it is paused, so nothing in
+//! here waits for a clock; where bytes matter the peer is played by hand.
+
+#![cfg(all(feature = "io", feature = "bincode", feature = "json"))]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that goes wrong may panic, and its modules share what they have"
+)]
+
+mod accept;
+mod calls;
+mod client;
+mod codes;
+mod connection;
+mod handlers;
+mod hostile;
+mod limits;
+mod plain;
+#[path = "../random/mod.rs"]
+mod random;
+mod shutdown;
+mod support;
+mod tracing;

@@ -1,0 +1,185 @@
+//! Plain calls: the dialect for netcat, byte for byte.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Result, transport};
+
+use super::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn transcripts() {
+    let check = async |sent, expected| check(&endpoint(), sent, expected).await;
+    check("STRING\nAdditional data.\n", "Thank you.\n").await;
+    check("CHECK_STOCK json\n\"item1\"\n", "100\n").await;
+    check("CHECK_STOCK json\r\n\"item1\"\r\n", "100\n").await;
+    check("CHECK_STOCK\n6\n\u{5}item1", "1\nd").await;
+    check("CHECK_STOCK bincode\r\n6\r\n\u{5}item1", "1\nd").await;
+    check("ECHO\nhello\n", "hello\n").await;
+    check("ECHO line\n\n", "\n").await;
+    check("ECHO json\n\"a\\nb\"\n", "\"a\\nb\"\n").await;
+    check("STRING\na\nECHO\nb\nCHECK_STOCK json\n\"item1\"\n", "Thank you.\nb\n100\n").await;
+    check("", "").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn plain_and_tagged_calls_are_mixed() {
+    let sent = "ECHO 1 1\naECHO\nb\nECHO 2 1\ncSTRING\nd\nECHO 3 1\ne";
+    check(&endpoint(), sent, "<1 ok 1\nab\n<2 ok 1\ncThank you.\n<3 ok 1\ne").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_call_waits_for_the_replies_before_it() {
+    let held = Held::new();
+    let mut peer = peer(&held.on(endpoint()));
+    peer.send("HOLD 1 1\naHOLD 2 1\nbECHO\nplain\nECHO 3 1\nc").await;
+    held.begun.reach(2).await;
+    settle().await;
+    held.release(2);
+    let mut first = [peer.next().await.unwrap(), peer.next().await.unwrap()];
+    first.sort();
+    assert_eq!(first, ["<1 ok 1\na", "<2 ok 1\nb"]);
+    peer.expect_bytes("plain\n").await;
+    peer.expect("<3 ok 1\nc").await;
+}
+
+/// Where nobody knows the end of a payload, nothing in it is run.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_known_end_closes_the_connection() {
+    use Code::*;
+    check_closes("NOPE", UnknownCommand, "there is no command NOPE; ? lists them").await;
+    check_closes("NOPE json", UnknownCommand, "there is no command NOPE; ? lists them").await;
+    check_closes("?nope", UnknownCommand, "there is no command ?nope; ? lists them").await;
+    check_closes("? json", UnknownCommand, "there is no command ?; ? lists them").await;
+    check_closes("ADD line", UnsupportedFormat, "this command speaks bincode and json").await;
+    let text = "a raw command has no formats to choose from";
+    check_closes("STRING json", UnsupportedFormat, text).await;
+    check_closes("ADD json", BadPayload, "").await;
+    check_closes("ADD", BadPayload, "the length before a payload is a decimal").await;
+    check_closes("ADD\n02\n\u{1}\u{2}", BadPayload, "the length before a payload is a").await;
+    check_closes("ADD\n+2\n\u{1}\u{2}", BadPayload, "the length before a payload is a").await;
+    check_closes("ADD\n3\n\u{1}\u{2}\u{3}", BadPayload, "").await;
+    let text = "a payload of 1048577 bytes is over payload_bytes_max (1048576)";
+    check_closes("ADD\n1048577", TooLarge, text).await;
+    check_closes("ECHO\n\u{0}", BadPayload, "the text is not one line: NUL at byte 0").await;
+    check_closes("RAW_ERROR", Denied, "not you").await;
+    check_closes("RAW_FOREIGN", Failed, "the handler failed").await;
+    check_closes("RAW_PANIC", Panicked, "the handler panicked").await;
+}
+
+async fn check_closes(sent: &str, code: Code, text: &str) {
+    let endpoint = endpoint()
+        .on_raw("RAW_ERROR", async |_: &mut Connection| {
+            Err::<(), _>(Error::new(Code::Denied, "not you"))
+        })
+        .on_raw("RAW_FOREIGN", async |_: &mut Connection| Err::<(), _>("secret"))
+        .on_raw("RAW_PANIC", |_: &mut Connection| -> std::future::Ready<Result<()>> { panic!() });
+    let (endpoint, canary) = with_canary(endpoint);
+    let mut peer = peer(&endpoint);
+    peer.send(format!("ECHO 1 1\na{sent}\nCANARY 9 0\nCANARY\nx\n")).await;
+    peer.expect("<1 ok 1\na").await;
+    let got = peer.expect_error(0, code).await;
+    assert!(got.starts_with(text), "{sent:?}: {got}");
+    peer.expect_end().await;
+    settle().await;
+    assert_eq!(canary.now(), 0, "{sent:?}");
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_after_a_whole_payload_leaves_the_connection_open() {
+    const FAIL: Command<String, String, switchboard::format::Line> = Command::new("FAIL");
+    async fn fail(how: String) -> Result<String> {
+        match how.as_str() {
+            "denied" => Err(Error::new(Code::Denied, "not you")),
+            "foreign" => Err(std::io::Error::other("secret")).map_err(|error| error.into()),
+            "forever" => std::future::pending().await,
+            _ => panic!("it was told to"),
+        }
+    }
+    let endpoint = endpoint().on(FAIL, fail);
+    let check = async |sent: &str, code, text| {
+        let expected = err(0, code, text) + "next\n";
+        check(&endpoint, &format!("{sent}\nECHO\nnext\n"), &expected).await;
+    };
+    check("CHECK_STOCK json\n\"item2\"", Code::Failed, "no such item").await;
+    check("FAIL\ndenied", Code::Denied, "not you").await;
+    check("FAIL\nforeign", Code::Failed, "the handler failed").await;
+    check("FAIL\npanic", Code::Panicked, "the handler panicked").await;
+    let text = "the handler did not answer within call_time_max (30s)";
+    check("FAIL\nforever", Code::DeadlineExceeded, text).await;
+    let text = "a payload of 1048577 bytes is over payload_bytes_max (1048576)";
+    check("LETTERS\n1048575", Code::TooLarge, text).await;
+}
+
+/// The connection that was lost is another one.
+#[tokio::test(start_paused = true)]
+async fn an_error_from_somebody_else_is_told_and_costs_nothing() {
+    let (client, there) = client_and_peer();
+    drop(there);
+    let far = |client: Client| {
+        move |numbers: (u32, u32)| {
+            let client = client.clone();
+            async move { client.call(ADD, &numbers).await }
+        }
+    };
+    let endpoint = Endpoint::new()
+        .on(Command::<(u32, u32), u32>::new("FAR"), far(client))
+        .on(ECHO, async |text: String| Ok::<_, Error>(text));
+    let expected = err(0, Code::Failed, "the handler failed") + "b\n";
+    check(&endpoint, "FAR json\n[1,2]\nECHO\nb\n", &expected).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_in_a_payload_is_told_so() {
+    let text = "the stream ended in the middle of a payload";
+    check(&endpoint(), "ECHO\nhel", &err(0, Code::BadPayload, text)).await;
+    check(&endpoint(), "ADD\n2\na", &err(0, Code::BadPayload, text)).await;
+    let text = "the stream ended where a payload should be";
+    check(&endpoint(), "ECHO\n", &err(0, Code::BadPayload, text)).await;
+    let text = "the stream ended in the middle of a line or a body";
+    check(&endpoint(), "ECHO", &err(0, Code::Protocol, text)).await;
+    check(&endpoint(), "ECHO 1 5\nhel", &err(0, Code::Protocol, text)).await;
+}
+
+#[tokio::test]
+async fn after_a_half_close_every_reply_arrives() {
+    let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_address().unwrap().to_string();
+    let endpoint = endpoint();
+    tokio::spawn(async move { endpoint.serve(listener).await });
+    let sent: String = (1..=50).map(|tag| format!("LETTERS {tag} 5\n10000")).collect();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let got = exchange_over(stream, sent + "ECHO\nlast\n").await;
+    let expected: String =
+        (1..=50).map(|tag| format!("<{tag} ok 10002\n\"{}\"", "x".repeat(10_000))).collect();
+    assert!(got == expected + "last\n", "{} bytes", got.len());
+}
+
+/// A raw handler that waits is polled when something came for it, and not all the time.
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_payload_costs_nothing() {
+    static POLLS: AtomicUsize = AtomicUsize::new(0);
+    async fn wait(connection: &mut Connection) -> Result<()> {
+        {
+            let mut line = std::pin::pin!(connection.read_line());
+            let counted = std::future::poll_fn(|cx| {
+                POLLS.fetch_add(1, Ordering::Relaxed);
+                line.as_mut().poll(cx)
+            });
+            counted.await?;
+        }
+        connection.write_line("done").await
+    }
+    let mut peer = peer(&endpoint().on_raw("WAIT", wait));
+    peer.send("WAIT\nx").await;
+    settle().await;
+    // Woken from outside, after which a driver that wakes itself would never rest.
+    peer.send("x").await;
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    peer.send("x\nECHO\nx\n").await;
+    peer.expect_bytes("done\nx\n").await;
+    let polls = POLLS.load(Ordering::Relaxed);
+    assert!(polls < 20, "polled {polls} times");
+}
