@@ -1,6 +1,104 @@
-//! An embeddable command-protocol endpoint.
+//! An embeddable command-protocol endpoint: register async functions under names, call them from
+//! other processes.
+//!
+//! # The one idea
+//!
+//! **A command is a constant.** `Command<Req, Rep, F>` ties a name to a request type, a reply type
+//! and a format. The answering and the asking side are given the same constant: no macro, no code
+//! generation, nothing typed twice, and a mismatch is a compile error.
+//!
+#![cfg_attr(all(feature = "io", feature = "bincode"), doc = "```")]
+#![cfg_attr(not(all(feature = "io", feature = "bincode")), doc = "```ignore")]
+//! use serde::{Deserialize, Serialize};
+//! use switchboard::{Client, Command, Endpoint, Result, transport};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Greet {
+//!     name: String,
+//! }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Greeting {
+//!     text: String,
+//! }
+//!
+//! const GREET: Command<Greet, Greeting> = Command::new("GREET");
+//!
+//! async fn greet(request: Greet) -> Result<Greeting> {
+//!     Ok(Greeting { text: format!("Hello, {}!", request.name) })
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     // Port 0 lets the system choose one.
+//!     let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
+//!     let address = listener.local_address()?.to_string();
+//!     tokio::spawn(async move { Endpoint::new().on(GREET, greet).serve(listener).await });
+//!
+//!     let client = Client::connect(&address).await?;
+//!     let greeting = client.call(GREET, &Greet { name: "Ada".into() }).await?;
+//!     assert_eq!(greeting.text, "Hello, Ada!");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Four concepts
+//!
+//! - A [`Command`] is a name with its types and its [format](mod@format).
+//! - A [`Handler`] answers a command: `async fn(Req) -> Result<Rep, E>`, if it likes with a
+//!   [`Context`] behind the request or shared state in front of it ([`with`]), or a function that
+//!   blocks ([`blocking`]). A [`RawHandler`] is lent the [`Connection`] itself.
+//! - An [`Endpoint`] holds handlers and [`Limits`]. Handlers come and go while it serves.
+//! - To serve is to give it a listener: [`listen`](Endpoint::listen) for the short form,
+//!   [`serve_until`](Endpoint::serve_until) to stop in good order.
+//!
+//! The asking side is a [`Client`]: many calls at once over one connection, from any number of
+//! tasks. Either side may call: [`Context::peer`] is a client of whoever calls, and
+//! [`Endpoint::connect`] makes a client that has handlers as well.
+//!
+//! # Goals, and what are none
+//!
+//! - A peer cannot use this process up: each bound is a field of [`Limits`], and what a peer sends
+//!   is decoded within a [`Budget`](format::Budget).
+//! - Every call ends: with a reply, or with an [`Error`] that says who failed and whether the
+//!   request was sent.
+//! - The protocol can be read and typed by a person, with netcat.
+//! - It is small enough to be read whole.
+//!
+//! None of its goals are a schema language, clients for other languages, encryption, log-in,
+//! discovery, and delivery beyond the life of a connection. Nothing is retried by itself.
+//!
+//! # Cancel safety
+//!
+//! Each async function says what dropping its future does. In short: dropping a [`Call`] cancels it,
+//! at the peer as well. So a handler can be stopped at any of its awaits, when its caller gives up,
+//! its deadline passes or its connection is lost; work that must not stop half-way belongs in a task
+//! of its own (`tokio::spawn`). A handler that blocks runs to its end.
+//!
+//! # Modules
+//!
+//! | module | holds |
+//! |---|---|
+//! | this one | what most programs need |
+//! | [`mod@format`] | values to bytes and back, and how to bring a format of your own |
+//! | [`transport`] | addresses, listeners, who is at the other end, connections in memory |
+//! | [`wire`], [`session`] | the protocol without sockets, clocks and tasks, for tools and tests |
+//!
+//! # Features
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `io` | yes | sockets, endpoint, client: everything that needs tokio |
+//! | `bincode` | yes | [`Bincode`](format::Bincode), the format of a command that names none |
+//! | `json` | yes | [`Json`](format::Json), and JSON as the second tongue of every serde format |
+//! | `postcard` | no | `Postcard`, a maintained binary format |
 
 #![warn(clippy::print_stdout)]
+
+// The README's code is compiled with the documentation tests.
+#[cfg(all(doctest, feature = "io", feature = "bincode"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub mod format;
 pub mod session;

@@ -1,0 +1,267 @@
+//! The examples as a newcomer runs them: child processes, real sockets, netcat.
+//!
+//! What the README shows is read from the README and compared with what really comes out, so it
+//! cannot go stale.
+
+#![cfg(all(unix, feature = "io", feature = "bincode", feature = "json"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what tests share is a test too")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
+
+const README: &str = include_str!("../README.md");
+
+#[test]
+fn every_small_example_runs_to_its_end() {
+    check_example("add_while_serving", "added: HELLO\n");
+    check_example("blocking", "the thread saw that nobody waits for it any more\n");
+    check_example("call_back", "the client is told: 50 %\n");
+    check_example("custom_format", "netcat gets \"10 20 30\"\n");
+    check_example("graceful_shutdown", "under way when the server stops: 3 pages printed\n");
+    check_example("hello", "the client got \"Hello, Ada!\"\n");
+    check_example("raw_dialect", "the client reads \"250 took 2 lines\"\n");
+    check_example("unix_socket", "the server is this very process\n");
+}
+
+#[test]
+fn the_pair_talks_over_tcp() {
+    check_pair("127.0.0.1:0", "-connect");
+}
+
+#[test]
+fn the_pair_talks_over_a_unix_socket() {
+    let path = std::env::temp_dir().join(format!("switchboard-pair-{}", std::process::id()));
+    check_pair(&format!("unix:{}", path.display()), "--connect");
+    assert!(!path.exists(), "the socket is removed at the end");
+}
+
+#[test]
+fn a_client_says_that_nobody_listens() {
+    // Bound and not listening: surely refused, and nobody else can get the port.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _guard = runtime.enter();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    check_failure(&["-connect", &address], &format!("nobody answers at {address}"));
+    check_failure(&["--connect", "unix:/no/such/file"], "nobody answers at unix:/no/such/file");
+}
+
+#[test]
+fn a_server_says_that_its_address_is_taken() {
+    let server = Server::start("127.0.0.1:0");
+    let address = &server.address;
+    check_failure(&["-listen", address], &format!("another process is listening at {address}"));
+    check_failure(&["--listen", "nonsense:port"], "the port \"port\" is not a number");
+}
+
+#[test]
+fn netcat_gets_exactly_these_bytes() {
+    let server = Server::start("127.0.0.1:0");
+    check_bytes(&server, "STRING\nAdditional data.\n", "Thank you.\n");
+    check_bytes(&server, "STRING\r\nAdditional data.\r\n", "Thank you.\n");
+    check_bytes(&server, "STRING\none\nSTRING\ntwo\n", "Thank you.\nThank you.\n");
+    check_bytes(&server, "CHECK_STOCK json\n\"item1\"\n", "100\n");
+    check_bytes(&server, "CHECK_STOCK json\n\"item2\"\nSTRING\nmore\n", "50\nThank you.\n");
+    check_bytes(&server, "CHECK_STOCK\n6\n\x05item1", "1\n\x64");
+    let refused = "<0 err 24 failed\nthere is no \"\\u{1b}[31m\"";
+    check_bytes(&server, "CHECK_STOCK json\n\"\\u001b[31m\"\n", refused);
+    let unknown = "<0 err 38 unknown_command\nthere is no command NOPE; ? lists them";
+    check_bytes(&server, "NOPE\nSTRING\nnot run\n", unknown);
+    let data = "{\"n\":1,\"s\":\"\",\"m\":{\"b\":2,\"a\":1},\"p\":[97],\"c\":null}\n";
+    let sorted = data.replace("\"b\":2,\"a\":1", "\"a\":1,\"b\":2");
+    check_bytes(&server, &format!("STRUCT json\n{data}"), &sorted);
+    check_bytes(&server, "", "");
+    drop(server);
+}
+
+#[test]
+fn what_the_readme_types_into_netcat_is_answered_as_it_says() {
+    let server = Server::start("127.0.0.1:0");
+    let transcript = block(README, "console");
+    let calls: Vec<_> = transcript.split_terminator("$ ").skip(1).collect();
+    assert!(calls.len() >= 4, "the README has netcat transcripts");
+    let has_netcat = has_netcat();
+    for call in calls {
+        let (line, expected) = call.split_once('\n').unwrap();
+        let typed = line.strip_prefix("printf '").unwrap();
+        let (typed, _) = typed.split_once("' | nc -N localhost 61000").unwrap();
+        let heard = server.send(&typed.replace("\\n", "\n"));
+        assert_eq!(heard.trim_end(), expected.trim_end(), "{line}");
+        if has_netcat {
+            let line = line.replace("localhost 61000", &server.address.replace(':', " "));
+            let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), heard, "{line}");
+        }
+    }
+}
+
+#[test]
+fn signals_let_calls_under_way_finish() {
+    check_drained("TERM");
+    check_drained("INT");
+}
+
+fn check_example(name: &str, expected: &str) {
+    let output = run(name, &[]);
+    let heard = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{name}: {}", output.status);
+    assert!(heard.contains(expected), "{name} printed:\n{heard}");
+}
+
+fn check_pair(address: &str, flag: &str) {
+    let server = Server::start(address);
+    let output = run("networking", &[flag, &server.address]);
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{address}");
+    assert!(output.status.success(), "{address}");
+    let (_, pair) = README.split_once("The client prints:").unwrap();
+    let expected = block(pair, "text");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{address}");
+
+    let (struct_sent, _) = expected.split_once("CHECK_STOCK").unwrap();
+    let (_, struct_sent) = struct_sent.split_once("STRUCT").unwrap();
+    server.signal("TERM");
+    let heard = server.end();
+    assert!(heard.contains("STRING: \"Additional data.\"\n"), "{heard}");
+    assert!(heard.contains(struct_sent), "{heard}");
+    assert!(heard.contains("WAIT: stopped, nobody waits for it any more\n"), "{heard}");
+    assert!(heard.contains("stopped: 2 connections served, 0 turned away; "), "{heard}");
+}
+
+fn check_failure(flags: &[&str], expected: &str) {
+    let output = run("networking", flags);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{flags:?}: {message}");
+    assert!(message.contains(expected), "{flags:?}: {message}");
+    assert_eq!(message.lines().count(), 1, "{flags:?}: {message}");
+}
+
+fn check_bytes(server: &Server, sent: &str, expected: &str) {
+    assert_eq!(server.send(sent), expected, "{sent:?}");
+}
+
+/// A call is under way when the signal comes, and gets its answer.
+fn check_drained(signal: &str) {
+    let mut server = Server::start("127.0.0.1:0");
+    let mut stream = server.connect();
+    stream.write_all(b"WAIT 5 3 f=json\n500").unwrap();
+    let begun = server.read_line();
+    assert!(begun.starts_with("WAIT: 500 ms"), "{begun}");
+
+    server.signal(signal);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("<5 ok 4\nnull"), "SIG{signal}: {answer}");
+    // A server waits a little for the other side to end as well.
+    drop(stream);
+    let heard = server.end();
+    let expected = "stopping: calls under way may finish\n\
+                    stopped: 1 connections served, 0 turned away; \
+                    1 tagged calls answered, 0 cut off\n";
+    assert_eq!(heard, expected, "SIG{signal}");
+}
+
+/// The example `networking` as a server, killed when dropped.
+struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Server {
+    fn start(address: &str) -> Self {
+        let mut command = Command::new(example("networking"));
+        command.args(["-listen", address]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut server = Self { child, stdout, address: String::new() };
+        let line = server.read_line();
+        let address = line.strip_prefix("listening at ").expect(&line);
+        server.address = address.strip_suffix("; Ctrl-C stops\n").expect(&line).to_owned();
+        server
+    }
+
+    fn read_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends and ends the sending side, as `nc -N` does; all that comes back.
+    fn send(&self, bytes: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).unwrap();
+        heard
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let killed = Command::new("kill").args(["-s", signal, &id]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Expects a good end; what had been printed and not been read.
+    fn end(mut self) -> String {
+        let mut heard = String::new();
+        self.stdout.read_to_string(&mut heard).unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{heard}");
+        heard
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails when it has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(name: &str, flags: &[&str]) -> Output {
+    Command::new(example(name)).args(flags).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Where cargo has put an example: beside the directory of this test.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name);
+    assert!(
+        path.exists(),
+        "{path:?} is missing: `cargo test` or `cargo build --examples` makes it"
+    );
+    path
+}
+
+/// Whether the real netcat is here. A test that is skipped says so, and in CI none is.
+fn has_netcat() -> bool {
+    let usage = Command::new("nc").arg("-h").output();
+    let text = usage.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
+    let has_netcat = String::from_utf8_lossy(&text).contains("OpenBSD");
+    if !has_netcat {
+        let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!is_ci, "netcat-openbsd is not installed, and CI must not skip it");
+        eprintln!("skipped: netcat-openbsd is not installed, so nc -N was not tried");
+    }
+    has_netcat
+}
+
+/// The first fenced block of this language.
+fn block<'t>(text: &'t str, language: &str) -> &'t str {
+    let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+/// No test waits longer for bytes.
+const PATIENCE: Duration = Duration::from_secs(20);
