@@ -9,8 +9,8 @@
 //! and bodies come from [`wire::Decoder`](crate::wire::Decoder).
 //!
 //! The two directions of a connection are symmetric, so a session has two halves that mirror each
-//! other: [`Asking`] follows the calls that we made (our `NAME TAG LEN` and `>` lines out, `<`
-//! lines in), [`Answering`] the calls that the peer made (the same lines the other way round).
+//! other: `Asking` follows the calls that we made (our `NAME TAG LEN` and `>` lines out, `<` lines
+//! in), `Answering` the calls that the peer made (the same lines the other way round).
 //!
 //! ```text
 //!        handle_line, handle_body, handle_eof          call, notify, cancel
