@@ -21,11 +21,11 @@ pub enum Side {
     Dialled,
 }
 
-/// What has to be done, given out by [`Session::poll_event`].
+/// What has to be done, given out by [`Session::poll_event`](crate::session::Session::poll_event).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Run this call, and report its end by [`Session::handle_reply`].
+    /// Run this call, and report its end by [`Session::handle_reply`](crate::session::Session::handle_reply).
     Call(Call),
     /// Stop running this call. Its final reply is written; its end must still be reported.
     Stop(CallId),
@@ -39,7 +39,7 @@ pub enum Event {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Call {
-    /// What to call it in [`Session::handle_reply`].
+    /// What to call it in [`Session::handle_reply`](crate::session::Session::handle_reply).
     pub id: CallId,
     /// The command.
     pub name: Name,
@@ -94,7 +94,7 @@ pub enum PlainEnd {
 pub enum Body {
     /// There is none.
     None,
-    /// Hand it to [`Session::handle_body`] when it is whole.
+    /// Hand it to [`Session::handle_body`](crate::session::Session::handle_body) when it is whole.
     Take,
     /// Drop it as it comes.
     Skip,
