@@ -16,14 +16,23 @@ const README: &str = include_str!("../README.md");
 
 #[test]
 fn every_small_example_runs_to_its_end() {
-    check_example("add_while_serving", "added: HELLO\n");
-    check_example("blocking", "the thread saw that nobody waits for it any more\n");
-    check_example("call_back", "the client is told: 50 %\n");
-    check_example("custom_format", "netcat gets \"10 20 30\"\n");
-    check_example("graceful_shutdown", "under way when the server stops: 3 pages printed\n");
-    check_example("hello", "the client got \"Hello, Ada!\"\n");
-    check_example("raw_dialect", "the client reads \"250 took 2 lines\"\n");
-    check_example("unix_socket", "the server is this very process\n");
+    for (name, expected) in SMALL {
+        check_example(name, expected);
+    }
+}
+
+#[test]
+fn every_small_example_is_run_and_named_in_the_readme() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let files = files.map(|file| file.into_string().unwrap());
+    let mut names: Vec<String> =
+        files.filter_map(|file| Some(file.strip_suffix(".rs")?.into())).collect();
+    names.sort();
+    assert_eq!(names, SMALL.map(|(name, _)| name.to_owned()));
+    for name in names {
+        assert!(README.contains(&name), "{name}");
+    }
 }
 
 #[test]
@@ -262,6 +271,18 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
     let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
     rest.split_once("```").unwrap().0
 }
+
+/// The examples that need no other process, by name, and a line that each prints.
+const SMALL: [(&str, &str); 8] = [
+    ("add_while_serving", "added: HELLO\n"),
+    ("blocking", "the thread saw that nobody waits for it any more\n"),
+    ("call_back", "the client is told: 50 %\n"),
+    ("custom_format", "netcat gets \"10 20 30\"\n"),
+    ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
+    ("hello", "the client got \"Hello, Ada!\"\n"),
+    ("raw_dialect", "the client reads \"250 took 2 lines\"\n"),
+    ("unix_socket", "the server is this very process\n"),
+];
 
 /// No test waits longer for bytes.
 const PATIENCE: Duration = Duration::from_secs(20);
