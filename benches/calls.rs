@@ -398,5 +398,9 @@ const TRANSPORTS: [(Transport, &str); 4] = [
 /// Calls under way at a time.
 const IN_FLIGHT: usize = 64;
 
-criterion_group! { name = benches; config = ratios::criterion(); targets = one, many, large, one_way }
+criterion_group! {
+    name = benches;
+    config = ratios::criterion();
+    targets = one, many, large, one_way
+}
 criterion_main!(benches);

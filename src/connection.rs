@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Framing};
-use crate::limits::Limits;
+use crate::limits::{Limits, too_large};
 use crate::quota::{Charge, Quota};
 use crate::transport::{self, Address, BoxedIo, Io, Origin};
 
@@ -120,8 +120,7 @@ impl Connection {
     pub async fn read_bytes(&mut self, len: usize) -> Result<Bytes> {
         let max = self.limits.payload_bytes_max;
         if len > max {
-            let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
-            return Err(Error::new(Code::TooLarge, text));
+            return Err(Error::new(Code::TooLarge, too_large(len, max)));
         }
         let mut clock = self.clock();
         while self.input.len() < len {
@@ -237,8 +236,7 @@ impl Connection {
     pub(crate) async fn write_payload(&mut self, framing: Framing, payload: &[u8]) -> Result<()> {
         let (len, max) = (payload.len(), self.limits.payload_bytes_max);
         if len > max {
-            let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
-            return Err(Error::new(Code::TooLarge, text));
+            return Err(Error::new(Code::TooLarge, too_large(len, max)));
         }
         let mut bytes = Vec::with_capacity(len.saturating_add(24));
         if framing == Framing::Counted {

@@ -70,10 +70,10 @@
 //!
 //! # Cancel safety
 //!
-//! Each async function says what dropping its future does. In short: dropping a [`Call`] cancels it,
-//! at the peer as well. So a handler can be stopped at any of its awaits, when its caller gives up,
-//! its deadline passes or its connection is lost; work that must not stop half-way belongs in a task
-//! of its own (`tokio::spawn`). A handler that blocks runs to its end.
+//! Each async function says what dropping its future does. In short: dropping a [`Call`] cancels
+//! it, at the peer as well. So a handler can be stopped at any of its awaits, when its caller gives
+//! up, its deadline passes or its connection is lost; work that must not stop half-way belongs in a
+//! task of its own (`tokio::spawn`). A handler that blocks runs to its end.
 //!
 //! # Modules
 //!

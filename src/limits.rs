@@ -138,4 +138,14 @@ impl Default for Limits {
     }
 }
 
+/// What is said of a payload that is over its limit.
+pub(crate) fn too_large(bytes: impl std::fmt::Display, payload_bytes_max: usize) -> String {
+    format!("a payload of {bytes} bytes is over payload_bytes_max ({payload_bytes_max})")
+}
+
+/// What is said of a handler that takes longer than its limit.
+pub(crate) fn over_time(call_time_max: Duration) -> String {
+    format!("the handler did not answer within call_time_max ({call_time_max:?})")
+}
+
 const MIB: usize = 1024 * 1024;

@@ -82,8 +82,11 @@ fn every_example_is_in_the_readme() {
     let readme = documents_at_the_root().into_iter().find(|source| source.path == "README.md");
     let readme = readme.expect("a README.md").text;
     for example in examples() {
-        let command = format!("--example {example}");
-        assert!(readme.contains(&command), "the README does not say: cargo run {command}");
+        assert!(
+            readme.contains(&format!("`{example}`"))
+                || readme.contains(&format!("--example {example}")),
+            "the README does not name the example {example}"
+        );
     }
 }
 

@@ -1,8 +1,8 @@
 //! Arbitrary bytes give the same events and the same flaw in pieces as at once, and the decoder
 //! never asks for memory.
 //!
-//! Byte 0: `line_bytes_max`; byte 1: `payload_bytes_max`, by eight; byte 2: how the rest is cut, and
-//! whether bodies are skipped. The rest is the stream.
+//! Byte 0: `line_bytes_max`; byte 1: `payload_bytes_max`, by eight; byte 2: how the rest is cut,
+//! and whether bodies are skipped. The rest is the stream.
 
 #![no_main]
 

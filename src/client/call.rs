@@ -21,7 +21,7 @@ use super::Handle;
 use crate::connection::after;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format};
-use crate::limits::Limits;
+use crate::limits::{Limits, too_large};
 use crate::session::Session;
 use crate::wire::{Name, Options, Tag};
 
@@ -238,8 +238,7 @@ pub(super) fn encode<F: Format<T>, T>(value: &T, limits: &Limits) -> Result<Byte
     F::encode(value, &mut payload)?;
     let (len, max) = (payload.len(), limits.payload_bytes_max);
     if len > max {
-        let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
-        return Err(Error::local(Code::TooLarge, text));
+        return Err(Error::local(Code::TooLarge, too_large(len, max)));
     }
     Ok(payload)
 }

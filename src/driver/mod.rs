@@ -39,8 +39,9 @@ use tokio::task::AbortHandle;
 use self::clock::Clock;
 use crate::client::Link;
 use crate::connection::Connection;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::handler::Registry;
+use crate::limits::too_large;
 use crate::session::{self, Body, CallId, Session, Violation};
 use crate::wire::{Decoder, Event, Line, Outbox, Position};
 
@@ -304,8 +305,8 @@ fn handle_line(
         Body::None => {}
         Body::Skip => decoder.skip_body(),
         Body::Take if decoder.is_skipping() => {
-            let error = session.too_large(body_len);
-            session.handle_body_refused(&error);
+            let text = too_large(body_len, decoder.payload_bytes_max());
+            session.handle_body_refused(&Error::new(Code::TooLarge, text));
         }
         Body::Take => {}
     }

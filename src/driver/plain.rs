@@ -31,6 +31,7 @@ use crate::client::Link;
 use crate::connection::after;
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, RawHandler, Route};
+use crate::limits::over_time;
 use crate::session::{Plain, PlainEnd};
 use crate::wire::{FormatWord, Name, Options};
 
@@ -117,7 +118,8 @@ impl Driver {
         };
         let work = timeout_at(deadline.into(), poll_fn(|cx| poll_caught(&mut work, cx)));
         let reply = attend(&self.link, &mut self.clock, async {
-            work.await.unwrap_or_else(|_| Err(self.link.with(|session| session.over_time())))
+            let text = || over_time(self.link.limits().call_time_max);
+            work.await.unwrap_or_else(|_| Err(Error::new(Code::DeadlineExceeded, text())))
         })
         .await;
         match (reply, route.framing(format)) {
@@ -135,7 +137,7 @@ impl Driver {
             Ok(()) => PlainEnd::Done,
             // Refused before a byte of it was written.
             Err(error) if error.code() == Code::TooLarge => PlainEnd::Failed(error),
-            // Part of it may have been written, and whatever came after would be taken for the rest.
+            // Part of it may be written, and whatever came after would be taken for the rest.
             Err(error) => {
                 self.lost();
                 PlainEnd::OutOfStep(error)

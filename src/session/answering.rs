@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use super::earliest::Earliest;
-use super::{Call, CallId, Event, FOREVER, Plain, Violation};
+use super::earliest::{Earliest, FOREVER};
+use super::{Call, CallId, Event, Plain, Violation};
 use crate::error::{Code, Error};
-use crate::limits::Limits;
+use crate::limits::{Limits, over_time, too_large};
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Answering {
         let error = if !is_open {
             no_more_calls()
         } else if head.len > payload_max {
-            self.too_large(head.len)
+            Error::new(Code::TooLarge, too_large(head.len, self.payload_bytes_max))
         } else if self.running >= self.calls_max {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are running");
@@ -189,10 +189,10 @@ impl Answering {
         self.answered = self.answered.saturating_add(1);
         match reply {
             Ok(payload) if payload.len() > self.payload_bytes_max => {
-                let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
                 if id.tag != 0 {
                     // The same code as for the caller's large payload, and not its mistake.
-                    push_error(id.tag, &self.too_large(len), outbox);
+                    let text = too_large(payload.len(), self.payload_bytes_max);
+                    push_error(id.tag, &Error::new(Code::TooLarge, text), outbox);
                 }
             }
             Ok(payload) => {
@@ -222,7 +222,7 @@ impl Answering {
         }
         for (id, is_limit) in late {
             let error = if is_limit {
-                self.over_time()
+                Error::new(Code::DeadlineExceeded, over_time(self.call_time_max))
             } else {
                 Error::new(Code::DeadlineExceeded, "the handler did not answer in time")
             };
@@ -281,18 +281,6 @@ impl Answering {
 
     pub(super) const fn tally(&self) -> (u64, u64) {
         (self.answered, self.cut_off)
-    }
-
-    pub(super) fn too_large(&self, len: u64) -> Error {
-        let max = self.payload_bytes_max;
-        let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
-        Error::new(Code::TooLarge, text)
-    }
-
-    pub(super) fn over_time(&self) -> Error {
-        let time = self.call_time_max;
-        let text = format!("the handler did not answer within call_time_max ({time:?})");
-        Error::new(Code::DeadlineExceeded, text)
     }
 
     pub(super) fn tell(&mut self, error: &Error, outbox: &mut Outbox) {

@@ -190,8 +190,8 @@ impl Asking {
 
     /// The peer has ended its side; answers who is to be woken.
     ///
-    /// After its farewell a call without an answer did not run, and the notice is its answer. A peer
-    /// that was killed while it drained ends the same way but for the farewell.
+    /// After its farewell a call without an answer did not run, and the notice is its answer. A
+    /// peer that was killed while it drained ends the same way but for the farewell.
     pub(super) fn handle_eof(&mut self) -> Vec<Waker> {
         let is_refusal = |code| matches!(code, Code::ShuttingDown | Code::Overloaded);
         match self.notice.clone() {
@@ -271,10 +271,6 @@ impl Asking {
     /// Whether no call waits for its reply.
     pub(super) fn is_answered(&self) -> bool {
         !self.calls.values().any(|state| matches!(state, State::Waiting { .. }))
-    }
-
-    pub(super) const fn has_notice(&self) -> bool {
-        self.notice.is_some()
     }
 
     /// Why no call can be made, if the peer said so.

@@ -1,6 +1,6 @@
 //! One deadline in place of many.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The earliest of many deadlines, or something before it: it goes down at once and up only when it
 /// is looked for, so that a call that ends in time costs nothing here.
@@ -12,3 +12,6 @@ impl Earliest {
         self.0 = Some(self.0.map_or(deadline, |earliest| earliest.min(deadline)));
     }
 }
+
+/// Thirty years: what is meant by a time that the clock cannot hold.
+pub(super) const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);

@@ -25,7 +25,8 @@ pub enum Side {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Run this call, and report its end by [`handle_reply`](crate::session::Session::handle_reply).
+    /// Run this call, and report its end by
+    /// [`handle_reply`](crate::session::Session::handle_reply).
     Call(Call),
     /// Stop running this call. Its final reply is written; its end must still be reported.
     Stop(CallId),

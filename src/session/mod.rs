@@ -31,15 +31,13 @@
 //! |----------|-------------------|-------------------------|---------------|--------------------|
 //! | open     | `new`             | run                     | sent          | close, end of file |
 //! | draining | `close`           | refused `shutting_down` | refused       | no call runs       |
-//! | finished | [`is_finished`]   | not read                | refused       |                    |
-//!
-//! [`is_finished`]: Session::is_finished
+//! | finished | `is_finished`     | not read                | refused       |                    |
 
 mod answering;
 mod asking;
-mod backlog;
 mod earliest;
 mod event;
+mod outgoing;
 mod pace;
 mod violation;
 
@@ -53,8 +51,9 @@ use bytes::{Bytes, BytesMut};
 
 use self::answering::Answering;
 use self::asking::Asking;
-use self::backlog::Backlog;
+use self::earliest::FOREVER;
 use self::event::BodyOf;
+use self::outgoing::Outgoing;
 use self::pace::Pace;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
@@ -66,11 +65,7 @@ pub struct Session {
     asking: Asking,
     answering: Answering,
     pace: Pace,
-    outbox: Outbox,
-    // Bytes that were taken out by `take_transmit` and not written yet.
-    in_write: usize,
-    backlog: Backlog,
-    unwritten_bytes_max: usize,
+    outgoing: Outgoing,
     drain_time_max: Duration,
     drain_until: Option<Instant>,
     is_draining: bool,
@@ -81,7 +76,6 @@ pub struct Session {
     is_lent: bool,
     body_of: Option<BodyOf>,
     wakers: Vec<Waker>,
-    room_wakers: Vec<Waker>,
 }
 
 impl Session {
@@ -92,10 +86,7 @@ impl Session {
             asking: Asking::new(limits),
             answering: Answering::new(limits),
             pace: Pace::new(now, side, limits),
-            outbox: Outbox::default(),
-            in_write: 0,
-            backlog: Backlog::default(),
-            unwritten_bytes_max: limits.unwritten_bytes_max,
+            outgoing: Outgoing::new(limits.unwritten_bytes_max),
             drain_time_max: limits.drain_time_max,
             drain_until: None,
             is_draining: false,
@@ -104,7 +95,6 @@ impl Session {
             is_lent: false,
             body_of: None,
             wakers: Vec::new(),
-            room_wakers: Vec::new(),
         }
     }
 
@@ -127,13 +117,13 @@ impl Session {
             Line::Call { name, tag, len, options } => {
                 let head = answering::Head { name, tag, len, options, begun: now };
                 let is_open = !self.is_draining;
-                match self.answering.handle_call(is_open, head, &mut self.outbox)? {
+                match self.answering.handle_call(is_open, head, &mut self.outgoing.outbox)? {
                     Some(head) => Ok(self.expect(BodyOf::Call(head))),
                     None => Ok(Body::Skip),
                 }
             }
             Line::Request(tag, part) => {
-                self.answering.handle_request(tag, part, &mut self.outbox)?;
+                self.answering.handle_request(tag, part, &mut self.outgoing.outbox)?;
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
             Line::Reply(0, Part::Err(_, code)) => Ok(self.expect(BodyOf::Notice(code))),
@@ -153,7 +143,7 @@ impl Session {
         match self.body_of.take() {
             Some(BodyOf::Call(head)) => {
                 let is_open = !self.is_draining;
-                self.answering.handle_body(now, is_open, head, body, &mut self.outbox);
+                self.answering.handle_body(now, is_open, head, body, &mut self.outgoing.outbox);
             }
             Some(BodyOf::Reply(tag, code)) => {
                 let reply = match code {
@@ -171,24 +161,14 @@ impl Session {
     pub fn handle_body_refused(&mut self, error: &Error) {
         match self.body_of.take() {
             None | Some(BodyOf::Notice(_)) => {}
-            Some(BodyOf::Call(head)) => self.answering.refuse(head.tag, error, &mut self.outbox),
+            Some(BodyOf::Call(head)) => {
+                self.answering.refuse(head.tag, error, &mut self.outgoing.outbox)
+            }
             Some(BodyOf::Reply(tag, _)) => {
                 let error = Error::local(error.code(), error.text().to_owned()).of_reply();
                 self.wakers.extend(self.asking.handle_body(tag, Err(error)));
             }
         }
-    }
-
-    /// The error for a body of `len` bytes that is over `payload_bytes_max`.
-    #[must_use]
-    pub fn too_large(&self, len: u64) -> Error {
-        self.answering.too_large(len)
-    }
-
-    /// The error of a handler that takes longer than `call_time_max`.
-    #[must_use]
-    pub fn over_time(&self) -> Error {
-        self.answering.over_time()
     }
 
     /// How far the peer is in its next unit, and how many it has finished; see
@@ -207,7 +187,7 @@ impl Session {
         self.is_eof = true;
         self.pace.handle_eof();
         self.wakers.extend(self.asking.handle_eof());
-        self.wakers.append(&mut self.room_wakers);
+        self.wakers.append(&mut self.outgoing.take_wakers());
     }
 
     /// The peer broke the protocol: it is told so, and nothing more is taken from it.
@@ -226,9 +206,7 @@ impl Session {
         let text = "the connection was lost before the reply came";
         self.give_up(|| Error::local(Code::Disconnected, text).after_sending());
         self.owes_farewell = false;
-        self.outbox = Outbox::default();
-        self.in_write = 0;
-        self.backlog = Backlog::default();
+        self.outgoing.clear();
     }
 
     // What is due.
@@ -239,12 +217,12 @@ impl Session {
     ///
     /// The peer was too slow and must be cut off.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
-        self.wakers.extend(self.asking.handle_timeout(now, &mut self.outbox));
-        self.answering.handle_timeout(now, &mut self.outbox);
+        self.wakers.extend(self.asking.handle_timeout(now, &mut self.outgoing.outbox));
+        self.answering.handle_timeout(now, &mut self.outgoing.outbox);
         if self.drain_until.is_some_and(|until| until <= now) {
             self.drain_until = None;
-            self.answering.cancel_all(self.drain_time_max, &mut self.outbox);
-            self.wakers.extend(self.asking.cancel_all(&mut self.outbox));
+            self.answering.cancel_all(self.drain_time_max, &mut self.outgoing.outbox);
+            self.wakers.extend(self.asking.cancel_all(&mut self.outgoing.outbox));
         }
         let is_idle = self.is_idle();
         self.pace.handle_timeout(now, is_idle).map_err(|(slow, time)| Violation::Slow(slow, time))
@@ -275,9 +253,9 @@ impl Session {
         deadline: Instant,
     ) -> Result<Tag, Error> {
         self.check_open()?;
-        let before = self.outbox.len();
-        let tag = self.asking.call(name, options, payload, deadline, &mut self.outbox)?;
-        self.note_asked(before);
+        let before = self.outgoing.outbox.len();
+        let tag = self.asking.call(name, options, payload, deadline, &mut self.outgoing.outbox)?;
+        self.outgoing.note_asked(before);
         Ok(tag)
     }
 
@@ -288,9 +266,9 @@ impl Session {
     /// Why the connection takes no more calls.
     pub fn notify(&mut self, name: Name, options: Options, payload: BytesMut) -> Result<(), Error> {
         self.check_open()?;
-        let before = self.outbox.len();
-        self.asking.notify(name, options, payload, &mut self.outbox);
-        self.note_asked(before);
+        let before = self.outgoing.outbox.len();
+        self.asking.notify(name, options, payload, &mut self.outgoing.outbox);
+        self.outgoing.note_asked(before);
         Ok(())
     }
 
@@ -301,7 +279,7 @@ impl Session {
 
     /// Gives up a call of ours. A reply that still comes is dropped.
     pub fn cancel(&mut self, tag: Tag) {
-        self.asking.cancel(tag, &mut self.outbox);
+        self.asking.cancel(tag, &mut self.outgoing.outbox);
     }
 
     /// Whether less than `unwritten_bytes_max` waits to be written; if not, `waker` is woken when
@@ -316,13 +294,7 @@ impl Session {
     /// As [`poll_room`](Self::poll_room) for a reply of ours, which has to wait for a peer that
     /// has ended its side as well: it may have asked for more than it reads.
     pub fn poll_reply_room(&mut self, waker: &Waker) -> Poll<()> {
-        if self.has_reply_room() {
-            return Poll::Ready(());
-        }
-        if !self.room_wakers.iter().any(|kept| kept.will_wake(waker)) {
-            self.room_wakers.push(waker.clone());
-        }
-        Poll::Pending
+        self.outgoing.poll_room(waker)
     }
 
     // Calls that the peer makes.
@@ -330,7 +302,7 @@ impl Session {
     /// Whether a reply may be added to what waits to be written.
     #[must_use]
     pub fn has_reply_room(&self) -> bool {
-        self.has_room()
+        self.outgoing.has_room()
     }
 
     /// What has to be done next.
@@ -366,7 +338,7 @@ impl Session {
     /// The handler of a call has ended. The reply is written unless the caller has had one already.
     /// To be reported exactly once for each [`Event::Call`].
     pub fn handle_reply(&mut self, id: CallId, reply: Result<BytesMut, Error>) {
-        self.answering.handle_reply(id, reply, &mut self.outbox);
+        self.answering.handle_reply(id, reply, &mut self.outgoing.outbox);
     }
 
     /// Whether this call of the peer is still waiting for its answer.
@@ -377,7 +349,7 @@ impl Session {
 
     /// Tells the peer something about the whole connection, or about a call without a tag.
     pub fn tell(&mut self, error: &Error) {
-        self.answering.tell(error, &mut self.outbox);
+        self.answering.tell(error, &mut self.outgoing.outbox);
     }
 
     // The end.
@@ -396,7 +368,7 @@ impl Session {
         if self.answering.has_plain() {
             self.refuse_plain();
         }
-        self.wakers.append(&mut self.room_wakers);
+        self.wakers.append(&mut self.outgoing.take_wakers());
     }
 
     /// Takes nothing from this peer, and tells it why.
@@ -436,13 +408,10 @@ impl Session {
     #[must_use]
     pub fn wants_input(&self) -> bool {
         let is_readable = !self.is_eof && !self.is_lent && !self.answering.has_plain();
-        is_readable && self.has_room_for_answers()
-    }
-
-    /// Whether the peer has ended its side, or told us that it takes no more calls.
-    #[must_use]
-    pub fn is_peer_gone(&self) -> bool {
-        self.is_eof || self.asking.has_notice()
+        // While we wait for replies ourselves, what the peer asks is read a little longer.
+        let is_asking = !self.asking.is_idle();
+        let spare_bytes = if is_asking { self.answering.payload_bytes_max() } else { 0 };
+        is_readable && self.outgoing.has_answer_room(spare_bytes)
     }
 
     // Bytes out.
@@ -450,27 +419,21 @@ impl Session {
     /// Takes out everything that waits to be written, to be written in this order.
     pub fn take_transmit(&mut self) -> Outbox {
         if self.is_finished() && std::mem::take(&mut self.owes_farewell) {
-            self.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
+            self.outgoing.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
         }
-        let outbox = std::mem::take(&mut self.outbox);
-        self.in_write = self.in_write.saturating_add(outbox.len());
-        outbox
+        self.outgoing.take()
     }
 
     /// Whether anything waits to be taken out.
     #[must_use]
     pub fn has_transmit(&self) -> bool {
-        !self.outbox.is_empty() || self.owes_farewell && self.is_finished()
+        !self.outgoing.outbox.is_empty() || self.owes_farewell && self.is_finished()
     }
 
     /// So many bytes of what was taken out have been written.
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
-        self.in_write = self.in_write.saturating_sub(bytes);
-        self.backlog.handle_written(bytes);
+        self.wakers.extend(self.outgoing.handle_written(bytes));
         self.pace.handle_written(now, bytes);
-        if self.has_room() {
-            self.wakers.append(&mut self.room_wakers);
-        }
     }
 
     /// The peer does not take more bytes for now.
@@ -481,7 +444,7 @@ impl Session {
     /// Bytes waiting to be written, taken out or not.
     #[must_use]
     pub fn unwritten_bytes(&self) -> usize {
-        self.in_write.saturating_add(self.outbox.len())
+        self.outgoing.unwritten_bytes()
     }
 
     /// Those to be woken after what was handled. They are collected rather than woken, so that it
@@ -496,16 +459,16 @@ impl Session {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        if let Some(error) = self.asking.refusal() {
-            return Err(error);
+        match self.asking.refusal() {
+            Some(error) => Err(error),
+            None if self.is_eof => {
+                Err(Error::local(Code::Disconnected, "the connection is closed"))
+            }
+            None if self.is_draining => {
+                Err(Error::local(Code::ShuttingDown, "this side is closing"))
+            }
+            None => Ok(()),
         }
-        if self.is_eof {
-            return Err(Error::local(Code::Disconnected, "the connection is closed"));
-        }
-        if self.is_draining {
-            return Err(Error::local(Code::ShuttingDown, "this side is closing the connection"));
-        }
-        Ok(())
     }
 
     /// A plain call that will not run leaves its payload in the stream, where its end is unknown:
@@ -521,35 +484,11 @@ impl Session {
         self.drain_until = None;
         self.pace.handle_eof();
         self.wakers.extend(self.asking.fail(error));
-        self.wakers.append(&mut self.room_wakers);
+        self.wakers.append(&mut self.outgoing.take_wakers());
         self.answering.abandon();
-    }
-
-    fn has_room(&self) -> bool {
-        self.unwritten_bytes() < self.unwritten_bytes_max
-    }
-
-    /// Whether what waits, without our own calls, leaves room for more.
-    ///
-    /// While we wait for replies ourselves there is more of it: two peers that stopped reading at
-    /// once, each with large replies for the other, would wait for ever. Replies wait for their
-    /// room, so what fills the rest is refusals, which are small.
-    fn has_room_for_answers(&self) -> bool {
-        let answered = self.unwritten_bytes().saturating_sub(self.backlog.asked_bytes());
-        let max = self.unwritten_bytes_max;
-        let spare = if self.asking.is_idle() { 0 } else { self.answering.payload_bytes_max() };
-        answered < max.saturating_add(spare).saturating_add(spare.min(max))
-    }
-
-    fn note_asked(&mut self, outbox_bytes_before: usize) {
-        let bytes = self.outbox.len().saturating_sub(outbox_bytes_before);
-        self.backlog.note_asked(self.unwritten_bytes(), bytes);
     }
 
     fn is_idle(&self) -> bool {
         !self.is_lent && self.asking.is_idle() && self.answering.is_idle()
     }
 }
-
-/// Thirty years: what is meant by a time that the clock cannot hold.
-const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);

@@ -144,6 +144,12 @@ impl Decoder {
         }
     }
 
+    /// Bodies of more bytes than this are skipped.
+    #[must_use]
+    pub const fn payload_bytes_max(&self) -> usize {
+        self.payload_bytes_max
+    }
+
     /// Lines and bodies finished so far. It stands still while one is under way.
     #[must_use]
     pub const fn units(&self) -> u64 {

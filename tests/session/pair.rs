@@ -1,7 +1,7 @@
 //! Two sessions joined by two pipes, in a time that stands still unless it is moved.
 //!
-//! A [`Peer`] is the dullest driver there can be: what a real one does with a socket, it does with a
-//! queue of bytes of which the other end may take as few as a test likes. Handlers are the test's:
+//! A [`Peer`] is the dullest driver there can be: what a real one does with a socket, it does with
+//! a queue of bytes of which the other end may take as few as a test likes. Handlers are the test's:
 //! what a session wants done is kept in `calls`, `stops` and `plain`.
 
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use switchboard::session::{
     Body, Call, CallId, Event, Plain, PlainEnd, Session, Side, Slowness, Violation,
 };
 use switchboard::wire::{self, Decoder, Line, Name, Options, Outbox, Position, Tag};
-use switchboard::{Error, Limits};
+use switchboard::{Code, Error, Limits};
 
 /// The end that dialled, and the end that accepted.
 pub(crate) const CLIENT: usize = 0;
@@ -317,7 +317,9 @@ impl Peer {
         match self.session.handle_line(now, line) {
             Ok(Body::Skip) => self.decoder.skip_body(),
             Ok(Body::Take) if is_too_large => {
-                let error = self.session.too_large(len);
+                let max = self.payload_bytes_max;
+                let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
+                let error = Error::new(Code::TooLarge, text);
                 self.session.handle_body_refused(&error);
             }
             Ok(_) => {}

@@ -1,5 +1,5 @@
-//! What every guarded decode promises: it does not panic, keeps within its budget, and what it gives
-//! is a value, which comes back equal when it is encoded and decoded again.
+//! What every guarded decode promises: it does not panic, keeps within its budget, and what it
+//! gives is a value, which comes back equal when it is encoded and decoded again.
 //!
 //! The first byte of the input chooses the type that the rest is decoded as.
 
