@@ -1,1 +1,503 @@
-//! x
+//! One test for each field of `Limits`, named like it: the limit refuses, says so, and others are
+//! served.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use switchboard::format::Line;
+use switchboard::{Code, Command, Endpoint, Error, Limits, Result, blocking, transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::support::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn every_limit_has_a_test() {
+    let fields = include_str!("../../src/limits.rs").lines().filter_map(|line| {
+        line.strip_prefix("    pub ")?.split_once(':').map(|(name, _)| name).filter(is_field)
+    });
+    let tests = include_str!("limits.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("async fn ")?.strip_suffix("() {").filter(is_field));
+    let fields: BTreeSet<_> = fields.collect();
+    assert!(fields.len() > 20);
+    assert_eq!(tests.collect::<BTreeSet<_>>(), fields);
+}
+
+fn is_field(name: &&str) -> bool {
+    name.ends_with("_max")
+}
+
+#[tokio::test(start_paused = true)]
+async fn line_bytes_max() {
+    let endpoint = limited(|limits| limits.line_bytes_max = 20);
+    check(&endpoint, "ECHO 1 1 f=line x=y\nx", "<1 ok 1\nx").await;
+    let text = "the line is longer than line_bytes_max (20)";
+    check(&endpoint, "ECHO 1 1 f=line x=yz\nx", &err(0, Code::Protocol, text)).await;
+    check(&endpoint, &"A".repeat(20), &err(0, Code::Protocol, text)).await;
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn payload_bytes_max() {
+    let endpoint = limited(|limits| limits.payload_bytes_max = 8);
+    let text = "a payload of 9 bytes is over payload_bytes_max (8)";
+    let mistake = err(1, Code::TooLarge, text);
+    check(&endpoint, "ECHO 1 8\n12345678", "<1 ok 8\n12345678").await;
+    check(&endpoint, "ECHO 1 9\n123456789ECHO 2 1\nx", &(mistake.clone() + "<2 ok 1\nx")).await;
+    check(&endpoint, "LETTERS 1 1\n7ECHO 2 1\nx", &(mistake + "<2 ok 1\nx")).await;
+    check(&endpoint, "ADD\n9\n123456789", &err(0, Code::TooLarge, text)).await;
+    check(&endpoint, "ECHO\n12345678\n", "12345678\n").await;
+    let text = "a line of 9 bytes or more is over payload_bytes_max (8)";
+    check(&endpoint, "ECHO\n123456789\n", &err(0, Code::TooLarge, text)).await;
+    let huge = "ECHO 1 18446744073709551615\n";
+    let text = "a payload of 18446744073709551615 bytes is over payload_bytes_max (8)";
+    let mut peer = peer(&endpoint);
+    peer.send(huge).await;
+    assert_eq!(peer.expect_error(1, Code::TooLarge).await, text);
+    check_serves(&endpoint).await;
+}
+
+#[derive(Serialize, Deserialize)]
+struct Chain(Option<Box<Chain>>);
+
+#[tokio::test(start_paused = true)]
+async fn depth_max() {
+    const DEPTH: Command<Chain, u32> = Command::new("DEPTH");
+    async fn depth(mut chain: Chain) -> Result<u32> {
+        let mut depth = 1;
+        while let Some(next) = chain.0 {
+            (chain, depth) = (*next, depth + 1);
+        }
+        Ok(depth)
+    }
+    let endpoint = limited(|limits| limits.depth_max = 8).on(DEPTH, depth);
+    check_over(&endpoint, "DEPTH 1 4\n\u{1}\u{1}\u{1}\u{0}", "<1 ok 1\n\u{4}", 0, "").await;
+    let bomb = format!("DEPTH 1 1000001\n{}\u{0}", "\u{1}".repeat(1_000_000));
+    check_over(&endpoint, &bomb, "", 1, "depth_max (8)").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn spare_elements_max() {
+    const UNITS: Command<Vec<()>, usize> = Command::new("UNITS");
+    let endpoint = limited(|limits| limits.spare_elements_max = 8)
+        .on(UNITS, async |units: Vec<()>| Ok::<_, Error>(units.len()));
+    check_over(&endpoint, "UNITS 1 1\n\u{9}", "<1 ok 1\n\u{9}", 0, "").await;
+    check_over(&endpoint, "UNITS 1 1\n\u{a}", "", 1, "spare_elements_max (8)").await;
+    let mut bomb = b"UNITS 1 9\n\xfd".to_vec();
+    bomb.extend_from_slice(&(1_u64 << 60).to_le_bytes());
+    check_over(&endpoint, bomb, "", 1, "spare_elements_max (8)").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn decode_bytes_max() {
+    const WIDE: Command<Vec<Option<[u64; 32]>>, usize> = Command::new("WIDE");
+    let endpoint = limited(|limits| limits.decode_bytes_max = 4096)
+        .on(WIDE, async |list: Vec<Option<[u64; 32]>>| Ok::<_, Error>(list.len()));
+    check_over(&endpoint, "WIDE 1 3\n\u{2}\u{0}\u{0}", "<1 ok 1\n\u{2}", 0, "").await;
+    let bomb = format!("WIDE 1 101\n\u{64}{}", "\u{0}".repeat(100));
+    check_over(&endpoint, &bomb, "", 1, "decode_bytes_max (4096)").await;
+}
+
+/// `sent` gets `reply`, or `errors` errors whose text names the limit; then all is as before.
+async fn check_over(
+    endpoint: &Endpoint,
+    sent: impl AsRef<[u8]>,
+    reply: &str,
+    errors: usize,
+    name: &str,
+) {
+    let mut peer = peer(endpoint);
+    peer.send(sent).await;
+    if errors == 0 {
+        peer.expect(reply).await;
+    } else {
+        let text = peer.expect_error(1, Code::TooLarge).await;
+        assert!(text.contains(name), "{text}");
+    }
+    peer.send("ECHO 2 1\nx").await;
+    peer.expect("<2 ok 1\nx").await;
+    check_serves(endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_per_connection_max() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| limits.calls_per_connection_max = 2));
+    let mut peer = peer(&endpoint);
+    peer.send("HOLD 1 1\naHOLD 2 1\nbECHO 3 1\nc").await;
+    let text = peer.expect_error(3, Code::Overloaded).await;
+    assert_eq!(text, "calls_per_connection_max (2) are running");
+    check_serves(&endpoint).await;
+    held.release(1);
+    peer.expect("<1 ok 1\na").await;
+    peer.send("ECHO 3 1\nc").await;
+    peer.expect("<3 ok 1\nc").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn consecutive_errors_max() {
+    let endpoint = limited(|limits| limits.consecutive_errors_max = 2);
+    let mut peer = peer(&endpoint);
+    for _ in 0..3 {
+        peer.send("NOPE 1 0\nADD 2 0\nECHO 3 1\nx").await;
+        peer.expect_error(1, Code::UnknownCommand).await;
+        peer.expect_error(2, Code::BadPayload).await;
+        peer.expect("<3 ok 1\nx").await;
+    }
+    peer.send("NOPE 1 0\nNOPE 0 0\nADD 3 0\nECHO 4 1\nx").await;
+    peer.expect_error(1, Code::UnknownCommand).await;
+    peer.expect_error(3, Code::BadPayload).await;
+    let text = peer.expect_error(0, Code::Protocol).await;
+    assert_eq!(text, "more errors in a row than consecutive_errors_max (2)");
+    peer.expect_end().await;
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn unwritten_bytes_max() {
+    const RUN: Command<String, String, Line> = Command::new("RUN");
+    let runs = Count::default();
+    let kept = runs.clone();
+    let endpoint =
+        limited(|limits| limits.unwritten_bytes_max = 10_000).on(RUN, move |_: String| {
+            kept.add();
+            async { Ok::<_, Error>("x".repeat(9000)) }
+        });
+    // As many as the stream takes from one who does not read.
+    let mut stream = dial(&endpoint);
+    let sent = "RUN 0 0\nRUN 1 0\n".repeat(10_000);
+    let taken = tokio::time::timeout(SECOND, stream.write_all(sent.as_bytes())).await;
+    assert!(taken.is_err(), "all of it was taken");
+    // What the stream holds, what may wait, and one more.
+    let most = (64 * 1024 + 10_000) / 9000 + 2;
+    assert!(runs.now() <= 2 * most, "{} ran", runs.now());
+    check_serves(&endpoint).await;
+}
+
+/// A peer that has ended its side gets its replies no faster than it reads.
+#[tokio::test(start_paused = true)]
+async fn replies_wait_for_a_peer_that_has_ended_its_side() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| {
+        limits.unwritten_bytes_max = 10_000;
+        limits.held_bytes_max = 600_000;
+    }));
+    let mut peer = peer(&endpoint);
+    let letters = "x".repeat(10_000);
+    for tag in 1..=50 {
+        peer.send(format!("HOLD {tag} 10000\n{letters}")).await;
+    }
+    peer.finish().await;
+    held.begun.reach(30).await;
+    held.release(50);
+    settle().await;
+    check_serves(&endpoint).await;
+    let mut replies = 0;
+    while let Some(reply) = peer.next().await {
+        let text = reply.split_once('\n').unwrap().0;
+        assert!(text.ends_with("ok 10000") || text.ends_with("overloaded"), "{text}");
+        replies += 1;
+    }
+    assert_eq!(replies, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_max() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| limits.calls_max = 2));
+    let (mut one, mut two) = (peer(&endpoint), peer(&endpoint));
+    one.send("HOLD 1 1\naHOLD 2 1\nb").await;
+    held.begun.reach(2).await;
+    two.send("ECHO 1 1\nc").await;
+    let text = two.expect_error(1, Code::Overloaded).await;
+    assert_eq!(text, "calls_max (2) are running already");
+    held.release(1);
+    one.expect("<1 ok 1\na").await;
+    two.send("ECHO 1 1\nc").await;
+    two.expect("<1 ok 1\nc").await;
+    check(&endpoint, "ECHO\nd\n", "d\n").await;
+}
+
+#[tokio::test]
+async fn blocking_calls_max() {
+    const BLOCK: Command<String, String, Line> = Command::new("BLOCK");
+    let (begun, ended) = (Count::default(), Count::default());
+    let (gate, doors) = std::sync::mpsc::channel::<()>();
+    let doors = std::sync::Mutex::new(doors);
+    let (begins, ends) = (begun.clone(), ended.clone());
+    let block = move |text: String| {
+        begins.add();
+        let _guard = ends.guard();
+        doors.lock().unwrap().recv().unwrap();
+        Ok::<_, Error>(text)
+    };
+    let endpoint = limited(|limits| limits.blocking_calls_max = 1).on(BLOCK, blocking(block));
+    let mut peer = peer(&endpoint);
+    peer.send("BLOCK 1 1\na").await;
+    begun.reach(1).await;
+    peer.send("BLOCK 2 1\nb").await;
+    let text = peer.expect_error(2, Code::Overloaded).await;
+    assert_eq!(text, "blocking_calls_max (1) are running already");
+    check_serves(&endpoint).await;
+    // A cancelled one runs on, and its place is taken until it has ended.
+    peer.send(">1 cancel\nBLOCK 3 1\nc").await;
+    peer.expect_error(1, Code::Cancelled).await;
+    peer.expect_error(3, Code::Overloaded).await;
+    gate.send(()).unwrap();
+    ended.reach(1).await;
+    gate.send(()).unwrap();
+    loop {
+        // The place is given back a moment after the function has ended.
+        peer.send("BLOCK 4 1\nd").await;
+        match peer.next().await.unwrap().as_str() {
+            "<4 ok 1\nd" => break,
+            refused => assert!(refused.contains("overloaded"), "{refused}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_bytes_max() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| limits.held_bytes_max = 100_000));
+    let large = "x".repeat(60_000);
+    let mut one = peer(&endpoint);
+    one.send(format!("HOLD 1 60000\n{large}")).await;
+    held.begun.reach(1).await;
+    let mut two = peer(&endpoint);
+    two.send(format!("ECHO 1 60000\n{large}")).await;
+    let text = two.expect_error(1, Code::Overloaded).await;
+    assert!(
+        text.contains("bytes on top of ") && text.contains("held_bytes_max (100000)"),
+        "{text}"
+    );
+    two.send("ECHO 2 1\nx").await;
+    two.expect("<2 ok 1\nx").await;
+    check_serves(&endpoint).await;
+    held.release(1);
+    assert!(one.next().await.unwrap().starts_with("<1 ok 60000\n"));
+    settle().await;
+    two.send(format!("ECHO 1 60000\n{large}")).await;
+    assert!(two.next().await.unwrap().starts_with("<1 ok 60000\n"));
+    check_that_all_is_given_back(&endpoint, &large).await;
+}
+
+async fn check_that_all_is_given_back(endpoint: &Endpoint, large: &str) {
+    for _ in 0..20 {
+        let got = exchange(endpoint, format!("ECHO 1 60000\n{large}")).await;
+        assert!(got.starts_with("<1 ok 60000\n"), "{}", &got[..100.min(got.len())]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_max() {
+    let endpoint = limited(|limits| limits.connections_max = 1);
+    let (listener, dialer) = transport::memory_listener();
+    tokio::spawn(async move { endpoint.serve(listener).await });
+    let mut first = Peer::new(dialer.dial().await.unwrap());
+    first.send("ECHO 1 1\na").await;
+    first.expect("<1 ok 1\na").await;
+    let mut second = Peer::new(dialer.dial().await.unwrap());
+    let text = second.expect_error(0, Code::Overloaded).await;
+    assert_eq!(text, "connections_max (1) are open");
+    second.expect_end().await;
+    first.send("ECHO 1 1\nb").await;
+    first.expect("<1 ok 1\nb").await;
+    first.finish().await;
+    first.expect_end().await;
+    settle().await;
+    let third = dialer.dial().await.unwrap();
+    assert_eq!(exchange_over(third, "ECHO 1 1\nc").await, "<1 ok 1\nc");
+}
+
+#[tokio::test]
+async fn connections_per_peer_max() {
+    let endpoint = limited(|limits| limits.connections_per_peer_max = 1);
+    let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
+    let (listener, dialer) = transport::memory_listener();
+    let (serving, too) = (endpoint.clone(), endpoint);
+    tokio::spawn(async move { serving.serve(tcp).await });
+    tokio::spawn(async move { too.serve(listener).await });
+    let dial = async || Peer::new(tokio::net::TcpStream::connect(address).await.unwrap());
+    let mut first = dial().await;
+    first.send("ECHO 1 1\na").await;
+    first.expect("<1 ok 1\na").await;
+    let mut second = dial().await;
+    let text = second.expect_error(0, Code::Overloaded).await;
+    assert_eq!(text, "connections_per_peer_max (1) of yours are open");
+    second.expect_end().await;
+    let other = dialer.dial().await.unwrap();
+    assert_eq!(exchange_over(other, "ECHO 1 1\nc").await, "<1 ok 1\nc");
+    first.finish().await;
+    first.expect_end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn line_time_max() {
+    let endpoint = limited(|limits| limits.line_time_max = 5 * SECOND);
+    let start = Instant::now();
+    let mut peer = peer(&endpoint);
+    let mut text = String::new();
+    for _ in 0..10 {
+        peer.send("A").await;
+        if let Ok(got) =
+            tokio::time::timeout(SECOND, peer.expect_error(0, Code::DeadlineExceeded)).await
+        {
+            text = got;
+            break;
+        }
+    }
+    assert_eq!(text, "a line took longer than line_time_max (5s)");
+    assert!(start.elapsed() < 6 * SECOND, "{:?}", start.elapsed());
+    peer.expect_end().await;
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_time_max() {
+    let endpoint = limited(|limits| limits.body_time_max = 5 * SECOND);
+    let mut tagged = peer(&endpoint);
+    tagged.send("ECHO 1 2\na").await;
+    let text = tagged.expect_error(0, Code::DeadlineExceeded).await;
+    assert_eq!(text, "a body took longer than body_time_max (5s)");
+    tagged.expect_end().await;
+    let mut plain = peer(&endpoint);
+    plain.send("ECHO\na").await;
+    let text = plain.expect_error(0, Code::DeadlineExceeded).await;
+    assert_eq!(text, "the payload did not come within body_time_max (5s)");
+    plain.expect_end().await;
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_time_max() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| limits.idle_time_max = 5 * SECOND));
+    let mut idle = peer(&endpoint);
+    let mut plain = peer(&endpoint);
+    plain.send("ECHO\n").await;
+    let mut busy = peer(&endpoint);
+    busy.send("HOLD 1 1\na").await;
+    let text = idle.expect_error(0, Code::ShuttingDown).await;
+    assert_eq!(text, "nothing was sent for idle_time_max (5s)");
+    idle.expect_end().await;
+    let text = plain.expect_error(0, Code::DeadlineExceeded).await;
+    assert_eq!(text, "the payload did not come within idle_time_max (5s)");
+    plain.expect_end().await;
+    tokio::time::sleep(10 * SECOND).await;
+    held.release(1);
+    busy.expect("<1 ok 1\na").await;
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_time_max() {
+    let endpoint = limited(|limits| limits.write_time_max = 5 * SECOND);
+    // One takes nothing, one a byte a second, one does not take a plain reply.
+    let calls = "LETTERS 1 6\n500000";
+    let (mut none, mut some, mut plain) = (peer(&endpoint), peer(&endpoint), peer(&endpoint));
+    none.send(calls).await;
+    some.send(calls).await;
+    plain.send("LETTERS\n500000\nECHO\nx\n").await;
+    for _ in 0..7 {
+        tokio::time::sleep(SECOND).await;
+        some.stream.read_u8().await.unwrap();
+    }
+    check_serves(&endpoint).await;
+    for mut peer in [none, some, plain] {
+        // Nothing more than the stream held, and no error: there is nobody who reads it.
+        let rest = peer.rest().await;
+        assert!(rest.len() <= 64 * 1024, "{}", rest.len());
+        assert!(rest.ends_with("xxx"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_time_max() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| limits.call_time_max = 5 * SECOND));
+    let text = "the handler did not answer within call_time_max (5s)";
+    let late = err(1, Code::DeadlineExceeded, text);
+    check(&endpoint, "HOLD 1 1\na", &late).await;
+    check(&endpoint, "HOLD 1 1 t=60000\na", &late).await;
+    let text = "the handler did not answer in time";
+    check(&endpoint, "HOLD 1 1 t=1000\na", &err(1, Code::DeadlineExceeded, text)).await;
+    held.ended.reach(3).await;
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_time_max() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| limits.drain_time_max = 5 * SECOND));
+    let (listener, dialer) = transport::memory_listener();
+    let start = Instant::now();
+    let mut peer = Peer::new(dialer.dial().await.unwrap());
+    peer.send("HOLD 1 1\na").await;
+    let begun = held.begun.clone();
+    let stop = async move { begun.reach(1).await };
+    let serve = tokio::spawn(async move { endpoint.serve_until(listener, stop).await.unwrap() });
+    peer.expect_error(0, Code::ShuttingDown).await;
+    let text = peer.expect_error(1, Code::Cancelled).await;
+    assert_eq!(text, "the call did not end within drain_time_max (5s)");
+    peer.expect_end().await;
+    peer.finish().await;
+    let report = within(serve).await.unwrap();
+    assert_eq!((report.calls_answered, report.calls_cut_off), (0, 1));
+    assert!(start.elapsed() >= 5 * SECOND && start.elapsed() < 6 * SECOND);
+    held.ended.reach(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn linger_time_max() {
+    let endpoint = limited(|limits| limits.linger_time_max = 5 * SECOND);
+    let (mut stream, served) = closing(&endpoint).await;
+    let start = Instant::now();
+    // It goes on sending, a byte now and then, and never ends.
+    while stream.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(SECOND).await;
+    }
+    within(served).await.unwrap();
+    assert!(start.elapsed() >= 4 * SECOND && start.elapsed() < 8 * SECOND);
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn linger_bytes_max() {
+    let endpoint = limited(|limits| limits.linger_bytes_max = 100_000);
+    let (mut stream, served) = closing(&endpoint).await;
+    let taken = AtomicUsize::new(0);
+    while stream.write_all(&[b'x'; 1000]).await.is_ok() {
+        taken.fetch_add(1000, Ordering::Relaxed);
+    }
+    within(served).await.unwrap();
+    let taken = taken.into_inner();
+    assert!((100_000..200_000).contains(&taken), "{taken}");
+    check_serves(&endpoint).await;
+}
+
+/// A connection that the endpoint has ended.
+async fn closing(endpoint: &Endpoint) -> (transport::MemoryStream, tokio::task::JoinHandle<()>) {
+    let (mut here, there) = transport::memory();
+    let serving = Arc::new(endpoint.clone());
+    let served = tokio::spawn(async move { serving.serve_stream(there).await });
+    here.write_all(b"\n").await.unwrap();
+    let mut got = String::new();
+    within(here.read_to_string(&mut got)).await.unwrap();
+    assert_eq!(got, err(0, Code::Protocol, "an empty line"));
+    (here, served)
+}
+
+#[test]
+fn limits_are_changed_one_by_one() {
+    let limits = Limits::default().with(|limits| limits.depth_max = 7);
+    assert_eq!(limits.depth_max, 7);
+    assert_eq!(limits.with(|limits| limits.depth_max = 128), Limits::default());
+}
