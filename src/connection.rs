@@ -285,12 +285,17 @@ impl Connection {
         Poll::Ready(Ok(count))
     }
 
+    /// Charges no more than what waits: what was taken out is its taker's.
+    pub(crate) fn settle(&mut self) {
+        // Covering less cannot fail.
+        let _ = self.held.cover(self.input.len());
+    }
+
     /// Gives back the memory of a buffer that nothing waits in.
     pub(crate) fn release(&mut self) {
         if self.input.is_empty() {
             self.input = BytesMut::new();
-            // Covering less cannot fail.
-            let _ = self.held.cover(0);
+            self.settle();
         }
     }
 
@@ -340,7 +345,7 @@ impl Connection {
         let read = std::future::poll_fn(|cx| self.poll_fill(cx, missing));
         let count = match timeout_at(clock.due, read).await {
             Ok(result) => result?,
-            Err(_) => return Err(slow("the payload did not come in time", clock.time)),
+            Err(_) => return Err(slow(clock.what, clock.time)),
         };
         if is_first {
             *clock = self.clock();
@@ -351,14 +356,20 @@ impl Connection {
     /// When the reading that begins now is too slow.
     fn clock(&self) -> Clock {
         let is_begun = !self.input.is_empty();
-        let time = if is_begun { self.limits.body_time_max } else { self.limits.idle_time_max };
-        Clock { due: after(time), time }
+        let (what, time) = if is_begun {
+            ("the payload did not come within body_time_max", self.limits.body_time_max)
+        } else {
+            ("the payload did not come within idle_time_max", self.limits.idle_time_max)
+        };
+        Clock { due: after(time), time, what }
     }
 }
 
 struct Clock {
     due: Instant,
     time: Duration,
+    // What to say when it is over.
+    what: &'static str,
 }
 
 impl AsyncRead for Connection {

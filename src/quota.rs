@@ -79,6 +79,12 @@ impl Quota {
 }
 
 impl Charge {
+    /// Takes over what `other` has charged.
+    pub(crate) fn absorb(&mut self, mut other: Self) {
+        let charged_bytes = std::mem::take(&mut other.charged_bytes);
+        self.charged_bytes = self.charged_bytes.saturating_add(charged_bytes);
+    }
+
     /// Makes the charge cover `bytes`, more or less than before.
     ///
     /// # Errors

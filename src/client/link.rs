@@ -81,12 +81,16 @@ impl Link {
         Ok(result)
     }
 
-    /// Reports the end of a handler.
-    pub(crate) fn reply(&self, id: CallId, reply: Result<BytesMut, Error>) {
+    /// Reports the end of a handler, which held so much.
+    pub(crate) fn reply(&self, id: CallId, reply: Result<BytesMut, Error>, held: Charge) {
         let bytes = reply.as_ref().map_or(0, BytesMut::len);
         let mut state = self.lock();
+        // Not given back in between, or somebody else might take what the reply needs.
+        state.held.absorb(held);
         let reply = state.cover(bytes).map_err(unheld).and(reply);
         state.session.handle_reply(id, reply);
+        // Nobody may have wanted it.
+        state.cover_no_more();
         Self::unlock_and_wake(state);
     }
 
@@ -94,9 +98,7 @@ impl Link {
     pub(crate) fn handle_written(&self, bytes: usize) {
         let mut state = self.lock();
         state.session.handle_written(Instant::now().into_std(), bytes);
-        let left = state.session.unwritten_bytes();
-        // Covering less cannot fail.
-        let _ = state.held.cover(left);
+        state.cover_no_more();
         Self::unlock_and_wake(state);
     }
 
@@ -179,6 +181,12 @@ impl State {
     /// Charges `bytes` more that will wait to be written.
     fn cover(&mut self, bytes: usize) -> Result<(), Error> {
         self.held.cover(self.session.unwritten_bytes().saturating_add(bytes))
+    }
+
+    /// Charges no more than what waits to be written.
+    fn cover_no_more(&mut self) {
+        // Covering less cannot fail. More is wanted only by errors, which are small and not charged.
+        let _ = self.held.cover(self.session.unwritten_bytes());
     }
 }
 

@@ -159,6 +159,7 @@ impl Driver {
         let payload = payload.ok_or_else(|| {
             Error::new(Code::BadPayload, "the stream ended where a payload should be")
         })?;
+        self.connection.settle();
         let deadline = after(self.link.limits().call_time_max).into_std();
         let options = Options::new(format, None);
         let context = handler::Context::new(self.link.clone(), name, None, options, deadline);

@@ -153,7 +153,12 @@ impl Running {
     /// The handler has ended with this.
     pub(crate) fn finish(mut self, reply: Result<BytesMut>) {
         self.is_over = true;
-        self.link.reply(self.id, reply);
+        self.report(reply);
+    }
+
+    fn report(&mut self, reply: Result<BytesMut>) {
+        let held = std::mem::replace(&mut self.held, self.link.quota().charge());
+        self.link.reply(self.id, reply, held);
     }
 }
 
@@ -161,7 +166,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_over {
             let error = Error::new(Code::Cancelled, "the handler was stopped");
-            self.link.reply(self.id, Err(error));
+            self.report(Err(error));
         }
     }
 }
