@@ -185,7 +185,7 @@ impl State {
 
     /// Charges no more than what waits to be written.
     fn cover_no_more(&mut self) {
-        // Covering less cannot fail. More is wanted only by errors, which are small and not charged.
+        // Covering less cannot fail. Only errors want more; they are small and not charged.
         let _ = self.held.cover(self.session.unwritten_bytes());
     }
 }

@@ -65,8 +65,8 @@ impl Outgoing {
     /// Whether what waits, without calls of our own, leaves room for more.
     ///
     /// Two peers that stopped reading at once, each with large replies for the other, would wait
-    /// for ever: whoever waits for a reply has `spare_bytes` for one more answer of its own. Replies
-    /// wait for their room, so what fills as much again is refusals, which are small.
+    /// for ever: whoever waits for a reply has `spare_bytes` for one more answer of its own.
+    /// Replies wait for their room, so what fills as much again is refusals, which are small.
     pub(super) fn has_answer_room(&self, spare_bytes: usize) -> bool {
         let answers = self.unwritten_bytes().saturating_sub(self.backlog.asked_bytes());
         let max = self.unwritten_bytes_max;

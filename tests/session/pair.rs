@@ -1,8 +1,8 @@
 //! Two sessions joined by two pipes, in a time that stands still unless it is moved.
 //!
 //! A [`Peer`] is the dullest driver there can be: what a real one does with a socket, it does with
-//! a queue of bytes of which the other end may take as few as a test likes. Handlers are the test's:
-//! what a session wants done is kept in `calls`, `stops` and `plain`.
+//! a queue of bytes of which the other end may take as few as a test likes. Handlers are the
+//! test's: what a session wants done is kept in `calls`, `stops` and `plain`.
 
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
