@@ -271,9 +271,7 @@ impl Connection {
         missing: usize,
     ) -> Poll<Result<usize>> {
         let count = if missing > STACK_BYTES || self.has_spare_capacity() {
-            // Room for as much again as has come, never for what was merely announced.
-            let room = missing.min(self.input.len().max(STACK_BYTES));
-            self.input.reserve(room);
+            self.input.reserve(room_for(missing, self.input.len()));
             ready!(pin!(self.io.read_buf(&mut self.input)).poll(cx))?
         } else {
             match self.poll_fill_from_stack(cx) {
@@ -429,6 +427,14 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+/// Bytes to make room for when `missing` are wanted and `here` have come: as much again as has come,
+/// never what was merely announced. The last step takes up to three times as much, so that it is
+/// no small one for which the whole buffer would move: what moves is at most half of what is wanted.
+fn room_for(missing: usize, here: usize) -> usize {
+    let here = here.max(STACK_BYTES);
+    if missing / 3 <= here { missing } else { here }
+}
+
 /// `time` from now, or as far away as the clock goes.
 pub(crate) fn after(time: Duration) -> Instant {
     let now = Instant::now();
@@ -453,3 +459,24 @@ const STACK_BYTES: usize = 8 * 1024;
 
 /// A year; further away than any deadline that means something.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_growing_buffer_moves_at_most_half_of_what_is_wanted() {
+        let sizes = [1, STACK_BYTES, STACK_BYTES + 1, 1 << 20, (1 << 20) + 25, 16 << 20];
+        for wanted in sizes {
+            let (mut here, mut moved) = (0, 0);
+            while here < wanted {
+                let room = room_for(wanted - here, here);
+                assert!(room <= (3 * here).max(3 * STACK_BYTES), "{room} for {here} of {wanted}");
+                moved = here;
+                here += room;
+            }
+            assert_eq!(here, wanted);
+            assert!(moved <= wanted / 2, "{moved} of {wanted} move in the last step");
+        }
+    }
+}
