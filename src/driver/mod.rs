@@ -78,10 +78,10 @@ enum Exit {
 }
 
 impl Driver {
-    pub(crate) fn new(connection: Connection, link: Arc<Link>, registry: Arc<Registry>) -> Self {
+    pub(crate) fn new(connection: Connection, link: Arc<Link>, registry: Arc<Registry>) -> Box<Self> {
         let limits = link.limits();
         let decoder = Decoder::new(limits.line_bytes_max, limits.payload_bytes_max);
-        Self {
+        Box::new(Self {
             connection,
             link,
             registry,
@@ -94,11 +94,14 @@ impl Driver {
             has_written: false,
             is_at_end: false,
             is_broken: false,
-        }
+        })
     }
 
     /// Serves the connection until it ends.
-    pub(crate) async fn run(mut self) {
+    ///
+    /// Boxed: a future keeps what it was given beside where it moved it, and each future around it
+    /// does so again, so that an idle connection would carry its driver three times.
+    pub(crate) async fn run(mut self: Box<Self>) {
         loop {
             match poll_fn(|cx| self.poll_loop(cx)).await {
                 // Boxed: most connections never see a plain call and should not carry its room.

@@ -231,7 +231,7 @@ impl Endpoint {
     }
 
     /// The driver of a connection, and what it shares.
-    fn driver(&self, io: BoxedIo, origin: Origin, side: Side) -> (Driver, Arc<Link>) {
+    fn driver(&self, io: BoxedIo, origin: Origin, side: Side) -> (Box<Driver>, Arc<Link>) {
         let (limits, quota) = (Arc::clone(&self.limits), &self.quota);
         let link = Link::new(side, origin, Arc::clone(&limits), Arc::clone(quota));
         let connection = Connection::new(io, origin, limits, quota);
