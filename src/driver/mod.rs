@@ -78,7 +78,11 @@ enum Exit {
 }
 
 impl Driver {
-    pub(crate) fn new(connection: Connection, link: Arc<Link>, registry: Arc<Registry>) -> Box<Self> {
+    pub(crate) fn new(
+        connection: Connection,
+        link: Arc<Link>,
+        registry: Arc<Registry>,
+    ) -> Box<Self> {
         let limits = link.limits();
         let decoder = Decoder::new(limits.line_bytes_max, limits.payload_bytes_max);
         Box::new(Self {
