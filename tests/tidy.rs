@@ -62,6 +62,36 @@ fn what_breaks_the_rules_is_found() {
     }
 }
 
+/// What the library does not say, where it may, and why.
+const UNSAID: [(&str, &str, &str); 7] = [
+    ("bincode::", "src/format/bincode.rs", "one file knows bincode, so that it can be replaced"),
+    ("anyhow", "", "it is for those who use the library"),
+    ("unbounded", "", "every queue has a bound"),
+    ("read_exact", "", "it loses what it has read when it is dropped"),
+    ("from_reader", "", "a claimed length cannot be checked against what is there"),
+    ("thread::sleep", "", "it holds up a thread of the runtime"),
+    ("std::time::Instant::now", "", "time comes from tokio's clock, which tests can pause"),
+];
+
+#[test]
+fn the_library_does_not_say_what_it_must_not() {
+    for Source { path, text } in sources("src", ".rs") {
+        for (number, line) in code_lines(&text) {
+            let line = line.replace("self::bincode::", "");
+            for (word, place, why) in UNSAID {
+                let is_said = line.contains(word) && path != place;
+                assert!(!is_said, "{path}:{number}: {word}: {why}");
+            }
+        }
+        let is_std = text
+            .lines()
+            .any(|line| line.starts_with("use std::time::") && line.contains("Instant"));
+        let mut clock = code_lines(&text).filter(|(_, line)| line.contains("Instant::now"));
+        let is_wrong = is_std && clock.any(|(_, line)| !line.contains("tokio::time::Instant::now"));
+        assert!(!is_wrong, "{path}: time comes from tokio's clock, which tests can pause");
+    }
+}
+
 #[test]
 fn no_file_is_dead() {
     let files = rust_files();
