@@ -1,1 +1,131 @@
-//! x
+//! `Connection`: nothing is lost when a read is given up.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use switchboard::format::{Bincode, Json, Line};
+use switchboard::{Code, Connection, transport};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::random::{Random, rounds};
+use super::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_is_given_up_loses_nothing() {
+    for seed in 0..rounds(3) {
+        check_cancelled_reads(seed, 10_000).await;
+    }
+}
+
+/// Lines and counted pieces are sent in random pieces, and read with random patience.
+async fn check_cancelled_reads(seed: u64, count: usize) {
+    let (here, mut there) = transport::memory();
+    let mut connection = Connection::over(here);
+    let mut random = Random::new(seed);
+    let mut sent = Vec::new();
+    for number in 0..count {
+        sent.extend_from_slice(format!("line {number}\n").as_bytes());
+        if number % 3 == 0 {
+            sent.extend_from_slice(format!("{number:08}").as_bytes());
+        }
+    }
+    let mut pieces = Random::new(seed + 1000);
+    tokio::spawn(async move {
+        let mut rest = &sent[..];
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(1 + pieces.below(7)));
+            there.write_all(piece).await.unwrap();
+            rest = after;
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut given_up = 0;
+    for number in 0..count {
+        let line = loop {
+            match poll_a_few(random.below(4), connection.read_line()).await {
+                Some(line) => break line.unwrap().unwrap(),
+                None => given_up += 1,
+            }
+        };
+        assert_eq!(line, format!("line {number}"), "seed {seed}");
+        if number % 3 == 0 {
+            let bytes = loop {
+                match poll_a_few(random.below(4), connection.read_bytes(8)).await {
+                    Some(bytes) => break bytes.unwrap(),
+                    None => given_up += 1,
+                }
+            };
+            assert_eq!(bytes, format!("{number:08}"), "seed {seed}");
+        }
+    }
+    assert_eq!(connection.read_line().await.unwrap(), None);
+    assert!(given_up > count / 10, "seed {seed}: given up {given_up} times");
+}
+
+/// Polls at most `count` times more, then gives up.
+async fn poll_a_few<T>(count: usize, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = async {
+            for _ in 0..count {
+                tokio::task::yield_now().await;
+            }
+        } => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_dialect_is_spoken_directly() {
+    let mut connection = Connection::over(dial(&endpoint()));
+    connection.write_line("STRING").await.unwrap();
+    connection.write_line("Additional data.").await.unwrap();
+    assert_eq!(connection.read_line().await.unwrap().unwrap(), "Thank you.");
+    connection.write_line("CHECK_STOCK json").await.unwrap();
+    connection.write_value::<Json, _>(&"item1".to_owned()).await.unwrap();
+    assert_eq!(connection.read_value::<Json, u32>().await.unwrap(), Some(100));
+    connection.write_line("ADD").await.unwrap();
+    connection.write_value::<Bincode, _>(&(1_u32, 2_u32)).await.unwrap();
+    assert_eq!(connection.read_value::<Bincode, u32>().await.unwrap(), Some(3));
+    connection.finish().await.unwrap();
+    assert_eq!(connection.read_value::<Line, String>().await.unwrap(), None);
+    let error = connection.write_line("two\nlines").await.unwrap_err();
+    assert_eq!(error.code(), Code::BadPayload);
+}
+
+/// What was read ahead belongs to whoever reads next, by whatever trait.
+#[tokio::test(start_paused = true)]
+async fn the_traits_of_tokio_read_the_same_bytes() {
+    let (here, mut there) = transport::memory();
+    there.write_all(b"one\ntwo\nthree\nfour").await.unwrap();
+    there.shutdown().await.unwrap();
+    let mut connection = Connection::over(here);
+    assert_eq!(connection.read_line().await.unwrap().unwrap(), "one");
+    let mut two = String::new();
+    AsyncBufReadExt::read_line(&mut connection, &mut two).await.unwrap();
+    assert_eq!(two, "two\n");
+    assert_eq!(connection.read_bytes(6).await.unwrap(), Bytes::from("three\n"));
+    let mut rest = String::new();
+    connection.read_to_string(&mut rest).await.unwrap();
+    assert_eq!(rest, "four");
+    let error = connection.read_bytes(1).await.unwrap_err();
+    assert_eq!(error.code(), Code::BadPayload);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_not_waited_for_for_ever() {
+    let (here, mut there) = transport::memory();
+    let mut connection = Connection::over(here);
+    let patience = Duration::from_secs(1000);
+    let error = timeout(patience, connection.read_line()).await.unwrap().unwrap_err();
+    assert_eq!(error.text(), "the payload did not come within idle_time_max (300s)");
+    there.write_all(b"x").await.unwrap();
+    let error = timeout(patience, connection.read_line()).await.unwrap().unwrap_err();
+    assert_eq!(error.text(), "the payload did not come within body_time_max (30s)");
+    let large = vec![b'x'; 1 << 20];
+    let error = timeout(patience, connection.write_bytes(&large)).await.unwrap().unwrap_err();
+    assert_eq!(error.text(), "nothing was read for write_time_max (10s)");
+    there.write_all(b"y\n").await.unwrap();
+    assert_eq!(connection.read_line().await.unwrap().unwrap(), "xy");
+}

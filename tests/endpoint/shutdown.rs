@@ -1,1 +1,279 @@
-//! x
+//! Stopping: what is under way finishes, what is not is told, and no reply is lost.
+
+use std::time::Duration;
+
+use switchboard::format::Line;
+use switchboard::transport::{self, MemoryDialer};
+use switchboard::{Code, Command, Connection, Endpoint, Report, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::support::*;
+
+const CLOSING: &str = "<0 err 23 shutting_down\nno more calls are taken";
+
+struct Serving {
+    dialer: MemoryDialer,
+    stop: oneshot::Sender<()>,
+    report: JoinHandle<Result<Report>>,
+}
+
+impl Serving {
+    fn new(endpoint: &Endpoint) -> Self {
+        let (listener, dialer) = transport::memory_listener();
+        let (stop, stopped) = oneshot::channel();
+        let endpoint = endpoint.clone();
+        let report = tokio::spawn(async move { endpoint.serve_until(listener, stopped).await });
+        Self { dialer, stop, report }
+    }
+
+    async fn dial(&self) -> Peer<transport::MemoryStream> {
+        Peer::new(self.dialer.dial().await.unwrap())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_finishes_and_nothing_else_begins() {
+    let held = Held::new();
+    let serving = Serving::new(&held.on(endpoint()));
+    let mut busy = serving.dial().await;
+    busy.send("ECHO 1 1\naNOPE 2 0\nHOLD 3 1\nb").await;
+    busy.expect("<1 ok 1\na").await;
+    busy.expect_error(2, Code::UnknownCommand).await;
+    held.begun.reach(1).await;
+    let start = Instant::now();
+    let Serving { dialer, stop, report } = serving;
+    stop.send(()).unwrap();
+    busy.expect(CLOSING).await;
+    busy.send("ECHO 4 1\nc").await;
+    busy.expect(&err(4, Code::ShuttingDown, "no more calls are taken")).await;
+    assert_eq!(dialer.dial().await.unwrap_err().code(), Code::Disconnected);
+    assert!(!report.is_finished());
+    held.release(1);
+    busy.expect("<3 ok 1\nb").await;
+    busy.expect_end().await;
+    busy.finish().await;
+    let report = within(report).await.unwrap().unwrap();
+    assert_eq!((report.connections, report.connections_refused), (1, 0));
+    assert_eq!((report.calls_answered, report.calls_cut_off), (3, 0));
+    assert!(start.elapsed() < Duration::from_millis(10), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_and_half_read_connections_close_at_once() {
+    let endpoint = endpoint();
+    for sent in ["", "ECHO", "ECHO 1 10\nabc", "ECHO 1 9999999\nabc"] {
+        let serving = Serving::new(&endpoint);
+        let mut peer = serving.dial().await;
+        peer.send("ECHO 7 0\n").await;
+        peer.expect("<7 ok 0\n").await;
+        peer.send(sent).await;
+        settle().await;
+        let start = Instant::now();
+        serving.stop.send(()).unwrap();
+        if sent.ends_with("9999999\nabc") {
+            peer.expect_error(1, Code::TooLarge).await;
+        }
+        peer.expect(CLOSING).await;
+        peer.expect_end().await;
+        assert!(start.elapsed() < Duration::from_millis(10), "{sent:?}: {:?}", start.elapsed());
+        drop(peer);
+        let report = within(serving.report).await.unwrap().unwrap();
+        assert_eq!((report.connections, report.calls_cut_off), (1, 0));
+    }
+}
+
+/// A plain call that waits for its turn does not run any more; one that has begun does.
+#[tokio::test(start_paused = true)]
+async fn plain_calls_are_treated_alike() {
+    async fn twice(connection: &mut Connection) -> Result<()> {
+        for _ in 0..2 {
+            let line = connection.read_line().await?.unwrap_or_default();
+            connection.write_line(&line).await?;
+        }
+        Ok(())
+    }
+    let held = Held::new();
+    let (endpoint, canary) = with_canary(held.on(endpoint()).on_raw("TWICE", twice));
+    let serving = Serving::new(&endpoint);
+    let (mut raw, mut waiting) = (serving.dial().await, serving.dial().await);
+    raw.send("TWICE\na\n").await;
+    raw.expect_bytes("a\n").await;
+    waiting.send("HOLD 1 1\na\nCANARY\nx\n".replace("a\nC", "aC")).await;
+    held.begun.reach(1).await;
+    settle().await;
+    serving.stop.send(()).unwrap();
+    settle().await;
+    raw.send("b\nECHO\nc\n").await;
+    raw.expect_bytes("b\n").await;
+    raw.expect(CLOSING).await;
+    raw.expect_end().await;
+    waiting.expect(CLOSING).await;
+    held.release(1);
+    waiting.expect("<1 ok 1\na").await;
+    waiting.expect_end().await;
+    drop((raw, waiting));
+    let report = within(serving.report).await.unwrap().unwrap();
+    assert_eq!((report.calls_answered, report.calls_cut_off), (1, 0));
+    assert_eq!(canary.now(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_end_is_ended() {
+    async fn forever(connection: &mut Connection) -> Result<()> {
+        connection.write_line("begun").await?;
+        std::future::pending().await
+    }
+    let held = Held::new();
+    let serving = Serving::new(&held.on(endpoint()).on_raw("FOREVER", forever));
+    let (mut tagged, mut raw) = (serving.dial().await, serving.dial().await);
+    tagged.send("HOLD 1 1\naHOLD 0 1\nb").await;
+    raw.send("FOREVER\n").await;
+    raw.expect_bytes("begun\n").await;
+    held.begun.reach(2).await;
+    let start = Instant::now();
+    serving.stop.send(()).unwrap();
+    tagged.expect(CLOSING).await;
+    let text = "the call did not end within drain_time_max (10s)";
+    tagged.expect(&err(1, Code::Cancelled, text)).await;
+    tagged.expect_end().await;
+    raw.expect(CLOSING).await;
+    raw.expect(&err(0, Code::Cancelled, text)).await;
+    raw.expect_end().await;
+    drop((tagged, raw));
+    let report = within(serving.report).await.unwrap().unwrap();
+    assert_eq!((report.calls_answered, report.calls_cut_off), (0, 2));
+    held.ended.reach(2).await;
+    assert!(start.elapsed() >= Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
+}
+
+/// The last handler may end at any moment, also one that nobody waits for.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_wants_no_reply_is_waited_for() {
+    let held = Held::new();
+    let serving = Serving::new(&held.on(endpoint()));
+    let mut peer = serving.dial().await;
+    peer.send("HOLD 0 1\na").await;
+    held.begun.reach(1).await;
+    let start = Instant::now();
+    serving.stop.send(()).unwrap();
+    peer.expect(CLOSING).await;
+    held.release(1);
+    peer.expect_end().await;
+    drop(peer);
+    let report = within(serving.report).await.unwrap().unwrap();
+    assert_eq!((report.calls_answered, report.calls_cut_off), (1, 0));
+    assert!(start.elapsed() < Duration::from_millis(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_endpoint_serves_several_listeners() {
+    let held = Held::new();
+    let endpoint = held.on(endpoint());
+    let (one, two) = (Serving::new(&endpoint), Serving::new(&endpoint));
+    let (mut first, mut second) = (one.dial().await, two.dial().await);
+    first.send("ECHO 1 1\na").await;
+    first.expect("<1 ok 1\na").await;
+    one.stop.send(()).unwrap();
+    first.expect(CLOSING).await;
+    drop(first);
+    let report = within(one.report).await.unwrap().unwrap();
+    assert_eq!((report.connections, report.calls_answered), (1, 1));
+    second.send("ECHO 1 1\nb").await;
+    second.expect("<1 ok 1\nb").await;
+    two.stop.send(()).unwrap();
+    second.expect(CLOSING).await;
+    drop(second);
+    let report = within(two.report).await.unwrap().unwrap();
+    assert_eq!((report.connections, report.calls_answered), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_serving_future_drains_in_the_background() {
+    let held = Held::new();
+    let serving = Serving::new(&held.on(endpoint()));
+    let mut peer = serving.dial().await;
+    peer.send("HOLD 1 1\na").await;
+    held.begun.reach(1).await;
+    serving.report.abort();
+    peer.expect(CLOSING).await;
+    held.release(1);
+    peer.expect("<1 ok 1\na").await;
+    peer.expect_end().await;
+    assert!(serving.dialer.dial().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_is_ready_at_once_accepts_nobody() {
+    let (listener, dialer) = transport::memory_listener();
+    let mut peer = Peer::new(dialer.dial().await.unwrap());
+    let report = endpoint().serve_until(listener, async {}).await.unwrap();
+    assert_eq!(report, Report::default());
+    peer.expect_end().await;
+}
+
+/// The client has unread input and the endpoint has too when the endpoint closes: 500,000 bytes of
+/// replies arrive all the same.
+#[tokio::test]
+async fn no_reply_is_lost_to_a_slow_reader() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let endpoint = endpoint();
+    let serve = tokio::spawn(async move { endpoint.serve_until(listener, stopped).await });
+
+    // Half closed, then read slowly.
+    let mut half = TcpStream::connect(address).await.unwrap();
+    let sent: String = (1..=5).map(|tag| format!("LETTERS {tag} 6\n100000")).collect();
+    half.write_all(sent.as_bytes()).await.unwrap();
+    half.shutdown().await.unwrap();
+    let mut got = Vec::new();
+    let mut piece = vec![0; 1000];
+    loop {
+        let count = half.read(&mut piece).await.unwrap();
+        if count == 0 {
+            break;
+        }
+        got.extend_from_slice(&piece[..count]);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(got.len(), 5 * ("<1 ok 100002\n\"\"".len() + 100_000));
+
+    // Stopped, while the client still sends what nobody reads.
+    let mut peer = Peer::new(TcpStream::connect(address).await.unwrap());
+    peer.send(&sent).await;
+    assert!(peer.next().await.unwrap().starts_with("<1 ok 100002\n"));
+    stop.send(()).unwrap();
+    let chatter = "LETTERS 9 6\n100000".repeat(100);
+    let mut replies = Vec::new();
+    // The endpoint may have closed by then; what it wrote before must come.
+    peer.stream.write_all(chatter.as_bytes()).await.ok();
+    while let Some(reply) = peer.next().await {
+        replies.push(reply);
+    }
+    for tag in 2..=5 {
+        let head = format!("<{tag} ok 100002\n");
+        assert!(replies.iter().any(|reply| reply.starts_with(&head)), "{tag} is missing");
+    }
+    drop(peer);
+    serve.await.unwrap().unwrap();
+}
+
+/// What was answered before a violation arrives before the word of it.
+#[tokio::test]
+async fn no_reply_is_lost_to_a_violation() {
+    const BIG: Command<String, String, Line> = Command::new("BIG");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let big = async |_: String| Ok::<_, switchboard::Error>("x".repeat(500_000));
+    let endpoint = endpoint().on(BIG, big);
+    tokio::spawn(async move { endpoint.serve(listener).await });
+    let stream = TcpStream::connect(address).await.unwrap();
+    let got = exchange_over(stream, format!("BIG 1 0\n\n{}", "A".repeat(100_000))).await;
+    let expected = format!("<1 ok 500000\n{}", "x".repeat(500_000));
+    assert!(got == expected + &err(0, Code::Protocol, "an empty line"), "{} bytes", got.len());
+}
