@@ -35,6 +35,7 @@ use std::time::Instant;
 use bytes::Buf;
 use tokio::io::AsyncWrite;
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 use self::clock::Clock;
 use crate::client::Link;
@@ -105,7 +106,12 @@ impl Driver {
     ///
     /// Boxed: a future keeps what it was given beside where it moved it, and each future around it
     /// does so again, so that an idle connection would carry its driver three times.
-    pub(crate) async fn run(mut self: Box<Self>) {
+    pub(crate) async fn run(self: Box<Self>) {
+        let span = tracing::info_span!("connection", peer = %self.link.origin());
+        self.serve().instrument(span).await;
+    }
+
+    async fn serve(mut self: Box<Self>) {
         loop {
             match poll_fn(|cx| self.poll_loop(cx)).await {
                 // Boxed: most connections never see a plain call and should not carry its room.

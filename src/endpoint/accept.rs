@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use super::crowd::{Crowd, Place};
 use super::{Endpoint, Report};
@@ -87,14 +86,12 @@ impl Accept {
     }
 
     fn serve(&self, io: BoxedIo, origin: Origin, place: Place) {
-        let span = tracing::info_span!("connection", peer = %origin);
         let (driver, link) = self.endpoint.driver(io, origin, Side::Accepted);
         let member = self.crowd.join(link);
-        let task = async move {
+        tokio::spawn(async move {
             driver.run().await;
             drop((member, place));
-        };
-        tokio::spawn(task.instrument(span));
+        });
     }
 
     /// Tells a peer why there is no place, if that can be done on the side.

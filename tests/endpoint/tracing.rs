@@ -1,1 +1,162 @@
-//! x
+//! What is logged: registered names, and nothing that a peer made up, at info and above.
+
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+
+use ::tracing::field::{Field, Visit};
+use ::tracing::span::{Attributes, Id, Record};
+use ::tracing::subscriber::set_default;
+use ::tracing::{Event, Level, Metadata, Subscriber};
+use switchboard::format::Line;
+use switchboard::{Code, Command, Connection, Endpoint, Error, transport};
+
+use super::support::*;
+
+/// Writes down all that this crate logs.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<(Level, String)>>>);
+
+impl Log {
+    fn note(&self, metadata: &Metadata<'_>, fields: impl FnOnce(&mut Text)) {
+        if metadata.target().starts_with("switchboard") {
+            let mut text = Text(metadata.name().to_owned());
+            fields(&mut text);
+            self.0.lock().unwrap().push((*metadata.level(), text.0));
+        }
+    }
+
+    fn lines(&self, level: Level) -> Vec<String> {
+        let lines = self.0.lock().unwrap();
+        let lines = lines.iter().filter(|(of, _)| *of <= level);
+        lines.map(|(_, text)| text.clone()).collect()
+    }
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {}={value:?}", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        self.note(span.metadata(), |text| span.record(text));
+        Id::from_u64(1)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        self.note(event.metadata(), |text| event.record(text));
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+const FAIL: Command<String, String, Line> = Command::new("FAIL");
+
+/// Fails with what it was sent.
+async fn fail(text: String) -> Result<String, Error> {
+    match text.split_once(' ') {
+        Some(("panic", _)) => panic!("a panic on purpose"),
+        Some(("code", text)) => Err(Error::new(Code::Failed, text.to_owned())),
+        _ => Ok(text),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_and_calls_have_spans() {
+    let log = Log::default();
+    let _guard = set_default(log.clone());
+    let (listener, dialer) = transport::memory_listener();
+    let endpoint = endpoint();
+    let serving = endpoint.clone();
+    tokio::spawn(async move { serving.serve(listener).await });
+    let sent = "ECHO 7 1\nxECHO\ny\nSTRING\nz\n";
+    exchange_over(dialer.dial().await.unwrap(), sent).await;
+    let lines = log.lines(Level::DEBUG);
+    let expected = [
+        "connection peer=memory",
+        "call command=ECHO tag=7",
+        "plain call command=ECHO",
+        "plain call command=STRING",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(log.lines(Level::INFO), expected[..1]);
+    // A stream that somebody else accepted has one too.
+    exchange(&endpoint, "").await;
+    assert_eq!(log.lines(Level::INFO)[1..], ["connection peer=unknown"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_a_peer_made_up_is_logged_at_info() {
+    let log = Log::default();
+    let _guard = set_default(log.clone());
+    let endpoint = Endpoint::new()
+        .on(FAIL, fail)
+        .on(ADD, async |(a, b): (u32, u32)| Ok::<_, Error>(a + b))
+        .on_raw("RAW", async |connection: &mut Connection| {
+            let line = connection.read_line().await?.unwrap_or_default();
+            Err::<(), _>(Error::new(Code::Denied, line))
+        });
+    let secrets = [
+        "SECRET 1 6\nSECRET",
+        "SECRET\nSECRET\n",
+        "SECRET SECRET\n",
+        "?SECRET\n",
+        "FAIL 1 6 f=secret\nSECRET",
+        "FAIL 1 6 x=SECRET trace=SECRET\nSECRET",
+        "FAIL 1 12\npanic SECRET",
+        "FAIL 1 17\ncode SECRET\u{1b}[31mx",
+        "FAIL\npanic SECRET\n",
+        "FAIL\ncode SECRET\u{1b}]0;x\u{7}\n",
+        "RAW\nSECRET\u{1b}\n",
+        "ADD 1 8 f=json\n\"SECRET\"",
+        "ADD json\n\"SECRET\"\n",
+        "<9 err 6 failed\nSECRET",
+        "<0 err 7 failed\nSECRET\u{1b}",
+        "SECRET\u{1b}[2J\n",
+        "SECRET SECRET SECRET SECRET\n",
+        "GET /SECRET HTTP/1.1\r\n",
+        "SECRET",
+    ];
+    for secret in secrets {
+        exchange(&endpoint, secret).await;
+    }
+    let (client, mut peer) = client_and_peer();
+    let call = tokio::spawn(client.call(FAIL, &"SECRET".to_owned()));
+    peer.next().await.unwrap();
+    peer.send("<1 err 7 denied\nSECRET\u{1b}").await;
+    assert_eq!(call.await.unwrap().unwrap_err().code(), Code::Denied);
+
+    let lines = log.lines(Level::INFO);
+    assert!(lines.iter().any(|line| line.contains("a handler panicked")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("closing the connection")), "{lines:#?}");
+    let told: Vec<_> = lines.iter().filter(|line| line.to_lowercase().contains("secret")).collect();
+    assert!(told.is_empty(), "{told:#?}");
+    for line in log.lines(Level::TRACE) {
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+    assert!(log.lines(Level::DEBUG).iter().any(|line| line.contains("there is no command SECRET")));
+}
+
+/// What its caller is not told has to be told somewhere, on one line.
+#[tokio::test(start_paused = true)]
+async fn a_foreign_error_is_in_the_log() {
+    let log = Log::default();
+    let _guard = set_default(log.clone());
+    let endpoint = Endpoint::new()
+        .on(FAIL, async |_: String| Err::<String, _>(anyhow::anyhow!("the disk\nis full")));
+    check(&endpoint, "FAIL 1 0\n", &err(1, Code::Failed, "the handler failed")).await;
+    let expected = "command=FAIL code=\"failed\" text=\"the handler failed\" \
+                    source=\"the disk\\nis full\"";
+    let lines = log.lines(Level::WARN);
+    assert!(lines.len() == 1 && lines[0].contains(expected), "{lines:#?}");
+}
