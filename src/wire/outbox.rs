@@ -24,6 +24,9 @@ pub struct Outbox {
 impl Outbox {
     /// Appends a line.
     pub fn push_line(&mut self, line: &Line) {
+        if self.tail.capacity() == 0 {
+            self.tail.reserve(TAIL_BYTES_FIRST);
+        }
         let before = self.tail.len();
         line.encode(&mut self.tail);
         self.len = self.len.saturating_add(self.tail.len().saturating_sub(before));
@@ -95,6 +98,9 @@ impl Buf for Outbox {
         }
     }
 }
+
+/// Room for a line and a small body; a line is put together from many pieces.
+const TAIL_BYTES_FIRST: usize = 512;
 
 /// Copying so many bytes costs less than a slice of its own in the write.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
