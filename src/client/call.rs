@@ -20,7 +20,7 @@ use tokio::time::Sleep;
 use super::Handle;
 use crate::connection::after;
 use crate::error::{Code, Error, Result};
-use crate::format::{Budget, Format};
+use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::{Limits, too_large};
 use crate::session::Session;
 use crate::wire::{Name, Options, Tag};
@@ -186,12 +186,11 @@ impl Request {
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => return Poll::Ready(Err(Error::local(Code::Failed, "polled after its end"))),
         };
-        let now = now();
         let link = self.handle.link();
         let (options, deadline) = match self.deadline {
             None => (Options::default(), after(link.limits().call_time_max).into_std()),
             Some(deadline) => {
-                let left = deadline.saturating_duration_since(now);
+                let left = deadline.saturating_duration_since(now());
                 // Rounded up: a peer must not give up before its caller does.
                 let left_ms = left.as_nanos().div_ceil(1_000_000);
                 let left_ms = u64::try_from(left_ms).unwrap_or(u64::MAX);
@@ -234,7 +233,7 @@ impl fmt::Debug for Notify {
 
 /// The payload for `value`, which is refused here rather than by the peer if it is too large.
 pub(super) fn encode<F: Format<T>, T>(value: &T, limits: &Limits) -> Result<BytesMut> {
-    let mut payload = BytesMut::new();
+    let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
     F::encode(value, &mut payload)?;
     let (len, max) = (payload.len(), limits.payload_bytes_max);
     if len > max {

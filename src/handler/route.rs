@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Context, Handler};
 use crate::client::Link;
 use crate::error::{Code, Error, Result};
-use crate::format::{Budget, Codec, Format, Framing};
+use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
 use crate::quota::{Charge, Permit};
 use crate::session::CallId;
 use crate::wire::FormatWord;
@@ -98,10 +98,14 @@ where
         let request = (request_codec.decode)(payload, &budget)?;
         let request_bytes = budget.memory_used().max(payload_bytes);
         let encode = reply_codec.encode;
+        let is_one_way = context.is_one_way();
         let answer = self.handler.call(request, context);
         let reply = Box::pin(async move {
             let reply = answer.await?;
-            let mut payload = BytesMut::new();
+            if is_one_way {
+                return Ok(BytesMut::new());
+            }
+            let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
             encode(&reply, &mut payload).map_err(|error| {
                 Error::local(Code::Failed, "the reply cannot be encoded").with_source(error)
             })?;
