@@ -17,6 +17,7 @@
 //! A plain call is a barrier: it is given out when no call before it is open, and no line is read
 //! while it waits.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -336,7 +337,13 @@ impl Answering {
 
     /// Takes a call off the wire; whether it was still on it.
     fn close(&mut self, id: CallId) -> bool {
-        self.is_wanted(id) && self.open.remove(&Key::of(id)).is_some()
+        match self.open.entry(Key::of(id)) {
+            Entry::Occupied(entry) if entry.get().serial == id.serial => {
+                entry.remove();
+                true
+            }
+            Entry::Occupied(_) | Entry::Vacant(_) => false,
+        }
     }
 
     /// Answers a call that does not run.
