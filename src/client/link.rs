@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::quota::{Charge, Quota, unheld};
 use crate::session::{CallId, Session, Side};
 use crate::transport::Origin;
-use crate::wire::Tag;
+use crate::wire::{Outbox, Tag};
 
 pub(crate) struct Link {
     state: Mutex<State>,
@@ -94,11 +94,14 @@ impl Link {
         Self::unlock_and_wake(state);
     }
 
-    /// So many bytes have been written.
-    pub(crate) fn handle_written(&self, bytes: usize) {
+    /// So many bytes of `outbox` have been written; if that was all, it gets what waits next.
+    pub(crate) fn handle_written(&self, bytes: usize, outbox: &mut Outbox) {
         let mut state = self.lock();
         state.session.handle_written(Instant::now().into_std(), bytes);
         state.cover_no_more();
+        if outbox.is_empty() {
+            *outbox = state.session.take_transmit();
+        }
         Self::unlock_and_wake(state);
     }
 
@@ -163,11 +166,15 @@ impl Link {
     }
 
     fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
-        let wakers = state.session.take_wakers();
         let driver = state.driver.take();
+        if driver.is_none() && !state.session.has_wakers() {
+            return;
+        }
+        let wakers = state.session.take_wakers();
         drop(state);
-        for waker in wakers.into_iter().chain(driver) {
-            waker.wake();
+        wakers.into_iter().for_each(Waker::wake);
+        if let Some(driver) = driver {
+            driver.wake();
         }
     }
 

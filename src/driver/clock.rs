@@ -19,13 +19,15 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Does what is due in the session; `Ready` if the time had come to look.
+    /// Does what is due in the session, at `due` at the earliest; `Ready` if the time had come to
+    /// look.
     pub(super) fn poll(
         &mut self,
         link: &Link,
         cx: &mut Context<'_>,
+        due: Option<std::time::Instant>,
     ) -> Poll<Result<(), Violation>> {
-        let Some(due) = link.with(|session: &mut Session| session.poll_timeout()) else {
+        let Some(due) = due else {
             return Poll::Pending;
         };
         let due = Instant::from_std(due);

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWrite;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
@@ -132,10 +132,14 @@ impl Driver {
             if self.is_broken {
                 return Poll::Ready(Exit::Broken);
             }
-            if self.link.with(|session| session.is_over()) {
+            // One look under the lock: what changes behind it is seen before going to sleep.
+            let (is_over, due, wants_input) = self
+                .link
+                .with(|session| (session.is_over(), session.poll_timeout(), session.wants_input()));
+            if is_over {
                 return Poll::Ready(Exit::Finished);
             }
-            if self.poll_clock(cx).is_ready() || self.poll_read(cx).is_ready() {
+            if self.poll_clock(cx, due).is_ready() || self.poll_read(cx, wants_input).is_ready() {
                 continue;
             }
             // Looked at once more under the lock: news may have come while nobody was listening.
@@ -153,58 +157,42 @@ impl Driver {
 
     /// Takes in what has been read and runs what it calls; gives back a plain call in its turn.
     fn take_in(&mut self, cx: &mut Context<'_>) -> Option<session::Plain> {
-        while let Some(event) = self.next_event() {
-            match event {
+        // One look at the clock for all that has come: it had come by now.
+        let now = now();
+        loop {
+            let (event, unwritten_bytes) = self.next_event(now);
+            if unwritten_bytes >= FLUSH_BYTES {
+                self.poll_write(cx);
+            }
+            match event? {
                 session::Event::Call(call) => self.begin(cx, call),
                 session::Event::Stop(id) => self.stop(id),
                 session::Event::Close(violation) => self.violated(&violation),
                 session::Event::Plain(plain) => return Some(plain),
             }
-            if self.link.with(|session| session.unwritten_bytes()) >= FLUSH_BYTES {
-                self.poll_write(cx);
-            }
         }
-        if std::mem::take(&mut self.has_read) {
-            let position = self.decoder.position(self.connection.input());
-            let units = self.decoder.units();
-            self.link.with(|session| session.handle_input(now(), position, units));
-        }
-        None
     }
 
-    /// The next thing to do, from what has been read; `None` if that needs more bytes.
-    fn next_event(&mut self) -> Option<session::Event> {
-        let Self { link, decoder, connection, .. } = self;
+    /// The next thing to do, from what has been read, `None` if that needs more bytes; and how many
+    /// bytes wait to be written.
+    fn next_event(&mut self, now: Instant) -> (Option<session::Event>, usize) {
+        let Self { link, decoder, connection, has_read, .. } = self;
         let input = connection.input();
-        let now = now();
         link.with(|session| {
-            loop {
-                if let Some(event) = session.poll_event() {
-                    return Some(event);
-                }
-                if !session.wants_input() {
-                    return None;
-                }
-                match decoder.decode(input) {
-                    Ok(Some(Event::Body(body))) => session.handle_body(now, body),
-                    Ok(Some(Event::Line(line))) => {
-                        if let Err(violation) = handle_line(session, now, line, decoder) {
-                            return Some(session::Event::Close(violation));
-                        }
-                    }
-                    Ok(None) => return None,
-                    Err(flaw) => return Some(session::Event::Close(flaw.into())),
-                }
+            let event = decode_event(session, now, decoder, input);
+            if event.is_none() && std::mem::take(has_read) {
+                session.handle_input(now, decoder.position(input), decoder.units());
             }
+            (event, session.unwritten_bytes())
         })
     }
 
     /// Writes until nothing is left or the peer takes no more.
     fn poll_write(&mut self, cx: &mut Context<'_>) {
+        if self.outbox.is_empty() {
+            self.outbox = self.link.with(Session::take_transmit);
+        }
         loop {
-            if self.outbox.is_empty() {
-                self.outbox = self.link.with(Session::take_transmit);
-            }
             if self.outbox.is_empty() {
                 return self.poll_flush(cx);
             }
@@ -215,7 +203,7 @@ impl Driver {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.has_written = true;
                     self.outbox.advance(count);
-                    self.link.handle_written(count);
+                    self.link.handle_written(count, &mut self.outbox);
                 }
                 Poll::Ready(_) => return self.lost(),
                 Poll::Pending => {
@@ -236,8 +224,8 @@ impl Driver {
     }
 
     /// Does what is due; `Ready` if anything was.
-    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.clock.poll(&self.link, cx) {
+    fn poll_clock(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
+        match self.clock.poll(&self.link, cx, due) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => Poll::Ready(()),
             Poll::Ready(Err(violation)) => {
@@ -248,8 +236,8 @@ impl Driver {
     }
 
     /// Reads what is there, if it is wanted; `Ready` if something came, the end included.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.link.with(|session| session.wants_input()) {
+    fn poll_read(&mut self, cx: &mut Context<'_>, is_wanted: bool) -> Poll<()> {
+        if !is_wanted {
             self.link.with(Session::handle_input_paused);
             return Poll::Pending;
         }
@@ -303,6 +291,33 @@ impl Drop for Driver {
             task.abort();
         }
         self.link.end();
+    }
+}
+
+/// Takes in lines and bodies until there is something to do or more bytes are needed.
+fn decode_event(
+    session: &mut Session,
+    now: Instant,
+    decoder: &mut Decoder,
+    input: &mut BytesMut,
+) -> Option<session::Event> {
+    loop {
+        if let Some(event) = session.poll_event() {
+            return Some(event);
+        }
+        if !session.wants_input() {
+            return None;
+        }
+        match decoder.decode(input) {
+            Ok(Some(Event::Body(body))) => session.handle_body(now, body),
+            Ok(Some(Event::Line(line))) => {
+                if let Err(violation) = handle_line(session, now, line, decoder) {
+                    return Some(session::Event::Close(violation));
+                }
+            }
+            Ok(None) => return None,
+            Err(flaw) => return Some(session::Event::Close(flaw.into())),
+        }
     }
 }
 

@@ -70,7 +70,8 @@ impl Driver {
                 if self.is_broken || self.outbox.is_empty() {
                     return Poll::Ready(!self.is_broken);
                 }
-                let clock_is_pending = self.poll_clock(cx).is_pending();
+                let due = self.link.with(|session| session.poll_timeout());
+                let clock_is_pending = self.poll_clock(cx, due).is_pending();
                 let Self { link, clock, .. } = self;
                 if clock_is_pending && link.sleep(cx, |session| !clock.is_late_for(session)) {
                     return Poll::Pending;
@@ -190,7 +191,8 @@ async fn attend<T>(
             return Poll::Ready(result);
         }
         loop {
-            match clock.poll(link, cx) {
+            let due = link.with(|session| session.poll_timeout());
+            match clock.poll(link, cx, due) {
                 Poll::Ready(Err(violation)) => {
                     return Poll::Ready(Err(Error::new(violation.code(), violation.to_string())));
                 }

@@ -447,6 +447,12 @@ impl Session {
         self.outgoing.unwritten_bytes()
     }
 
+    /// Whether anybody is to be woken.
+    #[must_use]
+    pub const fn has_wakers(&self) -> bool {
+        !self.wakers.is_empty()
+    }
+
     /// Those to be woken after what was handled. They are collected rather than woken, so that it
     /// can be done when no lock is held.
     pub fn take_wakers(&mut self) -> Vec<Waker> {
