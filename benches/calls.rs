@@ -20,6 +20,9 @@ mod message;
 mod ratios;
 
 use std::io;
+use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net;
 use std::time::{Duration, Instant};
 
 use bincode::config;
@@ -27,7 +30,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switchboard::{Client, Command, Endpoint, Result, format, transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
 
 use self::message::Message;
 use self::ratios::{Case, compare};
@@ -44,6 +48,7 @@ type BoxedStream = Box<dyn Stream>;
 #[derive(Clone, Copy)]
 enum Transport {
     Memory,
+    #[cfg(unix)]
     Unix,
     Tcp,
     /// TCP, and each side has a runtime of two threads instead of one that is the caller's.
@@ -53,23 +58,19 @@ enum Transport {
 /// Both sides of a connection, each with its runtime. The far side's runs in its own thread.
 struct Sides {
     near: Runtime,
-    far: tokio::runtime::Handle,
-    _far: Far,
+    far: Handle,
     transport: Transport,
-}
-
-/// Ends the thread of the far side when dropped.
-struct Far {
-    _stop: tokio::sync::oneshot::Sender<()>,
+    // Ends the thread of the far side when dropped.
+    _stop: oneshot::Sender<()>,
 }
 
 impl Sides {
     fn new(transport: Transport) -> Self {
         let far = runtime(transport);
         let handle = far.handle().clone();
-        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
         std::thread::spawn(move || far.block_on(stopped));
-        Self { near: runtime(transport), far: handle, _far: Far { _stop: stop }, transport }
+        Self { near: runtime(transport), far: handle, transport, _stop: stop }
     }
 
     fn streams(&self) -> (BoxedStream, BoxedStream) {
@@ -78,27 +79,26 @@ impl Sides {
                 let (near, far) = transport::memory();
                 (Box::new(near), Box::new(far))
             }
+            #[cfg(unix)]
             Transport::Unix => {
-                let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
-                let register =
-                    |runtime: &tokio::runtime::Handle, stream: std::os::unix::net::UnixStream| {
-                        let _entered = runtime.enter();
-                        stream.set_nonblocking(true).unwrap();
-                        tokio::net::UnixStream::from_std(stream).unwrap()
-                    };
-                (Box::new(register(self.near.handle(), near)), Box::new(register(&self.far, far)))
+                let (near, far) = net::UnixStream::pair().unwrap();
+                near.set_nonblocking(true).unwrap();
+                far.set_nonblocking(true).unwrap();
+                let near = within(self.near.handle(), || tokio::net::UnixStream::from_std(near));
+                let far = within(&self.far, || tokio::net::UnixStream::from_std(far));
+                (Box::new(near), Box::new(far))
             }
             Transport::Tcp | Transport::TcpThreads => {
-                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-                let near = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
                 let (far, _) = listener.accept().unwrap();
-                let register = |runtime: &tokio::runtime::Handle, stream: std::net::TcpStream| {
-                    let _entered = runtime.enter();
+                for stream in [&near, &far] {
                     stream.set_nonblocking(true).unwrap();
                     stream.set_nodelay(true).unwrap();
-                    tokio::net::TcpStream::from_std(stream).unwrap()
-                };
-                (Box::new(register(self.near.handle(), near)), Box::new(register(&self.far, far)))
+                }
+                let near = within(self.near.handle(), || tokio::net::TcpStream::from_std(near));
+                let far = within(&self.far, || tokio::net::TcpStream::from_std(far));
+                (Box::new(near), Box::new(far))
             }
         }
     }
@@ -221,7 +221,7 @@ impl Caller {
 
 /// One call after the other.
 fn one(criterion: &mut Criterion) {
-    for (transport, word) in TRANSPORTS {
+    for &(transport, word) in TRANSPORTS {
         let (sides, message) = (Sides::new(transport), Message::new());
         let client = sides.client();
         let mut raw = sides.floor(Floor::new(&encoded(&message), false));
@@ -254,7 +254,7 @@ fn one(criterion: &mut Criterion) {
 /// 64 callers on one connection, each with one call after the other; the floors send 64 frames in
 /// one write and wait for all of them.
 fn many(criterion: &mut Criterion) {
-    for (transport, word) in TRANSPORTS {
+    for &(transport, word) in TRANSPORTS {
         let (sides, message) = (Sides::new(transport), Message::new());
         let client = sides.client();
         let mut raw = sides.floor(Floor::new(&encoded(&message), false));
@@ -302,7 +302,7 @@ async fn callers(client: &Client, message: &Message, count: u64) -> Duration {
 
 /// A MiB there and back.
 fn large(criterion: &mut Criterion) {
-    for (transport, word) in TRANSPORTS {
+    for &(transport, word) in TRANSPORTS {
         let sides = Sides::new(transport);
         let client = sides.client();
         let body = Bytes::from(vec![7; 1 << 20]);
@@ -334,7 +334,7 @@ fn large(criterion: &mut Criterion) {
 
 /// Calls that nobody answers, and one at the end that shows that all have come.
 fn one_way(criterion: &mut Criterion) {
-    for (transport, word) in TRANSPORTS {
+    for &(transport, word) in TRANSPORTS {
         let (sides, message) = (Sides::new(transport), Message::new());
         let client = sides.client();
         let mut raw = sides.floor(Floor::new(&encoded(&message), false).one_way());
@@ -371,10 +371,16 @@ fn one_way(criterion: &mut Criterion) {
     }
 }
 
+/// A stream that the runtime of `handle` watches.
+fn within<S>(handle: &Handle, register: impl FnOnce() -> io::Result<S>) -> S {
+    let _entered = handle.enter();
+    register().unwrap()
+}
+
 fn runtime(transport: Transport) -> Runtime {
     let mut builder = match transport {
         Transport::TcpThreads => Builder::new_multi_thread(),
-        Transport::Memory | Transport::Unix | Transport::Tcp => Builder::new_current_thread(),
+        _ => Builder::new_current_thread(),
     };
     builder.worker_threads(2).enable_all().build().unwrap()
 }
@@ -388,8 +394,9 @@ fn decode(body: &[u8]) -> Message {
     std::hint::black_box(decoded.unwrap().0)
 }
 
-const TRANSPORTS: [(Transport, &str); 4] = [
+const TRANSPORTS: &[(Transport, &str)] = &[
     (Transport::Memory, "memory"),
+    #[cfg(unix)]
     (Transport::Unix, "unix"),
     (Transport::Tcp, "tcp"),
     (Transport::TcpThreads, "tcp-threads"),
