@@ -39,16 +39,12 @@ fn stream() -> (Vec<u8>, Vec<Line>) {
 
 fn parse(criterion: &mut Criterion) {
     let (stream, _) = stream();
-    for (pieces, word) in [(stream.len(), "whole"), (64, "64-byte-pieces")] {
+    for (pieces, word) in [(stream.len(), "whole"), (64, "in-pieces")] {
         let mut cases = [
             Case::new("switchboard", timed(|| parse_all(&stream, pieces))),
             Case::new("floor", timed(|| split_all(&stream, pieces))),
         ];
-        // The same stream in lines and in bytes.
-        let name = format!("parse-lines/{word}");
-        compare(criterion, &name, &Throughput::Elements(LINES.into()), &mut cases);
-        let name = format!("parse-bytes/{word}");
-        compare(criterion, &name, &Throughput::Bytes(stream.len() as u64), &mut cases);
+        compare(criterion, &format!("parse/{word}"), &throughput(&stream), &mut cases);
     }
 }
 
@@ -87,7 +83,7 @@ fn print(criterion: &mut Criterion) {
             }),
         ),
     ];
-    compare(criterion, "print-bytes", &Throughput::Bytes(stream.len() as u64), &mut cases);
+    compare(criterion, "print", &throughput(&stream), &mut cases);
 }
 
 /// Parses everything.
@@ -125,6 +121,11 @@ fn split_all(stream: &[u8], piece_bytes: usize) {
         }
     }
     assert_eq!(bodies, LINES);
+}
+
+/// Lines and bytes a second.
+fn throughput(stream: &[u8]) -> Throughput {
+    Throughput::ElementsAndBytes { elements: LINES.into(), bytes: stream.len() as u64 }
 }
 
 fn timed(mut action: impl FnMut()) -> impl FnMut(u64) -> Duration {
