@@ -8,7 +8,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
@@ -33,10 +33,24 @@ impl Listener for TcpListener {
 
 /// Listens at the first address that the host has and the system lets us have.
 pub(super) async fn bind(host: &str, port: u16) -> Result<TcpListener> {
-    let addresses = resolve(host, port).await?;
-    // tokio sets SO_REUSEADDR where that means "in spite of connections that are just ending".
-    let bound = TcpListener::bind(addresses.as_slice()).await;
-    bound.map_err(|error| address_of(host, port).bind_error(error))
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in resolve(host, port).await? {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(address_of(host, port).bind_error(failure))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // On Windows it would let us take an address over that somebody else listens at; elsewhere it
+    // means "in spite of connections that are just ending".
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Connects to the first address of the host that answers.
@@ -74,6 +88,10 @@ fn hurry(stream: &TcpStream) {
 fn address_of(host: &str, port: u16) -> Address {
     Address::Tcp { host: host.to_owned(), port }
 }
+
+/// Connections that wait to be accepted; the system may allow fewer. With the usual 128 a crowd that
+/// came at once lost some: the kernel had told them that they were connected, and forgot them.
+const BACKLOG: u32 = 4096;
 
 #[cfg(test)]
 mod tests {
