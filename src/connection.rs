@@ -427,9 +427,9 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// Bytes to make room for when `missing` are wanted and `here` have come: as much again as has come,
-/// never what was merely announced. The last step takes up to three times as much, so that it is
-/// no small one for which the whole buffer would move: what moves is at most half of what is wanted.
+/// Bytes to make room for when `missing` are wanted and `here` have come: as much again as has
+/// come, never what was merely announced. The last step takes up to three times as much, so that it
+/// is no small one for which the whole buffer would move: at most half of what is wanted moves.
 fn room_for(missing: usize, here: usize) -> usize {
     let here = here.max(STACK_BYTES);
     if missing / 3 <= here { missing } else { here }

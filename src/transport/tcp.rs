@@ -89,8 +89,8 @@ fn address_of(host: &str, port: u16) -> Address {
     Address::Tcp { host: host.to_owned(), port }
 }
 
-/// Connections that wait to be accepted; the system may allow fewer. With the usual 128 a crowd that
-/// came at once lost some: the kernel had told them that they were connected, and forgot them.
+/// Connections that wait to be accepted; the system may allow fewer. With the usual 128 a crowd
+/// that came at once lost some: the kernel had told them that they were connected, and forgot them.
 const BACKLOG: u32 = 4096;
 
 #[cfg(test)]
