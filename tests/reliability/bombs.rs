@@ -1,10 +1,9 @@
 //! G1: recursion bombs. An abort takes the whole process along, so the endpoint is a child.
 //!
-//! The goal of 4 MiB beyond the frame is kept for frames up to the default `payload_bytes_max` and
-//! by decoding for all. While a larger frame is read the buffer doubles, and if the allocator has to
-//! move it then, its old half lives beside the new one for a moment: half a frame more, at most.
-//! Reserving what was merely announced would avoid that, and is what a peer must not be able to ask
-//! for.
+//! While a frame is read its buffer grows, and if the allocator has to move it for that, what has
+//! come lives twice for a moment: half a frame more, at most. That is left out of the bound for
+//! frames over the default `payload_bytes_max`. Reserving what was merely announced would avoid it,
+//! and is what a peer must not be able to ask for.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use switchboard::format::{Bytes, Json};
-use switchboard::{Client, Endpoint, Limits, Result};
+use switchboard::{Client, Endpoint, Limits, Result, transport};
 
 use crate::bombs;
 
@@ -176,9 +176,9 @@ async fn serve(settings: Settings) {
         .on(STATUS, async |()| status())
         .on(FORGET_PEAK, async |()| std::fs::write("/proc/self/clear_refs", "5"));
     let endpoint = bombs::register(endpoint);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let mut out = std::io::stdout();
-    writeln!(out, "{}", listener.local_addr().unwrap()).unwrap();
+    writeln!(out, "{}", listener.local_address().unwrap()).unwrap();
     out.flush().unwrap();
     endpoint.serve(listener).await.unwrap();
 }

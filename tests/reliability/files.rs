@@ -16,7 +16,7 @@ pub(crate) fn run() {
     block_on(async {
         let watch = child.watch().await;
         let before = watch.status().await;
-        // The kernel completes these without the endpoint: those it cannot accept wait in its queue.
+        // The kernel completes these without the endpoint: whom it cannot accept waits in a queue.
         let mut streams = Vec::new();
         for _ in 0..CLIENTS {
             let mut stream = TcpStream::connect(child.address).await.unwrap();
@@ -57,8 +57,8 @@ pub(crate) fn run() {
             })
             .await;
         let text = format!(
-            "{:.0} s without a free file ({FILES_MAX} in all, {live} connections live, {} waiting): \
-             {share:.1} % of one core (goal 5 %), {pings} of {pings} pings answered; all {served} \
+            "{:.0} s without a free file ({FILES_MAX} in all, {live} connections live, {} \
+             waiting): {share:.1} % of one core (goal 5 %), {pings} of {pings} pings answered; all {served} \
              served {:.2} s after files were free (goal 1 s)",
             time.as_secs_f64(),
             CLIENTS - live,
