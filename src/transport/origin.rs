@@ -31,7 +31,7 @@ pub enum PeerAddress {
     Tcp(SocketAddr),
     /// On this machine, behind a Unix socket.
     Unix,
-    /// In this process, behind [`memory`](crate::transport::memory).
+    /// In this process, behind [`memory`](crate::transport::memory()).
     Memory,
     /// Nobody told.
     Unknown,
