@@ -59,15 +59,15 @@ impl Name {
         if matches!(bytes[0], b'<' | b'>' | b'0'..=b'9') {
             return Err(Flaw::NameBegin(bytes[0]));
         }
+        let mut copy = [0; Self::BYTES_MAX];
         let mut index = 0;
         while index < bytes.len() {
             if !bytes[index].is_ascii_graphic() {
                 return Err(Flaw::ControlByte(bytes[index]));
             }
+            copy[index] = bytes[index];
             index += 1;
         }
-        let mut copy = [0; Self::BYTES_MAX];
-        copy.split_at_mut(bytes.len()).0.copy_from_slice(bytes);
         Ok(Self { bytes: copy, len: bytes.len() as u8 })
     }
 
