@@ -71,8 +71,8 @@ pub trait Format<T>: Send + Sync + 'static {
     }
 }
 
-/// Room that a payload is given before it is made: growing up to it byte by byte would cost more than
-/// making it.
+/// Room that a payload is given before it is made: growing up to it byte by byte would cost more
+/// than making it.
 #[cfg(feature = "io")]
 pub(crate) const PAYLOAD_BYTES_USUAL: usize = 256;
 

@@ -47,8 +47,8 @@ pub(crate) fn run() {
         let given_up = 100 * (dropped + late) / calls;
         let text = format!(
             "{calls} calls over TCP and in memory, {dropped} dropped and {late} timed out at \
-             random ({given_up} %): 0 foreign replies (goal 0), 0 lost (goal 0), all {CALLS_MAX} permits \
-             back; {:.0} calls a second",
+             random ({given_up} %): 0 foreign replies (goal 0), 0 lost (goal 0), all {CALLS_MAX} \
+             permits back; {:.0} calls a second",
             calls as f64 / begun.elapsed().as_secs_f64()
         );
         figure("G11", &text);

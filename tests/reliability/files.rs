@@ -58,8 +58,8 @@ pub(crate) fn run() {
             .await;
         let text = format!(
             "{:.0} s without a free file ({FILES_MAX} in all, {live} connections live, {} \
-             waiting): {share:.1} % of one core (goal 5 %), {pings} of {pings} pings answered; all {served} \
-             served {:.2} s after files were free (goal 1 s)",
+             waiting): {share:.1} % of one core (goal 5 %), {pings} of {pings} pings answered; all \
+             {served} served {:.2} s after files were free (goal 1 s)",
             time.as_secs_f64(),
             CLIENTS - live,
             recovered.as_secs_f64(),

@@ -29,8 +29,8 @@ pub(crate) fn run() {
         let text = format!(
             "256 bytes in 3 places: {words} names and format words made here, {lines} lines of \
              text and {names} names sent; {strangers} requests of browsers and others: {canaries} \
-             canary runs (goal 0), 0 bad bytes sent (goal 0); strangers closed after {:.1} ms at worst \
-             (goal 10 ms)",
+             canary runs (goal 0), 0 bad bytes sent (goal 0); strangers closed after {:.1} ms at \
+             worst (goal 10 ms)",
             slowest.as_secs_f64() * 1e3
         );
         figure("G16", &text);
