@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use switchboard::format::Line;
+use switchboard::session::{Session, Side};
 use switchboard::{Code, Command, Endpoint, Error, Limits, Result, blocking, transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
@@ -64,7 +65,7 @@ async fn payload_bytes_max() {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Chain(Option<Box<Chain>>);
+struct Chain(Option<Box<Self>>);
 
 #[tokio::test(start_paused = true)]
 async fn depth_max() {
@@ -205,6 +206,25 @@ async fn replies_wait_for_a_peer_that_has_ended_its_side() {
         replies += 1;
     }
     assert_eq!(replies, 50);
+}
+
+#[test]
+fn a_reply_waits_for_room_when_a_call_of_ours_would_not() {
+    let now = std::time::Instant::now();
+    let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 10);
+    let mut session = Session::new(now, Side::Accepted, &limits);
+    let waker = std::task::Waker::noop();
+    assert!(session.poll_reply_room(waker).is_ready());
+    session.tell(&Error::new(Code::Failed, "more than ten bytes"));
+    assert!(session.poll_room(waker).is_pending());
+    session.handle_eof();
+    session.take_wakers();
+    assert!(session.poll_room(waker).is_ready());
+    assert!(session.poll_reply_room(waker).is_pending() && !session.has_reply_room());
+    let written = session.take_transmit().len();
+    session.handle_written(now, written);
+    assert_eq!(session.take_wakers().len(), 1);
+    assert!(session.poll_reply_room(waker).is_ready() && session.has_reply_room());
 }
 
 #[tokio::test(start_paused = true)]

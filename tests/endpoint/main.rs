@@ -10,6 +10,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::needless_pass_by_value,
     reason = "a test that goes wrong may panic, and its modules share what they have"
 )]
 
@@ -24,6 +25,7 @@ mod limits;
 mod plain;
 #[path = "../random/mod.rs"]
 mod random;
+mod rest;
 mod shutdown;
 mod support;
 mod tracing;

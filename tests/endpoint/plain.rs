@@ -64,6 +64,7 @@ async fn what_has_no_known_end_closes_the_connection() {
     check_closes("RAW_ERROR", Denied, "not you").await;
     check_closes("RAW_FOREIGN", Failed, "the handler failed").await;
     check_closes("RAW_PANIC", Panicked, "the handler panicked").await;
+    check_closes("RAW_PANIC_LATER", Panicked, "the handler panicked").await;
 }
 
 async fn check_closes(sent: &str, code: Code, text: &str) {
@@ -73,6 +74,11 @@ async fn check_closes(sent: &str, code: Code, text: &str) {
         })
         .on_raw("RAW_FOREIGN", async |_: &mut Connection| Err::<(), _>("secret"))
         .on_raw("RAW_PANIC", |_: &mut Connection| -> std::future::Ready<Result<()>> { panic!() });
+    async fn panic_later(connection: &mut Connection) -> Result<()> {
+        tokio::task::yield_now().await;
+        panic!("on purpose, over {connection:?}")
+    }
+    let endpoint = endpoint.on_raw("RAW_PANIC_LATER", panic_later);
     let (endpoint, canary) = with_canary(endpoint);
     let mut peer = peer(&endpoint);
     peer.send(format!("ECHO 1 1\na{sent}\nCANARY 9 0\nCANARY\nx\n")).await;

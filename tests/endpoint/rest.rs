@@ -1,0 +1,150 @@
+//! A connection on which nothing happens costs nothing: its task sleeps, whatever it waits for.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use switchboard::transport::{self, MemoryStream};
+use switchboard::{Command, Endpoint, Limits};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::support::*;
+
+/// Counts how often it is touched.
+struct Counted {
+    stream: MemoryStream,
+    touches: Count,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.touches.add();
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.touches.add();
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.touches.add();
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.touches.add();
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_it_waits_for_a_connection_sleeps() {
+    let large = "LETTERS 1 7\n1000000";
+    for sent in [
+        "",
+        "ECHO 1 1\na",
+        "ECHO",
+        "ECHO 1 9\na",
+        "ECHO 1 9999999\na",
+        "HOLD 1 1\na",
+        "HOLD 0 1\na",
+        "HOLD 1 1\na>1 cancel\n",
+        "HOLD 1 1\naECHO\nx\n",
+        "ECHO\n",
+        "ECHO\nab",
+        "ADD\n9\nab",
+        "STRING\n",
+        "STRING\nab",
+        "STRING\nab\nECH",
+        "HOLD\na\n",
+        large,
+        &format!("{large}{}{}", large.replace(" 1 ", " 2 "), large.replace(" 1 ", " 3 ")),
+        &format!("{large}ECHO\nab\n"),
+        "LETTERS\n1000000\n",
+        "NOPE\nx",
+        "\nx",
+    ] {
+        check_rest(sent, false).await;
+        check_rest(sent, true).await;
+    }
+}
+
+/// Having sent this the peer waits, reading nothing; then it does so once more.
+async fn check_rest(sent: &str, is_ended: bool) {
+    let touches = Count::default();
+    let endpoint = Held::new().on(endpoint());
+    let (mut here, there) = transport::memory();
+    let there = Counted { stream: there, touches: touches.clone() };
+    tokio::spawn(async move { endpoint.serve_stream(there).await });
+    settle().await;
+    let (first, second) = sent.split_at(sent.len() / 2);
+    for piece in [first, second] {
+        here.write_all(piece.as_bytes()).await.unwrap();
+        settle().await;
+    }
+    if is_ended {
+        here.shutdown().await.unwrap();
+    }
+    check_sleeps(&touches, &format!("{sent:?} {is_ended}")).await;
+}
+
+async fn check_sleeps(touches: &Count, what: &str) {
+    settle().await;
+    let before = touches.now();
+    for _ in 0..10 {
+        settle().await;
+    }
+    // A task that keeps itself awake would have touched it a thousand times.
+    let more = touches.now() - before;
+    assert!(more < 10, "{what}: touched {more} times at rest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_sleeps() {
+    let touches = Count::default();
+    let (here, there) = transport::memory();
+    let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1000);
+    let here = Counted { stream: here, touches: touches.clone() };
+    let client = Endpoint::new().limits(limits).attach(here);
+    let mut peer = Peer::new(there);
+    check_sleeps(&touches, "idle").await;
+    let call = tokio::spawn(client.call(ECHO, &"a".to_owned()));
+    peer.expect("ECHO 1 1\na").await;
+    check_sleeps(&touches, "a call").await;
+    peer.send("<1 ok ").await;
+    check_sleeps(&touches, "half a reply").await;
+    peer.send("3\nabc").await;
+    assert_eq!(call.await.unwrap().unwrap(), "abc");
+    check_sleeps(&touches, "a reply").await;
+
+    const BYTES: Command<Vec<u8>, ()> = Command::new("BYTES");
+    let large = vec![0; 500_000];
+    let calls = [(); 3].map(|()| tokio::spawn(client.call(BYTES, &large)));
+    check_sleeps(&touches, "no room").await;
+    calls[2].abort();
+    calls[0].abort();
+    check_sleeps(&touches, "no room, and one cancelled").await;
+    let closing = tokio::spawn(client.close());
+    check_sleeps(&touches, "closing").await;
+    drop(peer);
+    within(closing).await.unwrap();
+}
