@@ -28,4 +28,3 @@ mod random;
 mod rest;
 mod shutdown;
 mod support;
-mod tracing;

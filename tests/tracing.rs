@@ -1,34 +1,62 @@
 //! What is logged: registered names, and nothing that a peer made up, at info and above.
+//!
+//! A binary of its own: whether a place that logs is listened to is decided once for the whole
+//! process, so the listener must be there before anything else runs.
 
+#![cfg(all(feature = "io", feature = "bincode", feature = "json"))]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that goes wrong may panic, and it shares what other tests have"
+)]
+
+#[path = "endpoint/support/mod.rs"]
+mod support;
+
+use std::cell::RefCell;
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
-use ::tracing::field::{Field, Visit};
-use ::tracing::span::{Attributes, Id, Record};
-use ::tracing::subscriber::set_default;
-use ::tracing::{Event, Level, Metadata, Subscriber};
 use switchboard::format::Line;
 use switchboard::{Code, Command, Connection, Endpoint, Error, transport};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::set_global_default;
+use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::support::*;
+use crate::support::*;
 
-/// Writes down all that this crate logs.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(Level, String)>>>);
+/// Writes down all that this crate logs, for each thread on its own: a test is a thread.
+struct Log;
+
+thread_local! {
+    static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+}
 
 impl Log {
-    fn note(&self, metadata: &Metadata<'_>, fields: impl FnOnce(&mut Text)) {
+    fn listen() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| set_global_default(Self).unwrap());
+        LINES.with_borrow_mut(Vec::clear);
+    }
+
+    fn note(metadata: &Metadata<'_>, fields: impl FnOnce(&mut Text)) {
         if metadata.target().starts_with("switchboard") {
             let mut text = Text(metadata.name().to_owned());
             fields(&mut text);
-            self.0.lock().unwrap().push((*metadata.level(), text.0));
+            LINES.with_borrow_mut(|lines| lines.push((*metadata.level(), text.0)));
         }
     }
 
-    fn lines(&self, level: Level) -> Vec<String> {
-        let lines = self.0.lock().unwrap();
-        let lines = lines.iter().filter(|(of, _)| *of <= level);
-        lines.map(|(_, text)| text.clone()).collect()
+    fn lines(level: Level) -> Vec<String> {
+        LINES.with_borrow(|lines| {
+            let lines = lines.iter().filter(|(of, _)| *of <= level);
+            lines.map(|(_, text)| text.clone()).collect()
+        })
     }
 }
 
@@ -46,12 +74,12 @@ impl Subscriber for Log {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        self.note(span.metadata(), |text| span.record(text));
+        Self::note(span.metadata(), |text| span.record(text));
         Id::from_u64(1)
     }
 
     fn event(&self, event: &Event<'_>) {
-        self.note(event.metadata(), |text| event.record(text));
+        Self::note(event.metadata(), |text| event.record(text));
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -73,15 +101,14 @@ async fn fail(text: String) -> Result<String, Error> {
 
 #[tokio::test(start_paused = true)]
 async fn connections_and_calls_have_spans() {
-    let log = Log::default();
-    let _guard = set_default(log.clone());
+    Log::listen();
     let (listener, dialer) = transport::memory_listener();
     let endpoint = endpoint();
     let serving = endpoint.clone();
     tokio::spawn(async move { serving.serve(listener).await });
     let sent = "ECHO 7 1\nxECHO\ny\nSTRING\nz\n";
     exchange_over(dialer.dial().await.unwrap(), sent).await;
-    let lines = log.lines(Level::DEBUG);
+    let lines = Log::lines(Level::DEBUG);
     let expected = [
         "connection peer=memory",
         "call command=ECHO tag=7",
@@ -89,16 +116,15 @@ async fn connections_and_calls_have_spans() {
         "plain call command=STRING",
     ];
     assert_eq!(lines, expected);
-    assert_eq!(log.lines(Level::INFO), expected[..1]);
+    assert_eq!(Log::lines(Level::INFO), expected[..1]);
     // A stream that somebody else accepted has one too.
     exchange(&endpoint, "").await;
-    assert_eq!(log.lines(Level::INFO)[1..], ["connection peer=unknown"]);
+    assert_eq!(Log::lines(Level::INFO)[1..], ["connection peer=unknown"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_that_a_peer_made_up_is_logged_at_info() {
-    let log = Log::default();
-    let _guard = set_default(log.clone());
+    Log::listen();
     let endpoint = Endpoint::new()
         .on(FAIL, fail)
         .on(ADD, async |(a, b): (u32, u32)| Ok::<_, Error>(a + b))
@@ -136,27 +162,28 @@ async fn nothing_that_a_peer_made_up_is_logged_at_info() {
     peer.send("<1 err 7 denied\nSECRET\u{1b}").await;
     assert_eq!(call.await.unwrap().unwrap_err().code(), Code::Denied);
 
-    let lines = log.lines(Level::INFO);
+    let lines = Log::lines(Level::INFO);
     assert!(lines.iter().any(|line| line.contains("a handler panicked")), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("closing the connection")), "{lines:#?}");
     let told: Vec<_> = lines.iter().filter(|line| line.to_lowercase().contains("secret")).collect();
     assert!(told.is_empty(), "{told:#?}");
-    for line in log.lines(Level::TRACE) {
+    for line in Log::lines(Level::TRACE) {
         assert!(!line.chars().any(char::is_control), "{line:?}");
     }
-    assert!(log.lines(Level::DEBUG).iter().any(|line| line.contains("there is no command SECRET")));
+    assert!(
+        Log::lines(Level::DEBUG).iter().any(|line| line.contains("there is no command SECRET"))
+    );
 }
 
 /// What its caller is not told has to be told somewhere, on one line.
 #[tokio::test(start_paused = true)]
 async fn a_foreign_error_is_in_the_log() {
-    let log = Log::default();
-    let _guard = set_default(log.clone());
+    Log::listen();
     let endpoint = Endpoint::new()
         .on(FAIL, async |_: String| Err::<String, _>(anyhow::anyhow!("the disk\nis full")));
     check(&endpoint, "FAIL 1 0\n", &err(1, Code::Failed, "the handler failed")).await;
     let expected = "command=FAIL code=\"failed\" text=\"the handler failed\" \
                     source=\"the disk\\nis full\"";
-    let lines = log.lines(Level::WARN);
+    let lines = Log::lines(Level::WARN);
     assert!(lines.len() == 1 && lines[0].contains(expected), "{lines:#?}");
 }
