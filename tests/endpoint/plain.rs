@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use std::time::Duration;
+
 use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Result, transport};
 
 use super::support::*;
@@ -145,6 +147,21 @@ async fn a_stream_that_ends_in_a_payload_is_told_so() {
     let text = "the stream ended in the middle of a line or a body";
     check(&endpoint(), "ECHO", &err(0, Code::Protocol, text)).await;
     check(&endpoint(), "ECHO 1 5\nhel", &err(0, Code::Protocol, text)).await;
+}
+
+/// The time of a line ends with the line, in however many pieces it came.
+#[tokio::test(start_paused = true)]
+async fn a_plain_call_has_its_own_time() {
+    let mut peer = peer(&endpoint());
+    peer.send("ECH").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    peer.send("O\n").await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    peer.send("x\nECH").await;
+    peer.expect_bytes("x\n").await;
+    // What was read ahead of a command is the beginning of a line, whose time runs.
+    let text = peer.expect_error(0, Code::DeadlineExceeded).await;
+    assert_eq!(text, "a line took longer than line_time_max (10s)");
 }
 
 #[tokio::test]

@@ -208,6 +208,20 @@ async fn dropping_the_serving_future_drains_in_the_background() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dropping_a_served_stream_stops_its_calls() {
+    let held = Held::new();
+    let endpoint = held.on(endpoint());
+    let (here, there) = transport::memory();
+    let serving = tokio::spawn(async move { endpoint.serve_stream(there).await });
+    let mut peer = Peer::new(here);
+    peer.send("HOLD 1 1\na").await;
+    held.begun.reach(1).await;
+    serving.abort();
+    peer.expect_end().await;
+    held.ended.reach(1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_that_is_ready_at_once_accepts_nobody() {
     let (listener, dialer) = transport::memory_listener();
     let mut peer = Peer::new(dialer.dial().await.unwrap());
