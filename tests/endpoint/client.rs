@@ -126,10 +126,20 @@ async fn what_the_peer_answers_is_said_to_be_its_word() {
     let error = within(client.call(ECHO, &text())).await.unwrap_err();
     assert_eq!(error.code(), Code::ShuttingDown);
     assert!(!error.was_sent() && error.is_safe_to_retry());
+    peer.send("<0 ok 0\n").await;
     peer.finish().await;
     let error = within(call).await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.text()), (Code::ShuttingDown, "bye"));
     assert!(error.is_safe_to_retry());
+
+    // Without the farewell nobody knows whether it ran.
+    let (client, mut peer) = client_and_peer();
+    let call = tokio::spawn(client.call(ECHO, &text()));
+    peer.expect("ECHO 1 1\na").await;
+    peer.send("<0 err 3 shutting_down\nbye").await;
+    drop(peer);
+    let error = within(call).await.unwrap().unwrap_err();
+    assert!(error.code() == Code::Disconnected && !error.is_safe_to_retry(), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,7 +203,7 @@ async fn what_cannot_be_sent_is_refused_before_a_byte_is() {
     }
     drop(client);
     peer.expect("<0 err 23 shutting_down\nno more calls are taken").await;
-    peer.expect_end().await;
+    peer.expect_farewell().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,7 +268,7 @@ async fn the_last_clone_closes_the_connection() {
     peer.send("<1 ok 1\nb").await;
     assert_eq!(call.await.unwrap().unwrap(), "b");
     peer.expect_error(0, Code::ShuttingDown).await;
-    peer.expect_end().await;
+    peer.expect_farewell().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,7 +282,7 @@ async fn closing_waits_for_what_is_under_way() {
     settle().await;
     assert!(!close.is_finished());
     let error = other.call(ADD, &(1, 2)).await.unwrap_err();
-    check_error(&error, Code::ShuttingDown, "this side is closing the connection");
+    check_error(&error, Code::ShuttingDown, "this side is closing");
     assert!(!error.was_sent());
     held.release(1);
     assert_eq!(within(call).await.unwrap().unwrap(), "a");

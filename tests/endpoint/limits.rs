@@ -326,7 +326,7 @@ async fn connections_max() {
     let mut second = Peer::new(dialer.dial().await.unwrap());
     let text = second.expect_error(0, Code::Overloaded).await;
     assert_eq!(text, "connections_max (1) are open");
-    second.expect_end().await;
+    second.expect_farewell().await;
     first.send("ECHO 1 1\nb").await;
     first.expect("<1 ok 1\nb").await;
     first.finish().await;
@@ -352,7 +352,7 @@ async fn connections_per_peer_max() {
     let mut second = dial().await;
     let text = second.expect_error(0, Code::Overloaded).await;
     assert_eq!(text, "connections_per_peer_max (1) of yours are open");
-    second.expect_end().await;
+    second.expect_farewell().await;
     let other = dialer.dial().await.unwrap();
     assert_eq!(exchange_over(other, "ECHO 1 1\nc").await, "<1 ok 1\nc");
     first.finish().await;
@@ -407,7 +407,7 @@ async fn idle_time_max() {
     busy.send("HOLD 1 1\na").await;
     let text = idle.expect_error(0, Code::ShuttingDown).await;
     assert_eq!(text, "nothing was sent for idle_time_max (5s)");
-    idle.expect_end().await;
+    idle.expect_farewell().await;
     let text = plain.expect_error(0, Code::DeadlineExceeded).await;
     assert_eq!(text, "the payload did not come within idle_time_max (5s)");
     plain.expect_end().await;
@@ -467,7 +467,7 @@ async fn drain_time_max() {
     peer.expect_error(0, Code::ShuttingDown).await;
     let text = peer.expect_error(1, Code::Cancelled).await;
     assert_eq!(text, "the call did not end within drain_time_max (5s)");
-    peer.expect_end().await;
+    peer.expect_farewell().await;
     peer.finish().await;
     let report = within(serve).await.unwrap();
     assert_eq!((report.calls_answered, report.calls_cut_off), (0, 1));

@@ -54,7 +54,7 @@ async fn what_is_under_way_finishes_and_nothing_else_begins() {
     assert!(!report.is_finished());
     held.release(1);
     busy.expect("<3 ok 1\nb").await;
-    busy.expect_end().await;
+    busy.expect_farewell().await;
     busy.finish().await;
     let report = within(report).await.unwrap().unwrap();
     assert_eq!((report.connections, report.connections_refused), (1, 0));
@@ -78,7 +78,7 @@ async fn idle_and_half_read_connections_close_at_once() {
             peer.expect_error(1, Code::TooLarge).await;
         }
         peer.expect(CLOSING).await;
-        peer.expect_end().await;
+        peer.expect_farewell().await;
         assert!(start.elapsed() < Duration::from_millis(10), "{sent:?}: {:?}", start.elapsed());
         drop(peer);
         let report = within(serving.report).await.unwrap().unwrap();
@@ -110,11 +110,11 @@ async fn plain_calls_are_treated_alike() {
     raw.send("b\nECHO\nc\n").await;
     raw.expect_bytes("b\n").await;
     raw.expect(CLOSING).await;
-    raw.expect_end().await;
+    raw.expect_farewell().await;
     waiting.expect(CLOSING).await;
     held.release(1);
     waiting.expect("<1 ok 1\na").await;
-    waiting.expect_end().await;
+    waiting.expect_farewell().await;
     drop((raw, waiting));
     let report = within(serving.report).await.unwrap().unwrap();
     assert_eq!((report.calls_answered, report.calls_cut_off), (1, 0));
@@ -139,10 +139,10 @@ async fn what_does_not_end_is_ended() {
     tagged.expect(CLOSING).await;
     let text = "the call did not end within drain_time_max (10s)";
     tagged.expect(&err(1, Code::Cancelled, text)).await;
-    tagged.expect_end().await;
+    tagged.expect_farewell().await;
     raw.expect(CLOSING).await;
     raw.expect(&err(0, Code::Cancelled, text)).await;
-    raw.expect_end().await;
+    raw.expect_farewell().await;
     drop((tagged, raw));
     let report = within(serving.report).await.unwrap().unwrap();
     assert_eq!((report.calls_answered, report.calls_cut_off), (0, 2));
@@ -163,7 +163,7 @@ async fn a_call_that_wants_no_reply_is_waited_for() {
     serving.stop.send(()).unwrap();
     peer.expect(CLOSING).await;
     held.release(1);
-    peer.expect_end().await;
+    peer.expect_farewell().await;
     drop(peer);
     let report = within(serving.report).await.unwrap().unwrap();
     assert_eq!((report.calls_answered, report.calls_cut_off), (1, 0));
@@ -203,7 +203,7 @@ async fn dropping_the_serving_future_drains_in_the_background() {
     peer.expect(CLOSING).await;
     held.release(1);
     peer.expect("<1 ok 1\na").await;
-    peer.expect_end().await;
+    peer.expect_farewell().await;
     assert!(serving.dialer.dial().await.is_err());
 }
 

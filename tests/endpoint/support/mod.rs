@@ -151,6 +151,16 @@ impl<S: transport::Io> Peer<S> {
         async move { assert_eq!(self.next().await, None, "at {place}") }
     }
 
+    /// The last word of an orderly end comes, and nothing after it.
+    #[track_caller]
+    pub fn expect_farewell(&mut self) -> impl Future<Output = ()> {
+        let place = std::panic::Location::caller();
+        async move {
+            assert_eq!(self.next().await.as_deref(), Some("<0 ok 0\n"), "at {place}");
+            assert_eq!(self.next().await, None, "at {place}");
+        }
+    }
+
     /// Exactly these bytes come, which need not be lines of the protocol.
     #[track_caller]
     pub fn expect_bytes(&mut self, expected: &str) -> impl Future<Output = ()> {
