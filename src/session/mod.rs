@@ -36,6 +36,7 @@
 mod answering;
 mod asking;
 mod earliest;
+mod ending;
 mod event;
 mod outgoing;
 mod pace;
@@ -51,7 +52,6 @@ use bytes::{Bytes, BytesMut};
 
 use self::answering::Answering;
 use self::asking::Asking;
-use self::earliest::FOREVER;
 use self::event::BodyOf;
 use self::outgoing::Outgoing;
 use self::pace::Pace;
@@ -182,31 +182,21 @@ impl Session {
         self.pace.handle_input_paused();
     }
 
-    /// The peer will send nothing more. Its calls are still answered; ours get no more replies.
-    pub fn handle_eof(&mut self) {
-        self.is_eof = true;
-        self.pace.handle_eof();
-        self.wakers.extend(self.asking.handle_eof());
-        self.wakers.append(&mut self.outgoing.take_wakers());
+    /// Calls of the peer that were answered, and calls that were ended with the connection.
+    #[must_use]
+    pub const fn tally(&self) -> (u64, u64) {
+        self.answering.tally()
     }
 
-    /// The peer broke the protocol: it is told so, and nothing more is taken from it.
-    pub fn handle_violation(&mut self, violation: &Violation) {
-        let text = violation.to_string();
-        if violation.is_worth_telling() {
-            self.tell(&Error::new(violation.code(), text.clone()));
-        }
-        self.give_up(|| Error::local(Code::Protocol, text.clone()).after_sending());
-        // No call was under way: one that crosses this on the wire did not run.
-        self.owes_farewell = matches!(violation, Violation::Slow(Slowness::Idle, _));
-    }
-
-    /// The connection is lost: nothing more comes or goes.
-    pub fn handle_lost(&mut self) {
-        let text = "the connection was lost before the reply came";
-        self.give_up(|| Error::local(Code::Disconnected, text).after_sending());
-        self.owes_farewell = false;
-        self.outgoing.clear();
+    /// Whether more should be read. Not while a plain call waits for the answers before it, and not
+    /// while the peer does not read what we answer.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        let is_readable = !self.is_eof && !self.is_lent && !self.answering.has_plain();
+        // While we wait for replies ourselves, what the peer asks is read a little longer.
+        let is_asking = !self.asking.is_idle();
+        let spare_bytes = if is_asking { self.answering.payload_bytes_max() } else { 0 };
+        is_readable && self.outgoing.has_answer_room(spare_bytes)
     }
 
     // What is due.
@@ -356,68 +346,6 @@ impl Session {
         self.answering.tell(error, &mut self.outgoing.outbox);
     }
 
-    // The end.
-
-    /// Takes no more calls, in either direction, and lets those under way finish until
-    /// `drain_time_max` has passed.
-    pub fn close(&mut self, now: Instant) {
-        if self.is_draining {
-            return;
-        }
-        self.is_draining = true;
-        let until = now.checked_add(self.drain_time_max);
-        self.drain_until = until.or_else(|| now.checked_add(FOREVER));
-        self.tell(&answering::no_more_calls());
-        self.owes_farewell = true;
-        if self.answering.has_plain() {
-            self.refuse_plain();
-        }
-        self.wakers.append(&mut self.outgoing.take_wakers());
-    }
-
-    /// Takes nothing from this peer, and tells it why.
-    pub fn turn_away(&mut self, error: &Error) {
-        self.tell(error);
-        self.owes_farewell = true;
-        self.handle_eof();
-    }
-
-    /// Whether nothing is left to do but to write what is waiting.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        let is_ending = (self.is_draining || self.is_eof) && !self.is_lent;
-        is_ending && self.answering.is_answered() && self.asking.is_answered()
-    }
-
-    /// Whether nothing is left to do at all.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.is_finished() && self.unwritten_bytes() == 0 && !self.has_transmit()
-    }
-
-    /// Whether `drain_time_max` has passed since the session was closed.
-    #[must_use]
-    pub const fn is_drained(&self) -> bool {
-        self.is_draining && self.drain_until.is_none()
-    }
-
-    /// Calls of the peer that were answered, and calls that were ended with the connection.
-    #[must_use]
-    pub const fn tally(&self) -> (u64, u64) {
-        self.answering.tally()
-    }
-
-    /// Whether more should be read. Not while a plain call waits for the answers before it, and not
-    /// while the peer does not read what we answer.
-    #[must_use]
-    pub fn wants_input(&self) -> bool {
-        let is_readable = !self.is_eof && !self.is_lent && !self.answering.has_plain();
-        // While we wait for replies ourselves, what the peer asks is read a little longer.
-        let is_asking = !self.asking.is_idle();
-        let spare_bytes = if is_asking { self.answering.payload_bytes_max() } else { 0 };
-        is_readable && self.outgoing.has_answer_room(spare_bytes)
-    }
-
     // Bytes out.
 
     /// Takes out everything that waits to be written, to be written in this order.
@@ -479,23 +407,6 @@ impl Session {
             }
             None => Ok(()),
         }
-    }
-
-    /// A plain call that will not run leaves its payload in the stream, where its end is unknown:
-    /// nothing behind it can be read.
-    fn refuse_plain(&mut self) {
-        self.answering.drop_plain();
-        self.handle_eof();
-    }
-
-    fn give_up(&mut self, error: impl Fn() -> Error) {
-        self.is_eof = true;
-        self.is_draining = true;
-        self.drain_until = None;
-        self.pace.handle_eof();
-        self.wakers.extend(self.asking.fail(error));
-        self.wakers.append(&mut self.outgoing.take_wakers());
-        self.answering.abandon();
     }
 
     fn is_idle(&self) -> bool {
