@@ -8,8 +8,8 @@
 //! | the peer breaks the rules | are stopped       | fail           | why                       |
 //! | the stream breaks         | are stopped       | fail           | nothing, it cannot be     |
 //!
-//! The farewell `<0 ok 0` says that every call that was taken is answered, so that a call without an
-//! answer surely did not run. A peer that was killed while it drained does not say it.
+//! The farewell `<0 ok 0` says that every call that was taken is answered, so that a call without
+//! an answer surely did not run. A peer that was killed while it drained does not say it.
 
 use std::time::Instant;
 
