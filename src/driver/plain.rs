@@ -32,12 +32,14 @@ use crate::connection::after;
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, RawHandler, Route};
 use crate::limits::over_time;
-use crate::session::{Plain, PlainEnd};
+use crate::session::{Plain, PlainEnd, Session};
 use crate::wire::{FormatWord, Name, Options};
 
 impl Driver {
     /// Runs a plain call. How it ended is in the session then.
     pub(super) async fn run_plain(&mut self, plain: Plain) {
+        // The line that called it is over, and its time with it.
+        self.link.with(Session::handle_input_paused);
         if !self.flush().await {
             return;
         }

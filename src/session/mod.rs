@@ -302,10 +302,6 @@ impl Session {
         }
         let event = self.answering.poll_event();
         self.is_lent = matches!(event, Some(Event::Plain(_)));
-        if self.is_lent {
-            // The line that called it is over, and what follows is not read here.
-            self.pace.handle_input_paused();
-        }
         event
     }
 

@@ -22,6 +22,7 @@ async fn every_code_comes_over_a_real_wire() {
     let limits = Limits::default().with(|limits| {
         limits.payload_bytes_max = 1000;
         limits.blocking_calls_max = 0;
+        limits.linger_time_max = Duration::from_millis(10);
     });
     const BLOCK: Command<(), ()> = Command::new("BLOCK");
     let endpoint = held

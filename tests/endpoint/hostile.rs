@@ -254,6 +254,8 @@ async fn peers_that_vanish_leave_nothing_behind() {
         limits.calls_max = 50;
         limits.connections_max = 50;
         limits.held_bytes_max = 1 << 20;
+        limits.drain_time_max = Duration::from_millis(10);
+        limits.linger_time_max = Duration::from_millis(10);
     }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
