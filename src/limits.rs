@@ -68,7 +68,9 @@ pub struct Limits {
     /// Bytes held by the whole endpoint: read and not yet used up, decoded and not yet answered,
     /// answered and not yet written. Default 256 MiB, and 4 KiB for each connection beside it.
     ///
-    /// What does not fit is refused with `overloaded`.
+    /// What does not fit is refused with `overloaded`. Worst case: peers that send large payloads
+    /// half leave others no room for large ones until `body_time_max` has passed; small calls are
+    /// served all the while.
     pub held_bytes_max: usize,
     /// Connections open at a time. Default 10,240. One more is told `overloaded` and closed.
     pub connections_max: usize,
@@ -88,6 +90,8 @@ pub struct Limits {
     pub write_time_max: Duration,
     /// Time for one call, whatever its caller asks for. Default 30 s; the call is answered with
     /// `deadline_exceeded` and its handler stopped. Calls that we make without a deadline get it.
+    /// A raw handler may talk for as long as it likes: it is bound by the times of its reads and
+    /// writes.
     pub call_time_max: Duration,
     /// Time that calls under way get to finish when the endpoint stops. Default 10 s; what is left
     /// is ended with `cancelled`.

@@ -116,7 +116,7 @@ impl<Rep> Call<Rep> {
         let link = self.request.handle.link();
         let reply = ready!(link.poll_reply(tag, cx));
         self.state = State::Done;
-        let payload = reply?;
+        let payload = reply.map_err(|error| self.request.explain(error))?;
         let budget = Budget::new(link.limits(), payload.len());
         let reply = (self.decode)(payload, &budget);
         Poll::Ready(reply.map_err(Error::of_reply))
@@ -205,6 +205,17 @@ impl Request {
         let sent =
             link.with_room_for(bytes, |session| send(session, name, options, payload, deadline));
         Poll::Ready(sent.and_then(|sent| sent))
+    }
+
+    /// Names the limit if it was that, and no deadline of the caller's, that ended the call.
+    fn explain(&self, error: Error) -> Error {
+        let is_late = error.code() == Code::DeadlineExceeded && !error.is_from_peer();
+        if !is_late || self.deadline.is_some() {
+            return error;
+        }
+        let time = self.handle.link().limits().call_time_max;
+        let text = format!("no reply came within call_time_max ({time:?})");
+        Error::local(Code::DeadlineExceeded, text).after_sending()
     }
 
     /// Whether the deadline of a call that waits for room has passed.

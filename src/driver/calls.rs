@@ -4,7 +4,6 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -12,13 +11,10 @@ use tracing::Instrument;
 
 use super::Driver;
 use crate::error::{Code, Error, Result};
-use crate::handler::{self, Answer, Entry, Route, Running, panicked};
-use crate::quota::unheld;
+use crate::handler::{self, Entry, Route, Running, Work, panicked};
+use crate::quota::{Charge, unheld};
 use crate::session::{Call, CallId};
 use crate::wire::{FormatWord, Name};
-
-/// A handler at work.
-pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl Driver {
     /// Begins a call, and ends it too if its handler is ready at once.
@@ -77,9 +73,7 @@ impl Driver {
         let format = call.options.format();
         let (id, link) = (Some(call.id), self.link.clone());
         let context = handler::Context::new(link, call.name, id, call.options, call.deadline);
-        let answer = call_caught(&*route, format, call.payload, context)?;
-        running.hold(answer.request_bytes)?;
-        Ok(answer.reply)
+        call_caught(&*route, format, call.payload, context, running.held())
     }
 
     /// Drops the handles of tasks that have ended, once half of them may be such.
@@ -102,7 +96,7 @@ async fn run(running: Running, name: Name, mut work: Work<'static, BytesMut>) {
 async fn finish_with_room(mut running: Running, name: Name, reply: Result<BytesMut>) {
     let reply = reply.and_then(|reply| {
         // The reply is held in place of the request.
-        running.hold(reply.len()).map_err(unheld)?;
+        running.held().cover(reply.len()).map_err(unheld)?;
         Ok(reply)
     });
     poll_fn(|cx| running.link().poll_reply_room(cx)).await;
@@ -142,8 +136,9 @@ pub(super) fn call_caught(
     format: Option<FormatWord>,
     payload: Bytes,
     context: handler::Context,
-) -> Result<Answer> {
-    catch_unwind(AssertUnwindSafe(|| route.call(format, payload, context)))
+    held: &mut Charge,
+) -> Result<Work<'static, BytesMut>> {
+    catch_unwind(AssertUnwindSafe(|| route.call(format, payload, context, held)))
         .unwrap_or_else(|_| Err(panicked()))
 }
 

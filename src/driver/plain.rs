@@ -24,13 +24,13 @@ use bytes::BytesMut;
 use tokio::time::timeout_at;
 use tracing::Instrument;
 
-use super::calls::{LIST, Work, call_caught, log_failure, poll_caught};
+use super::calls::{LIST, call_caught, log_failure, poll_caught};
 use super::clock::Clock;
 use super::{Driver, now};
 use crate::client::Link;
 use crate::connection::after;
 use crate::error::{Code, Error, Result};
-use crate::handler::{self, Entry, RawHandler, Route};
+use crate::handler::{self, Entry, RawHandler, Route, Work};
 use crate::limits::over_time;
 use crate::session::{Plain, PlainEnd, Session};
 use crate::wire::{FormatWord, Name, Options};
@@ -166,10 +166,8 @@ impl Driver {
         let deadline = after(self.link.limits().call_time_max).into_std();
         let options = Options::new(format, None);
         let context = handler::Context::new(self.link.clone(), name, None, options, deadline);
-        let answer = call_caught(route, format, payload, context)?;
         let mut held = self.link.quota().charge();
-        held.cover(answer.request_bytes)?;
-        let reply = answer.reply;
+        let reply = call_caught(route, format, payload, context, &mut held)?;
         let work = Box::pin(async move {
             let _taken = (permit, held);
             reply.await

@@ -209,6 +209,9 @@ impl Endpoint {
     ///
     /// To serve several listeners, call this once for each on the same endpoint.
     ///
+    /// Where thousands connect at once, use [`transport::bind`]: it lets 4,096 wait to be accepted,
+    /// a `TcpListener::bind` of tokio 128.
+    ///
     /// # Errors
     ///
     /// None so far, as for [`serve`](Self::serve).

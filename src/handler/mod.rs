@@ -11,7 +11,7 @@ mod route;
 pub use self::context::Context;
 pub(crate) use self::registry::{Entry, Registry};
 use self::route::failure;
-pub(crate) use self::route::{Answer, Route, Running, Typed};
+pub(crate) use self::route::{Route, Running, Typed, Work};
 
 use std::error::Error as StdError;
 use std::pin::Pin;

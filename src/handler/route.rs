@@ -20,12 +20,19 @@ use crate::session::CallId;
 use crate::wire::FormatWord;
 
 pub(crate) trait Route: Send + Sync {
-    /// Decodes a payload and begins to answer it.
+    /// Decodes a payload, charges `held` with what came of it, and begins to answer it.
     ///
     /// # Errors
     ///
-    /// `unsupported_format`, or what the format says of the payload.
-    fn call(&self, format: Option<FormatWord>, payload: Bytes, context: Context) -> Result<Answer>;
+    /// `unsupported_format`, what the format says of the payload, or `overloaded`; the handler has
+    /// not been called then.
+    fn call(
+        &self,
+        format: Option<FormatWord>,
+        payload: Bytes,
+        context: Context,
+        held: &mut Charge,
+    ) -> Result<Work<'static, BytesMut>>;
 
     /// How a plain payload in this format is framed.
     ///
@@ -38,12 +45,8 @@ pub(crate) trait Route: Send + Sync {
     fn describe(&self) -> String;
 }
 
-/// An answer that is being made.
-pub(crate) struct Answer {
-    pub(crate) reply: Pin<Box<dyn Future<Output = Result<BytesMut>> + Send>>,
-    /// What the decoded request takes up, at least.
-    pub(crate) request_bytes: usize,
-}
+/// A handler at work.
+pub(crate) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// A handler and the formats that its command can be spoken in; the first is its own.
 pub(crate) struct Typed<Req, Rep, H, Shape> {
@@ -91,16 +94,22 @@ where
     Rep: 'static,
     Shape: 'static,
 {
-    fn call(&self, format: Option<FormatWord>, payload: Bytes, context: Context) -> Result<Answer> {
+    fn call(
+        &self,
+        format: Option<FormatWord>,
+        payload: Bytes,
+        context: Context,
+        held: &mut Charge,
+    ) -> Result<Work<'static, BytesMut>> {
         let (request_codec, reply_codec) = self.codecs(format)?;
         let budget = Budget::new(context.link().limits(), payload.len());
         let payload_bytes = payload.len();
         let request = (request_codec.decode)(payload, &budget)?;
-        let request_bytes = budget.memory_used().max(payload_bytes);
+        held.cover(budget.memory_used().max(payload_bytes))?;
         let encode = reply_codec.encode;
         let is_one_way = context.is_one_way();
         let answer = self.handler.call(request, context);
-        let reply = Box::pin(async move {
+        Ok(Box::pin(async move {
             let reply = answer.await?;
             if is_one_way {
                 return Ok(BytesMut::new());
@@ -110,8 +119,7 @@ where
                 Error::local(Code::Failed, "the reply cannot be encoded").with_source(error)
             })?;
             Ok(payload)
-        });
-        Ok(Answer { reply, request_bytes })
+        }))
     }
 
     fn framing(&self, format: Option<FormatWord>) -> Result<Framing> {
@@ -141,13 +149,9 @@ impl Running {
         Ok(())
     }
 
-    /// Charges what the request takes up in memory.
-    ///
-    /// # Errors
-    ///
-    /// `overloaded` if the endpoint cannot hold it.
-    pub(crate) fn hold(&mut self, request_bytes: usize) -> Result<()> {
-        self.held.cover(request_bytes)
+    /// What the call holds of the endpoint's memory.
+    pub(crate) fn held(&mut self) -> &mut Charge {
+        &mut self.held
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
