@@ -308,6 +308,24 @@ async fn held_bytes_max() {
     check_that_all_is_given_back(&endpoint, &large).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_held_does_not_run_in_part() {
+    const GRIDS: Command<Vec<Option<[u64; 8]>>, ()> = Command::new("GRIDS");
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    // Not async: its body runs when it is called, not when its future is polled.
+    let handler = move |_grids: Vec<Option<[u64; 8]>>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        std::future::ready(Ok::<_, Error>(()))
+    };
+    let endpoint = limited(|limits| limits.held_bytes_max = 100_000).on(GRIDS, handler);
+    let client = client(&endpoint);
+    client.call(GRIDS, &vec![None; 100]).await.unwrap();
+    let error = client.call(GRIDS, &vec![None; 3000]).await.unwrap_err();
+    assert!(error.code() == Code::Overloaded && error.is_safe_to_retry(), "{error}");
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+}
+
 async fn check_that_all_is_given_back(endpoint: &Endpoint, large: &str) {
     for _ in 0..20 {
         let got = exchange(endpoint, format!("ECHO 1 60000\n{large}")).await;
