@@ -73,6 +73,23 @@ impl Connection {
         Self { io, origin, limits, input: BytesMut::new(), held: quota.charge() }
     }
 
+    /// The same connection with other bounds for what is read and written from now on.
+    ///
+    /// ```
+    /// # use switchboard::{Connection, Limits, Result};
+    /// # async fn example() -> Result<()> {
+    /// let limits = Limits::default().with(|limits| limits.payload_bytes_max = 4096);
+    /// let connection = Connection::connect("localhost:61000").await?.with_limits(limits);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.held = Quota::new(&limits).charge();
+        self.limits = Arc::new(limits);
+        self
+    }
+
     /// Who is on the other side.
     #[must_use]
     pub fn origin(&self) -> &Origin {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use switchboard::format::{Bincode, Json, Line};
-use switchboard::{Code, Connection, transport};
+use switchboard::{Code, Connection, Limits, transport};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -128,4 +128,16 @@ async fn a_silent_peer_is_not_waited_for_for_ever() {
     assert_eq!(error.text(), "nothing was read for write_time_max (10s)");
     there.write_all(b"y\n").await.unwrap();
     assert_eq!(connection.read_line().await.unwrap().unwrap(), "xy");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_keeps_the_limits_it_is_given() {
+    let (here, mut there) = transport::memory();
+    let limits = Limits::default().with(|limits| limits.payload_bytes_max = 8);
+    let mut connection = Connection::over(here).with_limits(limits);
+    assert_eq!(connection.limits().payload_bytes_max, 8);
+    there.write_all(b"12345678\n123456789\n").await.unwrap();
+    assert_eq!(connection.read_line().await.unwrap().unwrap(), "12345678");
+    let error = connection.read_line().await.unwrap_err();
+    assert_eq!(error.text(), "a line of 9 bytes or more is over payload_bytes_max (8)");
 }
