@@ -197,18 +197,16 @@ mod unix {
 
     #[test]
     fn only_the_owner_gets_in_whatever_the_umask() {
+        if is_child() {
+            return check_that_only_the_owner_gets_in();
+        }
         // The umask belongs to the whole process, so it is changed in one of its own.
-        let script = "umask 000; exec \"$0\" --exact --ignored unix::as_a_child_with_umask_zero";
-        let this = std::env::current_exe().unwrap();
-        let child = Command::new("sh").arg("-c").arg(script).arg(this).output().unwrap();
-        let printed = String::from_utf8_lossy(&child.stdout);
-        assert!(child.status.success(), "{printed}");
-        assert!(printed.contains("1 passed"), "{printed}");
+        let mut child = Command::new("sh");
+        child.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(this_program());
+        run_as_child(&mut child, "unix::only_the_owner_gets_in_whatever_the_umask");
     }
 
-    #[test]
-    #[ignore = "run by only_the_owner_gets_in_whatever_the_umask"]
-    fn as_a_child_with_umask_zero() {
+    fn check_that_only_the_owner_gets_in() {
         let directory = Directory::new();
         fs::write(directory.0.join("open"), "").unwrap();
         assert_eq!(mode(&directory.0.join("open")), 0o666, "the umask is not zero");
@@ -405,23 +403,17 @@ mod unix {
     /// The directory of a process is its own, so this too runs in a child.
     #[test]
     fn a_relative_path_is_found_again_from_another_directory() {
+        if is_child() {
+            return check_that_a_relative_path_is_found_again();
+        }
         let directory = Directory::new();
-        let this = std::env::current_exe().unwrap();
-        let name = "unix::as_a_child_that_changes_its_directory";
-        let child = Command::new(this)
-            .args(["--exact", "--ignored", name])
-            .current_dir(&directory.0)
-            .output()
-            .unwrap();
-        let printed = String::from_utf8_lossy(&child.stdout);
-        assert!(child.status.success(), "{printed}");
-        assert!(printed.contains("1 passed"), "{printed}");
+        let mut child = Command::new(this_program());
+        child.current_dir(&directory.0);
+        run_as_child(&mut child, "unix::a_relative_path_is_found_again_from_another_directory");
         assert!(!directory.file().exists());
     }
 
-    #[test]
-    #[ignore = "run by a_relative_path_is_found_again_from_another_directory"]
-    fn as_a_child_that_changes_its_directory() {
+    fn check_that_a_relative_path_is_found_again() {
         block_on(async {
             let listener = transport::bind(&"unix:socket".parse().unwrap()).await.unwrap();
             let whole = std::env::current_dir().unwrap().join("socket");
@@ -433,6 +425,25 @@ mod unix {
             assert!(!whole.exists());
         });
     }
+
+    /// Whether this process was started by `run_as_child`.
+    fn is_child() -> bool {
+        std::env::var_os(CHILD).is_some()
+    }
+
+    fn this_program() -> PathBuf {
+        std::env::current_exe().unwrap()
+    }
+
+    /// Runs the test of this name once more, in a process that the test has prepared.
+    fn run_as_child(program: &mut Command, test: &str) {
+        let child = program.args(["--exact", test]).env(CHILD, "1").output().unwrap();
+        let printed = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success(), "{printed}");
+        assert!(printed.contains("1 passed"), "{printed}");
+    }
+
+    const CHILD: &str = "SWITCHBOARD_TRANSPORT_CHILD";
 
     async fn check_taken(path: &Path) {
         let inode = fs::symlink_metadata(path).unwrap().ino();
