@@ -12,11 +12,7 @@ use super::Flaw;
 /// The name of a command: 1 to 64 printable ASCII bytes without space, not beginning with `<`, `>`
 /// or a digit. Names that begin with `?` belong to the endpoint itself.
 #[derive(Clone, Copy)]
-pub struct Name {
-    // Only the first `len` bytes count; the rest are zero. 1 <= len <= BYTES_MAX.
-    bytes: [u8; Self::BYTES_MAX],
-    len: u8,
-}
+pub struct Name(Word<{ Self::BYTES_MAX }>);
 
 impl Name {
     /// The longest a name can be, in bytes.
@@ -43,50 +39,32 @@ impl Name {
     /// # Errors
     ///
     /// The rule that they break.
-    #[allow(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::cast_possible_truncation,
-        reason = "a const fn has no iterators; every index is below a length checked above it"
-    )]
     pub const fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        if bytes.is_empty() {
-            return Err(Flaw::EmptyWord);
+        if let Some(first @ (b'<' | b'>' | b'0'..=b'9')) = bytes.first() {
+            return Err(Flaw::NameBegin(*first));
         }
-        if bytes.len() > Self::BYTES_MAX {
-            return Err(Flaw::NameTooLong);
+        match Word::parse(bytes, Flaw::NameTooLong) {
+            Ok(word) => Ok(Self(word)),
+            Err(flaw) => Err(flaw),
         }
-        if matches!(bytes[0], b'<' | b'>' | b'0'..=b'9') {
-            return Err(Flaw::NameBegin(bytes[0]));
-        }
-        let mut copy = [0; Self::BYTES_MAX];
-        let mut index = 0;
-        while index < bytes.len() {
-            if !bytes[index].is_ascii_graphic() {
-                return Err(Flaw::ControlByte(bytes[index]));
-            }
-            copy[index] = bytes[index];
-            index += 1;
-        }
-        Ok(Self { bytes: copy, len: bytes.len() as u8 })
     }
 
     /// The bytes of the name.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        self.0.as_bytes()
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+        self.0.as_str()
     }
 
     /// Whether the name belongs to the endpoint itself.
     #[must_use]
     pub const fn is_reserved(&self) -> bool {
-        matches!(self.bytes.first(), Some(b'?'))
+        matches!(self.0.bytes.first(), Some(b'?'))
     }
 }
 
@@ -137,11 +115,7 @@ impl fmt::Debug for Name {
 /// The word by which a caller asks for a format: 1 to 16 printable ASCII bytes without space, not
 /// beginning with a digit. Whether there is such a format is not decided here.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct FormatWord {
-    // As in `Name`: only the first `len` bytes count, the rest are zero.
-    bytes: [u8; Self::BYTES_MAX],
-    len: u8,
-}
+pub struct FormatWord(Word<{ Self::BYTES_MAX }>);
 
 impl FormatWord {
     /// The longest such a word can be, in bytes.
@@ -152,38 +126,74 @@ impl FormatWord {
     /// # Errors
     ///
     /// The rule that they break.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        if bytes.is_empty() {
-            return Err(Flaw::EmptyWord);
-        }
-        let mut copy = [0; Self::BYTES_MAX];
-        let room = copy.get_mut(..bytes.len()).ok_or(Flaw::FormatWord)?;
-        room.copy_from_slice(bytes);
-        if bytes.first().is_some_and(u8::is_ascii_digit) {
+    pub const fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
+        if let Some(b'0'..=b'9') = bytes.first() {
             return Err(Flaw::FormatWord);
         }
-        if let Some(byte) = bytes.iter().find(|byte| !byte.is_ascii_graphic()) {
-            return Err(Flaw::ControlByte(*byte));
+        match Word::parse(bytes, Flaw::FormatWord) {
+            Ok(word) => Ok(Self(word)),
+            Err(flaw) => Err(flaw),
         }
-        let len = u8::try_from(bytes.len()).map_err(|_| Flaw::FormatWord)?;
-        Ok(Self { bytes: copy, len })
     }
 
     /// The bytes of the word.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        self.0.as_bytes()
     }
 
     /// The word as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+        self.0.as_str()
     }
 }
 
 impl fmt::Debug for FormatWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FormatWord({})", self.as_str())
+    }
+}
+
+/// 1 to `BYTES_MAX` printable ASCII bytes without space.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Word<const BYTES_MAX: usize> {
+    // Only the first `len` bytes count; the rest are zero. 1 <= len <= BYTES_MAX < 256.
+    bytes: [u8; BYTES_MAX],
+    len: u8,
+}
+
+impl<const BYTES_MAX: usize> Word<BYTES_MAX> {
+    #[allow(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        reason = "a const fn has no iterators; every index is below a length checked above it"
+    )]
+    const fn parse(bytes: &[u8], too_long: Flaw) -> Result<Self, Flaw> {
+        if bytes.is_empty() {
+            return Err(Flaw::EmptyWord);
+        }
+        if bytes.len() > BYTES_MAX {
+            return Err(too_long);
+        }
+        let mut copy = [0; BYTES_MAX];
+        let mut index = 0;
+        while index < bytes.len() {
+            if !bytes[index].is_ascii_graphic() {
+                return Err(Flaw::ControlByte(bytes[index]));
+            }
+            copy[index] = bytes[index];
+            index += 1;
+        }
+        Ok(Self { bytes: copy, len: bytes.len() as u8 })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
