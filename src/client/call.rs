@@ -72,6 +72,7 @@ struct Request {
     // `None` when sent, or when its error has been given out.
     payload: Option<Result<BytesMut>>,
     deadline: Option<Instant>,
+    trace: Option<Box<str>>,
     // Only while there is no room.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -96,6 +97,14 @@ impl<Rep> Call<Rep> {
     /// left, and stops as well.
     pub fn by(mut self, deadline: Instant) -> Self {
         self.request.deadline = Some(deadline);
+        self
+    }
+
+    /// Sends this W3C traceparent along; the handler reads it by
+    /// [`Context::trace`](crate::Context::trace). If it is empty, longer than 128 bytes or has
+    /// other than printable ASCII in it, the call fails with `bad_payload` and is not sent.
+    pub fn trace(mut self, traceparent: &str) -> Self {
+        self.request.trace = Some(traceparent.into());
         self
     }
 
@@ -162,7 +171,7 @@ impl Future for Notify {
 
 impl Request {
     fn new(handle: Arc<Handle>, name: Name, payload: Result<BytesMut>) -> Self {
-        Self { handle, name, payload: Some(payload), deadline: None, timer: None }
+        Self { handle, name, payload: Some(payload), deadline: None, trace: None, timer: None }
     }
 
     /// Waits for room, then hands the request to the session by `send`.
@@ -186,25 +195,35 @@ impl Request {
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => return Poll::Ready(Err(Error::local(Code::Failed, "polled after its end"))),
         };
-        let link = self.handle.link();
-        let (options, deadline) = match self.deadline {
-            None => (Options::default(), after(link.limits().call_time_max).into_std()),
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(now());
-                // Rounded up: a peer must not give up before its caller does.
-                let left_ms = left.as_nanos().div_ceil(1_000_000);
-                let left_ms = u64::try_from(left_ms).unwrap_or(u64::MAX);
-                if left_ms == 0 {
-                    let text = "the deadline had passed before the call was sent";
-                    return Poll::Ready(Err(Error::local(Code::DeadlineExceeded, text)));
-                }
-                (Options::new(None, Some(left_ms)), deadline)
-            }
+        let (options, deadline) = match self.options() {
+            Ok(options) => options,
+            Err(error) => return Poll::Ready(Err(error)),
         };
         let (name, bytes) = (self.name, payload.len());
+        let link = self.handle.link();
         let sent =
             link.with_room_for(bytes, |session| send(session, name, options, payload, deadline));
         Poll::Ready(sent.and_then(|sent| sent))
+    }
+
+    /// What the peer is told beside the payload, and when the call ends.
+    fn options(&self) -> Result<(Options, Instant)> {
+        let limits = self.handle.link().limits();
+        let deadline = self.deadline.unwrap_or_else(|| after(limits.call_time_max).into_std());
+        // Rounded up: a peer must not give up before its caller does.
+        let left = deadline.saturating_duration_since(now());
+        let left_ms = u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        if left_ms == 0 {
+            let text = "the deadline had passed before the call was sent";
+            return Err(Error::local(Code::DeadlineExceeded, text));
+        }
+        let mut options = Options::new(None, self.deadline.map(|_| left_ms));
+        if let Some(trace) = &self.trace {
+            options = options.with_trace(trace).map_err(|_| {
+                Error::local(Code::BadPayload, "a trace is 1 to 128 printable ASCII bytes")
+            })?;
+        }
+        Ok((options, deadline))
     }
 
     /// Names the limit if it was that, and no deadline of the caller's, that ended the call.

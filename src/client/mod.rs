@@ -112,6 +112,12 @@ impl Client {
         self.closed().await;
     }
 
+    /// Whether the connection is closed, or takes no more calls because either side is closing it.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.handle.link.with(|session| !session.is_open())
+    }
+
     /// Waits until the connection is closed, by either side.
     ///
     /// # Cancel safety

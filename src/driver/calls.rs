@@ -65,7 +65,8 @@ impl Driver {
                 return Err(Error::new(Code::UnsupportedFormat, text));
             }
             Err(_) if call.name.as_bytes() == LIST => {
-                let list = BytesMut::from(self.registry.describe().as_bytes());
+                let list = self.list(call.options.format(), &call.payload)?;
+                let list = BytesMut::from(list.as_bytes());
                 return Ok(Box::pin(std::future::ready(Ok(list))));
             }
             Err(error) => return Err(error),
@@ -74,6 +75,17 @@ impl Driver {
         let (id, link) = (Some(call.id), self.link.clone());
         let context = handler::Context::new(link, call.name, id, call.options, call.deadline);
         call_caught(&*route, format, call.payload, context, running.held())
+    }
+
+    /// The list of commands, for whoever asks for it without more ado.
+    pub(super) fn list(&self, format: Option<FormatWord>, payload: &[u8]) -> Result<String> {
+        if format.is_some() {
+            return Err(Error::new(Code::UnsupportedFormat, "? has no formats to choose from"));
+        }
+        if !payload.is_empty() {
+            return Err(Error::new(Code::BadPayload, "? takes no payload"));
+        }
+        Ok(self.registry.describe())
     }
 
     /// Drops the handles of tasks that have ended, once half of them may be such.

@@ -50,7 +50,7 @@ impl Driver {
                 let span = tracing::debug_span!("plain call", command = %name);
                 self.run_entry(entry, plain).instrument(span).await
             }
-            Err(_) if name.as_bytes() == LIST && plain.format.is_none() => self.list().await,
+            Err(_) if name.as_bytes() == LIST => self.run_list(plain.format).await,
             Err(error) => PlainEnd::OutOfStep(error),
         };
         if let PlainEnd::Failed(error) | PlainEnd::OutOfStep(error) = &end {
@@ -83,10 +83,14 @@ impl Driver {
         .await
     }
 
-    async fn list(&mut self) -> PlainEnd {
-        let list = self.registry.describe();
-        let written = self.connection.write_bytes(list.as_bytes()).await;
-        self.end_of(written)
+    async fn run_list(&mut self, format: Option<FormatWord>) -> PlainEnd {
+        match self.list(format, b"") {
+            Ok(list) => {
+                let written = self.connection.write_bytes(list.as_bytes()).await;
+                self.end_of(written)
+            }
+            Err(error) => PlainEnd::OutOfStep(error),
+        }
     }
 
     async fn run_entry(&mut self, entry: Entry, plain: Plain) -> PlainEnd {
@@ -139,7 +143,9 @@ impl Driver {
         match written {
             Ok(()) => PlainEnd::Done,
             // Refused before a byte of it was written.
-            Err(error) if error.code() == Code::TooLarge => PlainEnd::Failed(error),
+            Err(error) if matches!(error.code(), Code::TooLarge | Code::BadPayload) => {
+                PlainEnd::Failed(error)
+            }
             // Part of it may be written, and whatever came after would be taken for the rest.
             Err(error) => {
                 self.lost();

@@ -42,7 +42,25 @@ use crate::error::Result;
             carry any type that is `Serialize + DeserializeOwned`"
 )]
 pub trait Format<T>: Send + Sync + 'static {
-    /// The word that names this format on the wire: 1 to 16 lower-case ASCII letters or digits.
+    /// The word that names this format on the wire: 1 to 16 lower-case ASCII letters or digits, not
+    /// beginning with a digit. Registering a command with another one does not compile:
+    ///
+    /// ```compile_fail,E0080
+    /// # use bytes::{Bytes, BytesMut};
+    /// # use switchboard::format::{Budget, Codec, Format, Framing};
+    /// # use switchboard::Result;
+    /// enum Mine {}
+    ///
+    /// impl Format<String> for Mine {
+    ///     const NAME: &'static str = "My Format";
+    /// #   const FRAMING: Framing = Framing::Counted;
+    /// #   fn encode(_: &String, _: &mut BytesMut) -> Result<()> { Ok(()) }
+    /// #   fn decode(_: Bytes, _: &Budget) -> Result<String> { Ok(String::new()) }
+    ///     // ..
+    /// }
+    ///
+    /// let codec = Codec::<String>::of::<Mine>();
+    /// ```
     const NAME: &'static str;
 
     /// Where a payload ends in a plain stream, which announces no length.
@@ -103,12 +121,49 @@ impl<T> Codec<T> {
     /// The functions of format `F`.
     #[must_use]
     pub const fn of<F: Format<T>>() -> Self {
+        const {
+            assert!(
+                is_name(F::NAME.as_bytes()),
+                "the name of a format is 1 to 16 lower-case ASCII letters or digits, \
+                 not beginning with a digit"
+            );
+        }
         Self { name: F::NAME, framing: F::FRAMING, encode: F::encode, decode: F::decode }
     }
 }
 
+const fn is_name(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let [first, others @ ..] = rest {
+        if !first.is_ascii_lowercase() && !first.is_ascii_digit() {
+            return false;
+        }
+        rest = others;
+    }
+    matches!(bytes, [b'a'..=b'z', ..]) && bytes.len() <= NAME_BYTES_MAX
+}
+
+/// As long as the word for a format can be on the wire.
+const NAME_BYTES_MAX: usize = 16;
+
 impl<T> std::fmt::Debug for Codec<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Codec").field("name", &self.name).field("framing", &self.framing).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_format_can_stand_on_the_wire() {
+        for good in ["json", "x", "bincode2", "abcdefghijklmnop"] {
+            assert!(is_name(good.as_bytes()), "{good}");
+        }
+        for bad in ["", "7z", "Json", "my format", "a-b", "abcdefghijklmnopq", "é"] {
+            assert!(!is_name(bad.as_bytes()), "{bad}");
+        }
+        assert_eq!(NAME_BYTES_MAX, crate::wire::FormatWord::BYTES_MAX);
     }
 }

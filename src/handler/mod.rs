@@ -37,8 +37,8 @@ use crate::error::{Code, Error, Result};
     label = "not a handler for this command",
     note = "a handler is `async fn({Req}) -> Result<{Rep}, E>` or \
             `async fn({Req}, Context) -> Result<{Rep}, E>`",
-    note = "`with(&state, f)` puts shared state in front, `blocking(f)` takes a function that \
-            is not async",
+    note = "`with(&state, f)` puts shared state in front: `async fn(Arc<State>, {Req})`; \
+            `blocking(f)` takes a function that is not async",
     note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
 )]
 pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
@@ -51,7 +51,7 @@ pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
 }
 
 /// A function that is lent the connection itself and speaks its own dialect on it:
-/// `async fn(&mut Connection) -> Result<(), E>`.
+/// `async fn(&mut Connection) -> Result<(), E>`, or with shared state in front, by [`with`].
 ///
 /// It begins behind the line with its name and should return behind its payload: the next byte is
 /// the beginning of the next command. If it returns an error, the caller is told and the connection
@@ -60,6 +60,7 @@ pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
     message = "`{Self}` is not a raw handler",
     label = "not a raw handler",
     note = "a raw handler is `async fn(&mut Connection) -> Result<(), E>`",
+    note = "`with(&state, f)` puts shared state in front: `async fn(Arc<State>, &mut Connection)`",
     note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
 )]
 pub trait RawHandler<'a>: Send + Sync {
@@ -258,6 +259,20 @@ where
 {
     fn call(&self, connection: &'a mut Connection) -> RawFuture<'a> {
         let done = self(connection);
+        Box::pin(async move { done.await.map_err(failure) })
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a, S, F, Fut, E> RawHandler<'a> for With<S, F>
+where
+    S: Send + Sync,
+    F: Fn(Arc<S>, &'a mut Connection) -> Fut + Send + Sync,
+    Fut: Future<Output = Result<(), E>> + Send + 'a,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(&self, connection: &'a mut Connection) -> RawFuture<'a> {
+        let done = (self.function)(Arc::clone(&self.state), connection);
         Box::pin(async move { done.await.map_err(failure) })
     }
 }

@@ -228,6 +228,12 @@ impl Session {
 
     // Calls that we make.
 
+    /// Whether calls can be made.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.check_open().is_ok()
+    }
+
     /// Sends a call. Its reply comes from [`poll_reply`](Self::poll_reply), or the call is given up
     /// by [`cancel`](Self::cancel).
     ///

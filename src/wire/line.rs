@@ -176,6 +176,9 @@ impl Part {
 }
 
 impl Options {
+    /// The longest trace that is sent, in bytes. A traceparent has 55.
+    pub const TRACE_BYTES_MAX: usize = 128;
+
     /// No options but a format and a time, if given.
     ///
     /// ```
@@ -196,6 +199,23 @@ impl Options {
             text.extend_from_slice(itoa::Buffer::new().format(time_ms).as_bytes());
         }
         Self { text: text.freeze(), format, time_ms, is_stream: false }
+    }
+
+    /// These options and `trace=`: a W3C traceparent, or any other word of at most
+    /// [`TRACE_BYTES_MAX`](Self::TRACE_BYTES_MAX) bytes.
+    ///
+    /// # Errors
+    ///
+    /// If it is no word, or there is a trace already.
+    pub fn with_trace(self, trace: &str) -> Result<Self, Flaw> {
+        let is_word = !trace.is_empty() && trace.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_word || trace.len() > Self::TRACE_BYTES_MAX || self.trace().is_some() {
+            return Err(Flaw::Option);
+        }
+        let mut text = BytesMut::from(self.as_bytes());
+        text.extend_from_slice(if text.is_empty() { b"trace=" } else { b" trace=" });
+        text.extend_from_slice(trace.as_bytes());
+        Ok(Self { text: text.freeze(), ..self })
     }
 
     /// `f=`: the format of this call and of its reply.

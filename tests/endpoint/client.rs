@@ -259,6 +259,7 @@ async fn waiting_for_room_ends_at_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn the_last_clone_closes_the_connection() {
     let (client, mut peer) = client_and_peer();
+    assert!(!client.is_closed());
     let clone = client.clone();
     drop(client);
     let call = clone.call(ECHO, &text());
@@ -343,4 +344,32 @@ async fn a_dropped_client_has_sent_its_notifications() {
 
 fn check_error(error: &Error, code: Code, text: &str) {
     assert_eq!((error.code(), error.text()), (code, text), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_travels_with_the_call() {
+    let (client, mut peer) = client_and_peer();
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let call = client.call(ECHO, &text()).trace(trace).within(Duration::from_millis(250));
+    let call = tokio::spawn(call);
+    peer.expect(&format!("ECHO 1 1 t=250 trace={trace}\na")).await;
+    peer.send("<1 ok 1\nb").await;
+    assert_eq!(call.await.unwrap().unwrap(), "b");
+    for bad in ["", "two words", "line\nend", "\u{e9}", &"x".repeat(129)] {
+        let error = client.call(ECHO, &text()).trace(bad).await.unwrap_err();
+        assert_eq!((error.code(), error.was_sent()), (Code::BadPayload, false), "{bad:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_knows_when_it_is_closed() {
+    let (client, mut peer) = client_and_peer();
+    assert!(!client.is_closed());
+    peer.send("<0 err 3 shutting_down\nbye").await;
+    settle().await;
+    assert!(client.is_closed(), "it takes no more calls");
+    let (client, peer) = client_and_peer();
+    drop(peer);
+    client.closed().await;
+    assert!(client.is_closed());
 }

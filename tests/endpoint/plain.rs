@@ -1,10 +1,13 @@
 //! Plain calls: the dialect for netcat, byte for byte.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use std::time::Duration;
 
-use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Result, transport};
+use bytes::{Bytes, BytesMut};
+use switchboard::format::{Budget, Format, Framing};
+use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Result, transport, with};
 
 use super::support::*;
 
@@ -51,7 +54,7 @@ async fn what_has_no_known_end_closes_the_connection() {
     check_closes("NOPE", UnknownCommand, "there is no command NOPE; ? lists them").await;
     check_closes("NOPE json", UnknownCommand, "there is no command NOPE; ? lists them").await;
     check_closes("?nope", UnknownCommand, "there is no command ?nope; ? lists them").await;
-    check_closes("? json", UnknownCommand, "there is no command ?; ? lists them").await;
+    check_closes("? json", UnsupportedFormat, "? has no formats to choose from").await;
     check_closes("ADD line", UnsupportedFormat, "this command speaks bincode and json").await;
     let text = "a raw command has no formats to choose from";
     check_closes("STRING json", UnsupportedFormat, text).await;
@@ -205,4 +208,43 @@ async fn waiting_for_a_payload_costs_nothing() {
     peer.expect_bytes("done\nx\n").await;
     let polls = POLLS.load(Ordering::Relaxed);
     assert!(polls < 20, "polled {polls} times");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raw_handler_may_have_shared_state() {
+    async fn count(lines: Arc<AtomicUsize>, connection: &mut Connection) -> Result<()> {
+        connection.read_line().await?;
+        let number = lines.fetch_add(1, Ordering::Relaxed) + 1;
+        connection.write_line(&number.to_string()).await
+    }
+    let lines = Arc::new(AtomicUsize::new(0));
+    let endpoint = endpoint().on_raw("COUNT", with(&lines, count));
+    check(&endpoint, "COUNT\na\nCOUNT\nb\n", "1\n2\n").await;
+    assert_eq!(lines.load(Ordering::Relaxed), 2);
+}
+
+/// A format that says it ends at the line's end, and lies.
+enum TwoLines {}
+
+impl Format<String> for TwoLines {
+    const NAME: &'static str = "twolines";
+    const FRAMING: Framing = Framing::Line;
+
+    fn encode(value: &String, out: &mut BytesMut) -> Result<()> {
+        out.extend_from_slice(format!("{value}\nCANARY").as_bytes());
+        Ok(())
+    }
+
+    fn decode(payload: Bytes, _: &Budget) -> Result<String> {
+        Ok(String::from_utf8_lossy(&payload).into_owned())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_of_two_lines_is_refused_before_it_is_written() {
+    const TWO: Command<String, String, TwoLines> = Command::new("TWO");
+    let endpoint = endpoint().on(TWO, async |text: String| Ok::<_, Error>(text));
+    let text = "a line cannot have a line end in it";
+    let expected = format!("<0 err {} bad_payload\n{text}x\n", text.len());
+    check(&endpoint, "TWO\nx\nECHO\nx\n", &expected).await;
 }

@@ -4,6 +4,8 @@
 //! a raw handler that follows pipelined commands sees what belongs to it, and the next command is
 //! found where the handler stopped. It does not know the protocol of lines and calls.
 
+mod stream;
+
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Code, Error, Result};
@@ -179,7 +181,7 @@ impl Connection {
     /// Not cancel safe: part of the line may have been written when the future is dropped.
     pub async fn write_line(&mut self, line: &str) -> Result<()> {
         if line.contains(['\n', '\r']) {
-            return Err(Error::new(Code::BadPayload, "a line cannot have a line end in it"));
+            return Err(Error::new(Code::BadPayload, LINE_END));
         }
         let mut bytes = Vec::with_capacity(line.len().saturating_add(1));
         bytes.extend_from_slice(line.as_bytes());
@@ -254,6 +256,9 @@ impl Connection {
         let (len, max) = (payload.len(), self.limits.payload_bytes_max);
         if len > max {
             return Err(Error::new(Code::TooLarge, too_large(len, max)));
+        }
+        if framing == Framing::Line && memchr::memchr2(b'\n', b'\r', payload).is_some() {
+            return Err(Error::new(Code::BadPayload, LINE_END));
         }
         let mut bytes = Vec::with_capacity(len.saturating_add(24));
         if framing == Framing::Counted {
@@ -387,54 +392,6 @@ struct Clock {
     what: &'static str,
 }
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.input.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buffer);
-        }
-        let count = self.input.len().min(buffer.remaining());
-        let bytes = self.input.split_to(count);
-        buffer.put_slice(&bytes);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncBufRead for Connection {
-    fn poll_fill_buf(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        if self.input.is_empty() {
-            ready!(self.poll_fill(cx, 0)).map_err(io::Error::other)?;
-        }
-        Poll::Ready(Ok(&self.get_mut().input))
-    }
-
-    fn consume(mut self: Pin<&mut Self>, count: usize) {
-        let count = count.min(self.input.len());
-        self.input.advance(count);
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
-
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
@@ -470,6 +427,8 @@ fn too_long(bytes: usize, max: usize) -> Error {
 fn slow(what: &str, time: Duration) -> Error {
     Error::new(Code::DeadlineExceeded, format!("{what} ({time:?})"))
 }
+
+const LINE_END: &str = "a line cannot have a line end in it";
 
 /// Read at once by way of the stack.
 const STACK_BYTES: usize = 8 * 1024;
