@@ -190,7 +190,8 @@ impl Error {
     /// An error that a peer reported. Control characters in its text are escaped, so that it can be
     /// printed to a terminal or a log as it is.
     pub(crate) fn from_peer(code: Code, text: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(text);
+        // A peer of good will sends no more.
+        let text = String::from_utf8_lossy(text.get(..TEXT_BYTES_MAX).unwrap_or(text));
         let is_plain = !text.chars().any(char::is_control);
         let text = if is_plain { text.into_owned() } else { text.escape_debug().to_string() };
         let mut error = Self::build(code, text.into(), Reach::Local);
@@ -284,6 +285,13 @@ impl Error {
         !self.was_sent() || self.is_from_peer() && is_refused
     }
 
+    /// This error as far as a peer is concerned: without its source.
+    #[cfg(feature = "io")]
+    pub(crate) fn for_peer(&self) -> Self {
+        let text = Cow::Owned(self.facts.text.clone().into_owned());
+        Self::build(self.facts.code, text, self.facts.reach)
+    }
+
     /// The text for a peer, or `None` if it is nobody's business but ours.
     pub(crate) fn text_for_peer(&self) -> Option<&str> {
         (self.facts.reach == Reach::Wire).then_some(&*self.facts.text)
@@ -330,6 +338,9 @@ impl From<io::Error> for Error {
         Self::local(Code::Disconnected, error.to_string()).with_source(error)
     }
 }
+
+/// Bytes of an error's text that cross the wire.
+pub(crate) const TEXT_BYTES_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
@@ -41,6 +41,8 @@ pub struct Connection {
     origin: Origin,
     limits: Arc<Limits>,
     input: BytesMut,
+    // The most that has waited in the buffer since it was made.
+    input_bytes_peak: usize,
     held: Charge,
 }
 
@@ -72,7 +74,14 @@ impl Connection {
         limits: Arc<Limits>,
         quota: &Arc<Quota>,
     ) -> Self {
-        Self { io, origin, limits, input: BytesMut::new(), held: quota.charge() }
+        Self {
+            io,
+            origin,
+            limits,
+            input: BytesMut::new(),
+            input_bytes_peak: 0,
+            held: quota.charge(),
+        }
     }
 
     /// The same connection with other bounds for what is read and written from now on.
@@ -294,13 +303,16 @@ impl Connection {
     ) -> Poll<Result<usize>> {
         let count = if missing > STACK_BYTES || self.has_spare_capacity() {
             self.input.reserve(room_for(missing, self.input.len()));
-            ready!(pin!(self.io.read_buf(&mut self.input)).poll(cx))?
+            // Not what comes behind a body: the body will own the buffer.
+            let mut room = (&mut self.input).limit(missing.max(STACK_BYTES));
+            ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?
         } else {
             match self.poll_fill_from_stack(cx) {
                 Poll::Ready(count) => count?,
                 Poll::Pending => return Poll::Pending,
             }
         };
+        self.input_bytes_peak = self.input_bytes_peak.max(self.input.len());
         self.held.cover(self.input.len())?;
         Poll::Ready(Ok(count))
     }
@@ -311,10 +323,12 @@ impl Connection {
         let _ = self.held.cover(self.input.len());
     }
 
-    /// Gives back the memory of a buffer that nothing waits in.
+    /// Gives back the memory of a buffer that nothing waits in, or little after much.
     pub(crate) fn release(&mut self) {
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
+        let is_large = self.input_bytes_peak > STACK_BYTES.saturating_mul(2);
+        if self.input.is_empty() || is_large && self.input.len() <= STACK_BYTES {
+            self.input = BytesMut::from(&*self.input);
+            self.input_bytes_peak = self.input.len();
             self.settle();
         }
     }

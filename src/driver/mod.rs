@@ -124,13 +124,19 @@ impl Driver {
 
     fn poll_loop(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         self.link.rise();
+        let mut work = WORK_MAX;
         loop {
-            if let Some(plain) = self.take_in(cx) {
+            if let Some(plain) = self.take_in(cx, &mut work) {
                 return Poll::Ready(Exit::Plain(plain));
             }
             self.poll_write(cx);
             if self.is_broken {
                 return Poll::Ready(Exit::Broken);
+            }
+            if work == 0 {
+                // Others have their turn before this connection goes on.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             // One look under the lock: what changes behind it is seen before going to sleep.
             let (is_over, due, wants_input) = self
@@ -140,6 +146,7 @@ impl Driver {
                 return Poll::Ready(Exit::Finished);
             }
             if self.poll_clock(cx, due).is_ready() || self.poll_read(cx, wants_input).is_ready() {
+                work = work.saturating_sub(WORK_OF_A_READ);
                 continue;
             }
             // Looked at once more under the lock: news may have come while nobody was listening.
@@ -156,10 +163,10 @@ impl Driver {
     }
 
     /// Takes in what has been read and runs what it calls; gives back a plain call in its turn.
-    fn take_in(&mut self, cx: &mut Context<'_>) -> Option<session::Plain> {
+    fn take_in(&mut self, cx: &mut Context<'_>, work: &mut usize) -> Option<session::Plain> {
         // One look at the clock for all that has come: it had come by now.
         let now = now();
-        loop {
+        while *work > 0 {
             let (event, unwritten_bytes) = self.next_event(now);
             if unwritten_bytes >= FLUSH_BYTES {
                 self.poll_write(cx);
@@ -170,7 +177,9 @@ impl Driver {
                 session::Event::Close(violation) => self.violated(&violation),
                 session::Event::Plain(plain) => return Some(plain),
             }
+            *work = work.saturating_sub(1);
         }
+        None
     }
 
     /// The next thing to do, from what has been read, `None` if that needs more bytes; and how many
@@ -347,6 +356,12 @@ fn now() -> Instant {
 
 /// Written as soon as so much waits, so that both sides are at work at once instead of in turn.
 const FLUSH_BYTES: usize = 4096;
+
+/// Events that a connection deals with before others have their turn.
+const WORK_MAX: usize = 64;
+
+/// What a read counts as: its bytes may be work without being events.
+const WORK_OF_A_READ: usize = 8;
 
 /// Slices in one write.
 const SLICES_MAX: usize = 16;

@@ -25,7 +25,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::earliest::{Earliest, FOREVER};
 use super::{Call, CallId, Event, Plain, Violation};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::{Limits, over_time, too_large};
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
 
@@ -393,11 +393,8 @@ fn push_error(tag: Tag, error: &Error, outbox: &mut Outbox) {
         Some(text) if error.code().is_on_wire() => (error.code(), text),
         _ => (Code::Failed, "the handler failed"),
     };
-    let text = text.get(..text.floor_char_boundary(ERROR_BYTES_MAX)).unwrap_or_default();
+    let text = text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default();
     let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
     outbox.push_line(&Line::Reply(tag, Part::Err(len, code)));
     outbox.push_body(Bytes::copy_from_slice(text.as_bytes()));
 }
-
-/// Bytes of an error's text that are sent.
-const ERROR_BYTES_MAX: usize = 4096;

@@ -27,7 +27,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Violation;
 use super::earliest::Earliest;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
 
@@ -180,6 +180,7 @@ impl Asking {
     /// The last notice counts: a peer that drains and then meets a violation has ended calls that
     /// ran, and `shutting_down` would say that they did not.
     pub(super) fn handle_notice(&mut self, code: Code, text: &Bytes) {
+        let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
         self.notice = Some((code, Bytes::copy_from_slice(text)));
     }
 

@@ -18,8 +18,9 @@
 //!
 //! - A line is scanned for its first byte that is not printable ASCII. That is either its end or a
 //!   flaw, found at once: a TLS hello has no newline to wait for.
-//! - A body is a slice of the input buffer, not a copy. Nothing is reserved for an announced
-//!   length: the buffer grows as bytes arrive.
+//! - A body owns its memory: whoever keeps one of a few bytes does not keep a buffer of many. A large
+//!   one takes the buffer that it came in with it, and what is behind it moves; it is not copied.
+//!   Nothing is reserved for an announced length: the buffer grows as bytes arrive.
 //! - A body over the limit is skipped without being kept; the line that announced it has been
 //!   handed out and can be answered.
 //! - After [`Line::Plain`] the following bytes belong to the command. Whoever gets that line must
@@ -204,7 +205,7 @@ impl Decoder {
             return None;
         }
         self.finish_body();
-        Some(Event::Body(input.split_to(len).freeze()))
+        Some(Event::Body(take_body(len, input)))
     }
 
     /// Drops what has come of an unwanted body; whether that was the last of it.
@@ -224,6 +225,23 @@ impl Decoder {
         self.state = State::Line { scanned: 0 };
     }
 }
+
+/// Takes the first `len` bytes of `input`, which are there, out of it; the smaller part is copied.
+fn take_body(len: usize, input: &mut BytesMut) -> Bytes {
+    let rest = input.get(len..).unwrap_or_default();
+    if len <= COPIED_BYTES_MAX || rest.len() > len {
+        let body = Bytes::copy_from_slice(input.get(..len).unwrap_or_default());
+        input.advance(len);
+        return body;
+    }
+    let rest = BytesMut::from(rest);
+    let mut body = std::mem::replace(input, rest);
+    body.truncate(len);
+    body.freeze()
+}
+
+/// Bodies up to this are copied out of the buffer, which goes on being used.
+const COPIED_BYTES_MAX: usize = 8 * 1024;
 
 const fn is_printable(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
