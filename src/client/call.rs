@@ -146,7 +146,7 @@ impl<Rep> Future for Call<Rep> {
 impl<Rep> Drop for Call<Rep> {
     fn drop(&mut self) {
         if let State::Sent(tag) = self.state {
-            self.request.handle.link().with(|session| session.cancel(tag));
+            self.request.handle.link().cancel(tag);
         }
     }
 }
@@ -180,16 +180,6 @@ impl Request {
         cx: &mut Context<'_>,
         send: impl FnOnce(&mut Session, Name, Options, BytesMut, Instant) -> Result<R>,
     ) -> Poll<Result<R>> {
-        if matches!(self.payload, Some(Ok(_))) {
-            let link = self.handle.link();
-            if link.poll_room(cx).is_pending() {
-                ready!(self.poll_deadline(cx));
-                self.payload = None;
-                let text = "the deadline passed before there was room to send";
-                return Poll::Ready(Err(Error::local(Code::DeadlineExceeded, text)));
-            }
-        }
-        self.timer = None;
         let payload = match self.payload.take() {
             Some(Ok(payload)) => payload,
             Some(Err(error)) => return Poll::Ready(Err(error)),
@@ -200,10 +190,18 @@ impl Request {
             Err(error) => return Poll::Ready(Err(error)),
         };
         let (name, bytes) = (self.name, payload.len());
-        let link = self.handle.link();
-        let sent =
-            link.with_room_for(bytes, |session| send(session, name, options, payload, deadline));
-        Poll::Ready(sent.and_then(|sent| sent))
+        let mut payload = Some(payload);
+        let sent = self.handle.link().poll_send(cx, bytes, |session| {
+            send(session, name, options, payload.take().unwrap_or_default(), deadline)
+        });
+        if sent.is_ready() {
+            self.timer = None;
+            return sent;
+        }
+        self.payload = payload.map(Ok);
+        ready!(self.poll_deadline(cx));
+        self.payload = None;
+        Poll::Ready(Err(self.unsent()))
     }
 
     /// What the peer is told beside the payload, and when the call ends.
@@ -214,8 +212,7 @@ impl Request {
         let left = deadline.saturating_duration_since(now());
         let left_ms = u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         if left_ms == 0 {
-            let text = "the deadline had passed before the call was sent";
-            return Err(Error::local(Code::DeadlineExceeded, text));
+            return Err(self.unsent());
         }
         let mut options = Options::new(None, self.deadline.map(|_| left_ms));
         if let Some(trace) = &self.trace {
@@ -224,6 +221,15 @@ impl Request {
             })?;
         }
         Ok((options, deadline))
+    }
+
+    /// The error of a call whose deadline passed before it was sent.
+    fn unsent(&self) -> Error {
+        let text = match self.timer {
+            Some(_) => "the deadline passed before there was room to send",
+            None => "the deadline had passed before the call was sent",
+        };
+        Error::local(Code::DeadlineExceeded, text)
     }
 
     /// Names the limit if it was that, and no deadline of the caller's, that ended the call.

@@ -6,7 +6,7 @@
 //! stream, is woken to write them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
@@ -68,26 +68,68 @@ impl Link {
         result
     }
 
-    /// As [`with`](Self::with), if `bytes` more can be held by the endpoint.
-    pub(crate) fn with_room_for<R>(
-        &self,
-        bytes: usize,
-        action: impl FnOnce(&mut Session) -> R,
-    ) -> Result<R, Error> {
+    /// As [`with`](Self::with), together with what covers the bytes that the session keeps.
+    pub(crate) fn with_held<R>(&self, action: impl FnOnce(&mut Session, &mut Charge) -> R) -> R {
         let mut state = self.lock();
-        state.cover(bytes)?;
-        let result = action(&mut state.session);
+        let State { session, held, .. } = &mut *state;
+        let result = action(session, held);
         Self::unlock_and_wake(state);
-        Ok(result)
+        result
     }
 
-    /// Reports the end of a handler, which held so much.
-    pub(crate) fn reply(&self, id: CallId, reply: Result<BytesMut, Error>, held: Charge) {
-        let bytes = reply.as_ref().map_or(0, BytesMut::len);
+    /// Sends something of `bytes` bytes by `send`, as soon as less than `unwritten_bytes_max` waits
+    /// to be written.
+    pub(crate) fn poll_send<R>(
+        &self,
+        cx: &Context<'_>,
+        bytes: usize,
+        send: impl FnOnce(&mut Session) -> Result<R, Error>,
+    ) -> Poll<Result<R, Error>> {
         let mut state = self.lock();
+        ready!(state.session.poll_room(cx.waker()));
+        state.cover(bytes)?;
+        let result = send(&mut state.session);
+        Self::unlock_and_wake(state);
+        Poll::Ready(result)
+    }
+
+    /// Reports the end of a handler, which held so much, as soon as its reply has room. Looked at
+    /// and taken under one lock, so that no two replies take the same room.
+    pub(crate) fn poll_reply_end(
+        &self,
+        cx: &Context<'_>,
+        id: CallId,
+        end: &mut Option<(Result<BytesMut, Error>, Charge)>,
+    ) -> Poll<()> {
+        let mut state = self.lock();
+        ready!(state.session.poll_reply_room(cx.waker()));
+        if let Some((reply, held)) = end.take() {
+            Self::end_call(state, id, reply, held);
+        }
+        Poll::Ready(())
+    }
+
+    /// Reports the end of a handler, room or not: what there is to say is short.
+    pub(crate) fn refuse(&self, id: CallId, error: Error, held: Charge) {
+        Self::end_call(self.lock(), id, Err(error), held);
+    }
+
+    fn end_call(
+        mut state: MutexGuard<'_, State>,
+        id: CallId,
+        reply: Result<BytesMut, Error>,
+        held: Charge,
+    ) {
+        let bytes = reply.as_ref().map_or(0, BytesMut::len);
         // Not given back in between, or somebody else might take what the reply needs.
         state.held.absorb(held);
-        let reply = state.cover(bytes).map_err(unheld).and(reply);
+        let covered = state.cover(bytes).map_err(unheld);
+        // The error itself, with whatever its source owns, is dropped when the lock is not held.
+        let (reply, _error) = match (covered, reply) {
+            (Ok(()), Ok(reply)) => (Ok(reply), None),
+            (Ok(()), Err(error)) => (Err(error.for_peer()), Some(error)),
+            (Err(unheld), reply) => (Err(unheld), reply.err()),
+        };
         state.session.handle_reply(id, reply);
         // Nobody may have wanted it.
         state.cover_no_more();
@@ -107,17 +149,18 @@ impl Link {
 
     /// The reply to a call of ours.
     pub(crate) fn poll_reply(&self, tag: Tag, cx: &Context<'_>) -> Poll<Result<Bytes, Error>> {
-        self.lock().session.poll_reply(tag, cx.waker())
+        let mut state = self.lock();
+        let reply = ready!(state.session.poll_reply(tag, cx.waker()));
+        state.cover_no_more();
+        Poll::Ready(reply)
     }
 
-    /// Waits until less than `unwritten_bytes_max` waits to be written.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
-        self.lock().session.poll_room(cx.waker())
-    }
-
-    /// Waits until a reply may be added to what waits to be written.
-    pub(crate) fn poll_reply_room(&self, cx: &Context<'_>) -> Poll<()> {
-        self.lock().session.poll_reply_room(cx.waker())
+    /// Gives up a call of ours.
+    pub(crate) fn cancel(&self, tag: Tag) {
+        let mut state = self.lock();
+        state.session.cancel(tag);
+        state.cover_no_more();
+        Self::unlock_and_wake(state);
     }
 
     /// The driver goes to sleep, to be woken by the next one who changes something; unless
@@ -187,13 +230,13 @@ impl Link {
 impl State {
     /// Charges `bytes` more that will wait to be written.
     fn cover(&mut self, bytes: usize) -> Result<(), Error> {
-        self.held.cover(self.session.unwritten_bytes().saturating_add(bytes))
+        self.held.cover(self.session.held_bytes().saturating_add(bytes))
     }
 
     /// Charges no more than what waits to be written.
     fn cover_no_more(&mut self) {
-        // Covering less cannot fail. Only errors want more; they are small and not charged.
-        let _ = self.held.cover(self.session.unwritten_bytes());
+        // If more is wanted, by refusals, and cannot be had, the peer is not read until it is.
+        let _ = self.held.cover(self.session.held_bytes());
     }
 }
 

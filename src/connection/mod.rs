@@ -269,6 +269,9 @@ impl Connection {
         if framing == Framing::Line && memchr::memchr2(b'\n', b'\r', payload).is_some() {
             return Err(Error::new(Code::BadPayload, LINE_END));
         }
+        if len > STACK_BYTES {
+            return self.write_large_payload(framing, payload).await;
+        }
         let mut bytes = Vec::with_capacity(len.saturating_add(24));
         if framing == Framing::Counted {
             bytes.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
@@ -279,6 +282,18 @@ impl Connection {
             bytes.push(b'\n');
         }
         self.write_bytes(&bytes).await
+    }
+
+    /// As [`write_payload`](Self::write_payload) without a copy, in more than one write.
+    async fn write_large_payload(&mut self, framing: Framing, payload: &[u8]) -> Result<()> {
+        if framing == Framing::Counted {
+            self.write_bytes(format!("{}\n", payload.len()).as_bytes()).await?;
+        }
+        self.write_bytes(payload).await?;
+        if framing == Framing::Line {
+            self.write_bytes(b"\n").await?;
+        }
+        Ok(())
     }
 
     /// The bytes that have been read and not been used.

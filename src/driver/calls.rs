@@ -2,16 +2,16 @@
 //!
 //! A panic, in a handler or in a type's own decoding, ends one call and nothing else.
 
+use std::collections::HashMap;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use tracing::Instrument;
 
 use super::Driver;
 use crate::error::{Code, Error, Result};
-use crate::handler::{self, Entry, Route, Running, Work, panicked};
+use crate::handler::{self, Entry, Route, Running, Work, caught};
 use crate::quota::{Charge, unheld};
 use crate::session::{Call, CallId};
 use crate::wire::{FormatWord, Name};
@@ -27,18 +27,18 @@ impl Driver {
             Ok(work) => work,
             Err(error) => {
                 tracing::debug!(tag = id.tag(), %error, "refused a call");
-                return running.finish(Err(error));
+                return running.refuse(error);
             }
         };
         // A registered name: one that a peer made up has been refused by now.
         let span = tracing::debug_span!("call", command = %name, tag = id.tag());
         match span.in_scope(|| poll_caught(&mut work, cx)) {
             Poll::Ready(reply) => {
-                let reply = end(work, reply);
-                if self.link.with(|session| session.has_reply_room()) {
-                    return finish(running, name, reply);
+                let mut reply = Some(end(name, work, reply));
+                let at_once = &mut Context::from_waker(Waker::noop());
+                if running.poll_finish(at_once, &mut reply).is_pending() {
+                    self.spawn(id, finish_with_room(running, reply).instrument(span));
                 }
-                self.spawn(id, finish_with_room(running, name, reply).instrument(span));
             }
             Poll::Pending => self.spawn(id, run(running, name, work).instrument(span)),
         }
@@ -88,6 +88,14 @@ impl Driver {
         Ok(self.registry.describe())
     }
 
+    /// Drops the handles of all tasks, which have ended.
+    pub(super) fn forget_tasks(&mut self) {
+        if !self.tasks.is_empty() {
+            self.tasks = HashMap::new();
+            self.tasks_swept_at = TASKS_SWEPT_MIN;
+        }
+    }
+
     /// Drops the handles of tasks that have ended, once half of them may be such.
     fn sweep(&mut self) {
         if self.tasks.len() >= self.tasks_swept_at {
@@ -100,45 +108,44 @@ impl Driver {
 /// The rest of a call that was not ready at once.
 async fn run(running: Running, name: Name, mut work: Work<'static, BytesMut>) {
     let reply = poll_fn(|cx| poll_caught(&mut work, cx)).await;
-    let reply = end(work, reply);
-    finish_with_room(running, name, reply).await;
+    let reply = end(name, work, reply);
+    finish_with_room(running, Some(reply)).await;
 }
 
 /// Reports the end of a call when the peer has read enough of what waits for it.
-async fn finish_with_room(mut running: Running, name: Name, reply: Result<BytesMut>) {
-    let reply = reply.and_then(|reply| {
+async fn finish_with_room(mut running: Running, reply: Option<Result<BytesMut>>) {
+    let mut reply = reply.map(|reply| {
+        let reply = reply?;
         // The reply is held in place of the request.
         running.held().cover(reply.len()).map_err(unheld)?;
         Ok(reply)
     });
-    poll_fn(|cx| running.link().poll_reply_room(cx)).await;
-    finish(running, name, reply);
+    poll_fn(|cx| running.poll_finish(cx, &mut reply)).await;
 }
 
 /// Drops a handler that has ended: what it holds is let go before anybody learns of its end.
-fn end(work: Work<'static, BytesMut>, reply: Result<BytesMut>) -> Result<BytesMut> {
-    catch_unwind(AssertUnwindSafe(|| drop(work))).map_err(|_| panicked()).and(reply)
-}
-
-fn finish(running: Running, name: Name, reply: Result<BytesMut>) {
+fn end(name: Name, work: Work<'static, BytesMut>, reply: Result<BytesMut>) -> Result<BytesMut> {
+    let reply = caught(|| drop(work)).and(reply);
     if let Err(error) = &reply {
         log_failure(name, error);
     }
-    running.finish(reply);
+    reply
 }
 
 /// What the caller is not told is told here.
 pub(super) fn log_failure(name: Name, error: &Error) {
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    let source = source.as_deref().unwrap_or_default();
     // Texts are logged as strings, so that subscribers escape what a peer put into them.
     let (code, text) = (error.code().as_str(), error.text());
-    match error.code() {
-        Code::Panicked => tracing::warn!(command = %name, code, text, source, "a handler panicked"),
-        Code::Failed if error.text_for_peer().is_none() => {
-            tracing::warn!(command = %name, code, text, source, "a handler failed");
-        }
-        _ => tracing::debug!(command = %name, code, text, source, "a call failed"),
+    let source = || {
+        let source = std::error::Error::source(error).map(|source| caught(|| source.to_string()));
+        source.and_then(Result::ok).unwrap_or_default()
+    };
+    if error.code() == Code::Panicked {
+        tracing::warn!(command = %name, code, text, source = source(), "a handler panicked");
+    } else if error.text_for_peer().is_none() {
+        tracing::warn!(command = %name, code, text, source = source(), "a handler failed");
+    } else {
+        tracing::debug!(command = %name, code, text, source = source(), "a call failed");
     }
 }
 
@@ -150,14 +157,12 @@ pub(super) fn call_caught(
     context: handler::Context,
     held: &mut Charge,
 ) -> Result<Work<'static, BytesMut>> {
-    catch_unwind(AssertUnwindSafe(|| route.call(format, payload, context, held)))
-        .unwrap_or_else(|_| Err(panicked()))
+    caught(|| route.call(format, payload, context, held)).and_then(|work| work)
 }
 
 /// Polls a handler; a panic is its error.
 pub(super) fn poll_caught<T>(work: &mut Work<'_, T>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-    catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
-        .unwrap_or_else(|_| Poll::Ready(Err(panicked())))
+    caught(|| work.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error)))
 }
 
 /// The command that lists the commands.

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use tokio::io::AsyncWrite;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
@@ -43,6 +43,7 @@ use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
 use crate::handler::Registry;
 use crate::limits::too_large;
+use crate::quota::Charge;
 use crate::session::{self, Body, CallId, Session, Violation};
 use crate::wire::{Decoder, Event, Line, Outbox, Position};
 
@@ -58,6 +59,8 @@ pub(crate) struct Driver {
     // Handlers in tasks of their own. Those that have ended are swept out when there are so many.
     tasks: HashMap<CallId, AbortHandle>,
     tasks_swept_at: usize,
+    // All that has been read has been taken in: more bytes are needed.
+    is_hungry: bool,
     // Bytes have been read that the session's clock has not been told of.
     has_read: bool,
     // Bytes have been written that the stream may still hold back.
@@ -78,6 +81,25 @@ enum Exit {
     Broken,
 }
 
+/// What came of taking in what has been read.
+enum Taken {
+    Event(session::Event),
+    /// Nothing, until more bytes come.
+    NeedsBytes,
+    /// Nothing, although bytes are there: the session does not want them now.
+    Paused,
+}
+
+/// What the loop looks at in the session at one time.
+struct Look {
+    is_over: bool,
+    is_at_rest: bool,
+    due: Option<Instant>,
+    wants_input: bool,
+    // It wants input, and there is memory for what that may bring.
+    may_read: bool,
+}
+
 impl Driver {
     pub(crate) fn new(
         connection: Connection,
@@ -95,6 +117,7 @@ impl Driver {
             clock: Clock::default(),
             tasks: HashMap::new(),
             tasks_swept_at: calls::TASKS_SWEPT_MIN,
+            is_hungry: true,
             has_read: false,
             has_written: false,
             is_at_end: false,
@@ -139,13 +162,27 @@ impl Driver {
                 return Poll::Pending;
             }
             // One look under the lock: what changes behind it is seen before going to sleep.
-            let (is_over, due, wants_input) = self
-                .link
-                .with(|session| (session.is_over(), session.poll_timeout(), session.wants_input()));
-            if is_over {
+            let look = self.link.with_held(|session, held| Look {
+                is_over: session.is_over(),
+                is_at_rest: session.is_at_rest(),
+                due: session.poll_timeout(),
+                wants_input: session.wants_input(),
+                may_read: may_read(session, held),
+            });
+            if look.is_over {
                 return Poll::Ready(Exit::Finished);
             }
-            if self.poll_clock(cx, due).is_ready() || self.poll_read(cx, wants_input).is_ready() {
+            if look.is_at_rest {
+                self.forget_tasks();
+            }
+            if look.may_read && !self.is_hungry {
+                // Something stood in the way of what has been read, and was written by now.
+                work = work.saturating_sub(1);
+                continue;
+            }
+            if self.poll_clock(cx, look.due).is_ready()
+                || self.poll_read(cx, look.may_read).is_ready()
+            {
                 work = work.saturating_sub(WORK_OF_A_READ);
                 continue;
             }
@@ -154,7 +191,9 @@ impl Driver {
             let clock = &self.clock;
             let is_quiet = |session: &Session| {
                 let is_said = !session.has_transmit() && !session.is_over();
-                !session.has_event() && !clock.is_late_for(session) && (is_blocked || is_said)
+                let is_read = look.wants_input || !session.wants_input();
+                let is_heard = is_read && !session.has_event() && !clock.is_late_for(session);
+                is_heard && (is_blocked || is_said)
             };
             if self.link.sleep(cx, is_quiet) {
                 return Poll::Pending;
@@ -185,12 +224,17 @@ impl Driver {
     /// The next thing to do, from what has been read, `None` if that needs more bytes; and how many
     /// bytes wait to be written.
     fn next_event(&mut self, now: Instant) -> (Option<session::Event>, usize) {
-        let Self { link, decoder, connection, has_read, .. } = self;
-        let input = connection.input();
-        link.with(|session| {
-            let event = decode_event(session, now, decoder, input);
+        let Self { link, decoder, connection, has_read, is_hungry, .. } = self;
+        link.with_held(|session, held| {
+            let event = decode_event(session, held, now, decoder, connection);
+            *is_hungry = matches!(event, Taken::NeedsBytes);
+            let event = match event {
+                Taken::Event(event) => Some(event),
+                Taken::NeedsBytes | Taken::Paused => None,
+            };
             if event.is_none() && std::mem::take(has_read) {
-                session.handle_input(now, decoder.position(input), decoder.units());
+                let position = decoder.position(connection.input());
+                session.handle_input(now, position, decoder.units());
             }
             (event, session.unwritten_bytes())
         })
@@ -306,28 +350,45 @@ impl Drop for Driver {
 /// Takes in lines and bodies until there is something to do or more bytes are needed.
 fn decode_event(
     session: &mut Session,
+    held: &mut Charge,
     now: Instant,
     decoder: &mut Decoder,
-    input: &mut BytesMut,
-) -> Option<session::Event> {
+    connection: &mut Connection,
+) -> Taken {
     loop {
         if let Some(event) = session.poll_event() {
-            return Some(event);
+            return Taken::Event(event);
         }
-        if !session.wants_input() {
-            return None;
+        if !may_read(session, held) {
+            return Taken::Paused;
         }
-        match decoder.decode(input) {
-            Ok(Some(Event::Body(body))) => session.handle_body(now, body),
-            Ok(Some(Event::Line(line))) => {
-                if let Err(violation) = handle_line(session, now, line, decoder) {
-                    return Some(session::Event::Close(violation));
+        match decoder.decode(connection.input()) {
+            Ok(Some(Event::Body(body))) => {
+                // What it was charged as input it is charged as what it becomes.
+                connection.settle();
+                // A call is charged by itself. For a reply nobody may come for long.
+                let bytes = session.held_bytes().saturating_add(body.len());
+                let covered = if session.is_reply_due() { held.cover(bytes) } else { Ok(()) };
+                match covered {
+                    Ok(()) => session.handle_body(now, body),
+                    Err(error) => session.handle_body_refused(&error),
                 }
             }
-            Ok(None) => return None,
-            Err(flaw) => return Some(session::Event::Close(flaw.into())),
+            Ok(Some(Event::Line(line))) => {
+                if let Err(violation) = handle_line(session, now, line, decoder) {
+                    return Taken::Event(session::Event::Close(violation));
+                }
+            }
+            Ok(None) => return Taken::NeedsBytes,
+            Err(flaw) => return Taken::Event(session::Event::Close(flaw.into())),
         }
     }
+}
+
+/// Whether more should be read and taken in. Not while there is no memory for what waits to be
+/// written: refusals are written whether there is or not.
+fn may_read(session: &Session, held: &mut Charge) -> bool {
+    session.wants_input() && held.cover(session.held_bytes()).is_ok()
 }
 
 /// Takes in a line, and drops the body after it if that is not wanted or too large.

@@ -30,8 +30,9 @@ use super::{Driver, now};
 use crate::client::Link;
 use crate::connection::after;
 use crate::error::{Code, Error, Result};
-use crate::handler::{self, Entry, RawHandler, Route, Work};
+use crate::handler::{self, Entry, RawHandler, Route, Work, caught};
 use crate::limits::over_time;
+use crate::quota::{Charge, Permit, unheld};
 use crate::session::{Plain, PlainEnd, Session};
 use crate::wire::{FormatWord, Name, Options};
 
@@ -109,6 +110,7 @@ impl Driver {
         // Called within the future, so that a panic before its first await is caught as well.
         let mut work: Work<'_, ()> = Box::pin(async { handler.call(connection).await });
         let result = attend(link, clock, poll_fn(|cx| poll_caught(&mut work, cx))).await;
+        let result = caught(|| drop(work)).and(result);
         result.map_or_else(PlainEnd::OutOfStep, |()| PlainEnd::Done)
     }
 
@@ -118,8 +120,10 @@ impl Driver {
         name: Name,
         format: Option<FormatWord>,
     ) -> PlainEnd {
-        let begun = self.begin_typed(route, name, format).await;
-        let (mut work, deadline) = match begun {
+        // What the call takes of the endpoint it keeps until its reply is written.
+        let mut held = self.link.quota().charge();
+        let begun = self.begin_typed(route, name, format, &mut held).await;
+        let (mut work, _permit, deadline) = match begun {
             Ok(begun) => begun,
             Err(error) => return PlainEnd::OutOfStep(error),
         };
@@ -129,6 +133,10 @@ impl Driver {
             work.await.unwrap_or_else(|_| Err(Error::new(Code::DeadlineExceeded, text())))
         })
         .await;
+        let reply = reply.and_then(|reply| {
+            held.cover(reply.len()).map_err(unheld)?;
+            Ok(reply)
+        });
         match (reply, route.framing(format)) {
             (Ok(reply), Ok(framing)) => {
                 let written = self.connection.write_payload(framing, &reply).await;
@@ -160,8 +168,8 @@ impl Driver {
         route: &dyn Route,
         name: Name,
         format: Option<FormatWord>,
-    ) -> Result<(Work<'static, BytesMut>, Instant)> {
-        let permit = self.link.quota().call()?;
+        held: &mut Charge,
+    ) -> Result<(Work<'static, BytesMut>, Permit, Instant)> {
         let framing = route.framing(format)?;
         let read = self.connection.read_payload(framing);
         let payload = attend(&self.link, &mut self.clock, read).await?;
@@ -169,16 +177,13 @@ impl Driver {
             Error::new(Code::BadPayload, "the stream ended where a payload should be")
         })?;
         self.connection.settle();
+        // Not before: who sends no payload must not keep others from running.
+        let permit = self.link.quota().call()?;
         let deadline = after(self.link.limits().call_time_max).into_std();
         let options = Options::new(format, None);
         let context = handler::Context::new(self.link.clone(), name, None, options, deadline);
-        let mut held = self.link.quota().charge();
-        let reply = call_caught(route, format, payload, context, &mut held)?;
-        let work = Box::pin(async move {
-            let _taken = (permit, held);
-            reply.await
-        });
-        Ok((work, deadline))
+        let work = call_caught(route, format, payload, context, held)?;
+        Ok((work, permit, deadline))
     }
 }
 

@@ -14,6 +14,7 @@ use self::route::failure;
 pub(crate) use self::route::{Route, Running, Typed, Work};
 
 use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -296,4 +297,15 @@ async fn run_blocking<Rep: Send + 'static>(
 
 pub(crate) fn panicked() -> Error {
     Error::new(Code::Panicked, "the handler panicked")
+}
+
+/// Runs code of a user; a panic is its error. What it panicked with may panic once more when it is
+/// dropped, and is forgotten then.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(payload);
+        }
+        panicked()
+    })
 }

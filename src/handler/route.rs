@@ -8,6 +8,7 @@ use std::error::Error as StdError;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 
 use bytes::{Bytes, BytesMut};
 
@@ -154,27 +155,38 @@ impl Running {
         &mut self.held
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
+    /// The handler has ended with this, which is taken as soon as there is room for it.
+    pub(crate) fn poll_finish(
+        &mut self,
+        cx: &task::Context<'_>,
+        reply: &mut Option<Result<BytesMut>>,
+    ) -> Poll<()> {
+        let mut end = reply.take().map(|reply| (reply, self.take_held()));
+        let finished = self.link.poll_reply_end(cx, self.id, &mut end);
+        self.is_over = finished.is_ready();
+        if let Some((unsent, held)) = end {
+            *reply = Some(unsent);
+            self.held = held;
+        }
+        finished
     }
 
-    /// The handler has ended with this.
-    pub(crate) fn finish(mut self, reply: Result<BytesMut>) {
+    /// The call is refused, or its handler has ended without a reply.
+    pub(crate) fn refuse(&mut self, error: Error) {
         self.is_over = true;
-        self.report(reply);
+        let held = self.take_held();
+        self.link.refuse(self.id, error, held);
     }
 
-    fn report(&mut self, reply: Result<BytesMut>) {
-        let held = std::mem::replace(&mut self.held, self.link.quota().charge());
-        self.link.reply(self.id, reply, held);
+    fn take_held(&mut self) -> Charge {
+        std::mem::replace(&mut self.held, self.link.quota().charge())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_over {
-            let error = Error::new(Code::Cancelled, "the handler was stopped");
-            self.report(Err(error));
+            self.refuse(Error::new(Code::Cancelled, "the handler was stopped"));
         }
     }
 }

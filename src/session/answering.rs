@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use super::TABLE_KEPT_MAX;
 use super::earliest::{Earliest, FOREVER};
 use super::{Call, CallId, Event, Plain, Violation};
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
@@ -184,6 +185,9 @@ impl Answering {
         outbox: &mut Outbox,
     ) {
         self.running = self.running.saturating_sub(1);
+        if self.running == 0 && self.open.capacity() > TABLE_KEPT_MAX && self.open.len() <= 1 {
+            self.open.shrink_to(0);
+        }
         if !self.close(id) {
             return;
         }
@@ -269,6 +273,9 @@ impl Answering {
     pub(super) fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
+        }
+        if self.events.capacity() > TABLE_KEPT_MAX {
+            self.events = VecDeque::new();
         }
         if self.plain.is_some() && self.is_replied() {
             return self.plain.take().map(Event::Plain);

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::TABLE_KEPT_MAX;
 use super::Violation;
 use super::earliest::Earliest;
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
@@ -37,6 +38,8 @@ pub(super) struct Asking {
     calls_max: usize,
     last_tag: Tag,
     earliest: Earliest,
+    // Bytes of replies that their callers have not taken yet.
+    unclaimed_bytes: usize,
     // What the peer said of the whole connection; it takes no more calls then.
     notice: Option<(Code, Bytes)>,
     // The peer has answered every call that it took.
@@ -59,6 +62,7 @@ impl Asking {
             calls_max: limits.calls_per_connection_max,
             last_tag: 0,
             earliest: Earliest::default(),
+            unclaimed_bytes: 0,
             notice: None,
             has_farewell: false,
         }
@@ -111,6 +115,7 @@ impl Asking {
             State::Late(error) => Poll::Ready(Err(error)),
             State::Answered(reply) => {
                 entry.remove();
+                self.note_claimed(&reply);
                 Poll::Ready(reply)
             }
             State::Waiting { .. } | State::Forgotten => {
@@ -123,18 +128,14 @@ impl Asking {
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
             return;
         };
-        match entry.get() {
-            State::Answered(_) => {
+        match entry.insert(State::Forgotten) {
+            State::Answered(reply) => {
                 entry.remove();
+                self.note_claimed(&reply);
             }
-            State::Waiting { .. } => {
-                outbox.push_line(&Line::Request(tag, Part::Cancel));
-                entry.insert(State::Forgotten);
-            }
+            State::Waiting { .. } => outbox.push_line(&Line::Request(tag, Part::Cancel)),
             // The peer has been told.
-            State::Late(_) | State::Forgotten => {
-                entry.insert(State::Forgotten);
-            }
+            State::Late(_) | State::Forgotten => {}
         }
     }
 
@@ -159,6 +160,8 @@ impl Asking {
         };
         match entry.insert(State::Forgotten) {
             State::Waiting { waker, .. } => {
+                let bytes = reply.as_ref().map_or(0, Bytes::len);
+                self.unclaimed_bytes = self.unclaimed_bytes.saturating_add(bytes);
                 entry.insert(State::Answered(reply));
                 waker
             }
@@ -265,8 +268,14 @@ impl Asking {
         self.earliest.0
     }
 
+    /// Whether nobody waits for anything; what is forgotten is waited for by nobody.
     pub(super) fn is_idle(&self) -> bool {
-        self.calls.is_empty()
+        self.calls.values().all(|state| matches!(state, State::Forgotten))
+    }
+
+    /// Bytes of replies that their callers have not taken yet.
+    pub(super) const fn unclaimed_bytes(&self) -> usize {
+        self.unclaimed_bytes
     }
 
     /// Whether no call waits for its reply.
@@ -278,6 +287,14 @@ impl Asking {
     pub(super) fn refusal(&self) -> Option<Error> {
         let (code, text) = self.notice.as_ref()?;
         Some(Error::from_peer(*code, text).before_sending())
+    }
+
+    fn note_claimed(&mut self, reply: &Result<Bytes, Error>) {
+        let bytes = reply.as_ref().map_or(0, Bytes::len);
+        self.unclaimed_bytes = self.unclaimed_bytes.saturating_sub(bytes);
+        if self.calls.is_empty() && self.calls.capacity() > TABLE_KEPT_MAX {
+            self.calls = HashMap::new();
+        }
     }
 
     fn free_tag(&mut self) -> Tag {

@@ -337,6 +337,12 @@ impl Session {
         self.answering.handle_reply(id, reply, &mut self.outgoing.outbox);
     }
 
+    /// Whether no handler is running.
+    #[must_use]
+    pub const fn is_at_rest(&self) -> bool {
+        self.answering.is_idle()
+    }
+
     /// Whether this call of the peer is still waiting for its answer.
     #[must_use]
     pub fn is_wanted(&self, id: CallId) -> bool {
@@ -387,6 +393,19 @@ impl Session {
         !self.wakers.is_empty()
     }
 
+    /// Bytes that this session keeps: those waiting to be written, and replies that their callers
+    /// have not taken yet.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.unwritten_bytes().saturating_add(self.asking.unclaimed_bytes())
+    }
+
+    /// Whether the body that comes next is a reply.
+    #[must_use]
+    pub const fn is_reply_due(&self) -> bool {
+        matches!(self.body_of, Some(BodyOf::Reply(..)))
+    }
+
     /// Those to be woken after what was handled. They are collected rather than woken, so that it
     /// can be done when no lock is held.
     pub fn take_wakers(&mut self) -> Vec<Waker> {
@@ -415,3 +434,6 @@ impl Session {
         !self.is_lent && self.asking.is_idle() && self.answering.is_idle()
     }
 }
+
+/// Places in a table that an idle session may keep.
+const TABLE_KEPT_MAX: usize = 64;

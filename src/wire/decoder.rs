@@ -18,9 +18,9 @@
 //!
 //! - A line is scanned for its first byte that is not printable ASCII. That is either its end or a
 //!   flaw, found at once: a TLS hello has no newline to wait for.
-//! - A body owns its memory: whoever keeps one of a few bytes does not keep a buffer of many. A large
-//!   one takes the buffer that it came in with it, and what is behind it moves; it is not copied.
-//!   Nothing is reserved for an announced length: the buffer grows as bytes arrive.
+//! - A body owns its memory: whoever keeps one of a few bytes does not keep a buffer of many. A
+//!   large one takes the buffer that it came in with it, and what is behind it moves; it is not
+//!   copied. Nothing is reserved for an announced length: the buffer grows as bytes arrive.
 //! - A body over the limit is skipped without being kept; the line that announced it has been
 //!   handed out and can be answered.
 //! - After [`Line::Plain`] the following bytes belong to the command. Whoever gets that line must

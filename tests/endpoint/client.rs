@@ -373,3 +373,25 @@ async fn a_client_knows_when_it_is_closed() {
     client.closed().await;
     assert!(client.is_closed());
 }
+
+/// Replies that nobody has come for are held within the limit.
+#[tokio::test(start_paused = true)]
+async fn replies_that_nobody_takes_are_bounded() {
+    let server = endpoint();
+    let (here, there) = transport::memory();
+    tokio::spawn(async move { server.serve_stream(there).await });
+    let limits = Limits::default().with(|limits| limits.held_bytes_max = 100_000);
+    let client = Endpoint::new().limits(limits).attach(here);
+    let call = || Box::pin(client.call(LETTERS, &60_000));
+    let (mut first, mut second) = (call(), call());
+    let waker = std::task::Waker::noop();
+    let mut cx = std::task::Context::from_waker(waker);
+    assert!(first.as_mut().poll(&mut cx).is_pending());
+    assert!(second.as_mut().poll(&mut cx).is_pending());
+    settle().await;
+    assert_eq!(first.await.unwrap().len(), 60_000);
+    let error = second.await.unwrap_err();
+    assert_eq!((error.code(), error.was_sent()), (Code::Overloaded, true), "{error}");
+    assert!(!error.is_safe_to_retry(), "it ran");
+    assert_eq!(client.call(LETTERS, &60_000).await.unwrap().len(), 60_000);
+}

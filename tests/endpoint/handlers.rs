@@ -435,3 +435,60 @@ fn everything_public_goes_between_threads() {
     };
     let _ = futures;
 }
+
+/// What an error owns is dropped when nothing is locked.
+#[tokio::test(start_paused = true)]
+async fn an_error_may_own_what_looks_at_its_connection() {
+    struct Looks(Context);
+    impl std::fmt::Debug for Looks {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Looks")
+        }
+    }
+    impl std::fmt::Display for Looks {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("looks")
+        }
+    }
+    impl std::error::Error for Looks {}
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            assert!(!self.0.peer().is_closed());
+        }
+    }
+    let endpoint = endpoint().on(X, async |_: String, context: Context| {
+        Err::<String, _>(Box::<dyn std::error::Error + Send + Sync>::from(Looks(context)))
+    });
+    check(&endpoint, "X 1 0\nECHO 2 1\na", "<1 err 18 failed\nthe handler failed<2 ok 1\na").await;
+}
+
+/// Code of a user that panics where nobody expects it.
+#[tokio::test(start_paused = true)]
+async fn a_text_or_a_panic_that_panics_ends_one_call() {
+    #[derive(Debug)]
+    struct Unspeakable;
+    impl std::fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no text")
+        }
+    }
+    impl std::error::Error for Unspeakable {}
+    struct Again;
+    impl Drop for Again {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("and again")
+            }
+        }
+    }
+    let endpoint = endpoint().on(X, async |text: String| {
+        if text == "panic" {
+            std::panic::panic_any(Again);
+        }
+        Err::<String, _>(Box::<dyn std::error::Error + Send + Sync>::from(Unspeakable))
+    });
+    let sent = "X 1 5\npanicX 2 0\nECHO 3 1\na";
+    let expected = "<1 err 20 panicked\nthe handler panicked\
+                    <2 err 18 failed\nthe handler failed<3 ok 1\na";
+    check(&endpoint, sent, expected).await;
+}

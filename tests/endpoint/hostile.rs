@@ -1,6 +1,7 @@
 //! What comes to an open door: other protocols, endless lines, lies, and peers that do nothing.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use switchboard::format::Line;
@@ -291,4 +292,66 @@ async fn peers_that_vanish_leave_nothing_behind() {
         let reply = peer.next().await.unwrap();
         assert!(reply.contains(" ok 10000\n"), "{reply}");
     }
+}
+
+/// A flood on one connection does not keep another one waiting.
+#[tokio::test]
+async fn a_flood_leaves_others_their_turn() {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    const COUNT: Command<String, String, Line> = Command::new("COUNT");
+    let endpoint = endpoint().on(COUNT, async |text: String| {
+        RUNS.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, Error>(text)
+    });
+    let mut flooder = dial(&endpoint);
+    let flood = tokio::spawn(async move {
+        let calls = "COUNT 0 1\nx".repeat(5000);
+        while flooder.write_all(calls.as_bytes()).await.is_ok() {}
+    });
+    let client = client(&endpoint);
+    client.call(ECHO, &"x".to_owned()).await.unwrap();
+    for _ in 0..20 {
+        let before = RUNS.load(Ordering::Relaxed);
+        client.call(ECHO, &"x".to_owned()).await.unwrap();
+        let between = RUNS.load(Ordering::Relaxed) - before;
+        // A call of another takes dozens of turns, and each turn of the flood has its end.
+        assert!(between < 20_000, "{between} calls of the flood came before one of another");
+    }
+    flood.abort();
+}
+
+/// Refusals that a peer does not read are bounded like everything else.
+#[tokio::test(start_paused = true)]
+async fn refusals_that_nobody_reads_are_bounded() {
+    let endpoint = limited(|limits| limits.held_bytes_max = 200_000);
+    let mut flooders = Vec::new();
+    for _ in 0..20 {
+        let mut flooder = dial(&endpoint);
+        flooders.push(tokio::spawn(async move {
+            let late = "ECHO 1 0 t=0\n".repeat(1000);
+            let mut sent = 0;
+            while timeout(SECOND, flooder.write_all(late.as_bytes())).await.is_ok_and(|r| r.is_ok())
+            {
+                sent += late.len();
+            }
+            (sent, flooder)
+        }));
+    }
+    let mut sent = 0;
+    for flooder in flooders {
+        sent += flooder.await.unwrap().0;
+    }
+    // Each fills its own pipe, and the one back with refusals of six times the size.
+    assert!(sent < 20 * 120_000, "{sent} bytes were taken");
+    check_serves(&endpoint).await;
+}
+
+/// A plain call whose payload does not come keeps nobody from running.
+#[tokio::test(start_paused = true)]
+async fn a_payload_that_does_not_come_takes_no_call() {
+    let endpoint = limited(|limits| limits.calls_max = 1);
+    let mut silent = peer(&endpoint);
+    silent.send("ADD json\n").await;
+    settle().await;
+    check_serves(&endpoint).await;
 }
