@@ -30,6 +30,9 @@ fn spin(_: (), context: Context) -> Result<u64> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    // Where the log goes is the program's choice. Without a subscriber it goes nowhere.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+
     let (here, there) = transport::memory();
     let endpoint = Endpoint::new().on(COUNT, blocking(count)).on(SPIN, blocking(spin));
     let server = tokio::spawn(async move { endpoint.serve_stream(there).await });

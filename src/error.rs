@@ -177,6 +177,23 @@ enum Reach {
 impl Error {
     /// An error whose text is meant for the peer: returned from a handler, `code` and `text` are
     /// what the caller gets. At most 4 KiB of the text are sent.
+    ///
+    /// Some codes are promises. A handler that returns `overloaded` or `shutting_down` says that it
+    /// did nothing, and its caller may call again ([`is_safe_to_retry`](Self::is_safe_to_retry)).
+    /// `disconnected` cannot be sent: the caller gets `failed`, without the text.
+    ///
+    /// An error that was received from another peer, or made from an `io::Error`, is not made for
+    /// the caller, who gets `failed`. To pass one on, make a new one of it:
+    ///
+    /// ```
+    /// # use switchboard::{Error, Result};
+    /// # fn example(asked: Result<u32>) -> Result<u32> {
+    /// asked.map_err(|error| Error::new(error.code(), error.text().to_owned()))
+    /// # }
+    /// ```
+    ///
+    /// `overloaded` and `shutting_down` are passed on like this only by a handler that has done
+    /// nothing itself so far.
     #[must_use]
     pub fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
         Self::build(code, text.into(), Reach::Wire)
@@ -274,6 +291,18 @@ impl Error {
 
     /// Whether the handler surely did not run, so that calling again can do nothing twice: the
     /// request was not sent, or the peer refused it without looking at it.
+    ///
+    /// It does not say that calling again can succeed: a request that is `too_large` stays so, and
+    /// a client whose connection is closed stays closed. So a loop that tries again
+    ///
+    /// 1. stops at an error that is not safe to retry,
+    /// 2. stops at a code that does not pass with time: `disconnected`, `shutting_down` and
+    ///    `overloaded` do,
+    /// 3. connects anew if the connection is closed, since no client does so by itself,
+    /// 4. waits in between, each time longer,
+    /// 5. gives up after so many attempts, or when its own deadline has passed.
+    ///
+    /// `examples/reconnect.rs` is such a loop.
     ///
     /// ```
     /// # use switchboard::{Code, Error};

@@ -273,7 +273,7 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 8] = [
+const SMALL: [(&str, &str); 11] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
@@ -281,6 +281,9 @@ const SMALL: [(&str, &str); 8] = [
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
     ("hello", "the client got \"Hello, Ada!\"\n"),
     ("raw_dialect", "the client reads \"250 took 2 lines\"\n"),
+    ("reconnect", "after: 42\n"),
+    ("testing", "after 400 s of idling: shutting_down\n"),
+    ("two_listeners", "both together: 2 connections, 2 calls answered\n"),
     ("unix_socket", "the server is this very process\n"),
 ];
 

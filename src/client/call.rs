@@ -89,6 +89,9 @@ impl<Rep> Call<Rep> {
 
     /// Ends the call with `deadline_exceeded` when `time` has passed from now. The peer is told
     /// how much of it is left, and stops as well.
+    ///
+    /// A long time here does not make the callee more patient: `call_time_max` of its own limits,
+    /// 30 s by default, still holds.
     pub fn within(self, time: Duration) -> Self {
         self.by(after(time).into_std())
     }

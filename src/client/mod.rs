@@ -23,6 +23,17 @@ use crate::transport::Origin;
 /// is calling. When the last clone of a client that connected is dropped, and the last call that it
 /// made, the connection is closed in good order.
 ///
+/// A client lives as long as its one connection and never connects by itself. Either side may end
+/// that: the side that accepted closes a connection on which nothing happened for `idle_time_max`,
+/// five minutes by default, with `shutting_down`. All calls after that fail, with an error that
+/// [is safe to retry](crate::Error::is_safe_to_retry) on a new client.
+/// [`closed`](Self::closed) waits for the end. To connect anew is the program's own matter
+/// (`examples/reconnect.rs`).
+///
+/// [`Endpoint::connect`](crate::Endpoint::connect) makes a client with other limits than the
+/// default ones, or with handlers; [`Endpoint::attach`](crate::Endpoint::attach) makes one of a
+/// stream that is open already, TLS for one.
+///
 /// ```
 /// # #[cfg(feature = "bincode")] {
 /// # use switchboard::{Client, Command, Endpoint, Result, transport};
