@@ -1,4 +1,4 @@
-//! What if a handler blocks, and what may it return? `cargo run --example blocking`.
+//! What if a handler blocks, and where do its errors go? `cargo run --example blocking`.
 
 use std::time::Duration;
 
