@@ -33,6 +33,26 @@ use crate::error::{Code, Error, Result};
 /// else, an `Error` inside another error included, the caller learns `failed` and the log the rest.
 ///
 /// `Shape` tells these forms apart. It is inferred.
+///
+/// # When the compiler refuses
+///
+/// - **State comes first, as an `Arc`.** The function that [`with`] is given takes `Arc<S>`, then
+///   the request, then the [`Context`] if it wants one. A method takes `self: Arc<Self>`.
+/// - **Futures must be `Send`.** A handler may move to another thread at each await, so what it
+///   holds there must be able to: no `Rc`, no guard of a `std::sync::Mutex`. The message does not
+///   say what it was. To hear it, hand the future to a function that asks for nothing else:
+///
+///   ```
+///   fn is_send<T: Send>(_: T) {}
+///
+///   async fn shout(text: String) -> switchboard::Result<String> {
+///       Ok(text.to_uppercase())
+///   }
+///
+///   is_send(shout(String::new()));
+///   ```
+/// - **Async closures must be told their error**, since nothing else says what it is:
+///   `async |text: String| Ok::<_, Error>(text.to_uppercase())`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler for a command from `{Req}` to `{Rep}`",
     label = "not a handler for this command",
@@ -72,7 +92,8 @@ pub trait RawHandler<'a>: Send + Sync {
 /// The future of a raw handler.
 pub type RawFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
-/// Puts shared state in front of a handler's arguments.
+/// Puts shared state in front of a handler's arguments. The state is an `Arc`, and each call is
+/// given a clone of it, before the request.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
