@@ -81,13 +81,13 @@ enum Exit {
     Broken,
 }
 
-/// What came of taking in what has been read.
-enum Taken {
-    Event(session::Event),
-    /// Nothing, until more bytes come.
+/// Why there is nothing to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// More bytes are needed.
     NeedsBytes,
-    /// Nothing, although bytes are there: the session does not want them now.
-    Paused,
+    /// Bytes are there, and the session does not want them now.
+    Unwanted,
 }
 
 /// What the loop looks at in the session at one time.
@@ -227,16 +227,12 @@ impl Driver {
         let Self { link, decoder, connection, has_read, is_hungry, .. } = self;
         link.with_held(|session, held| {
             let event = decode_event(session, held, now, decoder, connection);
-            *is_hungry = matches!(event, Taken::NeedsBytes);
-            let event = match event {
-                Taken::Event(event) => Some(event),
-                Taken::NeedsBytes | Taken::Paused => None,
-            };
-            if event.is_none() && std::mem::take(has_read) {
+            *is_hungry = matches!(event, Err(Pause::NeedsBytes));
+            if event.is_err() && std::mem::take(has_read) {
                 let position = decoder.position(connection.input());
                 session.handle_input(now, position, decoder.units());
             }
-            (event, session.unwritten_bytes())
+            (event.ok(), session.unwritten_bytes())
         })
     }
 
@@ -354,13 +350,13 @@ fn decode_event(
     now: Instant,
     decoder: &mut Decoder,
     connection: &mut Connection,
-) -> Taken {
+) -> Result<session::Event, Pause> {
     loop {
         if let Some(event) = session.poll_event() {
-            return Taken::Event(event);
+            return Ok(event);
         }
         if !may_read(session, held) {
-            return Taken::Paused;
+            return Err(Pause::Unwanted);
         }
         match decoder.decode(connection.input()) {
             Ok(Some(Event::Body(body))) => {
@@ -376,11 +372,11 @@ fn decode_event(
             }
             Ok(Some(Event::Line(line))) => {
                 if let Err(violation) = handle_line(session, now, line, decoder) {
-                    return Taken::Event(session::Event::Close(violation));
+                    return Ok(session::Event::Close(violation));
                 }
             }
-            Ok(None) => return Taken::NeedsBytes,
-            Err(flaw) => return Taken::Event(session::Event::Close(flaw.into())),
+            Ok(None) => return Err(Pause::NeedsBytes),
+            Err(flaw) => return Ok(session::Event::Close(flaw.into())),
         }
     }
 }
