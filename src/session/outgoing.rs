@@ -8,7 +8,7 @@
 //!
 //! Bytes leave in the order in which they came, so a piece is known by where in the stream it lies.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::task::{Poll, Waker};
 
@@ -22,13 +22,14 @@ pub(super) struct Outgoing {
     in_write: usize,
     backlog: Backlog,
     unwritten_bytes_max: usize,
-    wakers: Vec<Waker>,
+    // By what tells one waker from another: thousands may wait, and each once.
+    wakers: HashMap<(usize, usize), Waker>,
 }
 
 impl Outgoing {
     pub(super) fn new(unwritten_bytes_max: usize) -> Self {
         let (outbox, backlog) = (Outbox::default(), Backlog::default());
-        Self { outbox, in_write: 0, backlog, unwritten_bytes_max, wakers: Vec::new() }
+        Self { outbox, in_write: 0, backlog, unwritten_bytes_max, wakers: HashMap::new() }
     }
 
     pub(super) fn take(&mut self) -> Outbox {
@@ -81,15 +82,14 @@ impl Outgoing {
         if self.has_room() {
             return Poll::Ready(());
         }
-        if !self.wakers.iter().any(|kept| kept.will_wake(waker)) {
-            self.wakers.push(waker.clone());
-        }
+        let identity = (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr());
+        self.wakers.entry(identity).or_insert_with(|| waker.clone());
         Poll::Pending
     }
 
     /// Those who wait for room.
     pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.wakers)
+        std::mem::take(&mut self.wakers).into_values().collect()
     }
 }
 
