@@ -156,11 +156,6 @@ impl Driver {
             if self.is_broken {
                 return Poll::Ready(Exit::Broken);
             }
-            if work == 0 {
-                // Others have their turn before this connection goes on.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             // One look under the lock: what changes behind it is seen before going to sleep.
             let look = self.link.with_held(|session, held| Look {
                 is_over: session.is_over(),
@@ -175,14 +170,15 @@ impl Driver {
             if look.is_at_rest {
                 self.forget_tasks();
             }
-            if look.may_read && !self.is_hungry {
-                // Something stood in the way of what has been read, and was written by now.
-                work = work.saturating_sub(1);
-                continue;
+            let is_due = self.poll_clock(cx, look.due).is_ready();
+            if work == 0 {
+                // Others have their turn before this connection goes on.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            if self.poll_clock(cx, look.due).is_ready()
-                || self.poll_read(cx, look.may_read).is_ready()
-            {
+            // If bytes are left, something stood in their way that has been written by now.
+            let has_left = look.may_read && !self.is_hungry;
+            if is_due || has_left || self.poll_read(cx, look.may_read).is_ready() {
                 work = work.saturating_sub(WORK_OF_A_READ);
                 continue;
             }

@@ -355,3 +355,22 @@ async fn a_payload_that_does_not_come_takes_no_call() {
     settle().await;
     check_serves(&endpoint).await;
 }
+
+/// A peer that floods its own connection does not stop the time of its calls.
+#[tokio::test]
+async fn a_flood_does_not_stop_the_clock() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| limits.call_time_max = Duration::from_millis(50)));
+    let (mut reads, mut writes) = tokio::io::split(dial(&endpoint));
+    let flood = tokio::spawn(async move {
+        writes.write_all(b"HOLD 7 1\nx").await.unwrap();
+        let calls = "ECHO 0 1\nx".repeat(5000);
+        while writes.write_all(calls.as_bytes()).await.is_ok() {}
+    });
+    let expected = format!("<7 err {} deadline_exceeded\n", 52);
+    let mut got = vec![0; expected.len()];
+    timeout(Duration::from_secs(30), reads.read_exact(&mut got)).await.unwrap().unwrap();
+    let got = String::from_utf8(got).unwrap();
+    assert!(got.starts_with("<7 err ") && got.contains(" deadline_exceeded\n"), "{got}");
+    flood.abort();
+}
