@@ -317,8 +317,7 @@ impl Error {
     /// This error as far as a peer is concerned: without its source.
     #[cfg(feature = "io")]
     pub(crate) fn for_peer(&self) -> Self {
-        let text = Cow::Owned(self.facts.text.clone().into_owned());
-        Self::build(self.facts.code, text, self.facts.reach)
+        Self::build(self.facts.code, self.facts.text.clone(), self.facts.reach)
     }
 
     /// The text for a peer, or `None` if it is nobody's business but ours.

@@ -57,13 +57,6 @@ impl Outbox {
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    /// Gives back the memory of an outbox that is empty.
-    pub fn release(&mut self) {
-        if self.is_empty() {
-            *self = Self::default();
-        }
-    }
 }
 
 impl Buf for Outbox {
