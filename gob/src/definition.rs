@@ -247,6 +247,7 @@ fn read_name_and_id(reader: &mut Reader<'_>) -> Result<(Box<str>, TypeId)> {
 }
 
 /// The numbers of the fields that were sent of a struct, from 1 on.
+#[derive(Debug)]
 pub(crate) struct Fields {
     last: usize,
     count: usize,

@@ -8,6 +8,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use serde::de::{Expected, Unexpected};
+
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -170,6 +172,24 @@ impl From<std::io::Error> for Error {
     }
 }
 
+/// What came, without the text or the bytes that it was.
+struct Received<'a>(Unexpected<'a>);
+
+impl fmt::Display for Received<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Unexpected::Bool(value) => write!(f, "{value}"),
+            Unexpected::Unsigned(value) => write!(f, "{value}"),
+            Unexpected::Signed(value) => write!(f, "{value}"),
+            Unexpected::Float(value) => write!(f, "{value}"),
+            Unexpected::Str(_) => f.write_str("a string"),
+            Unexpected::Bytes(_) => f.write_str("bytes"),
+            Unexpected::Unit => f.write_str("nil"),
+            other => write!(f, "{other}"),
+        }
+    }
+}
+
 impl serde::ser::Error for Error {
     fn custom<T: fmt::Display>(text: T) -> Self {
         Self::new(ErrorKind::Custom, text.to_string())
@@ -181,18 +201,15 @@ impl serde::de::Error for Error {
         Self::new(ErrorKind::Custom, text.to_string())
     }
 
-    fn invalid_type(received: serde::de::Unexpected<'_>, wanted: &dyn serde::de::Expected) -> Self {
-        Self::mismatch(wanted, received)
+    fn invalid_type(received: Unexpected<'_>, wanted: &dyn Expected) -> Self {
+        Self::mismatch(wanted, Received(received))
     }
 
-    fn invalid_value(
-        received: serde::de::Unexpected<'_>,
-        wanted: &dyn serde::de::Expected,
-    ) -> Self {
-        Self::mismatch(wanted, received)
+    fn invalid_value(received: Unexpected<'_>, wanted: &dyn Expected) -> Self {
+        Self::mismatch(wanted, Received(received))
     }
 
-    fn invalid_length(len: usize, wanted: &dyn serde::de::Expected) -> Self {
+    fn invalid_length(len: usize, wanted: &dyn Expected) -> Self {
         Self::mismatch(wanted, format_args!("{len} elements"))
     }
 

@@ -1,12 +1,17 @@
 //! Go's `encoding/gob` for serde.
 
+mod decode;
 mod definition;
 mod error;
 mod limits;
 mod schema;
 mod special;
+mod trace;
+mod value;
 mod wire;
 
+pub use self::decode::{Decoder, Progress, ValueDeserializer, from_slice};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::limits::Limits;
 pub use self::schema::{Marshaler, Schema, SchemaBuilder, Type};
+pub use self::value::{Interface, Value};

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::definition::{FIRST_ID, TypeId, basic, id_of};
 use crate::error::{Error, Result};
 
 /// A type of gob, within one schema.
@@ -52,6 +53,19 @@ impl Type {
     /// Any value that brings its own type, or nothing; see [`Value`](crate::Value). A Rust enum
     /// needs the names of its variants: [`SchemaBuilder::interface`].
     pub const INTERFACE: Self = Self(Kind::Interface);
+
+    /// A number that stands for the type within its schema.
+    pub(crate) fn number(self) -> u64 {
+        let id = id_of(self.0, |number| FIRST_ID.saturating_add(number.into()));
+        id.unsigned_abs()
+    }
+
+    /// The type that a [number](Self::number) stands for.
+    pub(crate) fn from_number(number: u64) -> Option<Self> {
+        let id = TypeId::try_from(number).ok()?;
+        let defined = || u32::try_from(id.checked_sub(FIRST_ID)?).ok().map(Kind::Defined);
+        basic(id).or_else(defined).map(Self)
+    }
 }
 
 /// What a number stands for.
@@ -121,9 +135,9 @@ pub enum Marshaler {
 /// // Go: type Entry struct { Key string; Node *Node }; type Node struct { Entries []Entry }
 /// let mut schema = Schema::builder();
 /// let node = schema.declare();
-/// let entry = schema.structure("Entry", [("Key", Type::STRING), ("Node", node)]);
+/// let entry = schema.structure("Entry", &[("Key", Type::STRING), ("Node", node)]);
 /// let entries = schema.slice(entry);
-/// schema.define_structure(node, "Node", [("Entries", entries)]);
+/// schema.define_structure(node, "Node", &[("Entries", entries)]);
 /// let schema = schema.build(node)?;
 ///
 /// #[derive(Serialize)]
@@ -196,23 +210,14 @@ impl SchemaBuilder {
 
     /// A struct with these fields. Go takes no notice of fields whose name does not begin with an
     /// upper-case letter, nor of the struct's own name.
-    pub fn structure<'n>(
-        &mut self,
-        name: &str,
-        fields: impl IntoIterator<Item = (&'n str, Type)>,
-    ) -> Type {
+    pub fn structure(&mut self, name: &str, fields: &[(&str, Type)]) -> Type {
         let kind = self.declare();
         self.define_structure(kind, name, fields);
         kind
     }
 
     /// Says that a [declared](Self::declare) type is a struct with these fields.
-    pub fn define_structure<'n>(
-        &mut self,
-        declared: Type,
-        name: &str,
-        fields: impl IntoIterator<Item = (&'n str, Type)>,
-    ) {
+    pub fn define_structure(&mut self, declared: Type, name: &str, fields: &[(&str, Type)]) {
         self.define(declared, Definition::Struct { name: name.into(), fields: collect(fields) });
     }
 
@@ -222,7 +227,7 @@ impl SchemaBuilder {
     }
 
     /// An interface that holds one of these types under one of these registered names: a Rust enum.
-    pub fn interface<'n>(&mut self, variants: impl IntoIterator<Item = (&'n str, Type)>) -> Type {
+    pub fn interface(&mut self, variants: &[(&str, Type)]) -> Type {
         self.add(Definition::Choice { variants: collect(variants) })
     }
 
@@ -305,9 +310,9 @@ pub(crate) fn twice(fields: &[Field]) -> Option<&str> {
     names.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first().copied())
 }
 
-fn collect<'n>(fields: impl IntoIterator<Item = (&'n str, Type)>) -> Box<[Field]> {
-    let field = |(name, kind): (&str, Type)| Field { name: name.into(), kind: kind.0 };
-    fields.into_iter().map(field).collect()
+fn collect(fields: &[(&str, Type)]) -> Box<[Field]> {
+    let field = |(name, kind): &(&str, Type)| Field { name: (*name).into(), kind: kind.0 };
+    fields.iter().map(field).collect()
 }
 
 impl fmt::Debug for Schema {

@@ -1,0 +1,262 @@
+//! From a stream of bytes to values.
+//!
+//! Three steps, each with a file: [`scan`] follows the stream and finds where a value ends,
+//! [`walk`] follows the value for it; [`check`] compares the sender's types with the receiver's;
+//! [`deserializer`] hands the value to serde. No step does input or output.
+
+mod access;
+mod check;
+mod deserializer;
+mod dynamic;
+mod plan;
+mod scan;
+mod types;
+mod walk;
+
+use std::collections::HashSet;
+use std::io::BufRead;
+
+use serde::de::DeserializeOwned;
+
+pub use self::deserializer::ValueDeserializer;
+use self::plan::Plans;
+pub use self::scan::Progress;
+use self::scan::Scanner;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Limits;
+use crate::schema::{Kind, Schema};
+use crate::trace::schema_of;
+use crate::wire::{Reader, cut_short};
+
+/// Reads the values of one stream, one after the other.
+///
+/// It remembers the types that the stream has defined, as a Go `Decoder` does. Bytes are pushed in
+/// as they come; none behind the end of a value is taken, so what follows a value on the same
+/// connection may be something else.
+///
+/// ```
+/// use switchboard_gob::{Decoder, Encoder};
+///
+/// let mut stream = Vec::new();
+/// let mut encoder = Encoder::new();
+/// encoder.encode(&vec![1_i64, 2], &mut stream)?;
+/// encoder.encode(&vec![3_i64], &mut stream)?;
+///
+/// let mut decoder = Decoder::new();
+/// let mut values: Vec<Vec<i64>> = Vec::new();
+/// for piece in stream.chunks(3) {
+///     let mut rest = piece;
+///     while !rest.is_empty() {
+///         let progress = decoder.push(rest)?;
+///         rest = &rest[progress.used_bytes..];
+///         if progress.is_complete {
+///             values.push(decoder.decode()?);
+///         }
+///     }
+/// }
+/// assert_eq!(values, [vec![1, 2], vec![3]]);
+/// # Ok::<(), switchboard_gob::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    scanner: Scanner,
+    plans: Plans,
+    // Pairs of a sender's and a receiver's type that fit; the latter by its schema's address.
+    checked: HashSet<(Kind, usize)>,
+    // How many changes of types the two above know of.
+    changes: u64,
+}
+
+/// Reads the one value that `bytes` are.
+///
+/// # Errors
+///
+/// As [`Decoder::push`] and [`Decoder::decode`]; `UnexpectedEnd` if the value is not complete,
+/// `Malformed` if there are bytes behind it.
+///
+/// ```
+/// // What Go writes for []string{"a", "b"}.
+/// let bytes = b"\x0c\xff\x83\x02\x01\x02\xff\x84\x00\x01\x0c\x00\x00\x08\xff\x84\x00\x02\x01a\x01b";
+/// let texts: Vec<String> = switchboard_gob::from_slice(bytes)?;
+/// assert_eq!(texts, ["a", "b"]);
+/// # Ok::<(), switchboard_gob::Error>(())
+/// ```
+pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut decoder = Decoder::new();
+    let Progress { used_bytes, is_complete } = decoder.push(bytes)?;
+    if !is_complete {
+        return Err(cut_short());
+    }
+    match bytes.len().saturating_sub(used_bytes) {
+        0 => decoder.decode(),
+        left => {
+            let text = format!("{left} bytes left behind the value");
+            Err(Error::malformed(used_bytes as u64, text))
+        }
+    }
+}
+
+impl Decoder {
+    /// A decoder for a stream from its beginning, with the default limits.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limits(Limits::default())
+    }
+
+    /// A decoder for a stream from its beginning, with these limits.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
+        let (plans, checked) = (Plans::default(), HashSet::new());
+        Self { scanner: Scanner::new(limits), plans, checked, changes: 0 }
+    }
+
+    /// Takes bytes up to the end of a value, and says how many were taken and whether the value is
+    /// complete. A value that was complete before and has not been decoded is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` if the bytes are no gob, `Limit` if they pass a limit. The end of the value
+    /// cannot be known then, and the decoder takes nothing more.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Progress> {
+        self.scanner.push(bytes)
+    }
+
+    /// Makes a `T` of the value that is complete. The next value can be read whether or not this
+    /// one could be decoded.
+    ///
+    /// # Errors
+    ///
+    /// `Mismatch` if the sender's types or the value do not fit `T`, `Custom` if `T` refuses it,
+    /// `Unsupported` if no value is complete.
+    pub fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
+        self.forget_what_is_void();
+        let Some(whole) = self.scanner.whole() else {
+            return Err(no_value());
+        };
+        // A type that cannot be traced is not checked before its value is.
+        if let Ok(schema) = schema_of::<T>() {
+            let key = (whole.kind, schema.definitions().as_ptr().addr());
+            if !self.checked.contains(&key) {
+                check::check(&self.scanner.types, whole.kind, &schema)?;
+                self.checked.insert(key);
+            }
+        }
+        let mut value = self.deserializer()?;
+        T::deserialize(&mut value)
+    }
+
+    /// The value that is complete, for serde: what [`decode`](Self::decode) works with, without the
+    /// comparison of the types before it. `&mut` of it is the deserializer.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if no value is complete.
+    pub fn deserializer(&mut self) -> Result<ValueDeserializer<'_>> {
+        self.forget_what_is_void();
+        let Some(whole) = self.scanner.whole() else {
+            return Err(no_value());
+        };
+        let limits = &self.scanner.limits;
+        let mut value = ValueDeserializer {
+            reader: Reader::new(whole.bytes, 0),
+            kind: whole.kind,
+            types: &self.scanner.types,
+            limits,
+            plans: &mut self.plans,
+            elements_left: limits.elements_max.saturating_sub(whole.elements),
+            left_out_depth: 0,
+        };
+        value.start()?;
+        Ok(value)
+    }
+
+    /// The type of the value that is complete, and those inside it, as the sender defined them.
+    #[must_use]
+    pub fn schema(&self) -> Option<Schema> {
+        let kind = self.scanner.whole()?.kind;
+        Some(Schema::new(self.scanner.types.definitions().to_vec(), kind))
+    }
+
+    /// From now on keeps the bytes of each value, for [`standalone`](Self::standalone).
+    #[must_use]
+    pub fn keep_bytes(mut self) -> Self {
+        self.scanner.bytes_kept = Some(Vec::new());
+        self
+    }
+
+    /// From now on lets the stream begin anew with any value: a type may be defined again, for the
+    /// values from there on. So one decoder reads what one encoder wrote and what many encoders did
+    /// one after the other, as when a Go program makes a new one for every value.
+    #[must_use]
+    pub fn allow_new_streams(mut self) -> Self {
+        self.scanner.types.allow_new_streams();
+        self
+    }
+
+    /// Appends the value that is complete as a stream of its own: the definitions that it needs,
+    /// and the value. Decoding that does not depend on what came before.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if no value is complete, or bytes are [not kept](Self::keep_bytes).
+    pub fn standalone(&self, out: &mut Vec<u8>) -> Result<()> {
+        match &self.scanner.bytes_kept {
+            Some(bytes) if self.scanner.whole().is_some() => {
+                self.scanner.types.put_needed_from_before(out);
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+            Some(_) => Err(no_value()),
+            None => Err(Error::unsupported("the bytes of values are not kept")),
+        }
+    }
+
+    /// Whether nothing has come since the last value was complete: the stream may end here.
+    #[must_use]
+    pub fn is_between_values(&self) -> bool {
+        self.scanner.is_between_values()
+    }
+
+    /// Reads the next value from `reader`, and nothing behind it; `None` if the stream is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push) and [`decode`](Self::decode); `Io` if reading fails, `UnexpectedEnd`
+    /// if the stream ends in a value.
+    pub fn read<T: DeserializeOwned>(&mut self, reader: &mut impl BufRead) -> Result<Option<T>> {
+        loop {
+            let bytes = match reader.fill_buf() {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                bytes => bytes?,
+            };
+            if bytes.is_empty() {
+                return if self.is_between_values() { Ok(None) } else { Err(cut_short()) };
+            }
+            let progress = self.push(bytes)?;
+            reader.consume(progress.used_bytes);
+            if progress.is_complete {
+                return self.decode().map(Some);
+            }
+        }
+    }
+
+    fn forget_what_is_void(&mut self) {
+        let changes = self.scanner.types.changes();
+        if self.changes != changes {
+            self.changes = changes;
+            self.plans = Plans::default();
+            self.checked.clear();
+        }
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cold]
+fn no_value() -> Error {
+    Error::new(ErrorKind::Unsupported, "no value is complete")
+}

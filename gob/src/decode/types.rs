@@ -1,0 +1,251 @@
+//! The types that a stream has defined so far.
+//!
+//! A definition mentions others by ids that may be defined later, so an id gets its number when it
+//! is first seen, and a place that is filled when its definition comes. Before a value is read, all
+//! that its type can lead to must be there; that is looked up once for each type.
+//!
+//! Values have numbers here as well. They tell whether a type was defined with the value that is
+//! being read or before it, and which types this value has needed.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::definition::{FIRST_ID, LAST_ID, TypeId, basic, id_of, put_definition, read_definition};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::schema::{Definition, Field, Kind};
+use crate::wire::{Reader, put_bytes, put_int};
+
+/// Definitions, by ids and by numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Types {
+    definitions: Vec<Definition>,
+    places: Vec<Place>,
+    numbers: HashMap<TypeId, u32>,
+    defined_count: usize,
+    bytes: usize,
+    // The value that is being read.
+    value: u64,
+    // The types that it began with, or that interfaces in it had.
+    roots: Vec<u32>,
+    are_new_streams_allowed: bool,
+    // How many times a type has got another meaning.
+    changes: u64,
+}
+
+/// What is known of a definition beside itself.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    id: TypeId,
+    bytes: usize,
+    // It leads to nothing undefined.
+    is_complete: bool,
+    // The value before which it was defined, and the last one that had its type as a root.
+    defined_with: u64,
+    root_of: Option<u64>,
+}
+
+impl Types {
+    /// Lets definitions replace those that came with earlier values.
+    pub(crate) fn allow_new_streams(&mut self) {
+        self.are_new_streams_allowed = true;
+    }
+
+    /// A value is over, and another one begins.
+    pub(crate) fn begin_value(&mut self) {
+        self.value = self.value.wrapping_add(1);
+        self.roots.clear();
+    }
+
+    /// Reads the definition of the type `id` from what is left of a message.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed`, or `Limit`.
+    pub(crate) fn define(
+        &mut self,
+        id: TypeId,
+        reader: &mut Reader<'_>,
+        limits: &Limits,
+    ) -> Result<()> {
+        let before = *reader;
+        let Some(Kind::Defined(number)) = self.kind(id) else {
+            return Err(before.malformed(format!("a definition of the type id {id}")));
+        };
+        let definition = read_definition(reader, limits, |id| self.kind(id))?;
+        let index = number as usize;
+        let (Some(old), Some(place)) =
+            (self.definitions.get_mut(index), self.places.get_mut(index))
+        else {
+            return Err(before.malformed("a type without a place"));
+        };
+        if *old == Definition::Missing {
+            self.defined_count = self.defined_count.saturating_add(1);
+        } else if !self.are_new_streams_allowed || place.defined_with == self.value {
+            return Err(before.malformed(format!("a second definition of the type id {id}")));
+        }
+        let bytes = before.left().saturating_sub(reader.left());
+        self.bytes = self.bytes.saturating_sub(place.bytes).saturating_add(bytes);
+        (place.bytes, place.defined_with) = (bytes, self.value);
+        let is_changed = *old != Definition::Missing && *old != definition;
+        *old = definition;
+        if is_changed {
+            self.changes = self.changes.wrapping_add(1);
+            self.places.iter_mut().for_each(|place| place.is_complete = false);
+        }
+        self.check_limits(limits)
+    }
+
+    /// The type of a value that is about to be read: the outermost one, or one in an interface.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` if it, or a type that it leads to, was not defined.
+    pub(crate) fn root(&mut self, id: TypeId, reader: &Reader<'_>) -> Result<Kind> {
+        let Some(kind) = self.known(id) else {
+            return Err(reader.malformed(format!("the type id {id}, which is not defined")));
+        };
+        let Kind::Defined(number) = kind else {
+            return Ok(kind);
+        };
+        let Some(place) = self.places.get_mut(number as usize) else {
+            return Ok(kind);
+        };
+        if place.root_of != Some(self.value) {
+            place.root_of = Some(self.value);
+            self.roots.push(number);
+        }
+        if place.is_complete {
+            return Ok(kind);
+        }
+        let reachable = self.reachable(&[number]);
+        if reachable.iter().any(|number| *self.definition(*number) == Definition::Missing) {
+            let text = format!("the type id {id}, which leads to one not defined");
+            return Err(reader.malformed(text));
+        }
+        for number in reachable {
+            if let Some(place) = self.places.get_mut(number as usize) {
+                place.is_complete = true;
+            }
+        }
+        Ok(kind)
+    }
+
+    /// What an id stands for, if that is known.
+    pub(crate) fn known(&self, id: TypeId) -> Option<Kind> {
+        basic(id).or_else(|| self.numbers.get(&id).map(|number| Kind::Defined(*number)))
+    }
+
+    /// Appends the messages that define what the value needs and did not come with it.
+    pub(crate) fn put_needed_from_before(&self, out: &mut Vec<u8>) {
+        let id_of = |kind| id_of(kind, |number| self.place(number).map_or(0, |place| place.id));
+        let mut body = Vec::new();
+        for number in self.reachable(&self.roots) {
+            if let Some(place) = self.place(number)
+                && place.defined_with != self.value
+            {
+                body.clear();
+                put_int(&mut body, place.id.saturating_neg());
+                put_definition(&mut body, self.definition(number), place.id, id_of);
+                put_bytes(out, &body);
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn definition(&self, number: u32) -> &Definition {
+        self.definitions.get(number as usize).unwrap_or(&Definition::Missing)
+    }
+
+    /// The fields of a struct; `None` if the type is none.
+    #[inline]
+    pub(crate) fn fields(&self, kind: Kind) -> Option<&[Field]> {
+        match kind {
+            Kind::Defined(number) => match self.definition(number) {
+                Definition::Struct { fields, .. } => Some(fields),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(crate) fn definitions(&self) -> &[Definition] {
+        &self.definitions
+    }
+
+    /// How many times a type has got another meaning: what was found out of types before is void.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The types that these lead to, themselves included, each once.
+    fn reachable(&self, roots: &[u32]) -> Vec<u32> {
+        let mut is_seen = vec![false; self.definitions.len()];
+        let mut found = Vec::new();
+        let mut see = |kind: Kind, found: &mut Vec<u32>| {
+            if let Kind::Defined(number) = kind
+                && let Some(is_seen @ false) = is_seen.get_mut(number as usize)
+            {
+                *is_seen = true;
+                found.push(number);
+            }
+        };
+        roots.iter().for_each(|number| see(Kind::Defined(*number), &mut found));
+        let mut next = 0;
+        while let Some(number) = found.get(next) {
+            match self.definition(*number) {
+                Definition::Array { element, .. } | Definition::Slice { element, .. } => {
+                    see(*element, &mut found);
+                }
+                Definition::Map { key, value, .. } => {
+                    see(*key, &mut found);
+                    see(*value, &mut found);
+                }
+                Definition::Struct { fields, .. } | Definition::Choice { variants: fields } => {
+                    fields.iter().for_each(|field| see(field.kind, &mut found));
+                }
+                Definition::Opaque { .. } | Definition::Missing => {}
+            }
+            next = next.saturating_add(1);
+        }
+        found
+    }
+
+    fn place(&self, number: u32) -> Option<&Place> {
+        self.places.get(number as usize)
+    }
+
+    fn check_limits(&self, limits: &Limits) -> Result<()> {
+        let (count, max) = (self.defined_count, limits.definitions_max);
+        if count > max {
+            let what = format!("{count} type definitions");
+            return Err(Error::limit(what, "definitions_max", max));
+        }
+        let (bytes, max) = (self.bytes, limits.definition_bytes_max);
+        if bytes > max {
+            let what = format!("{bytes} bytes of type definitions");
+            return Err(Error::limit(what, "definition_bytes_max", max));
+        }
+        Ok(())
+    }
+
+    fn kind(&mut self, id: TypeId) -> Option<Kind> {
+        if id < FIRST_ID {
+            return basic(id);
+        }
+        if id > LAST_ID {
+            return None;
+        }
+        let number = u32::try_from(self.definitions.len()).ok()?;
+        Some(Kind::Defined(match self.numbers.entry(id) {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                let (bytes, is_complete) = (0, false);
+                self.definitions.push(Definition::Missing);
+                let (defined_with, root_of) = (self.value, None);
+                self.places.push(Place { id, bytes, is_complete, defined_with, root_of });
+                *entry.insert(number)
+            }
+        }))
+    }
+}

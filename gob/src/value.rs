@@ -1,0 +1,300 @@
+//! Values of types that are not known.
+//!
+//! A [`Value`] has what the stream said of a value and no more: the fields of a struct that were
+//! sent, in their order. With the [`Schema`](crate::Schema) that a
+//! [`Decoder`](crate::Decoder::schema) has of it, it can be written again.
+
+use std::fmt;
+
+use serde::de::{
+    Deserialize, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+use serde::ser::{Serialize, SerializeMap, SerializeTuple, SerializeTupleStruct, Serializer};
+
+use crate::schema::Type;
+use crate::special;
+use crate::special::Complex;
+
+/// Any value.
+///
+/// It is read from gob only. To any format it is written as what it holds; to gob it is written
+/// with the schema it came with, or, within an interface, if it is one of the first eight kinds.
+///
+/// ```
+/// use switchboard_gob::{Decoder, Encoder, Value, to_vec};
+///
+/// let bytes = to_vec(&vec![("a".to_owned(), "b".to_owned()).into(), ["c".to_owned(), "d".to_owned()]])?;
+/// let mut decoder = Decoder::new();
+/// assert!(decoder.push(&bytes)?.is_complete);
+/// let (schema, value) = (decoder.schema().unwrap(), decoder.decode::<Value>()?);
+/// let text = |text: &str| Value::String(text.to_owned());
+/// let pair = |a, b| Value::Array(vec![text(a), text(b)]);
+/// assert_eq!(value, Value::Slice(vec![pair("a", "b"), pair("c", "d")]));
+///
+/// let mut again = Vec::new();
+/// Encoder::new().encode_as(&schema, &value, &mut again)?;
+/// assert_eq!(again, bytes);
+/// # Ok::<(), switchboard_gob::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// An interface that holds nothing, or a struct or an array that was behind a nil pointer.
+    Nil,
+    /// Go's `bool`.
+    Bool(bool),
+    /// Any of Go's signed integers.
+    Int(i64),
+    /// Any of Go's unsigned integers.
+    Uint(u64),
+    /// Either of Go's floating-point numbers.
+    Float(f64),
+    /// Either of Go's complex numbers.
+    Complex(Complex),
+    /// Go's `[]byte`.
+    Bytes(Vec<u8>),
+    /// Text. A Go string that is not UTF-8 cannot be one.
+    String(String),
+    /// An array.
+    Array(Vec<Self>),
+    /// A slice.
+    Slice(Vec<Self>),
+    /// A map, in the order in which it was sent.
+    Map(Vec<(Self, Self)>),
+    /// The fields of a struct that were sent.
+    Struct(Vec<(String, Self)>),
+    /// The bytes of a type that makes them itself.
+    Opaque(Vec<u8>),
+    /// An interface that holds something.
+    Interface(Box<Interface>),
+}
+
+/// What an interface holds.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Interface {
+    /// The name that the sender registered the type under.
+    pub name: String,
+    /// The type, within the schema that the value came with.
+    pub value_type: Type,
+    /// The value.
+    pub value: Value,
+}
+
+/// The variants of a [`Value`], as numbers between it and a deserializer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    Nil,
+    Bool,
+    Int,
+    Uint,
+    Float,
+    Complex,
+    Bytes,
+    String,
+    Array,
+    Slice,
+    Map,
+    Struct,
+    Opaque,
+    Interface,
+}
+
+const VARIANTS: [Variant; 14] = [
+    Variant::Nil,
+    Variant::Bool,
+    Variant::Int,
+    Variant::Uint,
+    Variant::Float,
+    Variant::Complex,
+    Variant::Bytes,
+    Variant::String,
+    Variant::Array,
+    Variant::Slice,
+    Variant::Map,
+    Variant::Struct,
+    Variant::Opaque,
+    Variant::Interface,
+];
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nil => serializer.serialize_none(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Int(value) => serializer.serialize_i64(*value),
+            Self::Uint(value) => serializer.serialize_u64(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Complex(value) => value.serialize(serializer),
+            Self::Bytes(bytes) | Self::Opaque(bytes) => serializer.serialize_bytes(bytes),
+            Self::String(text) => serializer.serialize_str(text),
+            Self::Slice(elements) => serializer.collect_seq(elements),
+            Self::Array(elements) => {
+                let mut tuple = serializer.serialize_tuple(elements.len())?;
+                elements.iter().try_for_each(|element| tuple.serialize_element(element))?;
+                tuple.end()
+            }
+            Self::Map(entries) => serializer.collect_map(entries.iter().map(|(k, v)| (k, v))),
+            // As something that is there: a zero that was sent is sent again.
+            Self::Struct(fields) => {
+                serializer.collect_map(fields.iter().map(|(k, v)| (k, Some(v))))
+            }
+            Self::Interface(interface) => interface.serialize(serializer),
+        }
+    }
+}
+
+/// For people a map from the name to the value; what it is for gob has the type as well.
+impl Serialize for Interface {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { name, value_type, value } = self;
+        if serializer.is_human_readable() {
+            let mut map = serializer.serialize_map(Some(1))?;
+            map.serialize_entry(name, value)?;
+            return map.end();
+        }
+        let mut parts = serializer.serialize_tuple_struct(special::INTERFACE, 3)?;
+        parts.serialize_field(name)?;
+        parts.serialize_field(&value_type.number())?;
+        parts.serialize_field(value)?;
+        parts.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_enum(special::VALUE, &[], ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of gob")
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Value, A::Error> {
+        let (number, content) = access.variant::<u32>()?;
+        let variant = VARIANTS.into_iter().find(|variant| *variant as u32 == number);
+        Ok(match variant.unwrap_or(Variant::Nil) {
+            Variant::Nil => {
+                content.unit_variant()?;
+                Value::Nil
+            }
+            Variant::Bool => Value::Bool(content.newtype_variant()?),
+            Variant::Int => Value::Int(content.newtype_variant()?),
+            Variant::Uint => Value::Uint(content.newtype_variant()?),
+            Variant::Float => Value::Float(content.newtype_variant()?),
+            Variant::Complex => Value::Complex(content.newtype_variant()?),
+            Variant::Bytes => Value::Bytes(content.newtype_variant::<Owned>()?.0),
+            Variant::String => Value::String(content.newtype_variant()?),
+            Variant::Array => Value::Array(content.tuple_variant(0, ElementsVisitor)?),
+            Variant::Slice => Value::Slice(content.tuple_variant(0, ElementsVisitor)?),
+            Variant::Map => Value::Map(content.struct_variant(&[], EntriesVisitor)?),
+            Variant::Struct => Value::Struct(content.struct_variant(&[], FieldsVisitor)?),
+            Variant::Opaque => Value::Opaque(content.newtype_variant::<Owned>()?.0),
+            Variant::Interface => {
+                Value::Interface(Box::new(content.tuple_variant(3, InterfaceVisitor)?))
+            }
+        })
+    }
+}
+
+/// Bytes, whatever they are in.
+struct Owned(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Owned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OwnedVisitor)
+    }
+}
+
+struct OwnedVisitor;
+
+impl Visitor<'_> for OwnedVisitor {
+    type Value = Owned;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Owned, E> {
+        Ok(Owned(bytes.to_vec()))
+    }
+}
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Vec<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Vec<Value>, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = access.next_element()? {
+            elements.push(element);
+        }
+        Ok(elements)
+    }
+}
+
+struct EntriesVisitor;
+
+impl<'de> Visitor<'de> for EntriesVisitor {
+    type Value = Vec<(Value, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("entries")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Vec<(String, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("fields")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = access.next_entry()? {
+            fields.push(field);
+        }
+        Ok(fields)
+    }
+}
+
+struct InterfaceVisitor;
+
+impl<'de> Visitor<'de> for InterfaceVisitor {
+    type Value = Interface;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name, a type and a value")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Interface, A::Error> {
+        let missing = || serde::de::Error::custom("an interface without its parts");
+        let name = access.next_element()?.ok_or_else(missing)?;
+        let number = access.next_element()?.ok_or_else(missing)?;
+        let value = access.next_element()?.ok_or_else(missing)?;
+        let value_type = Type::from_number(number).ok_or_else(missing)?;
+        Ok(Interface { name, value_type, value })
+    }
+}
