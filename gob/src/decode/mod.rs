@@ -129,11 +129,22 @@ impl Decoder {
     /// `Mismatch` if the sender's types or the value do not fit `T`, `Custom` if `T` refuses it,
     /// `Unsupported` if no value is complete.
     pub fn decode<T: DeserializeOwned>(&mut self) -> Result<T> {
+        self.check::<T>()?;
+        let mut value = self.deserializer()?;
+        T::deserialize(&mut value)
+    }
+
+    /// Compares the types of the value that is complete with those of `T`, whatever the value. If
+    /// those of `T` cannot be found out, there is nothing to compare.
+    ///
+    /// # Errors
+    ///
+    /// `Mismatch` if they do not fit, `Unsupported` if no value is complete.
+    pub fn check<T: DeserializeOwned>(&mut self) -> Result<()> {
         self.forget_what_is_void();
         let Some(whole) = self.scanner.whole() else {
             return Err(no_value());
         };
-        // A type that cannot be traced is not checked before its value is.
         if let Ok(schema) = schema_of::<T>() {
             let key = (whole.kind, schema.definitions().as_ptr().addr());
             if !self.checked.contains(&key) {
@@ -141,8 +152,7 @@ impl Decoder {
                 self.checked.insert(key);
             }
         }
-        let mut value = self.deserializer()?;
-        T::deserialize(&mut value)
+        Ok(())
     }
 
     /// The value that is complete, for serde: what [`decode`](Self::decode) works with, without the
@@ -177,13 +187,6 @@ impl Decoder {
         Some(Schema::new(self.scanner.types.definitions().to_vec(), kind))
     }
 
-    /// From now on keeps the bytes of each value, for [`standalone`](Self::standalone).
-    #[must_use]
-    pub fn keep_bytes(mut self) -> Self {
-        self.scanner.bytes_kept = Some(Vec::new());
-        self
-    }
-
     /// From now on lets the stream begin anew with any value: a type may be defined again, for the
     /// values from there on. So one decoder reads what one encoder wrote and what many encoders did
     /// one after the other, as when a Go program makes a new one for every value.
@@ -193,22 +196,46 @@ impl Decoder {
         self
     }
 
-    /// Appends the value that is complete as a stream of its own: the definitions that it needs,
-    /// and the value. Decoding that does not depend on what came before.
+    /// Appends the definitions that the complete value needs and that came with earlier ones. With
+    /// the bytes of the value behind them, they are a stream of their own.
     ///
-    /// # Errors
+    /// ```
+    /// use switchboard_gob::{Decoder, Encoder, from_slice};
     ///
-    /// `Unsupported` if no value is complete, or bytes are [not kept](Self::keep_bytes).
-    pub fn standalone(&self, out: &mut Vec<u8>) -> Result<()> {
-        match &self.scanner.bytes_kept {
-            Some(bytes) if self.scanner.whole().is_some() => {
-                self.scanner.types.put_needed_from_before(out);
-                out.extend_from_slice(bytes);
-                Ok(())
-            }
-            Some(_) => Err(no_value()),
-            None => Err(Error::unsupported("the bytes of values are not kept")),
+    /// let (mut encoder, mut first, mut second) = (Encoder::new(), Vec::new(), Vec::new());
+    /// encoder.encode(&vec![1_i64], &mut first)?;
+    /// encoder.encode(&vec![2_i64], &mut second)?;
+    ///
+    /// let mut decoder = Decoder::new();
+    /// assert!(decoder.push(&first)?.is_complete);
+    /// assert!(decoder.push(&second)?.is_complete);
+    /// let mut alone = Vec::new();
+    /// decoder.put_definitions(&mut alone);
+    /// alone.extend(second);
+    /// assert_eq!(from_slice::<Vec<i64>>(&alone)?, [2]);
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
+    pub fn put_definitions(&self, out: &mut Vec<u8>) {
+        if self.scanner.whole().is_some() {
+            self.scanner.types.put_needed_from_before(out);
         }
+    }
+
+    /// Whether the complete value needs definitions that came with earlier ones.
+    #[must_use]
+    pub fn needs_definitions(&self) -> bool {
+        self.scanner.whole().is_some() && self.scanner.types.needs_from_before()
+    }
+
+    /// Bytes of memory that wait in the decoder: what has come of a value.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.scanner.buffered_bytes()
+    }
+
+    /// Forgets the value that is complete, and gives back its memory.
+    pub fn release(&mut self) {
+        self.scanner.release();
     }
 
     /// Whether nothing has come since the last value was complete: the stream may end here.

@@ -27,7 +27,7 @@ use super::walk::{Stop, Walk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::schema::Kind;
-use crate::wire::{Reader, UINT_BYTES_MAX, put_bytes, split_uint};
+use crate::wire::{Reader, UINT_BYTES_MAX, split_uint};
 
 /// Follows a stream.
 #[derive(Debug)]
@@ -48,8 +48,6 @@ pub(crate) struct Scanner {
     root: Kind,
     kind: Option<Kind>,
     value: Vec<u8>,
-    // All messages of the value, if somebody wants them.
-    pub(crate) bytes_kept: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +95,6 @@ impl Scanner {
             root: Kind::Interface,
             kind: None,
             value: Vec::new(),
-            bytes_kept: None,
         }
     }
 
@@ -124,6 +121,18 @@ impl Scanner {
         Some(Whole { kind, bytes: &self.value, elements })
     }
 
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.message.len().saturating_add(self.value.len())
+    }
+
+    /// Forgets the value that is complete.
+    pub(crate) fn release(&mut self) {
+        if self.kind.take().is_some() {
+            self.types.begin_value();
+            self.value = Vec::new();
+        }
+    }
+
     /// Whether nothing has come since the last value.
     pub(crate) fn is_between_values(&self) -> bool {
         self.bytes == 0 && self.header.is_empty() && self.state == State::Between
@@ -132,10 +141,6 @@ impl Scanner {
     fn push_messages(&mut self, input: &[u8]) -> Result<Progress> {
         if self.kind.take().is_some() {
             self.types.begin_value();
-            if let Some(bytes) = &mut self.bytes_kept {
-                bytes.clear();
-                bytes.shrink_to(VALUE_BYTES_KEPT);
-            }
         }
         let mut rest = input;
         let used = |rest: &[u8]| input.len().saturating_sub(rest.len());
@@ -198,9 +203,6 @@ impl Scanner {
     }
 
     fn take_message(&mut self, body: &[u8]) -> Result<()> {
-        if let Some(bytes) = &mut self.bytes_kept {
-            put_bytes(bytes, body);
-        }
         let mut reader = Reader::new(body, self.offset);
         self.offset = self.offset.saturating_add(body.len() as u64);
         if self.state == State::InType {

@@ -22,7 +22,6 @@ pub(crate) struct Types {
     definitions: Vec<Definition>,
     places: Vec<Place>,
     numbers: HashMap<TypeId, u32>,
-    defined_count: usize,
     bytes: usize,
     // The value that is being read.
     value: u64,
@@ -79,15 +78,14 @@ impl Types {
         else {
             return Err(before.malformed("a type without a place"));
         };
-        if *old == Definition::Missing {
-            self.defined_count = self.defined_count.saturating_add(1);
-        } else if !self.are_new_streams_allowed || place.defined_with == self.value {
+        let is_new = *old == Definition::Missing;
+        if !is_new && (!self.are_new_streams_allowed || place.defined_with == self.value) {
             return Err(before.malformed(format!("a second definition of the type id {id}")));
         }
         let bytes = before.left().saturating_sub(reader.left());
         self.bytes = self.bytes.saturating_sub(place.bytes).saturating_add(bytes);
         (place.bytes, place.defined_with) = (bytes, self.value);
-        let is_changed = *old != Definition::Missing && *old != definition;
+        let is_changed = !is_new && *old != definition;
         *old = definition;
         if is_changed {
             self.changes = self.changes.wrapping_add(1);
@@ -150,6 +148,12 @@ impl Types {
                 put_bytes(out, &body);
             }
         }
+    }
+
+    /// Whether the value needs definitions that did not come with it.
+    pub(crate) fn needs_from_before(&self) -> bool {
+        let is_older = |place: &Place| place.defined_with != self.value;
+        self.roots.iter().any(|number| self.place(*number).is_some_and(is_older))
     }
 
     #[inline]
@@ -216,7 +220,8 @@ impl Types {
     }
 
     fn check_limits(&self, limits: &Limits) -> Result<()> {
-        let (count, max) = (self.defined_count, limits.definitions_max);
+        // Those that were only mentioned have a place as well.
+        let (count, max) = (self.definitions.len(), limits.definitions_max);
         if count > max {
             let what = format!("{count} type definitions");
             return Err(Error::limit(what, "definitions_max", max));
