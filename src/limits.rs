@@ -37,6 +37,11 @@ pub struct Limits {
     /// Counted at the elements of sequences and the keys of maps. Worst case: the time to make that
     /// many empty elements.
     pub spare_elements_max: usize,
+    /// Bytes of type definitions that the gobs of one connection may leave with it. Default 16 KiB.
+    ///
+    /// Worst case: so many bytes for each connection, copied and looked through for each gob that
+    /// needs them. With more, the gob is refused and the connection closed.
+    pub definition_bytes_max: usize,
     /// Bytes of memory that one decode may fill with elements. Default 16 MiB.
     ///
     /// Charged with the size of each value before it is made; text and byte strings come on top, no
@@ -121,6 +126,7 @@ impl Default for Limits {
             payload_bytes_max: MIB,
             depth_max: 128,
             spare_elements_max: 1024,
+            definition_bytes_max: 16 * 1024,
             decode_bytes_max: 16 * MIB,
             calls_per_connection_max: 1024,
             consecutive_errors_max: 100,

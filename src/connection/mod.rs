@@ -4,6 +4,8 @@
 //! a raw handler that follows pipelined commands sees what belongs to it, and the next command is
 //! found where the handler stopped. It does not know the protocol of lines and calls.
 
+#[cfg(feature = "gob")]
+mod gob;
 mod stream;
 
 use std::io;
@@ -44,6 +46,9 @@ pub struct Connection {
     // The most that has waited in the buffer since it was made.
     input_bytes_peak: usize,
     held: Charge,
+    // Made for the first gob.
+    #[cfg(feature = "gob")]
+    gobs: Option<Box<gob::Gobs>>,
 }
 
 impl Connection {
@@ -81,6 +86,8 @@ impl Connection {
             input: BytesMut::new(),
             input_bytes_peak: 0,
             held: quota.charge(),
+            #[cfg(feature = "gob")]
+            gobs: None,
         }
     }
 
@@ -98,6 +105,10 @@ impl Connection {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.held = Quota::new(&limits).charge();
         self.limits = Arc::new(limits);
+        #[cfg(feature = "gob")]
+        {
+            self.gobs = None;
+        }
         self
     }
 
@@ -258,6 +269,8 @@ impl Connection {
                 })?;
                 self.read_bytes(len).await.map(Some)
             }
+            #[cfg(feature = "gob")]
+            Framing::Gob => self.read_gob().await,
         }
     }
 
@@ -268,6 +281,11 @@ impl Connection {
         }
         if framing == Framing::Line && memchr::memchr2(b'\n', b'\r', payload).is_some() {
             return Err(Error::new(Code::BadPayload, LINE_END));
+        }
+        #[cfg(feature = "gob")]
+        if framing == Framing::Gob {
+            let bytes = self.gobs().join(payload)?;
+            return self.write_bytes(&bytes).await;
         }
         if len > STACK_BYTES {
             return self.write_large_payload(framing, payload).await;
@@ -328,14 +346,14 @@ impl Connection {
             }
         };
         self.input_bytes_peak = self.input_bytes_peak.max(self.input.len());
-        self.held.cover(self.input.len())?;
+        self.held.cover(self.held_bytes())?;
         Poll::Ready(Ok(count))
     }
 
     /// Charges no more than what waits: what was taken out is its taker's.
     pub(crate) fn settle(&mut self) {
         // Covering less cannot fail.
-        let _ = self.held.cover(self.input.len());
+        let _ = self.held.cover(self.held_bytes());
     }
 
     /// Gives back the memory of a buffer that nothing waits in, or little after much.
@@ -387,6 +405,36 @@ impl Connection {
                 return if self.input.is_empty() { Ok(None) } else { Err(cut_short()) };
             }
         }
+    }
+
+    #[cfg(feature = "gob")]
+    async fn read_gob(&mut self) -> Result<Option<Bytes>> {
+        let mut clock = self.clock();
+        loop {
+            self.gobs();
+            if let Some(gobs) = &mut self.gobs
+                && let Some(payload) = gobs.take(&mut self.input)?
+            {
+                return Ok(Some(payload));
+            }
+            if self.fill(&mut clock, 0).await? == 0 {
+                return if self.input.is_empty() { Ok(None) } else { Err(cut_short()) };
+            }
+        }
+    }
+
+    #[cfg(feature = "gob")]
+    fn gobs(&mut self) -> &mut gob::Gobs {
+        self.gobs.get_or_insert_with(|| Box::new(gob::Gobs::new(&self.limits)))
+    }
+
+    /// Bytes of memory that what was read takes.
+    fn held_bytes(&self) -> usize {
+        #[cfg(feature = "gob")]
+        if let Some(gobs) = &self.gobs {
+            return self.input.len().saturating_add(gobs.held_bytes());
+        }
+        self.input.len()
     }
 
     async fn fill(&mut self, clock: &mut Clock, missing: usize) -> Result<usize> {

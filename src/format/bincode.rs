@@ -18,12 +18,8 @@ use bincode::error::EncodeError;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
 
-#[cfg(feature = "json")]
-use super::Codec;
 use super::budget::{Budget, no_payload};
-#[cfg(feature = "json")]
-use super::json::Json;
-use super::{Format, Framing};
+use super::{Codec, Format, Framing, serde_tongues};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the standard configuration
@@ -67,9 +63,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
         Ok(value)
     }
 
-    #[cfg(feature = "json")]
-    fn json() -> Option<Codec<T>> {
-        Some(Codec::of::<Json>())
+    fn tongues() -> Vec<Codec<T>> {
+        serde_tongues()
     }
 }
 

@@ -177,6 +177,12 @@ impl Budget {
         elements_bytes.saturating_add(self.content_bytes.get())
     }
 
+    /// Levels that may be gone into, from the beginning.
+    #[cfg(feature = "gob")]
+    pub(super) fn depth_max(&self) -> usize {
+        self.depth_max
+    }
+
     /// Goes one level further in.
     #[inline]
     pub(super) fn descend(&self) -> Result<(), Passed> {

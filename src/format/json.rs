@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::budget::{Budget, no_payload};
-use super::{Codec, Format, Framing};
+use super::{Codec, Format, Framing, serde_tongues};
 use crate::error::{Error, Result};
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as JSON in one line.
@@ -69,8 +69,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
         }
     }
 
-    fn json() -> Option<Codec<T>> {
-        Some(Codec::of::<Self>())
+    fn tongues() -> Vec<Codec<T>> {
+        serde_tongues()
     }
 }
 

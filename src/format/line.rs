@@ -5,12 +5,8 @@
 
 use ::bytes::{Bytes, BytesMut};
 
-#[cfg(feature = "json")]
-use super::Codec;
 use super::budget::Budget;
-#[cfg(feature = "json")]
-use super::json::Json;
-use super::{Format, Framing};
+use super::{Codec, Format, Framing, serde_tongues};
 use crate::error::{Code, Error, Result};
 
 /// The format of a `String` in one line of UTF-8, without line feed, carriage return and NUL.
@@ -53,9 +49,8 @@ impl Format<String> for Line {
         })
     }
 
-    #[cfg(feature = "json")]
-    fn json() -> Option<Codec<String>> {
-        Some(Codec::of::<Json>())
+    fn tongues() -> Vec<Codec<String>> {
+        serde_tongues()
     }
 }
 

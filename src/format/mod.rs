@@ -9,6 +9,8 @@
 //! sides: a client decodes what a server sent.
 
 mod budget;
+#[cfg(feature = "gob")]
+mod gob;
 mod guard;
 
 #[cfg(feature = "bincode")]
@@ -24,6 +26,8 @@ mod postcard;
 pub use self::bincode::Bincode;
 pub use self::budget::Budget;
 pub use self::bytes::Bytes;
+#[cfg(feature = "gob")]
+pub use self::gob::Gob;
 #[cfg(feature = "json")]
 pub use self::json::Json;
 pub use self::line::Line;
@@ -31,6 +35,8 @@ pub use self::line::Line;
 pub use self::postcard::Postcard;
 
 use ::bytes::BytesMut;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
@@ -82,11 +88,21 @@ pub trait Format<T>: Send + Sync + 'static {
     /// up. The text may reach the peer: it says what is wrong and quotes nothing of the payload.
     fn decode(payload: ::bytes::Bytes, budget: &Budget) -> Result<T>;
 
-    /// The same values in JSON, for callers who ask for it; `None` if they have no such form.
+    /// The same values in other formats, for callers who ask for one by its name.
     #[must_use]
-    fn json() -> Option<Codec<T>> {
-        None
+    fn tongues() -> Vec<Codec<T>> {
+        Vec::new()
     }
+}
+
+/// What every value of serde can be spoken in: the formats that say themselves what they mean.
+fn serde_tongues<T: Serialize + DeserializeOwned>() -> Vec<Codec<T>> {
+    vec![
+        #[cfg(feature = "json")]
+        Codec::of::<Json>(),
+        #[cfg(feature = "gob")]
+        Codec::of::<Gob>(),
+    ]
 }
 
 /// Room that a payload is given before it is made: growing up to it byte by byte would cost more
@@ -102,6 +118,10 @@ pub enum Framing {
     Line,
     /// After as many bytes as a line before the payload says, in canonical decimal.
     Counted,
+    /// Where the value of a gob ends: its messages begin with their lengths. In a plain stream the
+    /// type definitions may come once for all values, or with each value anew.
+    #[cfg(feature = "gob")]
+    Gob,
 }
 
 /// A format as a value: the functions of a [`Format`] for one type.

@@ -8,12 +8,8 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-#[cfg(feature = "json")]
-use super::Codec;
 use super::budget::{Budget, no_payload};
-#[cfg(feature = "json")]
-use super::json::Json;
-use super::{Format, Framing};
+use super::{Codec, Format, Framing, serde_tongues};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the wire format of postcard
@@ -55,9 +51,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
         Ok(value)
     }
 
-    #[cfg(feature = "json")]
-    fn json() -> Option<Codec<T>> {
-        Some(Codec::of::<Json>())
+    fn tongues() -> Vec<Codec<T>> {
+        serde_tongues()
     }
 }
 

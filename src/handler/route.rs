@@ -69,8 +69,15 @@ pub(crate) struct Running {
 impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
     pub(crate) fn new<F: Format<Req> + Format<Rep>>(handler: H) -> Self {
         let mut formats = vec![(Codec::<Req>::of::<F>(), Codec::<Rep>::of::<F>())];
-        let json = <F as Format<Req>>::json().zip(<F as Format<Rep>>::json());
-        formats.extend(json.filter(|(codec, _)| codec.name != <F as Format<Req>>::NAME));
+        let mut replies = <F as Format<Rep>>::tongues();
+        for request in <F as Format<Req>>::tongues() {
+            let is_known = request.name == <F as Format<Req>>::NAME;
+            if let Some(at) = replies.iter().position(|reply| reply.name == request.name)
+                && !is_known
+            {
+                formats.push((request, replies.swap_remove(at)));
+            }
+        }
         Self { formats, handler, shape: PhantomData }
     }
 

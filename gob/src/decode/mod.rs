@@ -221,10 +221,11 @@ impl Decoder {
         }
     }
 
-    /// Whether the complete value needs definitions that came with earlier ones.
+    /// Whether the stream [began anew](Self::allow_new_streams) with the complete value: a type
+    /// that it needs was defined before, and came again.
     #[must_use]
-    pub fn needs_definitions(&self) -> bool {
-        self.scanner.whole().is_some() && self.scanner.types.needs_from_before()
+    pub fn has_begun_anew(&self) -> bool {
+        self.scanner.whole().is_some() && self.scanner.types.has_begun_anew
     }
 
     /// Bytes of memory that wait in the decoder: what has come of a value.

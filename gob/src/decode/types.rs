@@ -28,6 +28,8 @@ pub(crate) struct Types {
     // The types that it began with, or that interfaces in it had.
     roots: Vec<u32>,
     are_new_streams_allowed: bool,
+    // A type was defined again with the value.
+    pub(crate) has_begun_anew: bool,
     // How many times a type has got another meaning.
     changes: u64,
 }
@@ -54,6 +56,7 @@ impl Types {
     pub(crate) fn begin_value(&mut self) {
         self.value = self.value.wrapping_add(1);
         self.roots.clear();
+        self.has_begun_anew = false;
     }
 
     /// Reads the definition of the type `id` from what is left of a message.
@@ -85,6 +88,7 @@ impl Types {
         let bytes = before.left().saturating_sub(reader.left());
         self.bytes = self.bytes.saturating_sub(place.bytes).saturating_add(bytes);
         (place.bytes, place.defined_with) = (bytes, self.value);
+        self.has_begun_anew |= !is_new;
         let is_changed = !is_new && *old != definition;
         *old = definition;
         if is_changed {
@@ -148,12 +152,6 @@ impl Types {
                 put_bytes(out, &body);
             }
         }
-    }
-
-    /// Whether the value needs definitions that did not come with it.
-    pub(crate) fn needs_from_before(&self) -> bool {
-        let is_older = |place: &Place| place.defined_with != self.value;
-        self.roots.iter().any(|number| self.place(*number).is_some_and(is_older))
     }
 
     #[inline]

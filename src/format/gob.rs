@@ -1,0 +1,92 @@
+//! Go's gob, by our own `switchboard-gob`, which knows nothing of payloads and budgets.
+//!
+//! A payload is a stream of its own: the definitions of the types, then the value. What a plain
+//! stream may leave out, because it was said before, is put back where it is read.
+
+use ::bytes::{Bytes, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use switchboard_gob::{Decoder, ErrorKind, Limits, Progress};
+
+use super::budget::{Budget, no_payload};
+use super::{Codec, Format, Framing, serde_tongues};
+use crate::error::{Code, Error, Result};
+
+/// The format of everything that is `Serialize + DeserializeOwned`, as Go's `encoding/gob`.
+///
+/// Go takes notice only of fields whose names begin with an upper-case letter, so a struct needs
+/// `#[serde(rename_all = "PascalCase")]`. The definitions of the types are found out by what the
+/// type asks of its deserializer; for a few types that cannot be, and encoding them is an error:
+/// see [`Schema`](switchboard_gob::Schema).
+///
+/// ```
+/// use bytes::BytesMut;
+/// use switchboard::Limits;
+/// use switchboard::format::{Budget, Format, Gob};
+///
+/// let mut out = BytesMut::new();
+/// Gob::encode(&vec!["a".to_owned(), "b".to_owned()], &mut out)?;
+/// // As Go writes []string{"a", "b"}.
+/// let go = b"\x0c\xff\x81\x02\x01\x02\xff\x82\x00\x01\x0c\x00\x00\x08\xff\x82\x00\x02\x01a\x01b";
+/// assert_eq!(out, go[..]);
+///
+/// let budget = Budget::new(&Limits::default(), out.len());
+/// let value: Vec<String> = Gob::decode(out.freeze(), &budget)?;
+/// assert_eq!(value, ["a", "b"]);
+/// # Ok::<(), switchboard::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "it is a name and has no values")]
+pub enum Gob {}
+
+impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
+    const NAME: &'static str = NAME;
+    const FRAMING: Framing = Framing::Gob;
+
+    fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
+        let payload = switchboard_gob::to_vec(value).map_err(|cause| no_payload(NAME, cause))?;
+        out.extend_from_slice(&payload);
+        Ok(())
+    }
+
+    fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
+        let refused = |cause| refused(budget, cause);
+        let mut decoder = Decoder::with_limits(limits(&payload, budget));
+        let Progress { used_bytes, is_complete, .. } = decoder.push(&payload).map_err(refused)?;
+        if !is_complete {
+            let text = "the payload is not valid gob: it ends in the middle of a value";
+            return Err(Error::new(Code::BadPayload, text));
+        }
+        budget.check_all_used(NAME, payload.len().saturating_sub(used_bytes))?;
+        decoder.check::<T>().map_err(refused)?;
+        let mut value = decoder.deserializer().map_err(refused)?;
+        budget.deserialize(&mut value).map_err(refused)
+    }
+
+    fn tongues() -> Vec<Codec<T>> {
+        serde_tongues()
+    }
+}
+
+/// What the budget does not see: how deep a value is before it is decoded. Elements are no more
+/// than the payload has bytes, and the budget counts what they become.
+fn limits(payload: &Bytes, budget: &Budget) -> Limits {
+    let mut limits = Limits::default();
+    limits.value_bytes_max = payload.len();
+    limits.definition_bytes_max = payload.len();
+    limits.depth_max = budget.depth_max();
+    limits.elements_max = usize::MAX;
+    limits
+}
+
+/// The texts of `switchboard-gob` are made for the sender: they say where and which type, and of
+/// the payload no more than a key on the way there and the name of a type.
+fn refused(budget: &Budget, cause: switchboard_gob::Error) -> Error {
+    match cause.kind() {
+        ErrorKind::Limit => Error::new(Code::TooLarge, cause.to_string()).with_source(cause),
+        ErrorKind::Custom => budget.error(NAME, cause),
+        _ => budget.error_with_detail(NAME, cause.to_string(), cause),
+    }
+}
+
+const NAME: &str = "gob";
