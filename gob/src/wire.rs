@@ -12,6 +12,8 @@
 //! Go reads a uint with leading zeros as well, and so do we. Source: the documentation of Go's
 //! package `encoding/gob`, "Encoding Details", and its `decode.go`.
 
+use std::ops::Range;
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// The bytes of one message, read from the front.
@@ -26,17 +28,24 @@ pub(crate) struct Reader<'de> {
 pub(crate) const UINT_BYTES_MAX: usize = 9;
 
 /// Appends an unsigned integer.
+#[inline]
 pub(crate) fn put_uint(out: &mut Vec<u8>, value: u64) {
     match u8::try_from(value) {
         Ok(byte) if byte < 0x80 => out.push(byte),
         _ => {
-            let bytes = value.to_be_bytes();
-            // Not 0, so at most 7 bytes are.
-            let zeros = usize::try_from(value.leading_zeros() / 8).unwrap_or_default();
-            let significant = bytes.get(zeros..).unwrap_or_default();
-            out.push(count_byte(significant.len()));
-            out.extend_from_slice(significant);
+            let (bytes, start) = uint_bytes(value);
+            out.extend_from_slice(bytes.get(start..).unwrap_or_default());
         }
+    }
+}
+
+/// Puts an unsigned integer in the place of `place`. What is behind it moves if it must.
+pub(crate) fn replace_by_uint(out: &mut Vec<u8>, place: Range<usize>, value: u64) {
+    let (bytes, start) = uint_bytes(value);
+    let bytes = bytes.get(start..).unwrap_or_default();
+    match out.get_mut(place.clone()) {
+        Some(old) if old.len() == bytes.len() => old.copy_from_slice(bytes),
+        _ => drop(out.splice(place, bytes.iter().copied())),
     }
 }
 
@@ -192,9 +201,21 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ (value & 1).wrapping_neg().cast_signed()
 }
 
-/// Announces `len` bytes, 1 to 8.
-fn count_byte(len: usize) -> u8 {
-    u8::try_from(len).unwrap_or_default().wrapping_neg()
+/// An unsigned integer, and where in these bytes it begins.
+fn uint_bytes(value: u64) -> ([u8; UINT_BYTES_MAX], usize) {
+    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+    let mut bytes = [0, a, b, c, d, e, f, g, h];
+    if value < 0x80 {
+        return (bytes, 8);
+    }
+    // `value` is not 0, so at most 7 bytes are.
+    let zeros = u8::try_from(value.leading_zeros() / 8).unwrap_or_default();
+    let start = usize::from(zeros);
+    if let Some(announcement) = bytes.get_mut(start) {
+        // 8 - zeros, negated.
+        *announcement = zeros.wrapping_sub(8);
+    }
+    (bytes, start)
 }
 
 #[cfg(test)]
