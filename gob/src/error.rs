@@ -9,6 +9,8 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use serde::de::{Expected, Unexpected};
+use crate::schema::Kind;
+use crate::wire::Reader;
 
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -45,7 +47,8 @@ pub enum ErrorKind {
     UnexpectedEnd,
     /// One of the [`Limits`](crate::Limits) was passed.
     Limit,
-    /// The sender's type, or its value, does not fit the receiver's type.
+    /// The sender's type, or its value, does not fit the receiver's type; a value does not fit its
+    /// schema.
     Mismatch,
     /// A Rust type, or one of its values, has no form in gob, or its form cannot be found out.
     Unsupported,
@@ -62,6 +65,7 @@ pub(crate) enum Step {
     /// Of a type, where no one element is meant.
     Element,
     Index(usize),
+    /// As it is printed.
     Key(Box<str>),
 }
 
@@ -125,6 +129,12 @@ impl Error {
         Self::new(ErrorKind::Mismatch, format!("wanted {wanted}, received {received}"))
     }
 
+    /// A value is not what its schema says.
+    #[cold]
+    pub(crate) fn schema_mismatch(text: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Mismatch, text.to_string())
+    }
+
     #[cold]
     pub(crate) fn unsupported(text: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported, text)
@@ -135,6 +145,31 @@ impl Error {
     pub(crate) fn inside(mut self, step: Step) -> Self {
         self.0.path.push(step);
         self
+    }
+}
+
+impl Step {
+    /// To the value of a map's key, which is of a basic type and has these bytes on the wire.
+    #[cold]
+    pub(crate) fn key(kind: Kind, bytes: &[u8]) -> Self {
+        let mut reader = Reader::new(bytes, 0);
+        let text = match kind {
+            Kind::Bool => reader.bool().map(|key| key.to_string()),
+            Kind::Int => reader.int().map(|key| key.to_string()),
+            Kind::Uint => reader.uint().map(|key| key.to_string()),
+            Kind::Float => reader.float().map(|key| key.to_string()),
+            Kind::String => reader.bytes().map(|key| quoted(&String::from_utf8_lossy(key))),
+            _ => return Self::Element,
+        };
+        text.map_or(Self::Element, |text| Self::Key(text.into()))
+    }
+}
+
+/// Its first characters, as in the path of an error.
+fn quoted(key: &str) -> String {
+    match key.char_indices().nth(32) {
+        Some((end, _)) => format!("{:?}...", key.get(..end).unwrap_or_default()),
+        None => format!("{key:?}"),
     }
 }
 

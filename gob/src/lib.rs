@@ -2,6 +2,7 @@
 
 mod decode;
 mod definition;
+mod encode;
 mod error;
 mod limits;
 mod schema;
@@ -11,6 +12,7 @@ mod value;
 mod wire;
 
 pub use self::decode::{Decoder, Progress, ValueDeserializer, from_slice};
+pub use self::encode::{Encoder, to_vec, to_vec_as};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::limits::Limits;
 pub use self::schema::{Marshaler, Schema, SchemaBuilder, Type};

@@ -10,9 +10,10 @@
 //! and how a definition looks on the wire is not told here but in `definition`.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::definition::{FIRST_ID, TypeId, basic, id_of};
+use crate::encode::Plan;
 use crate::error::{Error, Result};
 
 /// A type of gob, within one schema.
@@ -150,10 +151,14 @@ pub enum Marshaler {
 /// Encoder::new().encode_as(&schema, &Node { entries: Vec::new() }, &mut bytes)?;
 /// # Ok::<(), switchboard_gob::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Schema {
-    definitions: Arc<[Definition]>,
+#[derive(Clone)]
+pub struct Schema(Arc<Graph>);
+
+struct Graph {
+    definitions: Box<[Definition]>,
     root: Kind,
+    // Made when the first encoder needs it.
+    plan: OnceLock<Plan>,
 }
 
 /// Builds a [`Schema`] by hand.
@@ -172,17 +177,45 @@ impl Schema {
     /// The type of the whole value.
     #[must_use]
     pub fn root(&self) -> Type {
-        Type(self.root)
+        Type(self.0.root)
     }
 
     pub(crate) fn new(definitions: Vec<Definition>, root: Kind) -> Self {
-        Self { definitions: definitions.into(), root }
+        Self(Arc::new(Graph { definitions: definitions.into(), root, plan: OnceLock::new() }))
     }
 
     pub(crate) fn definitions(&self) -> &[Definition] {
-        &self.definitions
+        &self.0.definitions
+    }
+
+    /// How encoders tell of these types.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if a type that can be reached is not defined.
+    pub(crate) fn plan(&self) -> Result<&Plan> {
+        match self.0.plan.get() {
+            Some(plan) => Ok(plan),
+            None => {
+                let plan = Plan::new(self)?;
+                Ok(self.0.plan.get_or_init(|| plan))
+            }
+        }
+    }
+
+    /// Whether they are one and the same, which is quicker to see than whether they are equal.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
+
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other) || (self.0.root == other.0.root && self.definitions() == other.definitions())
+    }
+}
+
+impl Eq for Schema {}
 
 impl SchemaBuilder {
     /// A type that is defined later, for types that contain themselves.
@@ -318,7 +351,7 @@ fn collect(fields: &[(&str, Type)]) -> Box<[Field]> {
 impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
-        map.entry(&"root", &self.root);
-        map.entries(self.definitions.iter().enumerate()).finish()
+        map.entry(&"root", &self.0.root);
+        map.entries(self.definitions().iter().enumerate()).finish()
     }
 }

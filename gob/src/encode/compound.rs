@@ -1,0 +1,414 @@
+//! What has content: sequences, maps, structs, and the variants of enums that are in interfaces.
+//!
+//! A count is written first and known last. What serde announces is written, and put right at the
+//! end if it was not so; and what turns out to be empty and should have been left out comes off
+//! again.
+
+use std::ops::Range;
+
+use serde::Serialize;
+use serde::ser::{
+    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant,
+};
+
+use super::serializer::{ValueSerializer, Walk};
+use crate::error::{Error, Result, Step};
+use crate::schema::{Field, Kind};
+use crate::wire::{Reader, put_len, put_uint, replace_by_uint};
+
+/// What becomes of a sequence.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    Slice,
+    Array(usize),
+    /// A byte string, which comes as one number after the other.
+    Bytes,
+    /// Two floats without a count.
+    Complex,
+}
+
+/// The content of a sequence or a tuple.
+pub(super) struct Elements<'a, 's> {
+    walk: &'a mut Walk<'s>,
+    element: Kind,
+    form: Form,
+    count: Count,
+}
+
+impl<'a, 's> Elements<'a, 's> {
+    /// `delta` is as for [`ValueSerializer::of_field`], or 0.
+    pub(super) fn new(
+        walk: &'a mut Walk<'s>,
+        delta: u64,
+        (element, form): (Kind, Form),
+        len: Option<usize>,
+    ) -> Result<Self> {
+        let announced = match form {
+            Form::Complex => None,
+            Form::Slice | Form::Array(_) | Form::Bytes => Some(len.unwrap_or(0)),
+        };
+        if let Form::Slice | Form::Array(_) = form {
+            walk.enter()?;
+        }
+        let count = Count::begin(walk.out, delta, announced);
+        Ok(Self { walk, element, form, count })
+    }
+
+    #[inline]
+    fn put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let at = self.walk.out.len();
+        value
+            .serialize(ValueSerializer::new(self.walk, self.element))
+            .and_then(|()| match self.form {
+                Form::Bytes => to_byte(self.walk.out, at),
+                Form::Slice | Form::Array(_) | Form::Complex => Ok(()),
+            })
+            .map_err(|error| error.inside(Step::Index(self.count.count)))?;
+        self.count.count = self.count.count.saturating_add(1);
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<&'a mut Walk<'s>> {
+        let Self { walk, form, count, .. } = self;
+        let wanted = match form {
+            Form::Array(len) => len,
+            Form::Complex => 2,
+            Form::Slice | Form::Bytes => count.count,
+        };
+        if wanted != count.count {
+            return Err(Error::schema_mismatch(format_args!(
+                "the schema says {wanted} elements, the value has {}",
+                count.count
+            )));
+        }
+        let is_zero = match form {
+            Form::Array(_) => false,
+            Form::Complex => is_complex_zero(count.content(walk.out)),
+            Form::Slice | Form::Bytes => count.count == 0,
+        };
+        count.end(walk.out, is_zero);
+        if let Form::Slice | Form::Array(_) = form {
+            walk.leave();
+        }
+        Ok(walk)
+    }
+}
+
+/// Makes one byte of the unsigned integer at the end.
+fn to_byte(out: &mut Vec<u8>, at: usize) -> Result<()> {
+    match out.get(at..) {
+        Some([_]) => Ok(()),
+        // What announces one byte of digits, and this.
+        Some([0xff, _]) => {
+            out.swap_remove(at);
+            Ok(())
+        }
+        _ => Err(Error::schema_mismatch("the schema says bytes, the value is over 255")),
+    }
+}
+
+/// As Go sees it: both floats are, whatever their signs.
+fn is_complex_zero(bytes: &[u8]) -> bool {
+    let mut reader = Reader::new(bytes, 0);
+    let mut is_zero = || matches!(reader.float(), Ok(0.0));
+    is_zero() && is_zero()
+}
+
+/// The content of a map, or of a struct that comes as one.
+pub(super) enum Entries<'a, 's> {
+    Map(MapEntries<'a, 's>),
+    Struct { fields: Fields<'a, 's>, next: Option<(usize, &'s Field)> },
+}
+
+pub(super) struct MapEntries<'a, 's> {
+    walk: &'a mut Walk<'s>,
+    key: Kind,
+    value: Kind,
+    // Where the last one is.
+    key_at: Range<usize>,
+    count: Count,
+}
+
+impl<'a, 's> MapEntries<'a, 's> {
+    /// `delta` is as for [`ValueSerializer::of_field`], or 0.
+    pub(super) fn new(
+        walk: &'a mut Walk<'s>,
+        delta: u64,
+        (key, value): (Kind, Kind),
+        len: Option<usize>,
+    ) -> Result<Self> {
+        walk.enter()?;
+        let count = Count::begin(walk.out, delta, Some(len.unwrap_or(0)));
+        Ok(Self { walk, key, value, key_at: 0..0, count })
+    }
+
+    #[inline]
+    fn put_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
+        let start = self.walk.out.len();
+        key.serialize(ValueSerializer::new(self.walk, self.key))
+            .map_err(|error| error.inside(Step::Element))?;
+        self.key_at = start..self.walk.out.len();
+        Ok(())
+    }
+
+    #[inline]
+    fn put_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        value
+            .serialize(ValueSerializer::new(self.walk, self.value))
+            .map_err(|error| error.inside(self.key_step()))?;
+        self.count.count = self.count.count.saturating_add(1);
+        Ok(())
+    }
+
+    fn key_step(&self) -> Step {
+        Step::key(self.key, self.walk.out.get(self.key_at.clone()).unwrap_or_default())
+    }
+
+    fn finish(self) {
+        let Self { walk, count, .. } = self;
+        let is_zero = count.count == 0;
+        count.end(walk.out, is_zero);
+        walk.leave();
+    }
+}
+
+/// The content of a struct.
+pub(super) struct Fields<'a, 's> {
+    walk: &'a mut Walk<'s>,
+    fields: &'s [Field],
+    // The number, from 0 on, of the first field that may come.
+    next: usize,
+    // The number, from 1 on, of the last field that was sent.
+    sent: usize,
+}
+
+impl<'a, 's> Fields<'a, 's> {
+    pub(super) fn new(walk: &'a mut Walk<'s>, fields: &'s [Field]) -> Result<Self> {
+        walk.enter()?;
+        Ok(Self { walk, fields, next: 0, sent: 0 })
+    }
+
+    #[inline]
+    fn find(&self, name: &str) -> Result<(usize, &'s Field)> {
+        match self.fields.get(self.next) {
+            Some(field) if *field.name == *name => Ok((self.next, field)),
+            _ => self.search(name),
+        }
+    }
+
+    fn search(&self, name: &str) -> Result<(usize, &'s Field)> {
+        let found = self.fields.iter().enumerate().find(|(_, field)| *field.name == *name);
+        match found {
+            Some((index, field)) if index >= self.next => Ok((index, field)),
+            Some(_) => Err(Error::schema_mismatch(format_args!(
+                "the field {name} comes too late: the schema has an order"
+            ))),
+            None => Err(Error::schema_mismatch(format_args!("the schema has no field {name}"))),
+        }
+    }
+
+    #[inline]
+    fn put<T>(&mut self, (index, field): (usize, &Field), value: &T) -> Result<()>
+    where
+        T: Serialize + ?Sized,
+    {
+        self.next = index.saturating_add(1);
+        let delta = u64::try_from(self.next.saturating_sub(self.sent)).unwrap_or(u64::MAX);
+        let before = self.walk.out.len();
+        value
+            .serialize(ValueSerializer::of_field(self.walk, field.kind, delta))
+            .map_err(|error| error.inside(Step::Field(field.name.clone())))?;
+        if self.walk.out.len() > before {
+            self.sent = self.next;
+        }
+        Ok(())
+    }
+
+    /// The field that a map's key names.
+    fn find_by_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(usize, &'s Field)> {
+        // Nowhere else is the key's text at hand, so it is written, and taken off again.
+        let start = self.walk.out.len();
+        key.serialize(ValueSerializer::new(self.walk, Kind::String))?;
+        let written = self.walk.out.get(start..).unwrap_or_default();
+        let found = Reader::new(written, 0).text().and_then(|name| self.find(name));
+        self.walk.out.truncate(start);
+        found
+    }
+
+    pub(super) fn finish(self) -> &'a mut Walk<'s> {
+        self.walk.out.push(0);
+        self.walk.leave();
+        self.walk
+    }
+}
+
+/// The content of an enum's variant, in an interface.
+pub(super) struct Enveloped<C> {
+    pub(super) content: C,
+    /// For [`Walk::close`].
+    pub(super) len_at: usize,
+}
+
+/// The number before the elements of a sequence or the entries of a map.
+struct Count {
+    // Where to cut off what is left out.
+    start: Option<usize>,
+    place: Range<usize>,
+    announced: Option<usize>,
+    // So far.
+    count: usize,
+}
+
+impl Count {
+    /// Writes what was announced; nothing if there is to be no number.
+    fn begin(out: &mut Vec<u8>, delta: u64, announced: Option<usize>) -> Self {
+        let start = (delta > 0).then_some(out.len());
+        if delta > 0 {
+            put_uint(out, delta);
+        }
+        let count_at = out.len();
+        if let Some(announced) = announced {
+            put_len(out, announced);
+        }
+        Self { start, place: count_at..out.len(), announced, count: 0 }
+    }
+
+    fn content<'o>(&self, out: &'o [u8]) -> &'o [u8] {
+        out.get(self.place.end..).unwrap_or_default()
+    }
+
+    fn end(self, out: &mut Vec<u8>, is_zero: bool) {
+        match (self.start, self.announced) {
+            (Some(start), _) if is_zero => out.truncate(start),
+            (_, Some(announced)) if announced != self.count => {
+                replace_by_uint(out, self.place, u64::try_from(self.count).unwrap_or(u64::MAX));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl SerializeSeq for Elements<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.put(value)
+    }
+
+    fn end(self) -> Result<()> {
+        self.finish().map(drop)
+    }
+}
+
+impl SerializeTuple for Elements<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline]
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.put(value)
+    }
+
+    fn end(self) -> Result<()> {
+        self.finish().map(drop)
+    }
+}
+
+impl SerializeTupleStruct for Elements<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.put(value)
+    }
+
+    fn end(self) -> Result<()> {
+        self.finish().map(drop)
+    }
+}
+
+impl SerializeTupleVariant for Enveloped<Elements<'_, '_>> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.content.put(value)
+    }
+
+    fn end(self) -> Result<()> {
+        self.content.finish()?.close(self.len_at);
+        Ok(())
+    }
+}
+
+impl SerializeMap for Entries<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
+        match self {
+            Self::Map(entries) => entries.put_key(key),
+            Self::Struct { fields, next } => {
+                *next = Some(fields.find_by_key(key)?);
+                Ok(())
+            }
+        }
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        match self {
+            Self::Map(entries) => entries.put_value(value),
+            Self::Struct { fields, next } => match next.take() {
+                Some(field) => fields.put(field, value),
+                None => Err(Error::unsupported("a map's value came before its key")),
+            },
+        }
+    }
+
+    fn end(self) -> Result<()> {
+        match self {
+            Self::Map(entries) => entries.finish(),
+            Self::Struct { fields, .. } => drop(fields.finish()),
+        }
+        Ok(())
+    }
+}
+
+impl SerializeStruct for Fields<'_, '_> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline]
+    fn serialize_field<T>(&mut self, name: &'static str, value: &T) -> Result<()>
+    where
+        T: Serialize + ?Sized,
+    {
+        self.put(self.find(name)?, value)
+    }
+
+    #[inline]
+    fn end(self) -> Result<()> {
+        self.finish();
+        Ok(())
+    }
+}
+
+impl SerializeStructVariant for Enveloped<Fields<'_, '_>> {
+    type Ok = ();
+    type Error = Error;
+
+    fn serialize_field<T>(&mut self, name: &'static str, value: &T) -> Result<()>
+    where
+        T: Serialize + ?Sized,
+    {
+        self.content.put(self.content.find(name)?, value)
+    }
+
+    fn end(self) -> Result<()> {
+        self.content.finish().close(self.len_at);
+        Ok(())
+    }
+}
