@@ -8,9 +8,9 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use serde::de::{Expected, Unexpected};
 use crate::schema::Kind;
 use crate::wire::Reader;
+use serde::de::{Expected, Unexpected};
 
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -278,25 +278,9 @@ impl<'a, 'de> EntryAccess<'a, 'de> {
 
     #[cold]
     fn step(&self) -> Step {
-        let mut reader = self.key_reader;
-        let key = match self.key {
-            Kind::Int => reader.int().map(|key| key.to_string()),
-            Kind::Uint => reader.uint().map(|key| key.to_string()),
-            Kind::Bool => reader.bool().map(|key| key.to_string()),
-            Kind::Float => reader.float().map(|key| key.to_string()),
-            Kind::String => reader.bytes().map(|key| {
-                let text: String =
-                    String::from_utf8_lossy(key).chars().take(KEY_SYMBOLS_MAX).collect();
-                format!("{text:?}")
-            }),
-            _ => Ok("..".to_owned()),
-        };
-        Step::Key(key.unwrap_or_default().into())
+        Step::key(self.key, self.key_reader.rest())
     }
 }
-
-/// How much of a key is told.
-const KEY_SYMBOLS_MAX: usize = 32;
 
 impl<'de> MapAccess<'de> for EntryAccess<'_, 'de> {
     type Error = Error;

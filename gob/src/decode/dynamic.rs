@@ -1,9 +1,7 @@
 //! A value for [`Value`](crate::Value): each comes with the number of its variant.
 
 use serde::de::value::{BorrowedStrDeserializer, U32Deserializer, U64Deserializer};
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, EnumAccess, IntoDeserializer, SeqAccess, VariantAccess, Visitor};
 
 use super::access::{ElementAccess, EntryAccess, StructAccess};
 use super::deserializer::ValueDeserializer;

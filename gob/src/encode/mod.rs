@@ -9,6 +9,7 @@
 //! on moves the content by what it takes more.
 
 mod compound;
+mod join;
 mod plan;
 mod serializer;
 
