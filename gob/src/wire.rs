@@ -33,16 +33,19 @@ pub(crate) fn put_uint(out: &mut Vec<u8>, value: u64) {
     match u8::try_from(value) {
         Ok(byte) if byte < 0x80 => out.push(byte),
         _ => {
-            let (bytes, start) = uint_bytes(value);
-            out.extend_from_slice(bytes.get(start..).unwrap_or_default());
+            let (bytes, len) = uint_bytes(value);
+            let end = out.len().saturating_add(len);
+            // To copy them all, and cut, is quicker than to copy as many as there are.
+            out.extend_from_slice(&bytes);
+            out.truncate(end);
         }
     }
 }
 
 /// Puts an unsigned integer in the place of `place`. What is behind it moves if it must.
 pub(crate) fn replace_by_uint(out: &mut Vec<u8>, place: Range<usize>, value: u64) {
-    let (bytes, start) = uint_bytes(value);
-    let bytes = bytes.get(start..).unwrap_or_default();
+    let (bytes, len) = uint_bytes(value);
+    let bytes = bytes.get(..len).unwrap_or_default();
     match out.get_mut(place.clone()) {
         Some(old) if old.len() == bytes.len() => old.copy_from_slice(bytes),
         _ => drop(out.splice(place, bytes.iter().copied())),
@@ -201,21 +204,20 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ (value & 1).wrapping_neg().cast_signed()
 }
 
-/// An unsigned integer, and where in these bytes it begins.
+/// An unsigned integer, at the front, and how many bytes it takes.
+#[inline]
 fn uint_bytes(value: u64) -> ([u8; UINT_BYTES_MAX], usize) {
-    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
-    let mut bytes = [0, a, b, c, d, e, f, g, h];
     if value < 0x80 {
-        return (bytes, 8);
+        let [.., byte] = value.to_be_bytes();
+        return ([byte, 0, 0, 0, 0, 0, 0, 0, 0], 1);
     }
     // `value` is not 0, so at most 7 bytes are.
     let zeros = u8::try_from(value.leading_zeros() / 8).unwrap_or_default();
-    let start = usize::from(zeros);
-    if let Some(announcement) = bytes.get_mut(start) {
-        // 8 - zeros, negated.
-        *announcement = zeros.wrapping_sub(8);
-    }
-    (bytes, start)
+    let [a, b, c, d, e, f, g, h] = value.wrapping_shl(u32::from(zeros) * 8).to_be_bytes();
+    // 8 - zeros, negated.
+    let announcement = zeros.wrapping_sub(8);
+    let len = UINT_BYTES_MAX.saturating_sub(usize::from(zeros));
+    ([announcement, a, b, c, d, e, f, g, h], len)
 }
 
 #[cfg(test)]
