@@ -325,7 +325,8 @@ mod tests {
         c: Option<Box<Self>>,
     }
 
-    /// Go: `type complexData struct { N int; S string; M map[string]int; P []byte; C *complexData }`
+    /// Go: `type complexData struct { N int; S string; M map[string]int; P []byte;
+    /// C *complexData }`
     fn complex_data(builder: &mut SchemaBuilder) -> Type {
         let (root, m) = (builder.declare(), builder.map(Type::STRING, Type::INT));
         let fields =
@@ -944,6 +945,14 @@ mod tests {
         }
         let text = "the schema's interface has no type Round";
         check_error(&shapes, &Other::Round(1), mismatch, text);
+        #[derive(Serialize)]
+        enum Nameless {
+            #[serde(rename = "")]
+            Nil(i64),
+        }
+        let nameless = schema(|builder| builder.interface([("", Type::INT)]));
+        let text = "the schema's interface has no type ";
+        check_error(&nameless, &Nameless::Nil(1), mismatch, text);
         let text = "the schema says interface, the value is a string";
         check_error(&shapes, "text", mismatch, text);
     }

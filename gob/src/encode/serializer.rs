@@ -11,7 +11,7 @@ use super::compound::{Elements, Entries, Enveloped, Fields, Form, MapEntries};
 use super::plan::{Plan, fill_in_len};
 use crate::definition::TypeId;
 use crate::error::{Error, Result};
-use crate::schema::{Definition, Kind, name_of};
+use crate::schema::{Definition, Field, Kind, name_of};
 use crate::special;
 use crate::wire::{put_bytes, put_float, put_int, put_uint};
 
@@ -178,17 +178,20 @@ impl<'a, 's> ValueSerializer<'a, 's> {
         Error::schema_mismatch(format_args!("the schema says {wanted}, the value is {received}"))
     }
 
+    fn is_interface(&self) -> bool {
+        self.kind == Kind::Interface || matches!(self.definition(), Some(Definition::Choice { .. }))
+    }
+
     /// What Go calls nil.
     fn nil(self, received: &str) -> Result<()> {
-        match self.definition() {
-            _ if self.is_omittable() => Ok(()),
-            None if self.kind != Kind::Interface => Err(no_nil(received)),
-            None | Some(Definition::Choice { .. }) => {
-                self.walk.out.push(0);
-                Ok(())
-            }
-            Some(_) => Err(no_nil(received)),
+        if self.is_omittable() {
+            return Ok(());
         }
+        if !self.is_interface() {
+            return Err(no_nil(received));
+        }
+        self.walk.out.push(0);
+        Ok(())
     }
 
     fn elements(self, len: Option<usize>, received: &str) -> Result<Elements<'a, 's>> {
@@ -217,7 +220,9 @@ impl<'a, 's> ValueSerializer<'a, 's> {
         let Some(Definition::Choice { variants }) = self.definition() else {
             return Err(self.mismatch(received));
         };
-        let Some(known) = variants.iter().find(|known| *known.name == *variant) else {
+        // The empty name is nil's.
+        let is_meant = |known: &&Field| *known.name == *variant && !variant.is_empty();
+        let Some(known) = variants.iter().find(is_meant) else {
             return Err(Error::schema_mismatch(format_args!(
                 "the schema's interface has no type {variant}"
             )));
@@ -341,10 +346,7 @@ impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
     }
 
     fn serialize_unit(self) -> Result<()> {
-        match (self.kind, self.definition()) {
-            (Kind::Interface, _) | (_, Some(Definition::Choice { .. })) => self.nil("()"),
-            _ => Err(no_nil("()")),
-        }
+        if self.is_interface() { self.nil("()") } else { Err(no_nil("()")) }
     }
 
     fn serialize_unit_struct(self, _: &'static str) -> Result<()> {
