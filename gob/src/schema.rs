@@ -157,6 +157,8 @@ pub struct Schema(Arc<Graph>);
 struct Graph {
     definitions: Box<[Definition]>,
     root: Kind,
+    // Numbers of types that were met in interfaces.
+    in_interfaces: Box<[u32]>,
     // Made when the first encoder needs it.
     plan: OnceLock<Plan>,
 }
@@ -181,7 +183,21 @@ impl Schema {
     }
 
     pub(crate) fn new(definitions: Vec<Definition>, root: Kind) -> Self {
-        Self(Arc::new(Graph { definitions: definitions.into(), root, plan: OnceLock::new() }))
+        Self::with_interfaces(definitions, root, &[])
+    }
+
+    /// The schema of a value that has types of these numbers in interfaces.
+    pub(crate) fn with_interfaces(
+        definitions: Vec<Definition>,
+        root: Kind,
+        in_interfaces: &[u32],
+    ) -> Self {
+        let (definitions, in_interfaces) = (definitions.into(), in_interfaces.into());
+        Self(Arc::new(Graph { definitions, root, in_interfaces, plan: OnceLock::new() }))
+    }
+
+    pub(crate) fn in_interfaces(&self) -> &[u32] {
+        &self.0.in_interfaces
     }
 
     pub(crate) fn definitions(&self) -> &[Definition] {

@@ -12,10 +12,6 @@ pub(crate) const COMPLEX: &str = "$gob:complex";
 /// The name of the enum that [`Value`](crate::Value) is for serde.
 pub(crate) const VALUE: &str = "$gob:value";
 
-/// The name of a tuple struct that [`Interface`](crate::value::Interface) is for serde: the
-/// registered name, the type's number in the schema, the value.
-pub(crate) const INTERFACE: &str = "$gob:interface";
-
 /// The name of a newtype whose content are bytes that a type made itself: who makes them, and the
 /// name of the type.
 pub(crate) fn opaque(name: &'static str) -> Option<(Marshaler, &'static str)> {

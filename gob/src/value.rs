@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{
     Deserialize, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
-use serde::ser::{Serialize, SerializeMap, SerializeTuple, SerializeTupleStruct, Serializer};
+use serde::ser::{Serialize, SerializeTuple, Serializer};
 
 use crate::schema::Type;
 use crate::special;
@@ -144,20 +144,15 @@ impl Serialize for Value {
     }
 }
 
-/// For people a map from the name to the value; what it is for gob has the type as well.
+/// A map from the name to the value. For gob, the number of the type is in front of the name.
 impl Serialize for Interface {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { name, value_type, value } = self;
         if serializer.is_human_readable() {
-            let mut map = serializer.serialize_map(Some(1))?;
-            map.serialize_entry(name, value)?;
-            return map.end();
+            serializer.collect_map([(name, value)])
+        } else {
+            serializer.collect_map([(format!("{}:{name}", value_type.number()), value)])
         }
-        let mut parts = serializer.serialize_tuple_struct(special::INTERFACE, 3)?;
-        parts.serialize_field(name)?;
-        parts.serialize_field(&value_type.number())?;
-        parts.serialize_field(value)?;
-        parts.end()
     }
 }
 

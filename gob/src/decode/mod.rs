@@ -184,7 +184,8 @@ impl Decoder {
     #[must_use]
     pub fn schema(&self) -> Option<Schema> {
         let kind = self.scanner.whole()?.kind;
-        Some(Schema::new(self.scanner.types.definitions().to_vec(), kind))
+        let types = &self.scanner.types;
+        Some(Schema::with_interfaces(types.definitions().to_vec(), kind, types.roots()))
     }
 
     /// From now on lets the stream begin anew with any value: a type may be defined again, for the

@@ -175,6 +175,11 @@ impl Types {
         &self.definitions
     }
 
+    /// The numbers of the types that the value began with, or that interfaces in it had.
+    pub(crate) fn roots(&self) -> &[u32] {
+        &self.roots
+    }
+
     /// How many times a type has got another meaning: what was found out of types before is void.
     pub(crate) fn changes(&self) -> u64 {
         self.changes

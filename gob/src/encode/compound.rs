@@ -14,7 +14,7 @@ use serde::ser::{
 
 use super::serializer::{ValueSerializer, Walk};
 use crate::error::{Error, Result, Step};
-use crate::schema::{Field, Kind};
+use crate::schema::{Field, Kind, Type};
 use crate::wire::{Reader, put_len, put_uint, replace_by_uint};
 
 /// What becomes of a sequence.
@@ -119,6 +119,55 @@ fn is_complex_zero(bytes: &[u8]) -> bool {
 pub(super) enum Entries<'a, 's> {
     Map(MapEntries<'a, 's>),
     Struct { fields: Fields<'a, 's>, next: Option<(usize, &'s Field)> },
+    Interface(InterfaceEntry<'a, 's>),
+}
+
+/// The one entry that a [`Value`](crate::Value) in an interface is: its type and its name as the
+/// key, as [`Interface`](crate::Interface) writes them.
+pub(super) struct InterfaceEntry<'a, 's> {
+    pub(super) walk: &'a mut Walk<'s>,
+    pub(super) delta: u64,
+    // For [`Walk::close`], and what stands inside.
+    pub(super) opened: Option<(usize, Kind)>,
+}
+
+impl InterfaceEntry<'_, '_> {
+    fn put_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
+        let start = self.walk.out.len();
+        key.serialize(ValueSerializer::new(self.walk, Kind::String))?;
+        let written = self.walk.out.get(start..).unwrap_or_default();
+        let key = Reader::new(written, 0).text()?;
+        let parsed = key.split_once(':').and_then(|(number, name)| {
+            Some((Type::from_number(number.parse().ok()?)?, name.to_owned()))
+        });
+        let Some((Type(kind), name)) = parsed.filter(|_| self.opened.is_none()) else {
+            return Err(Error::unsupported(
+                "a map in an interface of any type: its registered name is not known",
+            ));
+        };
+        self.walk.out.truncate(start);
+        if self.delta > 0 {
+            put_uint(self.walk.out, self.delta);
+        }
+        self.opened = Some((self.walk.open(&name, kind)?, kind));
+        Ok(())
+    }
+
+    fn put_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        let Some((len_at, kind)) = self.opened else {
+            return Err(Error::unsupported("a map's value came before its key"));
+        };
+        value.serialize(ValueSerializer::new(self.walk, kind))?;
+        self.walk.close(len_at);
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<()> {
+        match self.opened {
+            Some(_) => Ok(()),
+            None => Err(Error::unsupported("an empty map in an interface of any type")),
+        }
+    }
 }
 
 pub(super) struct MapEntries<'a, 's> {
@@ -355,6 +404,7 @@ impl SerializeMap for Entries<'_, '_> {
                 *next = Some(fields.find_by_key(key)?);
                 Ok(())
             }
+            Self::Interface(entry) => entry.put_key(key),
         }
     }
 
@@ -365,6 +415,7 @@ impl SerializeMap for Entries<'_, '_> {
                 Some(field) => fields.put(field, value),
                 None => Err(Error::unsupported("a map's value came before its key")),
             },
+            Self::Interface(entry) => entry.put_value(value),
         }
     }
 
@@ -372,6 +423,7 @@ impl SerializeMap for Entries<'_, '_> {
         match self {
             Self::Map(entries) => entries.finish(),
             Self::Struct { fields, .. } => drop(fields.finish()),
+            Self::Interface(entry) => entry.finish()?,
         }
         Ok(())
     }

@@ -331,7 +331,7 @@ mod tests {
         let (root, m) = (builder.declare(), builder.map(Type::STRING, Type::INT));
         let fields =
             [("N", Type::INT), ("S", Type::STRING), ("M", m), ("P", Type::BYTES), ("C", root)];
-        builder.define_structure(root, "complexData", fields);
+        builder.define_structure(root, "complexData", &fields);
         root
     }
 
@@ -344,7 +344,7 @@ mod tests {
 
     /// Go: `type Inner struct { X, Y int }`
     fn inner(builder: &mut SchemaBuilder) -> Type {
-        builder.structure("Inner", [("X", Type::INT), ("Y", Type::INT)])
+        builder.structure("Inner", &[("X", Type::INT), ("Y", Type::INT)])
     }
 
     #[derive(Serialize)]
@@ -408,7 +408,7 @@ mod tests {
     fn zero_fields_are_left_out() {
         let schema = schema(|builder| {
             let (slice, map) = (builder.slice(Type::INT), builder.map(Type::STRING, Type::INT));
-            let (array, empty) = (builder.array(2, Type::INT), builder.structure("Empty", []));
+            let (array, empty) = (builder.array(2, Type::INT), builder.structure("Empty", &[]));
             let types = [
                 ("A", Type::BOOL),
                 ("B", Type::INT),
@@ -423,7 +423,7 @@ mod tests {
                 ("K", array),
                 ("L", empty),
             ];
-            builder.structure("Zeros", types)
+            builder.structure("Zeros", &types)
         });
         let definitions = "5fff81030101055a65726f7301ff8200010c0101410102000101420104000101430106
             00010144010800010145010c00010146010a0001014701ff840001014801ff8600010149010e0001014a01
@@ -473,7 +473,7 @@ mod tests {
     fn values_are_as_in_go() {
         let floats = schema(|builder| {
             let fields = [("A", Type::FLOAT), ("B", Type::FLOAT), ("C", Type::FLOAT)];
-            builder.structure("Floats", fields)
+            builder.structure("Floats", &fields)
         });
         let value =
             BTreeMap::from([("A", -0.0), ("B", f64::from_bits(0x7ff8 << 48 | 1)), ("C", 17.0)]);
@@ -490,7 +490,7 @@ mod tests {
         let outer = schema(|builder| {
             let inner = inner(builder);
             let inners = builder.go_slice("[]main.Inner", inner);
-            builder.structure("Outer", [("A", inner), ("B", inners)])
+            builder.structure("Outer", &[("A", inner), ("B", inners)])
         });
         let [a, b, c] = [(1, 0), (0, 0), (0, 2)].map(|(x, y)| Inner { x, y });
         let bytes = "21ff81030101054f7574657201ff8200010201014101ff840001014201ff860000001fff8303
@@ -507,7 +507,7 @@ mod tests {
         let tree = schema(|builder| {
             let tree = builder.declare();
             let kids = builder.go_slice("[]main.Tree", tree);
-            builder.define_structure(tree, "Tree", [("Kids", kids), ("V", Type::INT)]);
+            builder.define_structure(tree, "Tree", &[("Kids", kids), ("V", Type::INT)]);
             tree
         });
         let kids =
@@ -546,7 +546,7 @@ mod tests {
             let m = builder.go_map("map[int][]string", Type::INT, strings);
             let pair = builder.go_array("", 2, Type::UINT);
             let r = builder.go_array("[2][2]uint8", 2, pair);
-            builder.structure("SS", [("A", a), ("M", m), ("R", r), ("Last", Type::BOOL)])
+            builder.structure("SS", &[("A", a), ("M", m), ("R", r), ("Last", Type::BOOL)])
         });
         let value = Types {
             a: [&[1], &[]],
@@ -578,7 +578,7 @@ mod tests {
         }
         let tagged = schema(|builder| {
             let tag = builder.opaque("Tag", Marshaler::Gob);
-            builder.structure("G", [("Name", Type::STRING), ("T", tag), ("U", tag)])
+            builder.structure("G", &[("Name", Type::STRING), ("T", tag), ("U", tag)])
         });
         let value = Tagged { name: "g", t: Tag(vec![7]), u: Some(Tag(vec![9])) };
         let bytes = "26ff81030101014701ff8200010301044e616d65010c0001015401ff840001015501ff840000
@@ -630,7 +630,7 @@ mod tests {
         }
         let schema = schema(|builder| {
             let list = builder.go_slice("[]interface {}", Type::INTERFACE);
-            builder.structure("Shapes", [("Any", Type::INTERFACE), ("List", list)])
+            builder.structure("Shapes", &[("Any", Type::INTERFACE), ("List", list)])
         });
         let list = vec![
             Any::Bool(true),
@@ -669,7 +669,7 @@ mod tests {
     /// type Group []any; type Text string`
     fn shape(builder: &mut SchemaBuilder) -> Type {
         let shape = builder.declare();
-        let square = builder.structure("Square", [("Side", Type::FLOAT)]);
+        let square = builder.structure("Square", &[("Side", Type::FLOAT)]);
         let pair = builder.go_array("Pair", 2, Type::UINT);
         let group = builder.go_slice("Group", shape);
         let variants = [
@@ -697,7 +697,7 @@ mod tests {
         let drawing = schema(|builder| {
             let shape = shape(builder);
             let shapes = builder.go_slice("[]interface {}", shape);
-            builder.structure("Drawing", [("First", shape), ("Rest", shapes)])
+            builder.structure("Drawing", &[("First", shape), ("Rest", shapes)])
         });
         let group = vec![None, Some(Shape::Text("x".repeat(130))), Some(Shape::Pair(1, 128))];
         let value = Drawing {
@@ -743,7 +743,7 @@ mod tests {
         let map = schema(|builder| builder.map(Type::INT, Type::INT));
         let field = schema(|builder| {
             let (slice, map) = (builder.slice(Type::INT), builder.map(Type::INT, Type::INT));
-            builder.structure("", [("Slice", slice), ("Map", map), ("Last", Type::INT)])
+            builder.structure("", &[("Slice", slice), ("Map", map), ("Last", Type::INT)])
         });
         #[derive(Serialize)]
         #[serde(rename_all = "PascalCase")]
@@ -812,7 +812,7 @@ mod tests {
         let strings = schema(|builder| builder.go_slice("", Type::STRING));
         let floats = schema(|builder| {
             let fields = [("A", Type::FLOAT), ("B", Type::FLOAT), ("C", Type::FLOAT)];
-            builder.structure("Floats", fields)
+            builder.structure("Floats", &fields)
         });
         let encoder = &mut Encoder::new();
         let defined = "1fff8103010105496e6e657201ff820001020101580104000101590104000000\
@@ -950,7 +950,7 @@ mod tests {
             #[serde(rename = "")]
             Nil(i64),
         }
-        let nameless = schema(|builder| builder.interface([("", Type::INT)]));
+        let nameless = schema(|builder| builder.interface(&[("", Type::INT)]));
         let text = "the schema's interface has no type ";
         check_error(&nameless, &Nameless::Nil(1), mismatch, text);
         let text = "the schema says interface, the value is a string";
@@ -995,7 +995,7 @@ mod tests {
         };
         let lists = schema(|builder| {
             let list = builder.declare();
-            builder.define_structure(list, "List", [("Next", list)]);
+            builder.define_structure(list, "List", &[("Next", list)]);
             list
         });
         let shapes = schema(shape);

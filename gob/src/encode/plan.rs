@@ -43,6 +43,8 @@ impl Plan {
             interfaces: Vec::new(),
         };
         visit.all_inside(schema.root().0)?;
+        let others = schema.in_interfaces().iter();
+        others.copied().try_for_each(|number| visit.all_inside(Kind::Defined(number)))?;
         let mut next = 0_usize;
         while let Some(&number) = visit.interfaces.get(next) {
             next = next.saturating_add(1);

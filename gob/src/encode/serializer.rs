@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde::ser::Serializer;
 
-use super::compound::{Elements, Entries, Enveloped, Fields, Form, MapEntries};
+use super::compound::{Elements, Entries, Enveloped, Fields, Form, InterfaceEntry, MapEntries};
 use super::plan::{Plan, fill_in_len};
 use crate::definition::TypeId;
 use crate::error::{Error, Result};
@@ -418,6 +418,10 @@ impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
             Some(Definition::Map { key, value, .. }) => {
                 let entries = MapEntries::new(self.walk, self.delta, (*key, *value), len)?;
                 Ok(Entries::Map(entries))
+            }
+            None if self.kind == Kind::Interface => {
+                let (walk, delta) = (self.walk, self.delta);
+                Ok(Entries::Interface(InterfaceEntry { walk, delta, opened: None }))
             }
             _ => Ok(Entries::Struct { fields: self.fields("a map")?, next: None }),
         }
