@@ -9,6 +9,7 @@ mod schema;
 mod special;
 mod trace;
 mod value;
+mod time;
 mod wire;
 
 pub use self::decode::{Decoder, Progress, ValueDeserializer, from_slice};
@@ -17,3 +18,5 @@ pub use self::error::{Error, ErrorKind, Result};
 pub use self::limits::Limits;
 pub use self::schema::{Marshaler, Schema, SchemaBuilder, Type};
 pub use self::value::{Interface, Value};
+pub use self::special::{BinaryBytes, Complex, GobBytes};
+pub use self::time::Time;

@@ -1,0 +1,286 @@
+//! Go's `time.Time`.
+//!
+//! Go has it make its bytes itself, with `MarshalBinary`. All numbers are big-endian:
+//!
+//! ```text
+//! byte  0       version: 1, or 2 if the offset is not of whole minutes
+//!       1 to 8  seconds since 1 January of year 1, UTC; signed
+//!       9 to 12 nanoseconds
+//!      13, 14   offset in minutes, signed; -1 for UTC
+//!      15       only in version 2: the offset's other seconds, signed
+//! ```
+//!
+//! Go writes -59 to 59 into byte 15 and reads 0 to 255 out of it, up to Go 1.24 at least, so it
+//! does not read what it has written of offsets to the west. We write 0 to 59, which it does read,
+//! and read both.
+//!
+//! This is a point in time and an offset, and nothing more: no calendar, no names of zones.
+
+use std::time::{Duration, SystemTime};
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::special::{deserialize_opaque, serialize_opaque};
+
+/// Go's `time.Time`: a point in time, to the nanosecond, and the offset of the zone it is told in.
+///
+/// Two are equal if their offsets are as well, like with Go's `==`. A [`SystemTime`] becomes one
+/// in UTC. In formats other than gob it is bytes, the same as in gob.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use switchboard_gob::{Time, from_slice, to_vec};
+///
+/// // Go: time.Unix(1_000_000_000, 5).In(time.FixedZone("", 7200))
+/// let time = Time::new(1_000_000_000, 5, Some(7_200))?;
+/// assert_eq!(from_slice::<Time>(&to_vec(&time)?)?, time);
+///
+/// let since_epoch = SystemTime::try_from(time)?.duration_since(SystemTime::UNIX_EPOCH)?;
+/// assert_eq!(since_epoch, Duration::new(1_000_000_000, 5));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Time {
+    seconds: i64,
+    nanoseconds: u32,
+    offset_seconds: Option<i32>,
+}
+
+const NAME: &str = "$gob:gob:Time";
+
+/// From year 1, where Go begins to count, to 1970.
+const EPOCH_SECONDS: i64 = 62_135_596_800;
+
+const SECONDS_MAX: i64 = i64::MAX - EPOCH_SECONDS;
+
+/// Says that the time is in UTC; no other offset is written like this.
+const UTC_MINUTES: i16 = -1;
+
+impl Time {
+    /// Go's `time.Time{}`: the beginning of year 1, UTC. It is what a field becomes that Go has
+    /// left out.
+    pub const ZERO: Self = Self { seconds: -EPOCH_SECONDS, nanoseconds: 0, offset_seconds: None };
+
+    /// The time `seconds` and then `nanoseconds` after the Unix epoch, told in a zone that is
+    /// `offset_seconds` east of UTC, or in UTC itself.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for what has no form in gob: a time over 292 billion years after the epoch, a
+    /// billion nanoseconds or more, an offset of over 32,767 minutes (22 days), and one of 60
+    /// seconds to the west, which would be taken for UTC.
+    pub fn new(seconds: i64, nanoseconds: u32, offset_seconds: Option<i32>) -> Result<Self> {
+        let refuse = |what: String| Err(Error::unsupported(format!("a time with {what}")));
+        if seconds > SECONDS_MAX {
+            return refuse(format!("{seconds} seconds, over {SECONDS_MAX}"));
+        }
+        if nanoseconds >= 1_000_000_000 {
+            return refuse(format!("{nanoseconds} nanoseconds, a second or more"));
+        }
+        match offset_seconds {
+            Some(offset) if split(offset).is_none() => {
+                refuse(format!("an offset of {offset} seconds, which has no form in gob"))
+            }
+            _ => Ok(Self { seconds, nanoseconds, offset_seconds }),
+        }
+    }
+
+    /// Whole seconds since the Unix epoch; before it they are negative.
+    #[must_use]
+    pub fn unix_seconds(&self) -> i64 {
+        self.seconds
+    }
+
+    /// Nanoseconds after the [seconds](Self::unix_seconds), less than a billion.
+    #[must_use]
+    pub fn nanoseconds(&self) -> u32 {
+        self.nanoseconds
+    }
+
+    /// Seconds by which the zone is east of UTC; `None` for UTC itself.
+    #[must_use]
+    pub fn offset_seconds(&self) -> Option<i32> {
+        self.offset_seconds
+    }
+
+    fn to_bytes(self) -> Vec<u8> {
+        let offset = self.offset_seconds.and_then(split);
+        let (minutes, seconds) = offset.unwrap_or((UTC_MINUTES, 0));
+        let mut bytes = vec![if seconds == 0 { 1 } else { 2 }];
+        bytes.extend(self.seconds.saturating_add(EPOCH_SECONDS).to_be_bytes());
+        bytes.extend(self.nanoseconds.to_be_bytes());
+        bytes.extend(minutes.to_be_bytes());
+        if seconds != 0 {
+            bytes.push(seconds);
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let malformed = || Error::new(ErrorKind::Malformed, "bytes that are no time");
+        let (last, bytes) = match bytes.split_first() {
+            None => return Ok(Self::ZERO),
+            Some((1, bytes)) => (0, bytes),
+            Some((2, [bytes @ .., last])) => (i8::from_be_bytes([*last]), bytes),
+            Some(_) => return Err(malformed()),
+        };
+        let (seconds, bytes) = bytes.split_first_chunk().ok_or_else(malformed)?;
+        let (nanoseconds, bytes) = bytes.split_first_chunk().ok_or_else(malformed)?;
+        let minutes = i16::from_be_bytes(bytes.try_into().map_err(|_| malformed())?);
+        let seconds = i64::from_be_bytes(*seconds).checked_sub(EPOCH_SECONDS);
+        let offset = i32::from(minutes).saturating_mul(60).saturating_add(last.into());
+        let offset = if minutes == UTC_MINUTES && last == 0 { None } else { Some(offset) };
+        Self::new(seconds.ok_or_else(malformed)?, u32::from_be_bytes(*nanoseconds), offset)
+    }
+}
+
+/// An offset in minutes and 0 to 59 seconds, unless it has no form in gob.
+fn split(offset_seconds: i32) -> Option<(i16, u8)> {
+    let minutes = i16::try_from(offset_seconds.div_euclid(60)).ok()?;
+    let seconds = u8::try_from(offset_seconds.rem_euclid(60)).ok()?;
+    Some((minutes, seconds)).filter(|parts| *parts != (UTC_MINUTES, 0))
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+/// In UTC; a time over 292 billion years after the epoch becomes the last one there is.
+impl From<SystemTime> for Time {
+    fn from(time: SystemTime) -> Self {
+        let signed = |seconds| i64::try_from(seconds).unwrap_or(i64::MAX);
+        let (seconds, nanoseconds) = match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => (signed(after.as_secs()), after.subsec_nanos()),
+            Err(error) => {
+                let before = error.duration();
+                let seconds = signed(before.as_secs()).saturating_neg();
+                match before.subsec_nanos() {
+                    0 => (seconds, 0),
+                    nanoseconds => {
+                        (seconds.saturating_sub(1), 1_000_000_000_u32.saturating_sub(nanoseconds))
+                    }
+                }
+            }
+        };
+        Self { seconds: seconds.min(SECONDS_MAX), nanoseconds, offset_seconds: None }
+    }
+}
+
+/// # Errors
+///
+/// `Mismatch` if this system cannot tell the time, which is too far away.
+impl TryFrom<Time> for SystemTime {
+    type Error = Error;
+
+    fn try_from(time: Time) -> Result<Self> {
+        let seconds = Duration::from_secs(time.seconds.unsigned_abs());
+        let whole = match time.seconds {
+            0.. => Self::UNIX_EPOCH.checked_add(seconds),
+            _ => Self::UNIX_EPOCH.checked_sub(seconds),
+        };
+        let nanoseconds = Duration::from_nanos(time.nanoseconds.into());
+        whole.and_then(|whole| whole.checked_add(nanoseconds)).ok_or_else(|| {
+            let text = format!("{} seconds from the epoch are too many here", time.seconds);
+            Error::new(ErrorKind::Mismatch, text)
+        })
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_opaque(NAME, &self.to_bytes(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = deserialize_opaque(NAME, deserializer)?;
+        Self::from_bytes(&bytes).map_err(|error| D::Error::custom(error.text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_those_of_go() {
+        // (seconds, nanoseconds, offset, the bytes that Go 1.19 writes and reads)
+        let cases: [(i64, u32, Option<i32>, &str); 9] = [
+            (-EPOCH_SECONDS, 0, None, "01000000000000000000000000ffff"),
+            (0, 0, None, "010000000e7791f70000000000ffff"),
+            (0, 0, Some(0), "010000000e7791f700000000000000"),
+            (1_000_000_000, 5, Some(7_200), "010000000eb32cc100000000050078"),
+            (-1, 999_999_999, Some(-12_600), "010000000e7791f6ff3b9ac9ffff2e"),
+            (0, 0, Some(1_172), "020000000e7791f70000000000001320"),
+            // These Go writes in another way, which it reads as another offset.
+            (0, 0, Some(-59), "020000000e7791f70000000000ffff01"),
+            (0, 0, Some(-61), "020000000e7791f70000000000fffe3b"),
+            (SECONDS_MAX, 0, None, "017fffffffffffffff00000000ffff"),
+        ];
+        for (seconds, nanoseconds, offset, hex) in cases {
+            let time = Time::new(seconds, nanoseconds, offset).unwrap();
+            let bytes = time.to_bytes();
+            let written: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(written, hex);
+            assert_eq!(Time::from_bytes(&bytes).unwrap(), time);
+            assert_eq!(time.unix_seconds(), seconds);
+            assert_eq!(time.nanoseconds(), nanoseconds);
+            assert_eq!(time.offset_seconds(), offset);
+            for len in 1..bytes.len() {
+                let text = Time::from_bytes(&bytes[..len]).map_err(|error| error.to_string());
+                // Version 2 without its last byte has the wrong length as well.
+                assert_eq!(text, Err("bytes that are no time".to_owned()), "{hex}, {len}");
+            }
+        }
+        assert_eq!(Time::from_bytes(&[]).unwrap(), Time::ZERO);
+        // What Go writes for -59 and -17,762 seconds.
+        for (last, offset) in [([0, 0, 0xc5], -59), ([0xfe, 0xd8, 0xfe], -17_762)] {
+            let mut bytes = vec![2, 0, 0, 0, 0x0e, 0x77, 0x91, 0xf7, 0, 0, 0, 0, 0];
+            bytes.extend(last);
+            assert_eq!(Time::from_bytes(&bytes).unwrap().offset_seconds(), Some(offset));
+        }
+    }
+
+    #[test]
+    fn what_has_no_form_is_refused() {
+        let cases = [
+            (Time::new(SECONDS_MAX + 1, 0, None), "a time with 9223371974719179008 seconds"),
+            (Time::new(0, 1_000_000_000, None), "a time with 1000000000 nanoseconds"),
+            (Time::new(0, 0, Some(-60)), "a time with an offset of -60 seconds"),
+            (Time::new(0, 0, Some(32_768 * 60)), "a time with an offset of 1966080 seconds"),
+            (Time::from_bytes(&[3; 15]), "bytes that are no time"),
+            (Time::from_bytes(&[1; 16]), "bytes that are no time"),
+            // Before the first second that an i64 can count from 1970.
+            (Time::from_bytes(&[1, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), "bytes that"),
+            (Time::from_bytes(&[1; 15]), "nothing"),
+        ];
+        for (result, text) in cases {
+            match result {
+                Ok(_) => assert_eq!(text, "nothing"),
+                Err(error) => assert!(error.text().starts_with(text), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn system_times_are_there_and_back_the_same() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let cases = [
+            (epoch, 0, 0),
+            (epoch + Duration::new(5, 7), 5, 7),
+            (epoch - Duration::from_secs(5), -5, 0),
+            (epoch - Duration::from_nanos(1), -1, 999_999_999),
+        ];
+        for (system, seconds, nanoseconds) in cases {
+            let time = Time::from(system);
+            assert_eq!(time, Time::new(seconds, nanoseconds, None).unwrap());
+            assert_eq!(SystemTime::try_from(time).unwrap(), system);
+        }
+    }
+}
