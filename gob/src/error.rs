@@ -140,6 +140,14 @@ impl Error {
         Self::new(ErrorKind::Unsupported, text)
     }
 
+    /// The same error once more, without its source.
+    #[cold]
+    pub(crate) fn copy(&self) -> Self {
+        let Inner { kind, text, offset, path, source: _ } = &*self.0;
+        let (kind, text, offset, path) = (*kind, text.clone(), *offset, path.clone());
+        Self(Box::new(Inner { kind, text, offset, path, source: None }))
+    }
+
     /// The same error, one step further out.
     #[cold]
     pub(crate) fn inside(mut self, step: Step) -> Self {

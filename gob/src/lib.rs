@@ -10,6 +10,7 @@ mod special;
 mod trace;
 mod value;
 mod time;
+mod trace;
 mod wire;
 
 pub use self::decode::{Decoder, Progress, ValueDeserializer, from_slice};
