@@ -89,7 +89,7 @@ struct Run {
     way: Box<[Place]>,
     found: usize,
     // Those that the run is in.
-    inside: Vec<Place>,
+    entered: Vec<Place>,
     stop: Option<Stop>,
 }
 
@@ -105,6 +105,9 @@ pub(super) const WAY_OUT: &str =
 
 /// Each run finds out one thing, so this is far more than a type has parts.
 const RUNS_MAX: usize = 10_000;
+
+/// Elements of a tuple or an array, each of which is made and noted.
+const PARTS_MAX: usize = 1 << 20;
 
 /// Levels of types inside each other on the shortest way that was found.
 const DEPTH_MAX: usize = 200;
@@ -195,6 +198,10 @@ impl Graph {
             let why = format!("has more than {DEPTH_MAX} levels of types inside each other");
             return Err(self.fail(format!("`{}` {why}: {WAY_OUT}", key.of)));
         }
+        if key.len > PARTS_MAX {
+            let why = format!("has {} elements or fields, over {PARTS_MAX}", key.len);
+            return Err(self.fail(format!("`{}` {why}: {WAY_OUT}", key.of)));
+        }
         let number = match self.numbers.get(&key) {
             Some(number) => *number,
             None => self.add(key),
@@ -212,7 +219,7 @@ impl Graph {
             Form::Enum => key.len,
             Form::Newtype | Form::Tuple | Form::Struct => 0,
         };
-        let way_here = self.run.inside.iter().copied();
+        let way_here = self.run.entered.iter().copied();
         for part in 0..parts {
             let here = Place { node: number, part };
             let root = Place { node: 0, part: 0 };
@@ -235,7 +242,7 @@ impl Graph {
         let Some(node) = self.nodes.get(number) else { return Ok(0) };
         match followed.or(node.ends) {
             Some(variant) => Ok(variant),
-            None if self.run.inside.iter().any(|place| place.node == number) => {
+            None if self.run.entered.iter().any(|place| place.node == number) => {
                 Err(self.try_others(number))
             }
             None => Ok(node.tried),
@@ -245,7 +252,7 @@ impl Graph {
     /// An enum contains itself, by a way through enums none of which is known to come to an end:
     /// tries the next combination of their variants, the innermost first.
     fn try_others(&mut self, number: usize) -> Error {
-        for place in self.run.inside.iter().rev() {
+        for place in self.run.entered.iter().rev() {
             let Some(node) = self.nodes.get_mut(place.node) else { continue };
             if node.key.form == Form::Enum && node.ends.is_none() {
                 node.tried = node.tried.saturating_add(1);
@@ -263,12 +270,12 @@ impl Graph {
     }
 
     pub(super) fn enter(&mut self, place: Place) {
-        self.run.inside.push(place);
+        self.run.entered.push(place);
     }
 
     /// Leaves what was entered last, from which a value came or none.
     pub(super) fn leave(&mut self, has_ended: bool) {
-        if let Some(place) = self.run.inside.pop()
+        if let Some(place) = self.run.entered.pop()
             && let Some(node) = self.nodes.get_mut(place.node)
             && has_ended
             && self.run.stop.is_none()

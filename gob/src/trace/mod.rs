@@ -55,7 +55,10 @@ pub(crate) fn schema_of<T: DeserializeOwned>() -> Result<Schema> {
 static SCHEMAS: RwLock<BTreeMap<usize, Result<Schema>>> = RwLock::new(BTreeMap::new());
 
 fn copy(schema: &Result<Schema>) -> Result<Schema> {
-    schema.as_ref().map(Schema::clone).map_err(|error| error.copy())
+    match schema {
+        Ok(schema) => Ok(schema.clone()),
+        Err(error) => Err(error.copy()),
+    }
 }
 
 fn sample<T: DeserializeOwned>(graph: &mut Graph) {
@@ -132,7 +135,10 @@ mod tests {
     }
 
     macro_rules! structs {
-        ($($(#[$attribute:meta])* struct $name:ident $(<$parameter:ident>)? { $($fields:tt)* })*) => {$(
+        ($(
+            $(#[$attribute:meta])*
+            struct $name:ident $(<$parameter:ident>)? { $($fields:tt)* }
+        )*) => {$(
             #[derive(Deserialize)]
             #[allow(dead_code)]
             $(#[$attribute])*
@@ -197,12 +203,19 @@ mod tests {
         struct Filled { never: i64 }
         #[serde(try_from = "String")]
         struct Date { never: String }
-        struct Special { a: Complex, b: Vec<GobBytes>, c: BinaryBytes, d: Option<Time>, e: GobBytes }
+        struct Special {
+            a: Complex,
+            b: Vec<GobBytes>,
+            c: BinaryBytes,
+            d: Option<Time>,
+            e: GobBytes,
+        }
         struct Enums { a: Colour, b: Vec<Colour>, c: Option<Shape>, d: HashMap<Colour, Shape> }
         struct Square { side: f64 }
     }
 
     #[derive(Deserialize)]
+    #[allow(dead_code)]
     struct Meters(i64);
 
     #[derive(Deserialize)]
@@ -214,7 +227,7 @@ mod tests {
 
     #[derive(Deserialize)]
     #[allow(dead_code)]
-    struct Tree(Vec<Tree>);
+    struct Tree(Vec<Self>);
 
     enums! {
         #[derive(PartialEq, Eq, Hash)]
@@ -231,14 +244,14 @@ mod tests {
         }
         // Those that come to an end are the last ones.
         enum Expression {
-            Sum { left: Box<Expression>, right: Box<Expression> },
+            Sum { left: Box<Self>, right: Box<Self> },
             Block { statements: Vec<Statement> },
             Do { statement: Box<Statement> },
             Literal(i64),
         }
         enum Statement {
             Return { value: Box<Expression> },
-            Both { statements: Box<(Statement, Statement)> },
+            Both { statements: Box<(Self, Self)> },
             Nothing {},
         }
         enum OnlyVec { More { list: Vec<OnlyVec> } }
@@ -426,7 +439,7 @@ mod tests {
 
     #[derive(Deserialize)]
     #[allow(dead_code)]
-    struct Nothing(Option<Box<Nothing>>);
+    struct Nothing(Option<Box<Self>>);
 
     #[derive(Deserialize)]
     #[allow(dead_code)]
@@ -441,7 +454,7 @@ mod tests {
         enum Adjacent { Number(i64), Text(String) }
         enum Mixed { Some(i64), None }
         enum NoVariants {}
-        enum EndlessEnum { A(Box<EndlessEnum>), B { a: Box<EndlessEnum> } }
+        enum EndlessEnum { A(Box<Self>), B { a: Box<Self> } }
         enum Inner { A(i64) }
         enum Outer { A(Box<Inner>) }
     }
