@@ -74,7 +74,8 @@ func (v vector) renamed(name string, firstID int32) vector {
 	return v
 }
 
-const header = `# Streams of Go's encoding/gob, and what Go reads from them. Made by gob/tests/go with %s.
+const header = `# Streams of Go's encoding/gob, and what Go reads from them.
+# Made by gob/tests/go with %s.
 # Columns, by tabs: name, types that read the stream (the last one again for all further values),
 # the stream in hexadecimal, then a literal for each value. A last column that begins with ! is
 # the message with which Go refuses what comes then. The notation is in gob/tests/go/README.md.

@@ -11,8 +11,9 @@ func allVectors() []vector {
 		articleVectors(), basicVectors(), stringVectors(), namedVectors(),
 		arrayVectors(), sliceVectors(), mapVectors(), structVectors(), recursiveVectors(),
 		pointerVectors(), embeddedVectors(), emptyVectors(), interfaceVectors(),
-		encoderVectors(), timeVectors(), streamVectors(), readerVectors(), ignoredVectors(),
-		refusedVectors(), idVectors(), rawVectors(),
+		interfaceFieldVectors(), interfaceBasicVectors(), encoderVectors(), timeVectors(),
+		streamVectors(), readerVectors(), ignoredVectors(), refusedVectors(),
+		refusedRangeVectors(), idVectors(), rawVectors(),
 	)
 }
 

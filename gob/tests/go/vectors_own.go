@@ -12,7 +12,7 @@ import (
 func interfaceVectors() []vector {
 	top := func(value any) *any { return &value }
 	shape := func(shape Shape) *Shape { return &shape }
-	vectors := []vector{
+	return []vector{
 		send("interface/nil", top(nil)),
 		send("interface/named", top(Color("red"))),
 		send("interface/named_bytes", top(Octets{1, 2})),
@@ -51,6 +51,12 @@ func interfaceVectors() []vector {
 		send("interface/shapes", []Shape{Circle{1}, Square{2}, nil, Circle{3}, &Polygon{}}),
 		send("interface/shape_map", map[string]Shape{"a": Square{2}}),
 		send("interface/shape_read_as_any", shape(Circle{1})).asTypes(typeOf([]any{}).Elem()),
+	}
+}
+
+// interfaceFieldVectors have interfaces as fields and elements.
+func interfaceFieldVectors() []vector {
+	return []vector{
 		send("interface/field_nil", AnyBox{}),
 		send("interface/field_zero", AnyBox{0}),
 		send("interface/field_struct", AnyBox{Point{1, 2}}),
@@ -79,11 +85,15 @@ func interfaceVectors() []vector {
 		send("interface/map_new_type", map[string]any{"a": Point{1, 2}}),
 		send("interface/map_key", map[any]string{Point{1, 2}: "p"}),
 		send("interface/slice_of_boxes", []AnyBox{{1}, {}, {Point{1, 2}}, {Point{3, 4}}}),
-		send("interface/nested_5", top(nest(5))),
-		send("interface/nested_100", top(nest(100))),
+		send("interface/nested_5", pointer(nest(5))),
+		send("interface/nested_100", pointer(nest(100))),
 		send("unordered/interfaces", map[string]any{"A": 1, "B": "b", "C": nil}).
 			inOrder("\x01A", "\x01B", "\x01C"),
 	}
+}
+
+// interfaceBasicVectors are of the types that Go registers itself.
+func interfaceBasicVectors() (vectors []vector) {
 	values := []any{
 		true, 1, int8(-8), int16(-16), int32(-32), int64(-64), uint(1), uint8(8), uint16(16),
 		uint32(32), uint64(64), uintptr(3), float32(0.5), math.Pi, complex64(1), 2i, "string",
@@ -96,7 +106,7 @@ func interfaceVectors() []vector {
 		if value == "" {
 			name = "interface/basic_empty_string"
 		}
-		vectors = append(vectors, send(name, top(value)))
+		vectors = append(vectors, send(name, pointer(value)))
 	}
 	return vectors
 }

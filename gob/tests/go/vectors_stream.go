@@ -156,7 +156,7 @@ func ignoredVectors() []vector {
 // refusedVectors are read as types that do not fit.
 func refusedVectors() []vector {
 	p := Point{22, 33}
-	refused := []vector{
+	return refuseAll([]vector{
 		send("refused/struct_signedness", p).as(PointUnsigned{}),
 		send("refused/struct_float", p).as(PointFloat{}),
 		send("refused/struct_no_common_field", p).as(PointOther{}),
@@ -202,8 +202,12 @@ func refusedVectors() []vector {
 		send("refused/encoder_to_marshaler", Gobbed{"xx"}).as(Version{}),
 		send("refused/marshaler_to_encoder", Version{1, 2}).as(Gobbed{}),
 		send("refused/marshaler_own_error", Version{1, 2}).as(VersionPointer{}),
-	}
-	numbers := []vector{
+	})
+}
+
+// refusedRangeVectors are read as types that are too small for the value.
+func refusedRangeVectors() []vector {
+	return refuseAll([]vector{
 		send("refused/int8_over", 128).as(int8(0)),
 		send("refused/int8_under", -129).as(int8(0)),
 		send("refused/int16_over", 32768).as(int16(0)),
@@ -218,10 +222,12 @@ func refusedVectors() []vector {
 		send("refused/int8s_over", []int{1, 128}).as([]int8{}),
 		send("refused/array_over", [3]int{1, 2, 300}).as([3]int8{}),
 		send("refused/map_over", map[string]int{"a": 128}).as(map[string]int8{}),
-	}
-	refused = append(refused, numbers...)
-	for i := range refused {
-		refused[i] = refused[i].refuse()
+	})
+}
+
+func refuseAll(vectors []vector) (refused []vector) {
+	for _, v := range vectors {
+		refused = append(refused, v.refuse())
 	}
 	return refused
 }
