@@ -3,7 +3,12 @@
 //! Criterion measures each case by itself. Then, where Go is installed, Go and this crate take
 //! turns, and the median of the ratios is printed: above 1, this crate is faster.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a bench fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a bench fails"
+)]
 
 use std::collections::BTreeMap;
 use std::hint::black_box;

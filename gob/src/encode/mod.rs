@@ -130,7 +130,7 @@ impl Encoder {
     /// // Go: struct { Name string; Sizes []int }
     /// let mut schema = Schema::builder();
     /// let sizes = schema.slice(Type::INT);
-    /// let file = schema.structure("File", [("Name", Type::STRING), ("Sizes", sizes)]);
+    /// let file = schema.structure("File", &[("Name", Type::STRING), ("Sizes", sizes)]);
     /// let schema = schema.build(file)?;
     ///
     /// #[derive(serde::Serialize)]
