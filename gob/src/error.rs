@@ -89,14 +89,14 @@ impl Error {
     }
 
     /// The way to the value that is meant, such as `C.M["x"]`; empty if it is the outermost one.
-    /// Keys of maps are quoted, and cut after 32 characters.
+    /// Keys of maps are quoted, and cut after 32 characters, as names are after 64.
     #[must_use]
     pub fn path(&self) -> String {
         let mut path = String::new();
         for step in self.0.path.iter().rev() {
             match step {
-                Step::Field(name) if path.is_empty() => path.push_str(name),
-                Step::Field(name) => path.extend([".", name]),
+                Step::Field(name) if path.is_empty() => path.push_str(&Shown(name).to_string()),
+                Step::Field(name) => path.push_str(&format!(".{}", Shown(name))),
                 Step::Element => path.push_str("[]"),
                 Step::Index(index) => path.push_str(&format!("[{index}]")),
                 Step::Key(key) => path.push_str(&format!("[{key}]")),
@@ -170,6 +170,19 @@ impl Step {
             _ => return Self::Element,
         };
         text.map_or(Self::Element, |text| Self::Key(text.into()))
+    }
+}
+
+/// A name that a peer has made up: no longer than a name should be, and nothing to steer a
+/// terminal with.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0.chars();
+        let start: String = rest.by_ref().take(64).collect();
+        let end = if rest.next().is_some() { "..." } else { "" };
+        write!(f, "{}{end}", start.escape_debug())
     }
 }
 

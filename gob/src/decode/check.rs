@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::types::Types;
-use crate::error::{Error, ErrorKind, Result, Step};
+use crate::error::{Error, ErrorKind, Result, Shown, Step};
 use crate::schema::{Definition, Field, Kind, Schema, name_of};
 
 /// Two types that are to fit, and how they were come by.
@@ -135,7 +135,7 @@ impl Check<'_> {
         let (sent, wanted) =
             place.map_or((Kind::Interface, Kind::Interface), |pair| (pair.sent, pair.wanted));
         let sent = name_of(self.types.definitions(), sent);
-        let mut error = Error::mismatch(name_of(self.wanted, wanted), sent);
+        let mut error = Error::mismatch(name_of(self.wanted, wanted), Shown(sent));
         while let Some(Pair { parent: Some((parent, step)), .. }) = place {
             error = error.inside(step.clone());
             place = self.pairs.get(*parent);

@@ -15,7 +15,7 @@ use super::access::{ByteAccess, ElementAccess, EntryAccess, InterfaceAccess, Str
 use super::plan::Plans;
 use super::types::Types;
 use super::walk::{check_start, skip};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::limits::Limits;
 use crate::schema::{Definition, Kind, Type, name_of};
 use crate::special;
@@ -85,7 +85,7 @@ impl<'de> ValueDeserializer<'de> {
 
     #[cold]
     pub(super) fn mismatch(&self, wanted: &str) -> Error {
-        Error::mismatch(wanted, name_of(self.types.definitions(), self.kind))
+        Error::mismatch(wanted, Shown(name_of(self.types.definitions(), self.kind)))
     }
 
     fn definition(&self) -> Option<&'de Definition> {
