@@ -70,8 +70,8 @@ impl Encoder {
         Self::default()
     }
 
-    /// An encoder for a new stream whose values have at most `depth_max` levels. The other limits
-    /// are for those who read.
+    /// An encoder for a new stream whose values have at most `depth_max` levels and are of at most
+    /// `definitions_max` types. The other limits are for those who read.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
@@ -184,6 +184,11 @@ impl Encoder {
     where
         T: Serialize + ?Sized,
     {
+        let (count, max) = (self.told.len().saturating_add(1), self.limits.definitions_max);
+        if count > max {
+            let what = format!("values of {count} types");
+            return Err(Error::limit(what, "definitions_max", max));
+        }
         let plan = schema.plan()?;
         let first = FIRST_ID_WRITTEN.saturating_add(self.ids_taken);
         let ids_taken = self.ids_taken.saturating_add(plan.ids_count());
