@@ -146,6 +146,10 @@ impl InterfaceEntry<'_, '_> {
             ));
         };
         self.walk.out.truncate(start);
+        if !self.walk.has(kind) {
+            let text = "a value in an interface, of a type that the schema does not have";
+            return Err(Error::unsupported(text));
+        }
         if self.delta > 0 {
             put_uint(self.walk.out, self.delta);
         }

@@ -3,7 +3,7 @@
 //! Somebody has encoded a value without knowing what the stream has heard before. Its definitions
 //! are left out where the stream has equal ones, and its ids become those of the stream.
 
-use super::Encoder;
+use super::{Encoder, IDS_MAX};
 use crate::decode::{Decoder, Progress};
 use crate::error::{Error, Result};
 use crate::value::Value;
@@ -47,5 +47,97 @@ impl Encoder {
     pub fn forget_definitions(&mut self) {
         self.told.clear();
         self.last = 0;
+        // Who remembers a thousand million types has other worries than two of one id.
+        if self.ids_taken > IDS_MAX / 2 {
+            self.ids_taken = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::{ErrorKind, from_slice, to_vec};
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Node {
+        id: i64,
+        next: Option<Box<Self>>,
+    }
+
+    fn node(id: i64) -> Node {
+        Node { id, next: Some(Box::new(Node { id: id + 1, next: None })) }
+    }
+
+    #[test]
+    fn what_was_said_is_not_said_again() {
+        let (alone, strings) = (to_vec(&node(1)).unwrap(), to_vec(&vec!["a".to_owned()]).unwrap());
+        let (mut encoder, mut stream) = (Encoder::new(), Vec::new());
+        for value in [&alone, &strings, &alone, &strings] {
+            encoder.append(value, &mut stream).unwrap();
+        }
+        let mut decoder = Decoder::new();
+        let mut rest: &[u8] = &stream;
+        for _ in 0..2 {
+            assert_eq!(decoder.read::<Node>(&mut rest).unwrap(), Some(node(1)));
+            let strings: Option<Vec<String>> = decoder.read(&mut rest).unwrap();
+            assert_eq!(strings, Some(vec!["a".to_owned()]));
+        }
+        assert!(rest.is_empty());
+        assert!(stream.len() < 2 * (alone.len() + strings.len()));
+    }
+
+    #[test]
+    fn a_stream_goes_on_for_one_decoder_and_begins_anew_for_others() {
+        let alone = to_vec(&node(1)).unwrap();
+        let (mut encoder, mut kept) = (Encoder::new(), Decoder::new());
+        for ids_taken in [0, 0, IDS_MAX / 2, IDS_MAX / 2 + 2] {
+            let mut stream = Vec::new();
+            encoder.ids_taken = encoder.ids_taken.max(ids_taken);
+            encoder.append(&alone, &mut stream).unwrap();
+            encoder.forget_definitions();
+            assert_eq!(from_slice::<Node>(&stream).unwrap(), node(1));
+            assert_eq!(kept.read(&mut &*stream).unwrap(), Some(node(1)));
+        }
+        assert_eq!(encoder.ids_taken, 0);
+    }
+
+    #[test]
+    fn what_is_no_stream_of_its_own_is_refused() {
+        let alone = to_vec(&node(1)).unwrap();
+        let twice = [&*alone, &*alone].concat();
+        let cases: [(&[u8], ErrorKind); 4] = [
+            (&[], ErrorKind::UnexpectedEnd),
+            (&alone[..alone.len() - 1], ErrorKind::UnexpectedEnd),
+            (&twice, ErrorKind::Malformed),
+            (&[1, 0], ErrorKind::Malformed),
+        ];
+        let mut encoder = Encoder::new();
+        for (bytes, kind) in cases {
+            let mut stream = b"before".to_vec();
+            assert_eq!(encoder.append(bytes, &mut stream).unwrap_err().kind(), kind);
+            assert_eq!(stream, b"before");
+        }
+        let mut stream = Vec::new();
+        encoder.append(&alone, &mut stream).unwrap();
+        assert_eq!(stream, alone);
+    }
+
+    #[test]
+    fn an_interface_of_another_schema_is_refused() {
+        use crate::{Interface, Schema, Type, Value};
+
+        let inner = Interface {
+            name: "main.Lost".to_owned(),
+            value_type: Type::from_number(70).unwrap(),
+            value: Value::Struct(Vec::new()),
+        };
+        let schema = Schema::builder().build(Type::INTERFACE).unwrap();
+        let value = Value::Interface(Box::new(inner));
+        let error = crate::to_vec_as(&schema, &value).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     }
 }

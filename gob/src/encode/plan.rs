@@ -65,6 +65,14 @@ impl Plan {
         TypeId::try_from(self.order.len()).unwrap_or(TypeId::MAX)
     }
 
+    /// Whether the type has an id: it is basic, or a definition of it is sent.
+    pub(crate) fn has(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Defined(number) => matches!(self.ids.get(number as usize), Some(Some(_))),
+            _ => true,
+        }
+    }
+
     /// The id of a type where the schema's first id is `first`.
     #[inline]
     pub(crate) fn id(&self, kind: Kind, first: TypeId) -> TypeId {

@@ -64,6 +64,11 @@ impl<'s> Walk<'s> {
         self.depth_left = self.depth_left.saturating_add(1);
     }
 
+    /// Whether the schema has this type.
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.plan.has(kind)
+    }
+
     /// The 0 that is before a value that is no struct, where it stands for itself.
     pub(super) fn put_singleton_mark(&mut self, kind: Kind) {
         if !matches!(self.definition(kind), Some(Definition::Struct { .. })) {
