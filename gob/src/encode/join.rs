@@ -69,7 +69,7 @@ mod tests {
     }
 
     fn node(id: i64) -> Node {
-        Node { id, next: Some(Box::new(Node { id: id + 1, next: None })) }
+        Node { id, next: Some(Box::new(Node { id: id.saturating_add(1), next: None })) }
     }
 
     #[test]

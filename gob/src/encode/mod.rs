@@ -1011,8 +1011,7 @@ mod tests {
                 .fold(Shape::Group(vec![]), |shape, _| Shape::Group(vec![Some(shape)]))
         };
         for depth_max in [2, 10, 200] {
-            let mut limits = Limits::default();
-            limits.depth_max = depth_max;
+            let limits = Limits { depth_max, ..Limits::default() };
             let (mut encoder, mut out) = (Encoder::with_limits(limits), Vec::new());
             for _ in 0..2 {
                 encoder.encode_as(&lists, &list(depth_max), &mut out).unwrap();

@@ -230,8 +230,9 @@ mod tests {
             Any(&'static [u32]),
         }
         use Of::{Any, Array, Map, Slice, Struct};
+        type Sent = [(u32, TypeId)];
         // (definitions, (number, id) in the order they are sent)
-        let cases: [(&[Of], &[(u32, TypeId)]); 6] = [
+        let cases: [(&[Of], &Sent); 6] = [
             // type ListM struct { Next map[string]ListM; A [2][]ListM }
             (&[Struct(&[1, 2]), Map(0), Array(3), Slice(0)], &[(0, 65), (1, 66), (2, 68), (3, 67)]),
             // type Node struct{ Entries []Entry }; type Entry struct { Node *Node }
