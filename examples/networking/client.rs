@@ -27,6 +27,8 @@ async fn plain(address: &str) -> anyhow::Result<()> {
     connection.write_line("Additional data.").await?;
     let reply = connection.read_line().await?.context("the server said nothing")?;
     println!("STRING: {reply:?}");
+    #[cfg(feature = "gob")]
+    crate::gob::send(connection).await?;
     Ok(())
 }
 

@@ -10,6 +10,10 @@ use switchboard::Command;
 /// Raw: a line of text comes, a line of text goes back.
 pub(crate) const STRING: &str = "STRING";
 
+/// Raw, for Go programs: a gob of a [`ComplexData`] comes, nothing goes back.
+#[cfg(feature = "gob")]
+pub(crate) const GOB: &str = "GOB";
+
 /// Gives the struct back.
 pub(crate) const STRUCT: Command<ComplexData, ComplexData> = Command::new("STRUCT");
 
@@ -22,8 +26,9 @@ pub(crate) const SQUARE: Command<u32, u64> = Command::new("SQUARE");
 /// Waits so many milliseconds before it answers.
 pub(crate) const WAIT: Command<u64, ()> = Command::new("WAIT");
 
-/// A bit of everything, itself included.
+/// A bit of everything, itself included. The fields have the names that they have in Go.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(crate) struct ComplexData {
     pub(crate) n: i64,
     pub(crate) s: String,

@@ -5,10 +5,13 @@
 //! cargo run --example networking -- -connect localhost    # calls all that is there to call
 //! ```
 //!
-//! `data` is what both sides know, `server` and `client` are the two sides.
+//! `data` is what both sides know, `server` and `client` are the two sides. With `--features gob`
+//! after `run` there is `GOB` as well, and either side may be a Go program: see `gob`.
 
 mod client;
 mod data;
+#[cfg(feature = "gob")]
+mod gob;
 mod server;
 
 use std::process::ExitCode;

@@ -27,12 +27,15 @@ pub(crate) async fn run(address: &str) -> anyhow::Result<()> {
 fn endpoint() -> Endpoint {
     let stock = [("item1".to_owned(), 100), ("item2".to_owned(), 50)];
     let inventory = Arc::new(Inventory(stock.into()));
-    Endpoint::new()
+    let endpoint = Endpoint::new()
         .on_raw(STRING, string)
         .on(STRUCT, complex_data)
         .on(CHECK_STOCK, with(&inventory, Inventory::check_stock))
         .on(SQUARE, square)
-        .on(WAIT, wait)
+        .on(WAIT, wait);
+    #[cfg(feature = "gob")]
+    let endpoint = endpoint.on_raw(crate::data::GOB, crate::gob::receive);
+    endpoint
 }
 
 async fn string(connection: &mut Connection) -> Result<()> {
