@@ -191,6 +191,10 @@ impl Decoder {
     /// From now on lets the stream begin anew with any value: a type may be defined again, for the
     /// values from there on. So one decoder reads what one encoder wrote and what many encoders did
     /// one after the other, as when a Go program makes a new one for every value.
+    ///
+    /// Definitions then may be up to twice as many as the limits say while a value is read. When
+    /// those left by it are over the limits, all are forgotten, and a value that needs one of them
+    /// without defining it again is an error.
     #[must_use]
     pub fn allow_new_streams(mut self) -> Self {
         self.scanner.types.allow_new_streams();
@@ -288,4 +292,38 @@ impl Default for Decoder {
 #[cold]
 fn no_value() -> Error {
     Error::new(ErrorKind::Unsupported, "no value is complete")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::Encoder;
+
+    #[test]
+    fn definitions_that_come_again_and_again_do_not_fill_the_limits() {
+        let (mut encoder, mut bytes) = (Encoder::new(), Vec::new());
+        let mut put = |is_anew: bool| {
+            if is_anew {
+                encoder.forget_definitions();
+            }
+            bytes.clear();
+            encoder.encode(&vec![1_u64], &mut bytes).unwrap();
+            bytes.clone()
+        };
+        let limited = |max| Limits { definition_bytes_max: max, ..Limits::default() };
+        let mut strict = Decoder::with_limits(limited(50));
+        let error = (0..100).find_map(|_| strict.push(&put(true)).err()).unwrap();
+        assert_eq!(error.kind(), ErrorKind::Limit);
+        let mut decoder = Decoder::with_limits(limited(50)).allow_new_streams();
+        for _ in 0..1000 {
+            assert!(decoder.push(&put(true)).unwrap().is_complete);
+            assert_eq!(decoder.decode::<Vec<u64>>().unwrap(), [1]);
+            decoder.release();
+            assert!(decoder.scanner.types.definitions().len() < 10);
+        }
+        let mut decoder = Decoder::with_limits(limited(8)).allow_new_streams();
+        assert!(decoder.push(&put(true)).unwrap().is_complete);
+        let error = decoder.push(&put(false)).unwrap_err().to_string();
+        assert!(error.contains("is not defined any more: there were too many"), "{error}");
+    }
 }

@@ -128,7 +128,7 @@ impl Scanner {
     /// Forgets the value that is complete.
     pub(crate) fn release(&mut self) {
         if self.kind.take().is_some() {
-            self.types.begin_value();
+            self.types.begin_value(&self.limits);
             self.value = Vec::new();
         }
     }
@@ -140,7 +140,7 @@ impl Scanner {
 
     fn push_messages(&mut self, input: &[u8]) -> Result<Progress> {
         if self.kind.take().is_some() {
-            self.types.begin_value();
+            self.types.begin_value(&self.limits);
         }
         let mut rest = input;
         let used = |rest: &[u8]| input.len().saturating_sub(rest.len());

@@ -32,6 +32,7 @@ pub(crate) struct Types {
     pub(crate) has_begun_anew: bool,
     // How many times a type has got another meaning.
     changes: u64,
+    has_forgotten: bool,
 }
 
 /// What is known of a definition beside itself.
@@ -53,8 +54,16 @@ impl Types {
     }
 
     /// A value is over, and another one begins.
-    pub(crate) fn begin_value(&mut self) {
-        self.value = self.value.wrapping_add(1);
+    ///
+    /// Whoever begins anew with every value under ids of its own would fill any limit in the end.
+    /// So where that is allowed, definitions over the limits are forgotten, all at once.
+    pub(crate) fn begin_value(&mut self, limits: &Limits) {
+        let Self { value, changes, are_new_streams_allowed, .. } = *self;
+        if are_new_streams_allowed && self.check_limits(limits, 1).is_err() {
+            let (changes, has_forgotten) = (changes.wrapping_add(1), true);
+            *self = Self { changes, are_new_streams_allowed, has_forgotten, ..Self::default() };
+        }
+        self.value = value.wrapping_add(1);
         self.roots.clear();
         self.has_begun_anew = false;
     }
@@ -95,7 +104,8 @@ impl Types {
             self.changes = self.changes.wrapping_add(1);
             self.places.iter_mut().for_each(|place| place.is_complete = false);
         }
-        self.check_limits(limits)
+        // Those from before are within the limits, and so may be those of this value.
+        self.check_limits(limits, if self.are_new_streams_allowed { 2 } else { 1 })
     }
 
     /// The type of a value that is about to be read: the outermost one, or one in an interface.
@@ -105,7 +115,8 @@ impl Types {
     /// `Malformed` if it, or a type that it leads to, was not defined.
     pub(crate) fn root(&mut self, id: TypeId, reader: &Reader<'_>) -> Result<Kind> {
         let Some(kind) = self.known(id) else {
-            return Err(reader.malformed(format!("the type id {id}, which is not defined")));
+            let text = format!("the type id {id}, which is not defined{}", self.any_more());
+            return Err(reader.malformed(text));
         };
         let Kind::Defined(number) = kind else {
             return Ok(kind);
@@ -122,7 +133,8 @@ impl Types {
         }
         let reachable = self.reachable(&[number]);
         if reachable.iter().any(|number| *self.definition(*number) == Definition::Missing) {
-            let text = format!("the type id {id}, which leads to one not defined");
+            let text =
+                format!("the type id {id}, which leads to one not defined{}", self.any_more());
             return Err(reader.malformed(text));
         }
         for number in reachable {
@@ -222,15 +234,20 @@ impl Types {
         self.places.get(number as usize)
     }
 
-    fn check_limits(&self, limits: &Limits) -> Result<()> {
+    fn any_more(&self) -> &'static str {
+        if self.has_forgotten { " any more: there were too many" } else { "" }
+    }
+
+    /// Whether there are no more definitions than so many times the limits.
+    fn check_limits(&self, limits: &Limits, times: usize) -> Result<()> {
         // Those that were only mentioned have a place as well.
         let (count, max) = (self.definitions.len(), limits.definitions_max);
-        if count > max {
+        if count > max.saturating_mul(times) {
             let what = format!("{count} type definitions");
             return Err(Error::limit(what, "definitions_max", max));
         }
         let (bytes, max) = (self.bytes, limits.definition_bytes_max);
-        if bytes > max {
+        if bytes > max.saturating_mul(times) {
             let what = format!("{bytes} bytes of type definitions");
             return Err(Error::limit(what, "definition_bytes_max", max));
         }
