@@ -1,0 +1,367 @@
+//! Real Go programs as peers, both ways; what they do is told in `tests/go/README.md`.
+//!
+//! A Go program has one of two habits: an encoder and a decoder for each value, or one of each for
+//! the connection. Everything here is tried with both. Without Go only our two sides talk.
+
+#![cfg(all(feature = "gob", feature = "io", feature = "bincode"))]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a test that goes wrong may panic, and shares what it has"
+)]
+
+mod go_programs;
+#[allow(dead_code, reason = "here no rounds are counted")]
+mod random;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use switchboard::format::Gob;
+use switchboard::{Command, Connection, Endpoint, Error, Result, with};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, ChildStdout};
+use tokio::time::timeout;
+
+use crate::go_programs::go_program;
+use crate::random::Random;
+
+const HABITS: [&str; 2] = ["fresh", "connection"];
+
+const COMMANDS: usize = 1000;
+
+// --- mixed: STRING and GOB ---
+
+#[tokio::test]
+async fn go_sends_strings_and_gobs_mixed_and_nothing_is_lost() {
+    for habit in HABITS {
+        for depth in ["1", "100", "1000"] {
+            let (record, address) = serve_mixed().await;
+            let args = ["client", &address, "-encoder", habit, "-depth", depth];
+            let Some(heard) = run_go("mixed", &args).await else { return };
+            let here = record.lock().unwrap().to_string();
+            assert_eq!(heard, format!("sent: {here}\n"), "{habit}, depth {depth}");
+            assert_eq!(record.lock().unwrap().commands(), COMMANDS);
+        }
+    }
+}
+
+#[tokio::test]
+async fn go_takes_strings_and_gobs_mixed_and_nothing_is_lost() {
+    for habit in HABITS {
+        for depth in [1, 100, COMMANDS] {
+            let args = ["server", "-connections", "1", "-decoder", habit];
+            let Some(mut server) = Server::start("mixed", &args).await else { return };
+            let sent = send_mixed(&server.address, depth).await.unwrap();
+            let expected = format!("connection done: {sent}\n");
+            assert_eq!(server.rest().await, expected, "{habit}, depth {depth}");
+            assert_eq!(sent.commands(), COMMANDS);
+        }
+    }
+}
+
+#[tokio::test]
+async fn our_sides_send_strings_and_gobs_mixed_and_nothing_is_lost() {
+    let (record, address) = serve_mixed().await;
+    let sent = send_mixed(&address, 100).await.unwrap();
+    assert_eq!(record.lock().unwrap().to_string(), sent.to_string());
+    assert_eq!(sent.commands(), COMMANDS);
+}
+
+/// So that equal records mean something: the example in the comment of `tests/go/mixed/main.go`.
+#[test]
+fn the_record_is_as_go_s() {
+    let data = ComplexData {
+        n: 17,
+        s: "x".to_owned(),
+        m: BTreeMap::from([("b".to_owned(), -2), ("a".to_owned(), 1)]),
+        p: b"abc".to_vec(),
+        c: Some(Box::default()),
+    };
+    let mut record = Record::default();
+    record.add_struct(&data);
+    assert_eq!(record.to_string(), "strings=0 structs=1 digest=b34a371d9cf9f4a4");
+}
+
+/// An endpoint that keeps a record of what comes, and its address.
+async fn serve_mixed() -> (Arc<Mutex<Record>>, String) {
+    let record = Arc::default();
+    let endpoint = Endpoint::new()
+        .on_raw("STRING", with(&record, take_string))
+        .on_raw("GOB", with(&record, take_struct));
+    (record, serve(endpoint).await)
+}
+
+async fn take_string(record: Arc<Mutex<Record>>, connection: &mut Connection) -> Result<()> {
+    let line = connection.read_line().await?.unwrap();
+    record.lock().unwrap().add_string(&line);
+    connection.write_line(REPLY).await
+}
+
+async fn take_struct(record: Arc<Mutex<Record>>, connection: &mut Connection) -> Result<()> {
+    let data = connection.read_value::<Gob, ComplexData>().await?.unwrap();
+    record.lock().unwrap().add_struct(&data);
+    Ok(())
+}
+
+/// Sends `depth` commands at a time before it reads their answers.
+async fn send_mixed(address: &str, depth: usize) -> Result<Record> {
+    let mut connection = Connection::connect(address).await?;
+    let (mut record, mut random) = (Record::default(), Random::new(1));
+    let numbers: Vec<_> = (0..COMMANDS).collect();
+    for batch in numbers.chunks(depth) {
+        let mut replies = 0;
+        for number in batch {
+            if random.below(2) == 0 {
+                let line = format!("GOB {number}{}", " STRING".repeat(number % 100));
+                record.add_string(&line);
+                connection.write_line("STRING").await?;
+                connection.write_line(&line).await?;
+                replies += 1;
+            } else {
+                let data = ComplexData::numbered(*number);
+                record.add_struct(&data);
+                connection.write_line("GOB").await?;
+                connection.write_value::<Gob, _>(&data).await?;
+            }
+        }
+        for _ in 0..replies {
+            let reply = timeout(PATIENCE, connection.read_line()).await.unwrap()?;
+            assert_eq!(reply.as_deref(), Some(REPLY));
+        }
+    }
+    connection.finish().await?;
+    assert_eq!(timeout(PATIENCE, connection.read_line()).await.unwrap()?, None);
+    Ok(record)
+}
+
+const REPLY: &str = "Thank you.";
+
+/// What went over one connection, as `mixed` writes it down.
+struct Record {
+    strings: usize,
+    structs: usize,
+    digest: u64,
+}
+
+impl Record {
+    fn add_string(&mut self, line: &str) {
+        self.strings += 1;
+        self.add(&format!("S{line}\n"));
+    }
+
+    fn add_struct(&mut self, data: &ComplexData) {
+        self.structs += 1;
+        self.add(&format!("G{}\n", data.text()));
+    }
+
+    /// FNV-1a.
+    fn add(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    fn commands(&self) -> usize {
+        self.strings + self.structs
+    }
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { strings: 0, structs: 0, digest: 0xcbf2_9ce4_8422_2325 }
+    }
+}
+
+impl std::fmt::Display for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { strings, structs, digest } = self;
+        write!(f, "strings={strings} structs={structs} digest={digest:016x}")
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ComplexData {
+    n: i64,
+    s: String,
+    m: BTreeMap<String, i64>,
+    p: Vec<u8>,
+    c: Option<Box<Self>>,
+}
+
+impl ComplexData {
+    /// As `peer.Numbered`: zero, empty and negative fields, up to three structs inside, 10,000
+    /// bytes.
+    fn numbered(number: usize) -> Self {
+        Self::nested(i64::try_from(number).unwrap(), number % 4)
+    }
+
+    fn nested(number: i64, levels: usize) -> Self {
+        let mut data = Self { n: number, s: format!("string {number}"), ..Self::default() };
+        if number % 5 == 0 {
+            data.s.push_str(" ü€😀");
+        }
+        if number % 3 != 0 {
+            let key = format!("key {number}");
+            data.m =
+                [(key, number), ("negative".to_owned(), -number), ("zero".to_owned(), 0)].into();
+        }
+        if number % 50 == 7 {
+            data.p = b"0123456789".repeat(1000);
+        } else if number % 2 == 0 {
+            data.p = [b"bytes\n\0\xff", number.to_string().as_bytes()].concat();
+        }
+        if levels > 0 {
+            data.c = Some(Box::new(Self::nested(number * -1000, levels - 1)));
+        } else if number % 7 == 0 {
+            data.c = Some(Box::default());
+        }
+        data
+    }
+
+    /// As `Text` in `tests/go/peer/data.go`.
+    fn text(&self) -> String {
+        let pairs: Vec<_> = self.m.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let mut text = format!("{}|{}|{}|", self.n, self.s, pairs.join(","));
+        for byte in &self.p {
+            write!(text, "{byte:02x}").unwrap();
+        }
+        let inner = self.c.as_ref().map_or_else(|| "-".to_owned(), |inner| inner.text());
+        format!("{text}|{inner}")
+    }
+}
+
+// --- typed: plain calls in gob ---
+
+const ECHO: Command<ComplexData, ComplexData> = Command::new("ECHO");
+const SUM: Command<Vec<i64>, i64> = Command::new("SUM");
+const COUNT: Command<String, Counts> = Command::new("COUNT");
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Counts {
+    length: i64,
+    words: Vec<String>,
+}
+
+impl Counts {
+    fn of(text: &str) -> Self {
+        let words = text.split_whitespace().map(str::to_owned).collect();
+        Self { length: i64::try_from(text.len()).unwrap(), words }
+    }
+}
+
+#[tokio::test]
+async fn go_calls_typed_commands_in_gob() {
+    let address = serve(typed()).await;
+    for habit in HABITS {
+        let args = ["-address", &address, "-habit", habit];
+        let Some(heard) = run_go("typed", &args).await else { return };
+        assert_eq!(heard, "typed: 1000 calls ok\n", "{habit}");
+    }
+}
+
+#[tokio::test]
+async fn we_call_typed_commands_of_go_in_gob() {
+    for habit in HABITS {
+        let args = ["-serve", "-habit", habit];
+        let Some(server) = Server::start("typed", &args).await else { return };
+        call_typed(&server.address).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn we_call_typed_commands_of_our_own_in_gob() {
+    call_typed(&serve(typed()).await).await.unwrap();
+}
+
+fn typed() -> Endpoint {
+    Endpoint::new()
+        .on(ECHO, async |data: ComplexData| Ok::<_, Error>(data))
+        .on(SUM, async |numbers: Vec<i64>| Ok::<_, Error>(numbers.iter().sum()))
+        .on(COUNT, async |text: String| Ok::<_, Error>(Counts::of(&text)))
+}
+
+async fn call_typed(address: &str) -> Result<()> {
+    let mut connection = Connection::connect(address).await?;
+    for number in 0..COMMANDS / 3 {
+        let data = ComplexData::numbered(number);
+        let reply: ComplexData = call(&mut connection, "ECHO gob", &data).await?;
+        assert_eq!(reply, data);
+        let numbers: Vec<_> = (0..i64::try_from(number % 40).unwrap()).collect();
+        let reply: i64 = call(&mut connection, "SUM gob", &numbers).await?;
+        assert_eq!(reply, numbers.iter().sum::<i64>());
+        let text = format!("größer {number} ").repeat(number % 20);
+        let reply: Counts = call(&mut connection, "COUNT gob", &text).await?;
+        assert_eq!(reply, Counts::of(&text));
+    }
+    Ok(())
+}
+
+async fn call<Req, Rep>(connection: &mut Connection, line: &str, request: &Req) -> Result<Rep>
+where
+    Gob: switchboard::format::Format<Req> + switchboard::format::Format<Rep>,
+{
+    connection.write_line(line).await?;
+    connection.write_value::<Gob, Req>(request).await?;
+    Ok(timeout(PATIENCE, connection.read_value::<Gob, Rep>()).await.unwrap()?.unwrap())
+}
+
+// --- processes ---
+
+/// No test waits longer for bytes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves as long as the test runs; the address.
+async fn serve(endpoint: Endpoint) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { endpoint.serve(listener).await });
+    address
+}
+
+/// What a Go program prints, which must end well; `None` without Go.
+async fn run_go(name: &str, args: &[&str]) -> Option<String> {
+    let mut command = tokio::process::Command::new(go_program(name)?);
+    let output = command.args(args).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = timeout(2 * PATIENCE, output).await.unwrap().unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{name} {args:?}: {complaints}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// A Go program that serves, killed when dropped.
+struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Server {
+    async fn start(name: &str, args: &[&str]) -> Option<Self> {
+        let mut command = tokio::process::Command::new(go_program(name)?);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        timeout(PATIENCE, stdout.read_line(&mut line)).await.unwrap().unwrap();
+        let address = line.strip_prefix("listening on ").unwrap().trim_end().to_owned();
+        Some(Self { child, stdout, address })
+    }
+
+    /// What it still prints; it must end, and well.
+    async fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        timeout(PATIENCE, self.stdout.read_to_string(&mut rest)).await.unwrap().unwrap();
+        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{status}: {rest}");
+        rest
+    }
+}
