@@ -98,9 +98,13 @@ impl Gobs {
 }
 
 fn refused(cause: switchboard_gob::Error) -> Error {
-    let code = match cause.kind() {
-        ErrorKind::Limit => Code::TooLarge,
-        _ => Code::BadPayload,
+    let error = match cause.kind() {
+        // By the name that the limit has here.
+        ErrorKind::Limit => {
+            let text = cause.to_string().replace("value_bytes_max", "payload_bytes_max");
+            Error::new(Code::TooLarge, text)
+        }
+        _ => Error::new(Code::BadPayload, format!("the payload is not valid gob: {cause}")),
     };
-    Error::new(code, format!("the payload is not valid gob: {cause}")).with_source(cause)
+    error.with_source(cause)
 }
