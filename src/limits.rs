@@ -40,7 +40,9 @@ pub struct Limits {
     /// Bytes of type definitions that the gobs of one connection may leave with it. Default 16 KiB.
     ///
     /// Worst case: so many bytes for each connection, copied and looked through for each gob that
-    /// needs them. With more, the gob is refused and the connection closed.
+    /// needs them; while a gob is read, twice as many. When those left are more, all are forgotten.
+    /// A gob with more, or one that needs a definition that was forgotten, is refused and the
+    /// connection closed.
     pub definition_bytes_max: usize,
     /// Bytes of memory that one decode may fill with elements. Default 16 MiB.
     ///

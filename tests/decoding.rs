@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 #[cfg(feature = "postcard")]
 use switchboard::format::Postcard;
-use switchboard::format::{Bincode, Budget, Format, Framing, Json, Line};
+use switchboard::format::{Bincode, Budget, Codec, Format, Framing, Json, Line};
 use switchboard::{Code, Limits, Result};
 
 fn decode<F: Format<T>, T>(payload: impl Into<Bytes>) -> Result<T> {
@@ -360,11 +360,19 @@ fn lines_with_ends_in_them_are_not_written() {
 }
 
 #[test]
-fn serde_formats_are_spoken_in_json_too() {
-    let codec = <Bincode as Format<u64>>::json().unwrap();
-    assert_eq!((codec.name, codec.framing), ("json", Framing::Line));
-    assert_eq!(Line::json().unwrap().name, "json");
-    assert!(switchboard::format::Bytes::json().is_none());
+fn serde_formats_are_spoken_in_json_and_gob_too() {
+    let spoken = [
+        ("json", Framing::Line),
+        #[cfg(feature = "gob")]
+        ("gob", Framing::Gob),
+    ];
+    let tongues = |codecs: Vec<Codec<_>>| -> Vec<_> {
+        codecs.iter().map(|codec| (codec.name, codec.framing)).collect()
+    };
+    assert_eq!(tongues(<Bincode as Format<String>>::tongues()), spoken);
+    assert_eq!(tongues(<Json as Format<String>>::tongues()), spoken);
+    assert_eq!(tongues(Line::tongues()), spoken);
+    assert!(switchboard::format::Bytes::tongues().is_empty());
 }
 
 #[test]

@@ -179,6 +179,8 @@ async fn the_commands_are_listed() {
                 ECHO line,json String -> String\n\
                 LETTERS json usize -> String\n\
                 STRING raw\n";
+    let with_gob = list.replace("json ", "json,gob ");
+    let list = if cfg!(feature = "gob") { &with_gob } else { list };
     check(&endpoint(), "?\n", list).await;
     check(&endpoint(), "? 1 0\n", &format!("<1 ok {}\n{list}", list.len())).await;
     check(&endpoint(), "?\n?\n", &format!("{list}{list}")).await;

@@ -95,6 +95,36 @@ async fn spare_elements_max() {
     check_over(&endpoint, bomb, "", 1, "spare_elements_max (8)").await;
 }
 
+#[cfg(feature = "gob")]
+#[tokio::test(start_paused = true)]
+async fn definition_bytes_max() {
+    const TEXTS: Command<Vec<String>, usize> = Command::new("TEXTS");
+    let endpoint = limited(|limits| limits.definition_bytes_max = 20)
+        .on(TEXTS, async |texts: Vec<String>| Ok::<_, Error>(texts.len()));
+    // As Go defines []string; what is behind the first id are the ten bytes that count.
+    let define = |id: u8| {
+        let [minus_id, id] = [2 * id - 1, 2 * id];
+        [12, 0xff, minus_id, 2, 1, 2, 0xff, id, 0, 1, 12, 0, 0]
+    };
+    let call = |ids: &[u8]| {
+        let definitions = ids.iter().flat_map(|id| define(*id)).collect();
+        [b"TEXTS gob\n".to_vec(), definitions, b"\x08\xff\x82\0\x02\x01a\x01b".to_vec()].concat()
+    };
+    // Kept, twice at the limit; then over it, and forgotten.
+    let sent = [call(&[65, 66]), call(&[]), call(&[67]), call(&[])].concat();
+    let got = exchange(&endpoint, sent).await;
+    let text = "the payload is not valid gob: the type id 65, which is not defined any more: \
+                there were too many";
+    let (replies, error) = got.split_at(12);
+    assert_eq!(replies, "\u{3}\u{6}\u{0}\u{2}".repeat(3));
+    assert!(error.contains("bad_payload") && error.contains(text), "{error}");
+    // More than twice as many in one gob.
+    let got = exchange(&endpoint, call(&[65, 66, 67, 68, 69])).await;
+    let text = "50 bytes of type definitions: over definition_bytes_max (20)";
+    assert_eq!(got, err(0, Code::TooLarge, text));
+    check_serves(&endpoint).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn decode_bytes_max() {
     const WIDE: Command<Vec<Option<[u64; 32]>>, usize> = Command::new("WIDE");
