@@ -19,6 +19,8 @@ mod calls;
 mod client;
 mod codes;
 mod connection;
+#[cfg(feature = "gob")]
+mod gob;
 mod handlers;
 mod hostile;
 mod limits;
