@@ -72,7 +72,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
 /// than the payload has bytes, and the budget counts what they become.
 fn limits(payload: &Bytes, budget: &Budget) -> Limits {
     let mut limits = Limits::default();
-    limits.value_bytes_max = payload.len();
+    limits.value_bytes_max = usize::MAX;
     limits.definition_bytes_max = payload.len();
     limits.depth_max = budget.depth_max();
     limits.elements_max = usize::MAX;
