@@ -7,6 +7,8 @@
 #![allow(
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     reason = "a test that goes wrong may panic, and shares what it has"
 )]
@@ -21,9 +23,10 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
-use switchboard::format::Gob;
-use switchboard::{Command, Connection, Endpoint, Error, Result, with};
+use switchboard::format::{Budget, Format, Gob};
+use switchboard::{Command, Connection, Endpoint, Error, Limits, Result, with};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};
@@ -72,6 +75,46 @@ async fn our_sides_send_strings_and_gobs_mixed_and_nothing_is_lost() {
     let sent = send_mixed(&address, 100).await.unwrap();
     assert_eq!(record.lock().unwrap().to_string(), sent.to_string());
     assert_eq!(sent.commands(), COMMANDS);
+}
+
+/// Byte for byte, but that Go's name for the struct begins with a small letter, and that Go's maps
+/// have no order.
+#[test]
+fn the_article_s_struct_is_187_bytes() {
+    let text = include_str!("data/golden/gob.txt");
+    let digits = text.lines().filter(|line| !line.starts_with('#')).flat_map(str::chars);
+    let digits: Vec<_> = digits.filter_map(|digit| digit.to_digit(16)).collect();
+    let golden: Vec<_> = digits.chunks(2).map(|byte| (byte[0] << 4 | byte[1]) as u8).collect();
+    assert_eq!(golden.len(), 187);
+
+    let map = |pairs: [(&str, i64); 3]| pairs.map(|(key, n)| (key.to_owned(), n)).into();
+    let inner = ComplexData {
+        n: 256,
+        s: "Recursive structs? Piece of cake!".to_owned(),
+        m: map([("01", 1), ("10", 2), ("11", 3)]),
+        ..ComplexData::default()
+    };
+    let data = ComplexData {
+        n: 23,
+        s: "string data".to_owned(),
+        m: map([("one", 1), ("two", 2), ("three", 3)]),
+        p: b"abc".to_vec(),
+        c: Some(Box::new(inner)),
+    };
+    let budget = Budget::new(&Limits::default(), golden.len());
+    let read: ComplexData = Gob::decode(golden.clone().into(), &budget).unwrap();
+    assert_eq!(read, data);
+    let mut written = BytesMut::new();
+    Gob::encode(&data, &mut written).unwrap();
+    let written = replaced(&written, b"ComplexData", b"complexData");
+    let written = replaced(&written, b"\x05three\x06\x03two\x04", b"\x03two\x04\x05three\x06");
+    assert_eq!(written, golden);
+}
+
+/// With `old`, which is in it once, as `new`.
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(old.len()).position(|window| window == old).unwrap();
+    [&bytes[..at], new, &bytes[at + old.len()..]].concat()
 }
 
 /// So that equal records mean something: the example in the comment of `tests/go/mixed/main.go`.
@@ -307,7 +350,7 @@ async fn call_typed(address: &str) -> Result<()> {
 
 async fn call<Req, Rep>(connection: &mut Connection, line: &str, request: &Req) -> Result<Rep>
 where
-    Gob: switchboard::format::Format<Req> + switchboard::format::Format<Rep>,
+    Gob: Format<Req> + Format<Rep>,
 {
     connection.write_line(line).await?;
     connection.write_value::<Gob, Req>(request).await?;

@@ -8,8 +8,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+#[cfg(feature = "gob")]
+use bytes::{BufMut, BytesMut};
+#[cfg(feature = "gob")]
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+#[cfg(feature = "gob")]
+use switchboard::format::Gob;
 #[cfg(feature = "postcard")]
 use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Format, Json};
@@ -19,7 +25,7 @@ use crate::child::{Child, Settings};
 use crate::figure;
 use crate::peer::Peer;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Chain {
     next: Option<Box<Self>>,
 }
@@ -30,10 +36,10 @@ enum List {
     Cons(Box<Self>),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Tree(Vec<Self>);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Map(BTreeMap<String, Self>);
 
 /// 512 bytes.
@@ -42,12 +48,21 @@ struct Wide {
     words: [[u64; 32]; 2],
 }
 
-/// How a value of one shape is written down: around each level, and in the middle.
+/// 520 bytes, and a single one in a gob if there is nothing in it.
+#[cfg(feature = "gob")]
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Sparse {
+    wide: Option<Wide>,
+}
+
+/// How a value of one shape is written down: around each level, in the middle, and what is made of
+/// that to be a payload.
 struct Shape {
     name: &'static str,
     begin: &'static str,
     middle: &'static str,
     end: &'static str,
+    pack: fn(Vec<u8>) -> Vec<u8>,
 }
 
 pub(crate) fn run() {
@@ -87,7 +102,7 @@ fn bomb(stack_bytes: usize, format: &str, shapes: &[Shape], tally: &mut Tally) {
         let command = format!("{format}_{}", shape.name);
         let mut frames: Vec<_> = DEPTHS.iter().map(|depth| (*depth, shape.nest(*depth))).collect();
         if shape.end.is_empty() {
-            frames.push((16 << 20, vec![1; 16 << 20]));
+            frames.push((16 << 20, (shape.pack)(vec![1; 16 << 20])));
         }
         for (depth, frame) in frames {
             let case = format!("{command}, depth {depth}, stack {stack_bytes}");
@@ -121,8 +136,8 @@ fn watched<T>(child: &Child, ask: impl AsyncFnOnce(&crate::child::Watch) -> T) -
 
 impl Shape {
     fn nest(&self, depth: usize) -> Vec<u8> {
-        let Self { begin, middle, end, .. } = self;
-        format!("{}{middle}{}", begin.repeat(depth), end.repeat(depth)).into()
+        let Self { begin, middle, end, pack, .. } = self;
+        pack(format!("{}{middle}{}", begin.repeat(depth), end.repeat(depth)).into())
     }
 }
 
@@ -131,6 +146,8 @@ pub(crate) fn register(endpoint: Endpoint) -> Endpoint {
     let endpoint = register_format::<Bincode>(endpoint, "bincode");
     #[cfg(feature = "postcard")]
     let endpoint = register_format::<Postcard>(endpoint, "postcard");
+    #[cfg(feature = "gob")]
+    let endpoint = register_gob(endpoint);
     let endpoint = register_shape::<Bincode, String>(endpoint, "bincode_string");
     let endpoint = register_shape::<Bincode, ByteBuf>(endpoint, "bincode_bytes");
     let endpoint = register_shape::<Bincode, Vec<()>>(endpoint, "bincode_units");
@@ -142,7 +159,7 @@ pub(crate) fn register(endpoint: Endpoint) -> Endpoint {
 
 fn register_format<F>(endpoint: Endpoint, format: &str) -> Endpoint
 where
-    F: Format<Chain> + Format<List> + Format<Tree> + Format<Map> + Format<()> + 'static,
+    F: Format<Chain> + Format<List> + Format<Tree> + Format<Map> + Format<u8> + 'static,
 {
     let endpoint = register_shape::<F, Chain>(endpoint, &format!("{format}_struct"));
     let endpoint = register_shape::<F, List>(endpoint, &format!("{format}_enum"));
@@ -150,33 +167,78 @@ where
     register_shape::<F, Map>(endpoint, &format!("{format}_map"))
 }
 
+/// A variant without fields beside others has no form in gob.
+#[cfg(feature = "gob")]
+fn register_gob(endpoint: Endpoint) -> Endpoint {
+    let endpoint = register_shape::<Gob, Chain>(endpoint, "gob_struct");
+    let endpoint = register_shape::<Gob, Tree>(endpoint, "gob_vec");
+    let endpoint = register_shape::<Gob, Map>(endpoint, "gob_map");
+    register_shape::<Gob, Vec<Sparse>>(endpoint, "gob_sparse")
+}
+
 fn register_shape<F, T>(endpoint: Endpoint, name: &str) -> Endpoint
 where
-    F: Format<T> + Format<()> + 'static,
+    F: Format<T> + Format<u8> + 'static,
     T: Send + 'static,
 {
-    endpoint.on(Command::<T, (), F>::new(name), async |_value: T| Ok::<_, Error>(()))
+    // Not `()`, which has no form in gob.
+    endpoint.on(Command::<T, u8, F>::new(name), async |_value: T| Ok::<_, Error>(0))
 }
 
 const BINARY: &[Shape] = &[
-    Shape { name: "struct", begin: "\x01", middle: "\0", end: "" },
-    Shape { name: "enum", begin: "\x01", middle: "\0", end: "" },
-    Shape { name: "vec", begin: "\x01", middle: "\0", end: "" },
-    Shape { name: "map", begin: "\x01\0", middle: "\0", end: "" },
+    Shape { name: "struct", begin: "\x01", middle: "\0", end: "", pack: as_it_is },
+    Shape { name: "enum", begin: "\x01", middle: "\0", end: "", pack: as_it_is },
+    Shape { name: "vec", begin: "\x01", middle: "\0", end: "", pack: as_it_is },
+    Shape { name: "map", begin: "\x01\0", middle: "\0", end: "", pack: as_it_is },
 ];
 
 const TEXT: &[Shape] = &[
-    Shape { name: "struct", begin: "{\"next\":", middle: "{\"next\":null}", end: "}" },
-    Shape { name: "enum", begin: "{\"Cons\":", middle: "\"Nil\"", end: "}" },
-    Shape { name: "vec", begin: "[", middle: "[]", end: "]" },
-    Shape { name: "map", begin: "{\"\":", middle: "{}", end: "}" },
+    Shape {
+        name: "struct",
+        begin: "{\"next\":",
+        middle: "{\"next\":null}",
+        end: "}",
+        pack: as_it_is,
+    },
+    Shape { name: "enum", begin: "{\"Cons\":", middle: "\"Nil\"", end: "}", pack: as_it_is },
+    Shape { name: "vec", begin: "[", middle: "[]", end: "]", pack: as_it_is },
+    Shape { name: "map", begin: "{\"\":", middle: "{}", end: "}", pack: as_it_is },
 ];
+
+#[cfg(feature = "gob")]
+const GOB: &[Shape] = &[
+    Shape { name: "struct", begin: "\x01", middle: "\0", end: "\0", pack: gob::<Chain> },
+    Shape { name: "vec", begin: "\x01", middle: "\0", end: "", pack: gob::<Tree> },
+    Shape { name: "map", begin: "\x01\0", middle: "\0", end: "", pack: gob::<Map> },
+];
+
+fn as_it_is(payload: Vec<u8>) -> Vec<u8> {
+    payload
+}
+
+/// The definitions of `T`, then a value of it with this body.
+#[cfg(feature = "gob")]
+pub(crate) fn gob<T: Serialize + DeserializeOwned + Default>(body: Vec<u8>) -> Vec<u8> {
+    let mut payload = BytesMut::new();
+    Gob::encode(&T::default(), &mut payload).unwrap();
+    // The value's message: a length, two bytes of type, and a 0 if it is no struct; then the value,
+    // which is a single byte: the end of a struct, or how many elements there are.
+    let is_struct = payload.ends_with(b"\x03\xff\x82\0");
+    let begin = payload.split_off(payload.len() - if is_struct { 3 } else { 4 });
+    let begin = &begin[..begin.len() - 1];
+    payload.truncate(payload.len() - 1);
+    payload.put_u8(0xfc);
+    payload.put_u32((begin.len() + body.len()) as u32);
+    [&payload, begin, &body].concat()
+}
 
 const FORMATS: &[(&str, &[Shape])] = &[
     ("bincode", BINARY),
     #[cfg(feature = "postcard")]
     ("postcard", BINARY),
     ("json", TEXT),
+    #[cfg(feature = "gob")]
+    ("gob", GOB),
 ];
 
 const DEPTHS: [usize; 7] = [31, 63, 64, 65, 129, 1_000, 1_000_000];

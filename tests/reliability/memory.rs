@@ -5,6 +5,8 @@ use std::time::Duration;
 use switchboard::{Client, Code};
 use tokio::io::AsyncWriteExt;
 
+#[cfg(feature = "gob")]
+use crate::bombs;
 use crate::child::{Child, ECHO, Settings, raise_files};
 use crate::peer::Peer;
 use crate::{block_on, crowd, figure};
@@ -46,6 +48,14 @@ fn amplify() {
     check("bincode_arrays", &nones, 20 << 20);
     let text = format!("[{}null]", "null,".repeat(200_000));
     check("json_arrays", text.as_bytes(), 20 << 20);
+    #[cfg(feature = "gob")]
+    {
+        let nones = [&[0xfd, 0x0f, 0x42, 0x40][..], &vec![0; count as usize]].concat();
+        check("gob_sparse", &bombs::gob::<Vec<bombs::Sparse>>(nones), 20 << 20);
+        for claim in [b"\xfd\x0f\x42\x40".as_slice(), b"\xf8\x7f\xff\xff\xff\xff\xff\xff\xff"] {
+            check("gob_sparse", &bombs::gob::<Vec<bombs::Sparse>>(claim.to_vec()), 1 << 20);
+        }
+    }
     let text = format!(
         "{cases} payloads that claim lengths up to 2^64-1 or grow 520-fold: all refused, {} KiB \
          beyond the payload at worst (goal 20 MiB)",
