@@ -298,7 +298,7 @@ impl fmt::Debug for Budget {
 }
 
 /// The error for a value that has no payload in a format, with the reason as its source.
-#[cfg(any(feature = "bincode", feature = "json", feature = "postcard"))]
+#[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
 #[cold]
 pub(super) fn no_payload(
     format_name: &'static str,
