@@ -1,0 +1,111 @@
+//! How bytes come into the buffer of a connection, and its memory goes back.
+//!
+//! A connection on which nothing comes holds no buffer, and none is larger than what has come:
+//! little is read by way of the stack, much into room that grows with what is there. What waits is
+//! charged to the endpoint.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+use super::{Connection, STACK_BYTES};
+use crate::error::Result;
+
+impl Connection {
+    /// Reads what is there, at least one byte unless the stream has ended; answers how many.
+    /// `missing` bytes are known to be wanted.
+    ///
+    /// # Errors
+    ///
+    /// `disconnected` if the stream fails, `overloaded` if the endpoint cannot hold more.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        missing: usize,
+    ) -> Poll<Result<usize>> {
+        let count = if missing > STACK_BYTES || self.has_spare_capacity() {
+            self.input.reserve(room_for(missing, self.input.len()));
+            // Not what comes behind a body: the body will own the buffer.
+            let mut room = (&mut self.input).limit(missing.max(STACK_BYTES));
+            ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?
+        } else {
+            match self.poll_fill_from_stack(cx) {
+                Poll::Ready(count) => count?,
+                Poll::Pending => return Poll::Pending,
+            }
+        };
+        self.input_bytes_peak = self.input_bytes_peak.max(self.input.len());
+        self.held.cover(self.held_bytes())?;
+        Poll::Ready(Ok(count))
+    }
+
+    /// Charges no more than what waits: what was taken out is its taker's.
+    pub(crate) fn settle(&mut self) {
+        // Covering less cannot fail.
+        let _ = self.held.cover(self.held_bytes());
+    }
+
+    /// Gives back the memory of a buffer that nothing waits in, or little after much.
+    pub(crate) fn release(&mut self) {
+        let is_large = self.input_bytes_peak > STACK_BYTES.saturating_mul(2);
+        if self.input.is_empty() || is_large && self.input.len() <= STACK_BYTES {
+            self.input = BytesMut::from(&*self.input);
+            self.input_bytes_peak = self.input.len();
+            self.settle();
+        }
+    }
+
+    /// Reads by way of the stack, so that a connection on which nothing comes holds no buffer.
+    fn poll_fill_from_stack(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut stack = [const { std::mem::MaybeUninit::uninit() }; STACK_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut stack);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+        self.input.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn has_spare_capacity(&self) -> bool {
+        self.input.capacity().saturating_sub(self.input.len()) >= STACK_BYTES
+    }
+
+    /// Bytes of memory that what was read takes.
+    fn held_bytes(&self) -> usize {
+        #[cfg(feature = "gob")]
+        if let Some(gobs) = &self.gobs {
+            return self.input.len().saturating_add(gobs.held_bytes());
+        }
+        self.input.len()
+    }
+}
+
+/// Bytes to make room for when `missing` are wanted and `here` have come: as much again as has
+/// come, never what was merely announced. The last step takes up to three times as much, so that it
+/// is no small one for which the whole buffer would move: at most half of what is wanted moves.
+fn room_for(missing: usize, here: usize) -> usize {
+    let here = here.max(STACK_BYTES);
+    if missing / 3 <= here { missing } else { here }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_growing_buffer_moves_at_most_half_of_what_is_wanted() {
+        let sizes = [1, STACK_BYTES, STACK_BYTES + 1, 1 << 20, (1 << 20) + 25, 16 << 20];
+        for wanted in sizes {
+            let (mut here, mut moved) = (0, 0);
+            while here < wanted {
+                let room = room_for(wanted - here, here);
+                assert!(room <= (3 * here).max(3 * STACK_BYTES), "{room} for {here} of {wanted}");
+                moved = here;
+                here += room;
+            }
+            assert_eq!(here, wanted);
+            assert!(moved <= wanted / 2, "{moved} of {wanted} move in the last step");
+        }
+    }
+}
