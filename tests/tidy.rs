@@ -38,7 +38,9 @@ fn what_breaks_the_rules_is_found() {
         ("src/a.rs", "//! x\nfn a() {}".to_owned(), ""),
         ("src/a.rs", "fn a() {}".to_owned(), "header"),
         ("src/a.rs", long_file.clone(), "501 lines"),
-        ("tests/a.rs", long_file, ""),
+        ("tests/a.rs", long_file.clone(), ""),
+        ("gob/src/a.rs", long_file.clone(), "501 lines"),
+        ("gob/tests/a.rs", long_file, ""),
         ("src/a.rs", format!("//! x\n#[cfg(test)]\n{}", "x\n".repeat(500)), ""),
         ("src/a.rs", long_line.clone(), "101 columns"),
         ("tests/a.rs", long_line, "101 columns"),
@@ -130,18 +132,24 @@ fn every_document_is_linked() {
 }
 
 fn rust_files() -> Vec<Source> {
-    let folders = ["src", "tests", "examples", "benches", "fuzz"];
+    let folders = ["src", "tests", "examples", "benches", "fuzz", "gob"];
     folders.into_iter().flat_map(|folder| sources(folder, ".rs")).collect()
+}
+
+/// A path from the root of its own crate.
+fn within_crate(path: &str) -> &str {
+    path.strip_prefix("gob/").unwrap_or(path)
 }
 
 fn problems(source: &Source) -> Vec<String> {
     let Source { path, text } = source;
+    let is_test = within_crate(path).starts_with("tests/");
     let mut problems = Vec::new();
     if !text.starts_with("//! ") {
         problems.push(format!("{path}: no header that says what the file is"));
     }
     let count = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
-    if count > LINES_MAX && !path.starts_with("tests/") {
+    if count > LINES_MAX && !is_test {
         problems.push(format!("{path}: {count} lines, and {LINES_MAX} are enough"));
     }
     if path.split(['/', '.']).any(says_nothing) {
@@ -165,7 +173,7 @@ fn problems(source: &Source) -> Vec<String> {
             }
         }
     }
-    if path.starts_with("tests/") {
+    if is_test {
         check_sleeps(path, text, &mut problems);
     }
     problems
@@ -226,6 +234,7 @@ fn has_reason(text: &str, number: usize) -> bool {
 
 /// What cargo finds by itself.
 fn is_root(path: &str) -> bool {
+    let path = within_crate(path);
     let is_program = ["/lib.rs", "/main.rs"].iter().any(|name| path.ends_with(name));
     let folders = ["tests", "tests/ui", "examples", "benches", "fuzz/fuzz_targets"];
     is_program || path.rsplit_once('/').is_some_and(|(folder, _)| folders.contains(&folder))

@@ -35,8 +35,8 @@
 //! **To read, the sender's types are compared with the receiver's** before any value is looked at,
 //! so that a field of the wrong type is found even while it is zero.
 //!
-//! **Where a value ends is known only by following it.** A message says its length, but a value with
-//! interfaces in it can take several messages. So the [`Decoder`] is given bytes as they come,
+//! **Where a value ends is known only by following it.** A message says its length, but a value
+//! with interfaces in it can take several messages. So the [`Decoder`] is given bytes as they come,
 //! follows the value through them once, and says where it ends. Nothing behind it is touched.
 //!
 //! # Input that means harm

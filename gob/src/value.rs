@@ -23,7 +23,8 @@ use crate::special::Complex;
 /// ```
 /// use switchboard_gob::{Decoder, Encoder, Value, to_vec};
 ///
-/// let bytes = to_vec(&vec![("a".to_owned(), "b".to_owned()).into(), ["c".to_owned(), "d".to_owned()]])?;
+/// let pairs = [["a", "b"], ["c", "d"]].map(|pair| pair.map(str::to_owned));
+/// let bytes = to_vec(&pairs.to_vec())?;
 /// let mut decoder = Decoder::new();
 /// assert!(decoder.push(&bytes)?.is_complete);
 /// let (schema, value) = (decoder.schema().unwrap(), decoder.decode::<Value>()?);

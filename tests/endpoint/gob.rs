@@ -224,8 +224,8 @@ async fn nonsense_closes_a_plain_call_and_costs_a_tagged_one() {
 
 // --- bombs ---
 
-/// Three million structs inside each other, which end a Go program: its decoder overflows its stack,
-/// and that cannot be caught.
+/// Three million structs inside each other, which end a Go program: its decoder overflows its
+/// stack, and that cannot be caught.
 #[tokio::test(start_paused = true)]
 async fn what_kills_a_go_program_costs_one_call() {
     let bomb = nest(3_000_000);

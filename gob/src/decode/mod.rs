@@ -76,7 +76,7 @@ pub struct Decoder {
 ///
 /// ```
 /// // What Go writes for []string{"a", "b"}.
-/// let bytes = b"\x0c\xff\x83\x02\x01\x02\xff\x84\x00\x01\x0c\x00\x00\x08\xff\x84\x00\x02\x01a\x01b";
+/// let bytes = b"\x0c\xff\x83\x02\x01\x02\xff\x84\0\x01\x0c\0\0\x08\xff\x84\0\x02\x01a\x01b";
 /// let texts: Vec<String> = switchboard_gob::from_slice(bytes)?;
 /// assert_eq!(texts, ["a", "b"]);
 /// # Ok::<(), switchboard_gob::Error>(())

@@ -18,9 +18,9 @@
 //! ```
 //!
 //! Go cuts a value in the middle when an interface holds a type that was not yet defined: the
-//! message with the definition has all of the value so far in front of it. Inside two interfaces the
-//! definition stands in the bytes of the outer value instead, with its own length behind the next
-//! one's. What is kept of a value here is without all that, so whoever reads it need not know.
+//! message with the definition has all of the value so far in front of it. Inside two interfaces
+//! the definition stands in the bytes of the outer value instead, with its own length behind the
+//! next one's. What is kept of a value here is without all that, so whoever reads it need not know.
 
 use super::types::Types;
 use super::walk::{Stop, Walk};
