@@ -62,7 +62,7 @@ struct Shape {
     begin: &'static str,
     middle: &'static str,
     end: &'static str,
-    pack: fn(Vec<u8>) -> Vec<u8>,
+    pack: fn(&[u8]) -> Vec<u8>,
 }
 
 pub(crate) fn run() {
@@ -102,7 +102,7 @@ fn bomb(stack_bytes: usize, format: &str, shapes: &[Shape], tally: &mut Tally) {
         let command = format!("{format}_{}", shape.name);
         let mut frames: Vec<_> = DEPTHS.iter().map(|depth| (*depth, shape.nest(*depth))).collect();
         if shape.end.is_empty() {
-            frames.push((16 << 20, (shape.pack)(vec![1; 16 << 20])));
+            frames.push((16 << 20, (shape.pack)(&vec![1; 16 << 20])));
         }
         for (depth, frame) in frames {
             let case = format!("{command}, depth {depth}, stack {stack_bytes}");
@@ -137,7 +137,7 @@ fn watched<T>(child: &Child, ask: impl AsyncFnOnce(&crate::child::Watch) -> T) -
 impl Shape {
     fn nest(&self, depth: usize) -> Vec<u8> {
         let Self { begin, middle, end, pack, .. } = self;
-        pack(format!("{}{middle}{}", begin.repeat(depth), end.repeat(depth)).into())
+        pack(format!("{}{middle}{}", begin.repeat(depth), end.repeat(depth)).as_bytes())
     }
 }
 
@@ -186,10 +186,10 @@ where
 }
 
 const BINARY: &[Shape] = &[
-    Shape { name: "struct", begin: "\x01", middle: "\0", end: "", pack: as_it_is },
-    Shape { name: "enum", begin: "\x01", middle: "\0", end: "", pack: as_it_is },
-    Shape { name: "vec", begin: "\x01", middle: "\0", end: "", pack: as_it_is },
-    Shape { name: "map", begin: "\x01\0", middle: "\0", end: "", pack: as_it_is },
+    Shape { name: "struct", begin: "\x01", middle: "\0", end: "", pack: <[u8]>::to_vec },
+    Shape { name: "enum", begin: "\x01", middle: "\0", end: "", pack: <[u8]>::to_vec },
+    Shape { name: "vec", begin: "\x01", middle: "\0", end: "", pack: <[u8]>::to_vec },
+    Shape { name: "map", begin: "\x01\0", middle: "\0", end: "", pack: <[u8]>::to_vec },
 ];
 
 const TEXT: &[Shape] = &[
@@ -198,11 +198,11 @@ const TEXT: &[Shape] = &[
         begin: "{\"next\":",
         middle: "{\"next\":null}",
         end: "}",
-        pack: as_it_is,
+        pack: <[u8]>::to_vec,
     },
-    Shape { name: "enum", begin: "{\"Cons\":", middle: "\"Nil\"", end: "}", pack: as_it_is },
-    Shape { name: "vec", begin: "[", middle: "[]", end: "]", pack: as_it_is },
-    Shape { name: "map", begin: "{\"\":", middle: "{}", end: "}", pack: as_it_is },
+    Shape { name: "enum", begin: "{\"Cons\":", middle: "\"Nil\"", end: "}", pack: <[u8]>::to_vec },
+    Shape { name: "vec", begin: "[", middle: "[]", end: "]", pack: <[u8]>::to_vec },
+    Shape { name: "map", begin: "{\"\":", middle: "{}", end: "}", pack: <[u8]>::to_vec },
 ];
 
 #[cfg(feature = "gob")]
@@ -212,13 +212,9 @@ const GOB: &[Shape] = &[
     Shape { name: "map", begin: "\x01\0", middle: "\0", end: "", pack: gob::<Map> },
 ];
 
-fn as_it_is(payload: Vec<u8>) -> Vec<u8> {
-    payload
-}
-
 /// The definitions of `T`, then a value of it with this body.
 #[cfg(feature = "gob")]
-pub(crate) fn gob<T: Serialize + DeserializeOwned + Default>(body: Vec<u8>) -> Vec<u8> {
+pub(crate) fn gob<T: Serialize + DeserializeOwned + Default>(body: &[u8]) -> Vec<u8> {
     let mut payload = BytesMut::new();
     Gob::encode(&T::default(), &mut payload).unwrap();
     // The value's message: a length, two bytes of type, and a 0 if it is no struct; then the value,
@@ -229,7 +225,7 @@ pub(crate) fn gob<T: Serialize + DeserializeOwned + Default>(body: Vec<u8>) -> V
     payload.truncate(payload.len() - 1);
     payload.put_u8(0xfc);
     payload.put_u32((begin.len() + body.len()) as u32);
-    [&payload, begin, &body].concat()
+    [&payload, begin, body].concat()
 }
 
 const FORMATS: &[(&str, &[Shape])] = &[

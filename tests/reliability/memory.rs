@@ -51,9 +51,9 @@ fn amplify() {
     #[cfg(feature = "gob")]
     {
         let nones = [&[0xfd, 0x0f, 0x42, 0x40][..], &vec![0; count as usize]].concat();
-        check("gob_sparse", &bombs::gob::<Vec<bombs::Sparse>>(nones), 20 << 20);
+        check("gob_sparse", &bombs::gob::<Vec<bombs::Sparse>>(&nones), 20 << 20);
         for claim in [b"\xfd\x0f\x42\x40".as_slice(), b"\xf8\x7f\xff\xff\xff\xff\xff\xff\xff"] {
-            check("gob_sparse", &bombs::gob::<Vec<bombs::Sparse>>(claim.to_vec()), 1 << 20);
+            check("gob_sparse", &bombs::gob::<Vec<bombs::Sparse>>(claim), 1 << 20);
         }
     }
     let text = format!(
