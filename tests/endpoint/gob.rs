@@ -222,6 +222,21 @@ async fn nonsense_closes_a_plain_call_and_costs_a_tagged_one() {
     }
 }
 
+/// The list has gob for every type of serde: that one has no form is known when it is encoded.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_has_no_form_costs_its_call() {
+    const NOTHING: Command<u64, ()> = Command::new("NOTHING");
+    let endpoint = endpoint().on(NOTHING, async |_: u64| Ok::<_, Error>(()));
+    let seven = to_vec(&7_u64).unwrap();
+    let mut peer = peer(&endpoint);
+    peer.send(format!("NOTHING 1 {} f=gob\n{}", seven.len(), show(&seven))).await;
+    // It is the fault of whoever wrote the command, and told to the log.
+    assert_eq!(peer.expect_error(1, Code::Failed).await, "the handler failed");
+    peer.send([b"NOTHING gob\n".as_slice(), &seven, b"ECHO\nx\n"].concat()).await;
+    assert_eq!(peer.expect_error(0, Code::Failed).await, "the handler failed");
+    peer.expect_bytes("x\n").await;
+}
+
 // --- bombs ---
 
 /// Three million structs inside each other, which end a Go program: its decoder overflows its
