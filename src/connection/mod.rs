@@ -5,6 +5,7 @@
 //! found where the handler stopped. It does not know the protocol of lines and calls.
 
 mod buffer;
+mod farewell;
 #[cfg(feature = "gob")]
 mod gob;
 mod stream;

@@ -21,7 +21,6 @@
 
 mod calls;
 mod clock;
-mod farewell;
 mod plain;
 
 use std::collections::HashMap;
@@ -139,7 +138,10 @@ impl Driver {
             match poll_fn(|cx| self.poll_loop(cx)).await {
                 // Boxed: most connections never see a plain call and should not carry its room.
                 Exit::Plain(plain) => Box::pin(self.run_plain(plain)).await,
-                Exit::Finished => break Box::pin(self.farewell()).await,
+                Exit::Finished => {
+                    let is_at_end = self.is_at_end;
+                    break Box::pin(self.connection.farewell(is_at_end)).await;
+                }
                 Exit::Broken => break,
             }
         }

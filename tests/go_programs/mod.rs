@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The file to run for the program `tests/go/NAME`, `None` without Go.
-pub fn go_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn go_program(name: &str) -> Option<PathBuf> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let program = FOLDER.get_or_init(build).as_ref()?.join(name);
     assert!(program.exists(), "there is no Go program {name}");

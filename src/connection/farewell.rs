@@ -10,32 +10,32 @@ use std::future::poll_fn;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use super::Driver;
+use super::Connection;
 use crate::error::Code;
 
-impl Driver {
-    /// Ends our side and waits for the peer to end its own.
-    pub(super) async fn farewell(&mut self) {
-        let limits = self.link.limits().clone();
-        let is_ended = timeout(limits.write_time_max, self.connection.io().shutdown()).await;
-        if self.is_at_end || !matches!(is_ended, Ok(Ok(()))) {
+impl Connection {
+    /// Ends our side and waits for the peer to end its own, unless it has.
+    pub(crate) async fn farewell(&mut self, is_at_end: bool) {
+        let is_ended = timeout(self.limits.write_time_max, self.io.shutdown()).await;
+        if is_at_end || !matches!(is_ended, Ok(Ok(()))) {
             return;
         }
-        let mut left = limits.linger_bytes_max;
+        let mut left = self.limits.linger_bytes_max;
+        let time = self.limits.linger_time_max;
         let drain = async {
             while left > 0 {
-                self.connection.input().clear();
-                match poll_fn(|cx| self.connection.poll_fill(cx, 0)).await {
+                self.input.clear();
+                match poll_fn(|cx| self.poll_fill(cx, 0)).await {
                     Ok(count) if count > 0 => left = left.saturating_sub(count),
                     // Read, and more than the endpoint can hold; it is dropped at once.
                     Err(error) if error.code() == Code::Overloaded => {
-                        left = left.saturating_sub(self.connection.input().len());
+                        left = left.saturating_sub(self.input.len());
                     }
                     _ => return,
                 }
             }
         };
         // A peer that goes on sending is cut off; it has had time to read what we wrote.
-        let _ = timeout(limits.linger_time_max, drain).await;
+        let _ = timeout(time, drain).await;
     }
 }
