@@ -18,23 +18,29 @@ use tokio::time::timeout;
 
 use super::crowd::{Crowd, Place};
 use super::{Endpoint, Report};
+use crate::client::Link;
 use crate::error::Error;
-use crate::session::Side;
 use crate::transport::{BoxedIo, Listener, Origin};
 
 /// One listener being served.
-pub(super) struct Accept {
+pub(super) struct Accept<S> {
     endpoint: Endpoint,
+    // How one stream is served, and where its session is.
+    serve: S,
     crowd: Arc<Crowd>,
     // Those who are being told that there is no place for them.
     refusals: Arc<Semaphore>,
     report: Report,
 }
 
-impl Accept {
-    pub(super) fn new(endpoint: Endpoint) -> Self {
+impl<S, F> Accept<S>
+where
+    S: Fn(&Endpoint, BoxedIo, Origin) -> (F, Arc<Link>),
+    F: Future<Output = ()> + Send + 'static,
+{
+    pub(super) fn new(endpoint: Endpoint, serve: S) -> Self {
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        Self { endpoint, crowd: Arc::default(), refusals, report: Report::default() }
+        Self { endpoint, serve, crowd: Arc::default(), refusals, report: Report::default() }
     }
 
     /// Accepts until `stop` is ready, then drains.
@@ -86,10 +92,10 @@ impl Accept {
     }
 
     fn serve(&self, io: BoxedIo, origin: Origin, place: Place) {
-        let (driver, link) = self.endpoint.driver(io, origin, Side::Accepted);
+        let (served, link) = (self.serve)(&self.endpoint, io, origin);
         let member = self.crowd.join(link);
         tokio::spawn(async move {
-            driver.run().await;
+            served.await;
             drop((member, place));
         });
     }
@@ -99,17 +105,17 @@ impl Accept {
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (driver, link) = self.endpoint.driver(io, origin, Side::Accepted);
+        let (served, link) = (self.serve)(&self.endpoint, io, origin);
         link.with(|session| session.turn_away(error));
         tokio::spawn(async move {
             // Who does not listen is not waited for.
-            let _ = timeout(REFUSAL_TIME_MAX, driver.run()).await;
+            let _ = timeout(REFUSAL_TIME_MAX, served).await;
             drop(permit);
         });
     }
 }
 
-impl Drop for Accept {
+impl<S> Drop for Accept<S> {
     /// Not waiting for the drain any longer does not stop it.
     fn drop(&mut self) {
         self.crowd.close();

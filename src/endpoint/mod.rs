@@ -220,7 +220,7 @@ impl Endpoint {
     ///
     /// Dropping the future stops accepting, and the connections drain in the background.
     pub async fn serve_until(&self, listener: impl Listener, stop: impl Future) -> Result<Report> {
-        Ok(Accept::new(self.clone()).run(listener, stop).await)
+        Ok(Accept::new(self.clone(), Self::accepted).run(listener, stop).await)
     }
 
     /// Serves one stream that is open already, until it ends.
@@ -231,6 +231,16 @@ impl Endpoint {
     pub async fn serve_stream(&self, io: impl Io) {
         let (driver, _link) = self.driver(Box::new(io), Origin::unknown(), Side::Accepted);
         driver.run().await;
+    }
+
+    /// Serves a stream that was accepted; the link is that of its session.
+    fn accepted(
+        &self,
+        io: BoxedIo,
+        origin: Origin,
+    ) -> (impl Future<Output = ()> + use<>, Arc<Link>) {
+        let (driver, link) = self.driver(io, origin, Side::Accepted);
+        (driver.run(), link)
     }
 
     /// The driver of a connection, and what it shares.
