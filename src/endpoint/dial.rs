@@ -1,12 +1,14 @@
 //! Connections that this side opens.
 
+use std::sync::Arc;
+
 use tokio::time::timeout;
 
 use super::Endpoint;
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
 use crate::session::Side;
-use crate::transport::{self, Address, BoxedIo, Io, Origin};
+use crate::transport::{self, Address, BoxedIo, Io, MemoryStream, Origin};
 
 impl Client {
     /// Connects to `address`, `host:port` or `unix:` and a path, with the default limits. For other
@@ -74,6 +76,39 @@ impl Endpoint {
     #[must_use]
     pub fn attach(&self, io: impl Io) -> Client {
         self.attach_boxed(Box::new(io), Origin::unknown())
+    }
+
+    /// Makes a client of this endpoint's own handlers, without a socket: what it calls passes the
+    /// same session, formats and limits as the calls of others. Handlers that are added later are
+    /// called as well.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Command, Endpoint, Error, Result};
+    /// # async fn example() -> Result<()> {
+    /// const DOUBLE: Command<u32, u32> = Command::new("DOUBLE");
+    ///
+    /// let endpoint = Endpoint::new().on(DOUBLE, async |number| Ok::<_, Error>(2 * number));
+    /// assert_eq!(endpoint.client().call(DOUBLE, &21).await?, 42);
+    /// # Ok(())
+    /// # } }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let (here, there) = transport::memory();
+        let (driver, _link) = self.driver(Box::new(there), Origin::memory(), Side::Accepted);
+        tokio::spawn(driver.run());
+        self.client_over(here)
+    }
+
+    /// A client with the limits of this endpoint, and without its handlers.
+    pub(super) fn client_over(&self, stream: MemoryStream) -> Client {
+        let silent = Self { registry: Arc::default(), ..self.clone() };
+        silent.attach_boxed(Box::new(stream), Origin::memory())
     }
 
     fn attach_boxed(&self, io: BoxedIo, origin: Origin) -> Client {

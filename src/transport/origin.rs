@@ -66,7 +66,7 @@ impl Origin {
     }
 
     /// The other end of a pair in memory.
-    pub(super) const fn memory() -> Self {
+    pub(crate) const fn memory() -> Self {
         Self { address: PeerAddress::Memory, credentials: None }
     }
 
