@@ -92,6 +92,7 @@
 //! | `bincode` | yes | [`Bincode`](format::Bincode), the format of a command that names none |
 //! | `json` | yes | [`Json`](format::Json), and JSON as the second tongue of every serde format |
 //! | `postcard` | no | `Postcard`, a maintained binary format |
+//! | `gob` | no | `Gob`, as another tongue of every serde format too, and Go's `net/rpc` |
 
 #![warn(clippy::print_stdout)]
 
@@ -119,8 +120,20 @@ mod error;
 #[cfg(feature = "io")]
 mod handler;
 mod limits;
+#[cfg(all(feature = "gob", feature = "io"))]
+mod net_rpc;
 #[cfg(feature = "io")]
 mod quota;
+
+/// Go's gob beyond its [format](mod@format): types that only Go has words for, and `net/rpc`. The
+/// whole codec is the crate `switchboard-gob`.
+#[cfg(feature = "gob")]
+pub mod gob {
+    pub use switchboard_gob::{BinaryBytes, Complex, GobBytes, Time};
+
+    #[cfg(feature = "io")]
+    pub use crate::net_rpc::net_rpc;
+}
 
 #[cfg(feature = "io")]
 pub use crate::client::{Call, Client, Notify};

@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 7] = [
     &["command", "session", "connection"],
     &["client"],
     &["handler"],
-    &["driver"],
+    &["driver", "net_rpc"],
     &["endpoint"],
 ];
 

@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::{Limits, too_large};
 use crate::session::Session;
-use crate::wire::{Name, Options, Tag};
+use crate::wire::{FormatWord, Name, Options, Tag};
 
 /// A call under way: a future of the reply.
 ///
@@ -69,6 +69,8 @@ enum State {
 struct Request {
     handle: Arc<Handle>,
     name: Name,
+    // `None` asks for the command's own.
+    format: Option<FormatWord>,
     // `None` when sent, or when its error has been given out.
     payload: Option<Result<BytesMut>>,
     deadline: Option<Instant>,
@@ -85,6 +87,13 @@ impl<Rep> Call<Rep> {
         decode: fn(Bytes, &Budget) -> Result<Rep>,
     ) -> Self {
         Self { request: Request::new(handle, name, payload), state: State::Unsent, decode }
+    }
+
+    /// Asks for this format in place of the command's own; the payload is in it.
+    #[cfg(feature = "gob")]
+    pub(super) fn spoken_in(mut self, format: FormatWord) -> Self {
+        self.request.format = Some(format);
+        self
     }
 
     /// Ends the call with `deadline_exceeded` when `time` has passed from now. The peer is told
@@ -174,7 +183,8 @@ impl Future for Notify {
 
 impl Request {
     fn new(handle: Arc<Handle>, name: Name, payload: Result<BytesMut>) -> Self {
-        Self { handle, name, payload: Some(payload), deadline: None, trace: None, timer: None }
+        let (payload, format) = (Some(payload), None);
+        Self { handle, name, format, payload, deadline: None, trace: None, timer: None }
     }
 
     /// Waits for room, then hands the request to the session by `send`.
@@ -217,7 +227,7 @@ impl Request {
         if left_ms == 0 {
             return Err(self.unsent());
         }
-        let mut options = Options::new(None, self.deadline.map(|_| left_ms));
+        let mut options = Options::new(self.format, self.deadline.map(|_| left_ms));
         if let Some(trace) = &self.trace {
             options = options.with_trace(trace).map_err(|_| {
                 Error::local(Code::BadPayload, "a trace is 1 to 128 printable ASCII bytes")
@@ -274,6 +284,11 @@ impl fmt::Debug for Notify {
 pub(super) fn encode<F: Format<T>, T>(value: &T, limits: &Limits) -> Result<BytesMut> {
     let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
     F::encode(value, &mut payload)?;
+    checked(payload, limits)
+}
+
+/// The payload, unless it is too large.
+pub(super) fn checked(payload: BytesMut, limits: &Limits) -> Result<BytesMut> {
     let (len, max) = (payload.len(), limits.payload_bytes_max);
     if len > max {
         return Err(Error::local(Code::TooLarge, too_large(len, max)));

@@ -13,9 +13,14 @@ pub(crate) use self::link::Link;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "gob")]
+use bytes::{Bytes, BytesMut};
+
 use crate::command::Command;
 use crate::format::Format;
 use crate::transport::Origin;
+#[cfg(feature = "gob")]
+use crate::wire::{FormatWord, Name};
 
 /// The asking side of one connection.
 ///
@@ -105,6 +110,25 @@ impl Client {
     {
         let payload = call::encode::<F, Req>(request, self.handle.link.limits());
         Notify::new(Arc::clone(&self.handle), command.name(), payload)
+    }
+
+    /// Calls a command by its name, with a payload in this format. The reply is in it as well.
+    #[cfg(feature = "gob")]
+    pub(crate) fn call_encoded(
+        &self,
+        name: Name,
+        format: FormatWord,
+        payload: BytesMut,
+    ) -> Call<Bytes> {
+        let payload = call::checked(payload, self.handle.link.limits());
+        let decode = |payload, _: &_| Ok(payload);
+        Call::new(Arc::clone(&self.handle), name, payload, decode).spoken_in(format)
+    }
+
+    /// What the connection shares with those who call over it.
+    #[cfg(feature = "gob")]
+    pub(crate) fn link(&self) -> &Link {
+        &self.handle.link
     }
 
     /// Who is on the other side.

@@ -5,6 +5,7 @@
 //! found where the handler stopped. It does not know the protocol of lines and calls.
 
 mod buffer;
+mod clock;
 mod farewell;
 #[cfg(feature = "gob")]
 mod gob;
@@ -15,8 +16,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
+pub(crate) use self::clock::{Clock, after};
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Framing};
 use crate::limits::{Limits, too_large};
@@ -269,7 +271,10 @@ impl Connection {
                 self.read_bytes(len).await.map(Some)
             }
             #[cfg(feature = "gob")]
-            Framing::Gob => self.read_gob().await,
+            Framing::Gob => {
+                let mut clock = self.clock();
+                self.read_gob(&mut clock).await
+            }
         }
     }
 
@@ -350,9 +355,9 @@ impl Connection {
         }
     }
 
+    /// Reads a gob, as a stream of its own. Cancel safe, if the clock is kept as well.
     #[cfg(feature = "gob")]
-    async fn read_gob(&mut self) -> Result<Option<Bytes>> {
-        let mut clock = self.clock();
+    pub(crate) async fn read_gob(&mut self, clock: &mut Clock) -> Result<Option<Bytes>> {
         loop {
             self.gobs();
             if let Some(gobs) = &mut self.gobs
@@ -360,7 +365,7 @@ impl Connection {
             {
                 return Ok(Some(payload));
             }
-            if self.fill(&mut clock, 0).await? == 0 {
+            if self.fill(clock, 0).await? == 0 {
                 return if self.input.is_empty() { Ok(None) } else { Err(cut_short()) };
             }
         }
@@ -385,22 +390,9 @@ impl Connection {
     }
 
     /// When the reading that begins now is too slow.
-    fn clock(&self) -> Clock {
-        let is_begun = !self.input.is_empty();
-        let (what, time) = if is_begun {
-            ("the payload did not come within body_time_max", self.limits.body_time_max)
-        } else {
-            ("the payload did not come within idle_time_max", self.limits.idle_time_max)
-        };
-        Clock { due: after(time), time, what }
+    pub(crate) fn clock(&self) -> Clock {
+        if self.input.is_empty() { Clock::idle(&self.limits) } else { Clock::body(&self.limits) }
     }
-}
-
-struct Clock {
-    due: Instant,
-    time: Duration,
-    // What to say when it is over.
-    what: &'static str,
 }
 
 impl std::fmt::Debug for Connection {
@@ -410,12 +402,6 @@ impl std::fmt::Debug for Connection {
             .field("buffered_bytes", &self.input.len())
             .finish_non_exhaustive()
     }
-}
-
-/// `time` from now, or as far away as the clock goes.
-pub(crate) fn after(time: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(time).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }
 
 fn cut_short() -> Error {
@@ -435,6 +421,3 @@ const LINE_END: &str = "a line cannot have a line end in it";
 
 /// Read at once by way of the stack.
 const STACK_BYTES: usize = 8 * 1024;
-
-/// A year; further away than any deadline that means something.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -8,6 +8,8 @@
 mod accept;
 mod crowd;
 mod dial;
+#[cfg(feature = "gob")]
+mod net_rpc;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,0 +1,46 @@
+//! How long is waited for what a peer should send.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::limits::Limits;
+
+/// When what is waited for is too slow.
+pub(crate) struct Clock {
+    pub(super) due: Instant,
+    pub(super) time: Duration,
+    // What to say when it is over.
+    pub(super) what: &'static str,
+}
+
+impl Clock {
+    /// For what may begin in `idle_time_max` from now.
+    pub(crate) fn idle(limits: &Limits) -> Self {
+        Self::new("the payload did not come within idle_time_max", limits.idle_time_max)
+    }
+
+    /// For what has begun and must be whole in `body_time_max` from now.
+    pub(crate) fn body(limits: &Limits) -> Self {
+        Self::new("the payload did not come within body_time_max", limits.body_time_max)
+    }
+
+    /// For what may begin whenever it likes.
+    #[cfg(feature = "gob")]
+    pub(crate) fn patient() -> Self {
+        Self::new("the payload did not come", Duration::MAX)
+    }
+
+    fn new(what: &'static str, time: Duration) -> Self {
+        Self { due: after(time), time, what }
+    }
+}
+
+/// `time` from now, or as far away as the clock goes.
+pub(crate) fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).or_else(|| now.checked_add(FAR)).unwrap_or(now)
+}
+
+/// A year; further away than any deadline that means something.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,0 +1,99 @@
+//! Serving Go's `net/rpc`: a session in memory for each connection.
+//!
+//! The session is the same as for any other caller, so limits, draining and the report are too; and
+//! the handlers see who really calls.
+
+use std::sync::Arc;
+
+use super::accept::Accept;
+use super::{Endpoint, Report};
+use crate::client::Link;
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::net_rpc::net_rpc;
+use crate::session::Side;
+use crate::transport::{self, BoxedIo, Listener, Origin};
+
+impl Endpoint {
+    /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` and
+    /// its gob, not JSON and not HTTP. How calls become commands is told at
+    /// [`net_rpc`](crate::gob::net_rpc).
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use switchboard::{Command, Endpoint, Result, format::Gob, transport};
+    ///
+    /// // Go: type Args struct { A, B int }
+    /// #[derive(Serialize, Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Args {
+    ///     a: i64,
+    ///     b: i64,
+    /// }
+    ///
+    /// // Go: client.Call("Arith.Multiply", Args{7, 8}, &product)
+    /// const MULTIPLY: Command<Args, i64, Gob> = Command::new("Arith.Multiply");
+    ///
+    /// async fn multiply(args: Args) -> Result<i64> {
+    ///     Ok(args.a.wrapping_mul(args.b))
+    /// }
+    ///
+    /// # async fn serve() -> Result<()> {
+    /// let listener = transport::bind(&"127.0.0.1:1234".parse()?).await?;
+    /// Endpoint::new().on(MULTIPLY, multiply).serve_net_rpc(listener).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// None so far, as for [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve`](Self::serve).
+    pub async fn serve_net_rpc(&self, listener: impl Listener) -> Result<()> {
+        self.serve_net_rpc_until(listener, std::future::pending::<()>()).await.map(|_| ())
+    }
+
+    /// As [`serve_net_rpc`](Self::serve_net_rpc) until `stop` is ready, and then drains, as
+    /// [`serve_until`](Self::serve_until) does. Who is turned away at the door is told nothing.
+    ///
+    /// # Errors
+    ///
+    /// None so far, as for [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve_until`](Self::serve_until).
+    pub async fn serve_net_rpc_until(
+        &self,
+        listener: impl Listener,
+        stop: impl Future,
+    ) -> Result<Report> {
+        Ok(Accept::new(self.clone(), Self::accepted_net_rpc).run(listener, stop).await)
+    }
+
+    /// Serves a stream that was accepted; the link is that of the session behind it.
+    fn accepted_net_rpc(
+        &self,
+        io: BoxedIo,
+        origin: Origin,
+    ) -> (impl Future<Output = ()> + use<>, Arc<Link>) {
+        let (here, there) = transport::memory();
+        let (driver, link) = self.driver(Box::new(there), origin, Side::Accepted);
+        let client = self.client_over(here);
+        let mut connection = Connection::new(io, origin, Arc::clone(&self.limits), &self.quota);
+        let speak = async move {
+            let ended = net_rpc(&mut connection, &client).await;
+            drop(client);
+            if let Err(error) = &ended {
+                tracing::info!(peer = %connection.origin(), %error, "closing the connection");
+            }
+            connection.farewell(ended.is_ok()).await;
+        };
+        let served = async move {
+            tokio::join!(driver.run(), speak);
+        };
+        (served, link)
+    }
+}

@@ -1,0 +1,113 @@
+//! What Go's `net/rpc` writes round arguments and replies, and what it says of errors.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use switchboard_gob::Encoder;
+
+use super::Ended;
+use crate::connection::Connection;
+use crate::error::{Code, Error, Result};
+use crate::format::{Budget, Format, Gob};
+use crate::limits::Limits;
+use crate::quota::Charge;
+
+/// What comes before an argument: Go's `rpc.Request`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "Request", rename_all = "PascalCase")]
+pub(super) struct Header {
+    pub(super) service_method: String,
+    seq: u64,
+}
+
+/// What goes before a reply: Go's `rpc.Response`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response {
+    service_method: String,
+    seq: u64,
+    error: String,
+}
+
+/// The reply of a call that failed: Go's `struct{}{}`.
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "")]
+struct Nothing {}
+
+/// The stream of answers, and what of it is still to be written.
+pub(super) struct Answers {
+    encoder: Encoder,
+    out: Vec<u8>,
+    // Covers the replies in it.
+    held: Charge,
+}
+
+impl Header {
+    pub(super) fn decode(payload: Bytes, limits: &Limits) -> Result<Self> {
+        let budget = Budget::new(limits, payload.len());
+        Gob::decode(payload, &budget)
+    }
+}
+
+impl Answers {
+    pub(super) fn new(held: Charge) -> Self {
+        Self { encoder: Encoder::new(), out: Vec::new(), held }
+    }
+
+    /// Appends the answer of a call.
+    ///
+    /// # Errors
+    ///
+    /// `failed` if the reply is no gob, or its types are too many; the stream is of no use then.
+    pub(super) fn put(&mut self, ended: Ended) -> Result<()> {
+        self.held.absorb(ended.held);
+        match ended.reply {
+            Ok(reply) => {
+                self.put_header(ended.header, String::new())?;
+                self.encoder.append(&reply, &mut self.out).map_err(failed)
+            }
+            Err(error) => self.refuse(ended.header, &error),
+        }
+    }
+
+    /// Appends the answer of a call that failed.
+    pub(super) fn refuse(&mut self, header: Header, error: &Error) -> Result<()> {
+        let text = text(error, &header.service_method);
+        self.put_header(header, text)?;
+        self.encoder.encode(&Nothing {}, &mut self.out).map_err(failed)
+    }
+
+    /// Bytes that are still to be written.
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Writes what is still to be written.
+    pub(super) async fn write(&mut self, connection: &mut Connection) -> Result<()> {
+        let out = std::mem::take(&mut self.out);
+        connection.write_bytes(&out).await?;
+        // Covering less cannot fail.
+        self.held.cover(0)
+    }
+
+    fn put_header(&mut self, header: Header, error: String) -> Result<()> {
+        let Header { service_method, seq } = header;
+        let response = Response { service_method, seq, error };
+        self.encoder.encode(&response, &mut self.out).map_err(failed)
+    }
+}
+
+/// What the Go program is told of an error; never nothing, which would be success.
+fn text(error: &Error, service_method: &str) -> String {
+    if error.code() == Code::UnknownCommand && error.is_from_peer() {
+        return format!("rpc: can't find method {service_method}");
+    }
+    let text = if error.is_from_peer() { Some(error.text()) } else { error.text_for_peer() };
+    match text {
+        Some(text) if !text.is_empty() => text.to_owned(),
+        _ => error.code().as_str().to_owned(),
+    }
+}
+
+fn failed(error: switchboard_gob::Error) -> Error {
+    Error::new(Code::Failed, "an answer of net/rpc cannot be written").with_source(error)
+}

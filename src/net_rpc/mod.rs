@@ -1,0 +1,228 @@
+//! Go's `net/rpc`, in gob, in front of a client: what Go calls a method is a command here.
+//!
+//! Both directions of the connection are one stream of gobs each. A request is two of them, and so
+//! is an answer:
+//!
+//! ```text
+//!   Request{ServiceMethod, Seq}, argument ──►  a task for each call  ──► client
+//!   Response{ServiceMethod, Seq, Error}, reply ◄── as calls end ◄──────────┘
+//! ```
+//!
+//! One loop reads and writes in turn, so a peer that does not read its answers is not read either.
+//! Payloads pass as they are: an argument is made a stream of its own, a reply is joined to the one
+//! stream. The bounds are those of the connection for what is read and written, and those of the
+//! client for what is under way. It knows no handlers, and not how the connection came to be.
+
+mod message;
+
+use std::pin::pin;
+
+use bytes::{Bytes, BytesMut};
+use tokio::task::JoinSet;
+
+use self::message::{Answers, Header};
+use crate::client::Client;
+use crate::connection::{Clock, Connection};
+use crate::error::{Code, Error, Result};
+use crate::quota::{Charge, unheld};
+use crate::wire::{FormatWord, Name};
+
+/// Speaks Go's `net/rpc` on a connection until the peer ends it: each of its calls is a call over
+/// `client`, in the format `gob`.
+///
+/// The name of the method is the name of the command, dot and all: Go calls a
+/// `Command<Args, i64>` named `Arith.Multiply` by `client.Call("Arith.Multiply", args, &reply)`.
+/// Every command speaks gob whose types can, whatever its own format. In Go's types the names of
+/// fields begin with an upper-case letter, so a Rust type needs
+/// `#[serde(rename_all = "PascalCase")]`.
+///
+/// Calls are answered in the order in which they end. An error reaches the Go program as a
+/// `rpc.ServerError` with the text alone, or the word for its code where there is no text for the
+/// peer; an unknown command as `rpc: can't find method Arith.Nothing`, as Go has it. A call that is
+/// refused, by a bad argument for one, does no harm to the others.
+///
+/// [`Endpoint::serve_net_rpc`](crate::Endpoint::serve_net_rpc) does this for each connection of a
+/// listener. By hand it is for connections that come in another way, such as behind the line of a
+/// raw command:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use switchboard::gob::net_rpc;
+/// use switchboard::{Command, Connection, Endpoint, Error, format::Gob, with};
+///
+/// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
+///
+/// async fn speak(arith: Arc<Endpoint>, connection: &mut Connection) -> Result<(), Error> {
+///     net_rpc(connection, &arith.client()).await
+/// }
+///
+/// let arith = Endpoint::new().on(NEGATE, async |number: i64| Ok::<_, Error>(-number));
+/// let endpoint = Endpoint::new().on_raw("NETRPC", with(&Arc::new(arith), speak));
+/// ```
+///
+/// Make a client for each connection: how many calls are under way, and how many mistakes in a row
+/// are too many, is counted for each client.
+///
+/// # Limits
+///
+/// At most `calls_per_connection_max` calls are under way; more are not read until one has ended.
+/// Each of the two gobs of a request has `body_time_max` from its first byte on, and while no call
+/// is under way the next request has `idle_time_max`. Arguments, and replies that wait to be
+/// written, count against `held_bytes_max` of the client.
+///
+/// # Errors
+///
+/// `bad_payload` if what came is no `net/rpc`, `too_large` if a gob is over a limit (the call it
+/// belongs to is answered first); `deadline_exceeded` if the peer is too slow; `disconnected` if
+/// the stream fails; `shutting_down` if the client's connection has ended, which lets calls under
+/// way finish. Calls that are under way at any other end are cancelled, also when the peer closes:
+/// `net/rpc` has no other way to say that nobody waits any more.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: a part of an answer may have been written. Calls under way are cancelled.
+pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()> {
+    let limits = client.link().limits();
+    let calls_max = limits.calls_per_connection_max.max(1);
+    let mut calls = JoinSet::new();
+    let mut incoming = Incoming::default();
+    let mut answers = Answers::new(client.link().quota().charge());
+    let mut closed = pin!(client.closed());
+    let mut is_closed = false;
+    while !is_closed || !calls.is_empty() {
+        let is_read = !is_closed && calls.len() < calls_max;
+        incoming.wait(connection, is_read, !calls.is_empty());
+        tokio::select! {
+            biased;
+            Some(ended) = calls.join_next() => {
+                answers.put(ended.map_err(stopped)?)?;
+                while answers.len() < WRITE_BYTES && let Some(ended) = calls.try_join_next() {
+                    answers.put(ended.map_err(stopped)?)?;
+                }
+                answers.write(connection).await?;
+            }
+            () = &mut closed, if !is_closed => is_closed = true,
+            request = incoming.next(connection), if is_read => match request {
+                Ok(Some(request)) => {
+                    connection.settle();
+                    calls.spawn(request.begin(client));
+                }
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    if let Some(header) = incoming.header {
+                        answers.refuse(header, &error)?;
+                        // Heard or not: this is what ended it.
+                        let _ = answers.write(connection).await;
+                    }
+                    return Err(error);
+                }
+            },
+        }
+    }
+    Err(Error::new(Code::ShuttingDown, "the client for the calls of net/rpc is closed"))
+}
+
+/// A call that has come whole.
+struct Request {
+    header: Header,
+    argument: Bytes,
+}
+
+/// A call that has ended.
+struct Ended {
+    header: Header,
+    reply: Result<Bytes>,
+    // Covers the reply.
+    held: Charge,
+}
+
+impl Request {
+    /// The call, with what it holds charged to the client from now on.
+    fn begin(self, client: &Client) -> impl Future<Output = Ended> + use<> {
+        let Self { header, argument } = self;
+        let client = client.clone();
+        let mut held = client.link().quota().charge();
+        let name_bytes = header.service_method.len();
+        let covered = held.cover(argument.len().saturating_add(name_bytes));
+        async move {
+            let reply = match covered {
+                Ok(()) => call(&client, &header.service_method, argument).await,
+                Err(error) => Err(error),
+            };
+            let reply = reply.and_then(|reply| {
+                held.cover(reply.len().saturating_add(name_bytes)).map_err(unheld)?;
+                Ok(reply)
+            });
+            Ended { header, reply, held }
+        }
+    }
+}
+
+async fn call(client: &Client, name: &str, argument: Bytes) -> Result<Bytes> {
+    match Name::parse(name.as_bytes()) {
+        Ok(name) => client.call_encoded(name, GOB, BytesMut::from(argument)).await,
+        Err(_) => {
+            let text = format!("rpc: service/method request ill-formed: {name:.64}");
+            Err(Error::new(Code::UnknownCommand, text))
+        }
+    }
+}
+
+/// What has come of the next call. It outlives the reading, which stops for every answer.
+#[derive(Default)]
+struct Incoming {
+    header: Option<Header>,
+    // `None` while nothing is read.
+    clock: Option<Clock>,
+}
+
+impl Incoming {
+    /// Sets the time for what is to come, if it is read now: none while it is not, and anew from
+    /// when it is read again.
+    fn wait(&mut self, connection: &mut Connection, is_read: bool, is_busy: bool) {
+        let has_begun = self.header.is_some() || !connection.input().is_empty();
+        if !has_begun {
+            connection.release();
+        }
+        let limits = connection.limits();
+        self.clock = match self.clock.take() {
+            _ if !is_read => None,
+            Some(clock) if has_begun => Some(clock),
+            _ if has_begun => Some(Clock::body(limits)),
+            _ if is_busy => Some(Clock::patient()),
+            _ => Some(Clock::idle(limits)),
+        };
+    }
+
+    /// Reads the rest of the call; `None` if the stream ends before it. Cancel safe.
+    async fn next(&mut self, connection: &mut Connection) -> Result<Option<Request>> {
+        let clock = self.clock.get_or_insert_with(|| connection.clock());
+        if self.header.is_none() {
+            let Some(header) = connection.read_gob(clock).await? else {
+                return Ok(None);
+            };
+            self.header = Some(Header::decode(header, connection.limits())?);
+        }
+        let argument = connection.read_gob(clock).await?;
+        self.clock = None;
+        match (self.header.take(), argument) {
+            (Some(header), Some(argument)) => Ok(Some(Request { header, argument })),
+            _ => Err(Error::new(Code::BadPayload, "the stream ended before an argument")),
+        }
+    }
+}
+
+/// The error of a connection whose calls were stopped from outside.
+fn stopped(error: tokio::task::JoinError) -> Error {
+    Error::new(Code::Cancelled, "the runtime stopped").with_source(error)
+}
+
+/// The format that everything is spoken in.
+const GOB: FormatWord = match FormatWord::parse(b"gob") {
+    Ok(word) => word,
+    Err(_) => panic!("gob is a word"),
+};
+
+/// Answers that are ready together are written together, up to so much.
+const WRITE_BYTES: usize = 64 * 1024;
