@@ -219,6 +219,8 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::schema::Field;
 
+    type Sent = [(u32, TypeId)];
+
     #[test]
     fn ids_and_order_are_those_of_go() {
         // Slices, maps, arrays and structs of these numbers; the root is number 0.
@@ -230,7 +232,6 @@ mod tests {
             Any(&'static [u32]),
         }
         use Of::{Any, Array, Map, Slice, Struct};
-        type Sent = [(u32, TypeId)];
         // (definitions, (number, id) in the order they are sent)
         let cases: [(&[Of], &Sent); 6] = [
             // type ListM struct { Next map[string]ListM; A [2][]ListM }
