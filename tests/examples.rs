@@ -4,7 +4,15 @@
 //! cannot go stale.
 
 #![cfg(all(unix, feature = "io", feature = "bincode", feature = "json"))]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "what tests share is a test too")]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what tests share is a test too"
+)]
+
+#[cfg(feature = "gob")]
+mod go_programs;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -115,6 +123,55 @@ fn what_the_readme_types_into_netcat_is_answered_as_it_says() {
     }
 }
 
+#[cfg(feature = "gob")]
+#[test]
+fn the_article_s_client_in_go_is_served() {
+    let Some(article) = go_programs::go_program("article") else { return };
+    let mut server = Server::start("127.0.0.1:0");
+    let (host, port) = server.address.split_once(':').unwrap();
+    let output = Command::new(article).args(["-connect", host, "-port", port]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "STRING: \"Thank you.\\n\"\n");
+    assert!(output.status.success());
+    // GOB is not answered, so the server may be behind its client.
+    let heard = [(); 3].map(|()| server.read_line()).concat();
+    assert_eq!(
+        heard,
+        "STRING: \"Additional data.\"\n\
+         GOB: outer struct: n = 23, s = \"string data\", \
+         m = {\"one\": 1, \"three\": 3, \"two\": 2}, p = \"abc\"\n  \
+         inner struct: n = 256, s = \"Recursive structs? Piece of cake!\", \
+         m = {\"01\": 1, \"10\": 2, \"11\": 3}, p = \"\"\n"
+    );
+    server.signal("TERM");
+    server.end();
+}
+
+#[cfg(feature = "gob")]
+#[test]
+fn the_article_s_server_in_go_serves_our_client() {
+    let Some(article) = go_programs::go_program("article") else { return };
+    let mut command = Command::new(article);
+    command.args(["-port", "0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = Server::of(command.spawn().unwrap());
+    let line = server.read_line();
+    let (_, port) = line.trim_end().rsplit_once(':').expect(&line);
+    let output = run("networking", &["-connect", &format!("127.0.0.1:{port}")]);
+    // Of what comes next the article knows nothing.
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, format!("STRING: \"Thank you.\"\n{GOB_SENT}"));
+    let heard = [(); 3].map(|()| server.read_line()).concat();
+    assert_eq!(
+        heard,
+        "STRING: \"Additional data.\"\n\
+         GOB: outer struct: N=23 S=\"string data\" \
+         M=map[string]int{\"one\":1, \"three\":3, \"two\":2} P=\"abc\"\n\
+         GOB: inner struct: N=256 S=\"Recursive structs? Piece of cake!\" \
+         M=map[string]int{\"01\":1, \"10\":2, \"11\":3} P=\"\"\n"
+    );
+}
+
 #[test]
 fn signals_let_calls_under_way_finish() {
     check_drained("TERM");
@@ -188,7 +245,7 @@ fn check_drained(signal: &str) {
     assert_eq!(heard, expected, "SIG{signal}");
 }
 
-/// The example `networking` as a server, killed when dropped.
+/// A server, the example `networking` if not said otherwise, killed when dropped.
 struct Server {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -199,13 +256,16 @@ impl Server {
     fn start(address: &str) -> Self {
         let mut command = Command::new(example("networking"));
         command.args(["-listen", address]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut server = Self { child, stdout, address: String::new() };
+        let mut server = Self::of(command.spawn().unwrap());
         let line = server.read_line();
         let address = line.strip_prefix("listening at ").expect(&line);
         server.address = address.strip_suffix("; Ctrl-C stops\n").expect(&line).to_owned();
         server
+    }
+
+    fn of(mut child: Child) -> Self {
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, address: String::new() }
     }
 
     fn read_line(&mut self) -> String {
