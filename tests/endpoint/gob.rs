@@ -75,6 +75,22 @@ async fn new_streams_are_answered_by_new_streams() {
     }
 }
 
+/// A number needs no definition, so a peer that sends nothing else shows no habit. What it is
+/// answered is read by a decoder that lasts, and by one for each value.
+#[tokio::test(start_paused = true)]
+async fn who_has_shown_no_habit_is_answered_so_that_either_can_read() {
+    const COUNT: Command<usize, Vec<String>> = Command::new("COUNT");
+    let endpoint = endpoint().on(COUNT, async |count: usize| Ok::<_, Error>(texts(count)));
+    let (mut stream, mut lasting) = (dial(&endpoint), Decoder::new());
+    for count in 0..5 {
+        stream.write_all(b"COUNT gob\n").await.unwrap();
+        stream.write_all(&to_vec(&count).unwrap()).await.unwrap();
+        let reply = read_gob(&mut stream, &mut lasting).await;
+        assert_eq!(lasting.decode::<Vec<String>>().unwrap(), texts(count));
+        assert_eq!(from_slice::<Vec<String>>(&reply).unwrap(), texts(count));
+    }
+}
+
 /// Reads a byte at a time up to the end of a value.
 async fn read_gob(stream: &mut (impl AsyncReadExt + Unpin), decoder: &mut Decoder) -> Vec<u8> {
     let mut read = Vec::new();
