@@ -185,7 +185,7 @@ impl Decoder {
     pub fn schema(&self) -> Option<Schema> {
         let kind = self.scanner.whole()?.kind;
         let types = &self.scanner.types;
-        Some(Schema::with_interfaces(types.definitions().to_vec(), kind, types.roots()))
+        Some(Schema::with_interfaces(types.needed_definitions(), kind, types.roots()))
     }
 
     /// From now on lets the stream begin anew with any value: a type may be defined again, for the

@@ -187,6 +187,20 @@ impl Types {
         &self.definitions
     }
 
+    /// The definitions that the value needs, under their numbers. Those that it does not need are
+    /// missing, so that they make no difference between the types of two values.
+    pub(crate) fn needed_definitions(&self) -> Vec<Definition> {
+        let mut needed = Vec::new();
+        for number in self.reachable(&self.roots) {
+            let len = needed.len().max((number as usize).saturating_add(1));
+            needed.resize(len, Definition::Missing);
+            if let Some(place) = needed.get_mut(number as usize) {
+                *place = self.definition(number).clone();
+            }
+        }
+        needed
+    }
+
     /// The numbers of the types that the value began with, or that interfaces in it had.
     pub(crate) fn roots(&self) -> &[u32] {
         &self.roots
