@@ -1,73 +1,260 @@
 //! Streams that Go wrote, read without knowing their types, and written again.
+//!
+//! What is read here is what the sender said. Go's literals tell what a receiver of Go's made of
+//! it, so they are compared where both have the same type; the others are in `typed`. That nothing
+//! is lost of those either is shown by writing them again.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod support;
 
-use crate::support::{Vector, literal, vectors};
-use switchboard_gob::{Decoder, Encoder, Error, Schema, Value};
+use crate::support::{
+    End, Random, Reading, Vector, from_hex, limits, literal, read, vectors, with_deep_stack,
+};
+use switchboard_gob::{Decoder, Encoder, ErrorKind, Schema, Value, from_slice};
+
+/// Groups whose vectors Go reads as other types than were sent.
+const OTHER_TYPES: [&str; 4] = ["reader", "ignored", "go_bug", "refused"];
+
+/// Vectors with more levels than `Limits` has by itself.
+const DEEP: [&str; 2] = ["recursive/nodes_1000", "interface/nested_100"];
+
+/// Vectors of which a `Value` says something else than Go: why, which, and what. Behind `!` is an
+/// error.
+const EXCEPTIONS: [(&str, &str, &str); 10] = [
+    ("a zero that was sent is shown", "raw/field_explicit_zero", "(X=0 Y=0)"),
+    ("a zero that was sent is shown", "raw/pointer_explicit_zero", "(X=0 Y=0)"),
+    (
+        "text is UTF-8, for all else there are bytes",
+        "string/not_utf8",
+        "!wanted text in UTF-8, received other bytes",
+    ),
+    (
+        "Go reads 231 seconds where it wrote -25",
+        "time/zone_seconds_west",
+        "o:020000000edd7270f02f072f41ffc4e7",
+    ),
+    (
+        "Go's receiver lacks a field",
+        "embedded/read_as_field",
+        "(Base=(ID=1 Name=\"b\") Extra=\"x\")",
+    ),
+    ("no name needs to be registered", "raw/interface_not_registered", "<abc>5"),
+    ("the end is missing", "raw/no_end_of_struct", "!the message ends in a number, at byte 39"),
+    (
+        "something is left over",
+        "raw/bytes_after_struct",
+        "!1 bytes left behind the value, at byte 40",
+    ),
+    ("something is left over", "raw/bytes_after_int", "!1 bytes left behind the value, at byte 4"),
+    (
+        "a length is wrong",
+        "raw/interface_wrong_length",
+        "!an interface value longer than its message, at byte 8",
+    ),
+];
+
+/// Vectors that become other bytes when they are written again: why, the group, and which of it.
+const OTHER_BYTES: [(&str, &str, &str); 13] = [
+    (OTHER_FIRST_ID, "ids64", "*"),
+    (OTHER_FIRST_ID, "ids127", "*"),
+    (OTHER_FIRST_ID, "ids_large", "*"),
+    (
+        DEFINED_BEFORE,
+        "interface",
+        "array basic_[]bool basic_[]complex128 basic_[]complex64 basic_[]float32 basic_[]float64 \
+         basic_[]int basic_[]int16 basic_[]int32 basic_[]int64 basic_[]int8 basic_[]string \
+         basic_[]uint basic_[]uint16 basic_[]uint32 basic_[]uint64 basic_[]uintptr between big \
+         encoder encoder_basic encoder_pointer envelope field_shape field_struct kinds long_name \
+         many map map_int map_key map_new_type map_of_structs marshaler named_array nested_100 \
+         nested_5 new_type_deep new_types odd_name old_types pair_in_pair pair_nested_types \
+         pair_one_type pair_two_types pointer recursive recursive_pointer shape \
+         shape_default_name shape_map shape_pointer shape_read_as_any shapes slice \
+         slice_of_boxes slice_of_pointers slice_of_slices slice_of_structs struct struct_empty \
+         struct_generic struct_many_types struct_nested struct_zero time",
+    ),
+    (DEFINED_BEFORE, "go_bug", "new_type_nested two_new_types_nested"),
+    (
+        DEFINED_BEFORE,
+        "ignored",
+        "interface_nested interface_recursive interface_shape interface_slice_new \
+         interface_struct interface_two_new then_known",
+    ),
+    (DEFINED_BEFORE, "refused", "interface_not_assignable interface_to_struct"),
+    (DEFINED_BEFORE, "stream", "interfaces type_first_in_interface"),
+    (
+        ID_OF_POINTER,
+        "encoder",
+        "big_float big_float_infinite big_int big_int_large big_int_zero big_map big_rat \
+         big_slice binary_pointer elements elements_zero numbers numbers_zero pointer \
+         pointer_fields pointer_fields_nil pointer_fields_zero pointer_no_bytes \
+         slice_of_pointers url url_fields url_fields_zero value_pointer",
+    ),
+    (IDS_NOT_SHARED, "recursive", "ping_and_pong"),
+    (IDS_NOT_SHARED, "stream", "inner_then_outer outer_then_inner shared_inner"),
+    (NOT_CANONICAL, "raw", "int_long_form int_one_byte_long_form length_long_form"),
+    (NOT_CANONICAL, "raw", "bool_two other_id_inside type_id_long_form unused_definition"),
+];
+
+const OTHER_FIRST_ID: &str = "our first id is 65";
+const DEFINED_BEFORE: &str = "we define what is in an interface before the value, Go in its middle";
+const ID_OF_POINTER: &str = "Go takes one more id for the pointer to a type of its own bytes";
+const IDS_NOT_SHARED: &str = "each schema has ids of its own, Go's share them";
+const NOT_CANONICAL: &str = "neither Go nor we would write it like this";
 
 #[test]
-fn tmp() {
-    let mut bad = 0;
-    let mut same = 0;
-    let mut other = std::collections::BTreeMap::new();
-    for vector in vectors() {
-        let (values, error) = read(&vector.bytes);
-        let literals: Vec<_> = values.iter().map(|(_, value)| literal(value)).collect();
-        if literals != vector.values {
-            bad += 1;
-            println!(
-                "{} [{}] {:?}\n   ours {literals:?} {error:?}\n   go   {:?} {:?}",
-                vector.name,
-                vector.types,
-                (),
-                vector.values,
-                vector.refusal
-            );
-        } else if error.is_some() != vector.refusal.is_some() {
-            println!("{} ERROR {error:?} {:?}", vector.name, vector.refusal);
-        }
-        let mut encoder = Encoder::new();
-        let mut out = Vec::new();
-        for (schema, value) in &values {
-            if let Err(error) = encoder.encode_as(schema, value, &mut out) {
-                println!("{} ENCODE {error}", vector.name);
+fn values_are_those_of_go() {
+    with_deep_stack(|| {
+        for vector in vectors() {
+            let reading = read_in(&vector.bytes, || usize::MAX);
+            let exception = EXCEPTIONS.iter().find(|(_, name, _)| *name == vector.name);
+            if let Some((_, name, wanted)) = exception {
+                assert_eq!(shown(&reading), *wanted, "{name}");
+            } else if OTHER_TYPES.contains(&vector.group()) {
+                assert_eq!(reading.end, End::Clean, "{}", vector.name);
+            } else {
+                let literals: Vec<_> = reading.values.iter().map(|(_, v)| literal(v)).collect();
+                assert_eq!(literals, vector.values, "{}", vector.name);
+                let is_refused = reading.end != End::Clean;
+                assert_eq!(is_refused, vector.refusal.is_some(), "{}", vector.name);
             }
         }
-        if out == vector.bytes {
-            same += 1
-        } else {
-            *other.entry(vector.group()).or_insert(0) += 1;
-            let again = read(&out);
-            let l: Vec<_> = again.0.iter().map(|(_, value)| literal(value)).collect();
-            if l != literals || again.1.is_some() {
-                println!("{} AGAIN {l:?} {:?} {literals:?}", vector.name, again.1)
-            }
-        }
-    }
-    println!("{bad} bad, {same} same bytes, {other:?}");
+    });
 }
 
-/// All values of a stream with their types, and what ends it but its end.
-fn read(bytes: &[u8]) -> (Vec<(Schema, Value)>, Option<Error>) {
-    let (mut decoder, mut rest, mut values) = (Decoder::new(), bytes, Vec::new());
-    while !rest.is_empty() {
-        match decoder.push(rest) {
-            Ok(progress) if progress.is_complete => {
-                rest = &rest[progress.used_bytes..];
-                let schema = decoder.schema().unwrap();
-                match decoder.decode() {
-                    Ok(value) => values.push((schema, value)),
-                    Err(error) => return (values, Some(error)),
-                }
+#[test]
+fn bytes_are_those_of_go() {
+    with_deep_stack(|| {
+        let is_listed = |vector: &Vector| {
+            let short = vector.name.split_once('/').unwrap().1;
+            let mut rows = OTHER_BYTES.iter().filter(|(_, group, _)| *group == vector.group());
+            rows.any(|(_, _, names)| *names == "*" || names.split(' ').any(|name| name == short))
+        };
+        let (mut same, mut other) = (Vec::new(), Vec::new());
+        for vector in vectors() {
+            let reading = read_in(&vector.bytes, || usize::MAX);
+            if reading.end != End::Clean {
+                continue;
             }
-            Ok(progress) => {
-                assert_eq!(progress.used_bytes, rest.len());
-                break;
+            let again = written(&reading);
+            if again == vector.bytes {
+                same.push(vector.name);
+            } else {
+                other.push(vector.name);
+                let reading_again = read_in(&again, || usize::MAX);
+                assert_eq!(shown(&reading_again), shown(&reading), "{}", vector.name);
+                // From then on nothing changes.
+                assert_eq!(written(&reading_again), again, "{}", vector.name);
             }
-            Err(error) => return (values, Some(error)),
         }
+        let listed: Vec<_> = vectors().into_iter().filter(is_listed).map(|v| v.name).collect();
+        assert_eq!(other, listed);
+        println!("{} streams are Go's byte for byte, {} are not", same.len(), other.len());
+    });
+}
+
+/// A schema that a decoder has of one value does not change with what else is on the stream.
+#[test]
+fn types_of_one_stream_do_not_mix() {
+    let stream = [
+        // Point, and (X=22 Y=33); AnyBox, with nothing, and with that Point.
+        "1fff8103010105506f696e7401ff82000102010158010400010159010400000007ff82012c014200",
+        "1eff8303010106416e79426f7801ff84000101010556616c7565011000000003ff8400",
+        "12ff840105506f696e74ff8205012c01420000",
+    ];
+    let reading = read_in(&from_hex(&stream.concat()), || usize::MAX);
+    assert_eq!(shown(&reading), "(X=22 Y=33) () (Value=<Point>(X=22 Y=33))");
+    let again = read_in(&written(&reading), || usize::MAX);
+    assert_eq!(shown(&again), shown(&reading));
+}
+
+#[test]
+fn pieces_make_no_difference() {
+    with_deep_stack(|| {
+        let mut random = Random::new(1);
+        for vector in vectors() {
+            let whole = read_in(&vector.bytes, || usize::MAX);
+            let check = |sizes: &mut dyn FnMut() -> usize| {
+                let pieces = read_in(&vector.bytes, sizes);
+                assert_eq!(shown(&pieces), shown(&whole), "{}", vector.name);
+                assert_eq!(pieces.used_bytes, whole.used_bytes, "{}", vector.name);
+            };
+            check(&mut || 1);
+            for most in [2, 10, 100] {
+                check(&mut || 1 + random.below(most));
+            }
+        }
+    });
+}
+
+#[test]
+fn nothing_behind_a_value_is_read() {
+    with_deep_stack(|| {
+        for vector in vectors() {
+            let reading = read_in(&vector.bytes, || usize::MAX);
+            let end = reading.used_bytes;
+            // The end of a message, and what would be the beginning of the next one.
+            for behind in [&b"STRING\n"[..], &[0xff], &[0]] {
+                let bytes = [&vector.bytes[..end], behind].concat();
+                let mut last_end = 0;
+                let mut decoder = Decoder::with_limits(limits());
+                for _ in &reading.values {
+                    let progress = decoder.push(&bytes[last_end..]).unwrap();
+                    assert!(progress.is_complete, "{}", vector.name);
+                    last_end += progress.used_bytes;
+                }
+                assert_eq!(last_end, end, "{}", vector.name);
+                assert!(decoder.is_between_values(), "{}", vector.name);
+            }
+        }
+    });
+}
+
+#[test]
+fn from_slice_reads_the_same() {
+    // Within the default limits, which it has.
+    let is_shallow = |vector: &Vector| !DEEP.contains(&vector.name);
+    for vector in vectors().into_iter().filter(is_shallow) {
+        let reading = read_in(&vector.bytes, || usize::MAX);
+        let ours = from_slice::<Value>(&vector.bytes);
+        let wanted = match (&reading.values[..], &reading.end) {
+            ([(_, value)], End::Clean) => literal(value),
+            ([], End::Refused(text)) => format!("!{text}"),
+            ([], _) => "!the bytes end in the middle of a value".to_owned(),
+            // Another value, or what is left of one.
+            _ => {
+                assert_eq!(ours.unwrap_err().kind(), ErrorKind::Malformed, "{}", vector.name);
+                continue;
+            }
+        };
+        let ours = ours.map_or_else(|error| format!("!{error}"), |value| literal(&value));
+        assert_eq!(ours, wanted, "{}", vector.name);
     }
-    (values, None)
+    for vector in vectors().iter().filter(|vector| !is_shallow(vector)) {
+        let error = from_slice::<Value>(&vector.bytes).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{}", vector.name);
+    }
+}
+
+fn read_in(bytes: &[u8], sizes: impl FnMut() -> usize) -> Reading<(Schema, Value)> {
+    read(bytes, sizes, |decoder, _| Ok((decoder.schema().unwrap(), decoder.decode()?)))
+}
+
+/// The literals of the values, and behind `!` what ended them.
+fn shown(reading: &Reading<(Schema, Value)>) -> String {
+    let mut parts: Vec<_> = reading.values.iter().map(|(_, value)| literal(value)).collect();
+    match &reading.end {
+        End::Clean => {}
+        End::Cut => parts.push("!cut".to_owned()),
+        End::Refused(text) => parts.push(format!("!{text}")),
+    }
+    parts.join(" ")
+}
+
+fn written(reading: &Reading<(Schema, Value)>) -> Vec<u8> {
+    let (mut encoder, mut bytes) = (Encoder::with_limits(limits()), Vec::new());
+    for (schema, value) in &reading.values {
+        encoder.encode_as(schema, value, &mut bytes).unwrap();
+    }
+    bytes
 }

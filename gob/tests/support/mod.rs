@@ -5,29 +5,29 @@
 
 use std::fmt::Write;
 
-use switchboard_gob::Value;
+use switchboard_gob::{Decoder, Limits, Progress, Result, Value};
 
 /// A stream that Go wrote, and what Go reads from it.
 #[derive(Debug)]
-pub struct Vector {
-    pub name: &'static str,
+pub(crate) struct Vector {
+    pub(crate) name: &'static str,
     /// The names of Go's types for the values; the last one is for all further ones.
-    pub types: &'static str,
-    pub bytes: Vec<u8>,
+    pub(crate) types: &'static str,
+    pub(crate) bytes: Vec<u8>,
     /// In the notation of `tests/go/README.md`.
-    pub values: Vec<&'static str>,
+    pub(crate) values: Vec<&'static str>,
     /// With which message Go refuses what comes then.
-    pub refusal: Option<&'static str>,
+    pub(crate) refusal: Option<&'static str>,
 }
 
 impl Vector {
     /// The part of the name before the slash.
-    pub fn group(&self) -> &'static str {
+    pub(crate) fn group(&self) -> &'static str {
         self.name.split('/').next().unwrap()
     }
 }
 
-pub fn vectors() -> Vec<Vector> {
+pub(crate) fn vectors() -> Vec<Vector> {
     let lines = include_str!("../data/vectors.tsv").lines();
     lines.filter(|line| !line.starts_with('#')).map(vector).collect()
 }
@@ -44,17 +44,108 @@ fn vector(line: &'static str) -> Vector {
     Vector { name, types, bytes, values, refusal }
 }
 
-pub fn from_hex(hex: &str) -> Vec<u8> {
+pub(crate) fn from_hex(hex: &str) -> Vec<u8> {
     let digit = |index| u8::from_str_radix(&hex[index..index + 2], 16).unwrap();
     (0..hex.len()).step_by(2).map(digit).collect()
 }
 
-pub fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What came of a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reading<T> {
+    pub(crate) values: Vec<T>,
+    pub(crate) end: End,
+    /// Bytes up to the end of the last value.
+    pub(crate) used_bytes: usize,
+}
+
+/// How a stream ends.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum End {
+    /// Behind a value, or before the first one.
+    Clean,
+    /// In the middle of a value or a definition.
+    Cut,
+    /// With an error.
+    Refused(String),
+}
+
+/// Deep enough for every vector; needs [`with_deep_stack`].
+pub(crate) fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.depth_max = 2_000;
+    limits
+}
+
+/// Runs a test that goes in deeper than the stack of a test's thread allows.
+pub(crate) fn with_deep_stack(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(256 << 20).spawn(test).unwrap();
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Reads a whole stream, pushed in pieces of these sizes, up to the first error. `decode` gets the
+/// decoder, and how many values there were before.
+pub(crate) fn read<T>(
+    bytes: &[u8],
+    mut sizes: impl FnMut() -> usize,
+    mut decode: impl FnMut(&mut Decoder, usize) -> Result<T>,
+) -> Reading<T> {
+    let mut decoder = Decoder::with_limits(limits());
+    let mut reading = Reading { values: Vec::new(), end: End::Clean, used_bytes: 0 };
+    let mut used = 0;
+    while used < bytes.len() {
+        let piece = &bytes[used..bytes.len().min(used.saturating_add(sizes()))];
+        let pushed = decoder.push(piece).and_then(|progress| {
+            if progress.is_complete {
+                reading.values.push(decode(&mut decoder, reading.values.len())?);
+            }
+            Ok(progress)
+        });
+        match pushed {
+            Ok(Progress { used_bytes, is_complete, .. }) => {
+                assert!(is_complete || used_bytes == piece.len(), "what is not used is behind");
+                used += used_bytes;
+                if is_complete {
+                    reading.used_bytes = used;
+                }
+            }
+            Err(error) => {
+                reading.end = End::Refused(error.to_string());
+                return reading;
+            }
+        }
+    }
+    if !decoder.is_between_values() {
+        reading.end = End::Cut;
+    }
+    reading
+}
+
+/// Numbers that look random and are the same in each run.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// From 0 to `end`, without the latter.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % end
+    }
+}
+
 /// A value in the notation of `tests/go/README.md`.
-pub fn literal(value: &Value) -> String {
+pub(crate) fn literal(value: &Value) -> String {
     let joined = |values: &[Value]| values.iter().map(literal).collect::<Vec<_>>().join(" ");
     match value {
         Value::Nil => "nil".to_owned(),
