@@ -2,11 +2,12 @@
 //!
 //! Each access says of an error where it was, on its way out.
 
-use serde::de::value::{BorrowedStrDeserializer, StrDeserializer, U8Deserializer};
+use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
     VariantAccess, Visitor,
 };
+use serde::forward_to_deserialize_any;
 
 use super::deserializer::{ValueDeserializer, ZEROS};
 use super::plan::PlanNumber;
@@ -246,12 +247,35 @@ impl<'de> SeqAccess<'de> for ByteAccess<'de> {
         let Some(byte) = self.bytes.next() else {
             return Ok(None);
         };
-        let byte: U8Deserializer<Error> = byte.into_deserializer();
-        seed.deserialize(byte).map(Some)
+        seed.deserialize(Byte(*byte)).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.bytes.len())
+    }
+}
+
+/// One of them, perhaps in a type of its own: Go's `[]Octet` is bytes like `[]uint8`.
+struct Byte(u8);
+
+impl<'de> Deserializer<'de> for Byte {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        visitor.visit_u8(self.0)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }
 
