@@ -237,7 +237,7 @@ impl fmt::Display for Received<'_> {
             Unexpected::Bool(value) => write!(f, "{value}"),
             Unexpected::Unsigned(value) => write!(f, "{value}"),
             Unexpected::Signed(value) => write!(f, "{value}"),
-            Unexpected::Float(value) => write!(f, "{value}"),
+            Unexpected::Float(value) => write!(f, "{value:e}"),
             Unexpected::Str(_) => f.write_str("a string"),
             Unexpected::Bytes(_) => f.write_str("bytes"),
             Unexpected::Unit => f.write_str("nil"),

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::definition::{FIRST_ID, TypeId, basic, id_of};
 use crate::encode::Plan;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 
 /// A type of gob, within one schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -350,6 +350,17 @@ pub(crate) fn name_of(definitions: &[Definition], kind: Kind) -> &str {
             Some(Definition::Missing) | None => "a type that is not defined",
         },
     }
+}
+
+/// What to call a type in an error.
+pub(crate) fn described(definitions: &[Definition], kind: Kind) -> String {
+    if let Kind::Defined(number) = kind
+        && let Some(Definition::Array { name, len, .. }) = definitions.get(number as usize)
+        && name.is_empty()
+    {
+        return format!("array of {len}");
+    }
+    Shown(name_of(definitions, kind)).to_string()
 }
 
 /// A name that two of these have.

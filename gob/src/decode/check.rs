@@ -7,8 +7,8 @@
 use std::collections::HashSet;
 
 use super::types::Types;
-use crate::error::{Error, ErrorKind, Result, Shown, Step};
-use crate::schema::{Definition, Field, Kind, Schema, name_of};
+use crate::error::{Error, ErrorKind, Result, Step};
+use crate::schema::{Definition, Field, Kind, Schema, described};
 
 /// Two types that are to fit, and how they were come by.
 struct Pair {
@@ -134,8 +134,8 @@ impl Check<'_> {
         let mut place = self.pairs.get(index);
         let (sent, wanted) =
             place.map_or((Kind::Interface, Kind::Interface), |pair| (pair.sent, pair.wanted));
-        let sent = name_of(self.types.definitions(), sent);
-        let mut error = Error::mismatch(name_of(self.wanted, wanted), Shown(sent));
+        let sent = described(self.types.definitions(), sent);
+        let mut error = Error::mismatch(described(self.wanted, wanted), sent);
         while let Some(Pair { parent: Some((parent, step)), .. }) = place {
             error = error.inside(step.clone());
             place = self.pairs.get(*parent);

@@ -15,9 +15,9 @@ use super::access::{ByteAccess, ElementAccess, EntryAccess, InterfaceAccess, Str
 use super::plan::Plans;
 use super::types::Types;
 use super::walk::{check_start, skip};
-use crate::error::{Error, Result, Shown};
+use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::schema::{Definition, Kind, Type, name_of};
+use crate::schema::{Definition, Kind, Type, described};
 use crate::special;
 use crate::wire::Reader;
 
@@ -85,7 +85,7 @@ impl<'de> ValueDeserializer<'de> {
 
     #[cold]
     pub(super) fn mismatch(&self, wanted: &str) -> Error {
-        Error::mismatch(wanted, Shown(name_of(self.types.definitions(), self.kind)))
+        Error::mismatch(wanted, described(self.types.definitions(), self.kind))
     }
 
     fn definition(&self) -> Option<&'de Definition> {
@@ -218,7 +218,7 @@ impl<'de> Deserializer<'de> for &mut ValueDeserializer<'de> {
         )]
         let value = wide as f32;
         if value.is_infinite() && wide.is_finite() {
-            return Err(Error::mismatch("a float of 32 bits", wide));
+            return Err(Error::mismatch("a float of 32 bits", format_args!("{wide:e}")));
         }
         visitor.visit_f32(value)
     }

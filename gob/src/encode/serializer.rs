@@ -11,7 +11,7 @@ use super::compound::{Elements, Entries, Enveloped, Fields, Form, InterfaceEntry
 use super::plan::{Plan, fill_in_len};
 use crate::definition::TypeId;
 use crate::error::{Error, Result};
-use crate::schema::{Definition, Field, Kind, name_of};
+use crate::schema::{Definition, Field, Kind, described};
 use crate::special;
 use crate::wire::{put_bytes, put_float, put_int, put_uint};
 
@@ -179,7 +179,7 @@ impl<'a, 's> ValueSerializer<'a, 's> {
                 "{received} in an interface of any type: its registered name is not known",
             ));
         }
-        let wanted = name_of(self.walk.definitions, self.kind);
+        let wanted = described(self.walk.definitions, self.kind);
         Error::schema_mismatch(format_args!("the schema says {wanted}, the value is {received}"))
     }
 
