@@ -9,7 +9,8 @@
 mod support;
 
 use crate::support::{
-    End, Random, Reading, Vector, from_hex, limits, literal, read, vectors, with_deep_stack,
+    End, Random, Reading, Vector, from_hex, limits, literal, outcome, read, vectors,
+    with_deep_stack,
 };
 use switchboard_gob::{Decoder, Encoder, ErrorKind, Schema, Value, from_slice};
 
@@ -242,13 +243,7 @@ fn read_in(bytes: &[u8], sizes: impl FnMut() -> usize) -> Reading<(Schema, Value
 
 /// The literals of the values, and behind `!` what ended them.
 fn shown(reading: &Reading<(Schema, Value)>) -> String {
-    let mut parts: Vec<_> = reading.values.iter().map(|(_, value)| literal(value)).collect();
-    match &reading.end {
-        End::Clean => {}
-        End::Cut => parts.push("!cut".to_owned()),
-        End::Refused(text) => parts.push(format!("!{text}")),
-    }
-    parts.join(" ")
+    outcome(reading.values.iter().map(|(_, value)| literal(value)), &reading.end).join(" ")
 }
 
 fn written(reading: &Reading<(Schema, Value)>) -> Vec<u8> {

@@ -126,6 +126,16 @@ pub(crate) fn read<T>(
     reading
 }
 
+/// Literals, and behind `!` what ended them, if that is not the stream's end.
+pub(crate) fn outcome(literals: impl Iterator<Item = String>, end: &End) -> Vec<String> {
+    let end = match end {
+        End::Clean => None,
+        End::Cut => Some("!cut".to_owned()),
+        End::Refused(text) => Some(format!("!{text}")),
+    };
+    literals.chain(end).collect()
+}
+
 /// Numbers that look random and are the same in each run.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
