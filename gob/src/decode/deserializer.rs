@@ -212,14 +212,11 @@ impl<'de> Deserializer<'de> for &mut ValueDeserializer<'de> {
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         let wide = self.float()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "as Go does; what is too large is refused"
-        )]
-        let value = wide as f32;
-        if value.is_infinite() && wide.is_finite() {
+        if wide.is_finite() && wide.abs() > f32::MAX.into() {
             return Err(Error::mismatch("a float of 32 bits", format_args!("{wide:e}")));
         }
+        #[expect(clippy::cast_possible_truncation, reason = "as Go does")]
+        let value = wide as f32;
         visitor.visit_f32(value)
     }
 
