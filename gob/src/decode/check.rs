@@ -63,8 +63,13 @@ fn check_common_field(
     if is_common || fields.is_empty() || sent.is_empty() {
         return Ok(());
     }
-    let text = format!("the sender's type has no field of the struct {name}");
-    Err(Error::new(ErrorKind::Mismatch, text))
+    Err(no_common_field(name))
+}
+
+#[cold]
+pub(super) fn no_common_field(wanted: &str) -> Error {
+    let text = format!("the sender's type has no field of the struct {wanted}");
+    Error::new(ErrorKind::Mismatch, text)
 }
 
 impl Check<'_> {

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{ByteAccess, ElementAccess, EntryAccess, InterfaceAccess, StructAccess};
+use super::check::no_common_field;
 use super::plan::Plans;
 use super::types::Types;
 use super::walk::{check_start, skip};
@@ -34,6 +35,8 @@ pub struct ValueDeserializer<'de> {
     pub(super) elements_left: usize,
     // Levels inside a field that was left out; 0 if outside.
     pub(super) left_out_depth: usize,
+    // The address of the value in the last interface.
+    pub(super) in_interface_at: usize,
 }
 
 /// What the field of a type that was left out is read from: two, for a complex number.
@@ -62,6 +65,7 @@ impl<'de> ValueDeserializer<'de> {
         self.kind = self.types.known(id).ok_or_else(unknown)?;
         self.reader.uint()?;
         self.start()?;
+        self.in_interface_at = self.reader.rest().as_ptr().addr();
         Ok(Some(name))
     }
 
@@ -339,6 +343,13 @@ impl<'de> Deserializer<'de> for &mut ValueDeserializer<'de> {
         match (self.kind, self.definition()) {
             (Kind::Defined(number), Some(Definition::Struct { fields, .. })) => {
                 let plan = self.plans.plan(number, fields, names);
+                // As of outermost types, and as in Go; no interface's type has been compared.
+                if self.plans.wanted(plan).is_empty()
+                    && self.reader.rest().as_ptr().addr() == self.in_interface_at
+                    && !(fields.is_empty() || names.is_empty())
+                {
+                    return Err(no_common_field(name));
+                }
                 visitor.visit_map(StructAccess::of_plan(self, fields, plan)?)
             }
             _ => Err(self.mismatch(&format!("struct {name}"))),

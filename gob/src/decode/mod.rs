@@ -175,6 +175,7 @@ impl Decoder {
             plans: &mut self.plans,
             elements_left: limits.elements_max.saturating_sub(whole.elements),
             left_out_depth: 0,
+            in_interface_at: 0,
         };
         value.start()?;
         Ok(value)
