@@ -5,6 +5,7 @@
 //! is lost of those either is shown by writing them again.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "so is this")]
 
 mod support;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use switchboard_gob::{BinaryBytes, Complex, GobBytes, Time};
 
-use super::parts::Map;
+use super::parts::{Complex64, Map};
 use super::structs::*;
 
 macro_rules! interfaces {
@@ -38,7 +38,7 @@ interfaces! {
         "uintptr" Uintptr(u64),
         "float32" Float32(f32),
         "float64" Float64(f64),
-        "complex64" Complex64(Complex),
+        "complex64" Complex64(Complex64),
         "complex128" Complex128(Complex),
         "string" String(String),
         "[]bool" Bools(Vec<bool>),
@@ -55,7 +55,7 @@ interfaces! {
         "[]uintptr" Uintptrs(Vec<u64>),
         "[]float32" Float32s(Vec<f32>),
         "[]float64" Float64s(Vec<f64>),
-        "[]complex64" Complex64s(Vec<Complex>),
+        "[]complex64" Complex64s(Vec<Complex64>),
         "[]complex128" Complex128s(Vec<Complex>),
         "[]string" Strings(Vec<String>),
         "Circle" Circle(Circle),

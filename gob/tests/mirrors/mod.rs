@@ -4,7 +4,6 @@
 //! not, so a map in a field is an option here. So is what Go has a pointer for.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod interfaces;
 mod parts;
@@ -15,7 +14,7 @@ use serde::de::DeserializeOwned;
 use switchboard_gob::{BinaryBytes, Complex, Decoder, Encoder, GobBytes, Result, Time, Value};
 
 use self::interfaces::{Any, Shape};
-use self::parts::{LongArray, Map};
+use self::parts::{Complex64, LongArray, Map};
 use self::structs::*;
 use crate::support::{self, End, Reading, limits, literal, read};
 
@@ -60,13 +59,17 @@ pub(crate) fn written(values: &[Box<dyn Sent>]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What the values are once they have been written and read without their types, and behind `!`
-/// what ended them.
-pub(crate) fn outcome(reading: &Reading<Box<dyn Sent>>) -> Vec<String> {
-    let bytes = written(&reading.values).expect("what was read can be written");
-    let again = read(&bytes, || usize::MAX, |decoder, _| decoder.decode::<Value>());
+/// What the values are once they have been written, and read without their types.
+pub(crate) fn rewritten(values: &[Box<dyn Sent>]) -> Vec<Value> {
+    let bytes = written(values).expect("what was read can be written");
+    let again = read(&bytes, || usize::MAX, |decoder, _| decoder.decode());
     assert_eq!(again.end, End::Clean, "what was written can be read");
-    support::outcome(again.values.iter().map(literal), &reading.end)
+    again.values
+}
+
+/// Their literals then, and behind `!` what ended them.
+pub(crate) fn outcome(reading: &Reading<Box<dyn Sent>>) -> Vec<String> {
+    support::outcome(rewritten(&reading.values).iter().map(literal), &reading.end)
 }
 
 macro_rules! mirrors {
@@ -93,7 +96,7 @@ mirrors! {
     "uintptr" usize,
     "float32" f32,
     "float64" f64,
-    "complex64" Complex,
+    "complex64" Complex64,
     "complex128" Complex,
     "string" String,
     "any" Option<Any>,
@@ -160,7 +163,7 @@ mirrors! {
     "[]any" Vec<Option<Any>>,
     "[]bool" Vec<bool>,
     "[]complex128" Vec<Complex>,
-    "[]complex64" Vec<Complex>,
+    "[]complex64" Vec<Complex64>,
     "[]float32" Vec<f32>,
     "[]float64" Vec<f64>,
     "[]int" Vec<i64>,
@@ -208,7 +211,7 @@ mirrors! {
     "map[string][]int" Map<String, Vec<i64>>,
     "map[string][]uint8" Map<String, Vec<u8>>,
     "map[string]any" Map<String, Option<Any>>,
-    "map[string]complex64" Map<String, Complex>,
+    "map[string]complex64" Map<String, Complex64>,
     "map[string]int" Map<String, i64>,
     "map[string]int8" Map<String, i8>,
     "map[string]map[string]int" Map<String, Map<String, i64>>,

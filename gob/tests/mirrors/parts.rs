@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use switchboard_gob::Time;
+use switchboard_gob::{Complex, Time};
 
 /// A map of keys of any type, in the order in which it was sent.
 #[derive(Debug, Clone)]
@@ -20,6 +20,29 @@ pub(crate) struct LongArray<T, const LEN: usize>(Vec<T>);
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Always<T>(T);
+
+/// A complex number of two parts of 32 bits.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(try_from = "Complex", into = "Complex")]
+pub(crate) struct Complex64(Complex);
+
+impl TryFrom<Complex> for Complex64 {
+    type Error = &'static str;
+
+    fn try_from(wide: Complex) -> Result<Self, &'static str> {
+        let narrow = |part: f64| {
+            let is_fit = !part.is_finite() || part.abs() <= f32::MAX.into();
+            is_fit.then_some(f64::from(part as f32)).ok_or("a part is over 32 bits")
+        };
+        Ok(Self(Complex { re: narrow(wide.re)?, im: narrow(wide.im)? }))
+    }
+}
+
+impl From<Complex64> for Complex {
+    fn from(value: Complex64) -> Self {
+        value.0
+    }
+}
 
 /// Whether Go would leave it out.
 pub(crate) fn is_zero(time: &Time) -> bool {

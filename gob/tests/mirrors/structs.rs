@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use switchboard_gob::{BinaryBytes, Complex, GobBytes, Time};
 
 use super::interfaces::{Any, Shape};
-use super::parts::{Always, Map, is_zero};
+use super::parts::{Always, Complex64, Map, is_zero};
 
 macro_rules! newtypes {
     ($($name:ident $content:ty,)*) => {$(
@@ -77,7 +77,7 @@ structs! {
         Uintptr: usize,
         Float32: f32,
         Float64: f64,
-        Complex64: Complex,
+        Complex64: Complex64,
         Complex128: Complex,
         String: String,
         Bytes: Vec<u8>,

@@ -1,8 +1,10 @@
 //! The vectors that Go made, the notation they are in, and Go itself where it is installed.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+pub(crate) mod oracle;
+
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use switchboard_gob::{Decoder, Limits, Progress, Result, Value};
@@ -151,6 +153,85 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         usize::try_from(self.0 >> 11).unwrap() % end
+    }
+}
+
+/// The stream with one byte changed, for each of its bytes in several ways. Of a long one, for the
+/// first 160 that chance picks.
+pub(crate) fn mutations(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut random = Random::new(7);
+    let places: Vec<_> = match bytes.len() {
+        len @ ..=160 => (0..len).collect(),
+        len => (0..160).map(|_| random.below(len)).collect(),
+    };
+    let mut all = Vec::new();
+    for place in places {
+        let old = bytes[place];
+        let any = u8::try_from(random.below(256)).unwrap();
+        let (more, less) = (old.wrapping_add(1), old.wrapping_sub(1));
+        let fresh = BTreeSet::from([more, less, old ^ 0x80, old ^ 1, 0, 0xff, any]);
+        for byte in fresh.into_iter().filter(|byte| *byte != old) {
+            let mut changed = bytes.to_vec();
+            changed[place] = byte;
+            all.push(changed);
+        }
+    }
+    all
+}
+
+/// All streams that differ in one byte.
+pub(crate) fn all_mutations(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let change = |(place, byte): (usize, u8)| {
+        let mut changed = bytes.to_vec();
+        changed[place] ^= byte;
+        changed
+    };
+    let places = (0..bytes.len()).flat_map(|place| (1..=255).map(move |byte| (place, byte)));
+    places.map(change).collect()
+}
+
+/// The value without what Go's literals leave out: zeros in fields, and entries of a map whose key
+/// came once more.
+pub(crate) fn as_go_shows(value: Value) -> Value {
+    let inside = |values: Vec<Value>| values.into_iter().map(as_go_shows).collect();
+    match value {
+        Value::Array(elements) => Value::Array(inside(elements)),
+        Value::Slice(elements) => Value::Slice(inside(elements)),
+        Value::Map(entries) => {
+            let mut last: Vec<(Value, Value)> = Vec::new();
+            for (key, value) in entries {
+                let entry = (as_go_shows(key), as_go_shows(value));
+                match last.iter_mut().find(|(key, _)| *key == entry.0) {
+                    Some(before) => *before = entry,
+                    None => last.push(entry),
+                }
+            }
+            Value::Map(last)
+        }
+        Value::Struct(fields) => {
+            let fields = fields.into_iter().map(|(name, value)| (name, as_go_shows(value)));
+            Value::Struct(fields.filter(|(_, value)| !is_zero(value)).collect())
+        }
+        Value::Interface(mut interface) => {
+            interface.value = as_go_shows(interface.value);
+            Value::Interface(interface)
+        }
+        other => other,
+    }
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Nil => true,
+        Value::Bool(value) => !value,
+        Value::Int(value) => *value == 0,
+        Value::Uint(value) => *value == 0,
+        Value::Float(value) => *value == 0.0,
+        Value::Complex(value) => (value.re, value.im) == (0.0, 0.0),
+        Value::Bytes(bytes) => bytes.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Slice(elements) => elements.is_empty(),
+        _ => false,
     }
 }
 
