@@ -304,7 +304,23 @@ async fn what_is_not_read_need_not_hurry() {
 }
 
 #[tokio::test]
-async fn calls_of_a_client_that_is_gone_are_cancelled() {
+async fn who_ends_its_side_is_answered() {
+    let hold = Arc::new(Hold::default());
+    let (mut go, ended) = dial(&endpoint().on(HOLD, with(&hold, Hold::on)));
+    for number in 0..3_i64 {
+        go.send("Hold.On", &number).await;
+    }
+    go.stream.shutdown().await.unwrap();
+    hold.wait_for(3).await;
+    for number in 0..3 {
+        hold.let_go(number);
+        assert_eq!(go.answer().await.reply(), Ok(number));
+    }
+    ended.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_a_client_that_is_gone_are_stopped() {
     let hold = Arc::new(Hold::default());
     let endpoint = endpoint().on(HOLD, with(&hold, Hold::on));
     let (mut go, ended) = dial(&endpoint);
@@ -312,16 +328,19 @@ async fn calls_of_a_client_that_is_gone_are_cancelled() {
         go.send("Hold.On", &number).await;
     }
     hold.wait_for(3).await;
+    // That nobody waits any more is seen when the first answer cannot be written.
     drop(go.stream);
-    ended.await.unwrap().unwrap();
-    hold.wait_for_stopped(3).await;
+    hold.let_go(0);
+    let error = ended.await.unwrap().unwrap_err();
+    assert_eq!(error.code(), Code::Disconnected);
+    hold.wait_for_stopped(2).await;
 
     // The same if the server's side is dropped.
     let (mut go, ended) = dial(&endpoint);
     go.send("Hold.On", &3_i64).await;
     hold.wait_for(4).await;
     ended.abort();
-    hold.wait_for_stopped(4).await;
+    hold.wait_for_stopped(3).await;
     assert_eq!(go.stream.read(&mut [0]).await.unwrap(), 0);
 }
 

@@ -27,7 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::quota::{Charge, unheld};
 use crate::wire::{FormatWord, Name};
 
-/// Speaks Go's `net/rpc` on a connection until the peer ends it: each of its calls is a call over
+/// Speaks Go's `net/rpc` on a connection until the peer ends its side: each of its calls is a call over
 /// `client`, in the format `gob`.
 ///
 /// The name of the method is the name of the command, dot and all: Go calls a
@@ -75,9 +75,9 @@ use crate::wire::{FormatWord, Name};
 ///
 /// `bad_payload` if what came is no `net/rpc`, `too_large` if a gob is over a limit (the call it
 /// belongs to is answered first); `deadline_exceeded` if the peer is too slow; `disconnected` if
-/// the stream fails; `shutting_down` if the client's connection has ended, which lets calls under
-/// way finish. Calls that are under way at any other end are cancelled, also when the peer closes:
-/// `net/rpc` has no other way to say that nobody waits any more.
+/// the stream fails; `shutting_down` if the client's connection has ended. That lets calls under
+/// way finish, and so does the end of the peer's side, as in Go. Those that are under way at any
+/// other end are cancelled.
 ///
 /// # Cancel safety
 ///
@@ -89,9 +89,9 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
     let mut incoming = Incoming::default();
     let mut answers = Answers::new(client.link().quota().charge());
     let mut closed = pin!(client.closed());
-    let mut is_closed = false;
-    while !is_closed || !calls.is_empty() {
-        let is_read = !is_closed && calls.len() < calls_max;
+    let (mut is_closed, mut is_ended) = (false, false);
+    while !(is_closed || is_ended) || !calls.is_empty() {
+        let is_read = !is_closed && !is_ended && calls.len() < calls_max;
         incoming.wait(connection, is_read, !calls.is_empty());
         tokio::select! {
             biased;
@@ -108,7 +108,7 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
                     connection.settle();
                     calls.spawn(request.begin(client));
                 }
-                Ok(None) => return Ok(()),
+                Ok(None) => is_ended = true,
                 Err(error) => {
                     if let Some(header) = incoming.header {
                         answers.refuse(header, &error)?;
@@ -119,6 +119,9 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
                 }
             },
         }
+    }
+    if is_ended {
+        return Ok(());
     }
     Err(Error::new(Code::ShuttingDown, "the client for the calls of net/rpc is closed"))
 }
