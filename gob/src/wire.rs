@@ -159,7 +159,7 @@ impl<'de> Reader<'de> {
         self.uint().map(|value| value != 0)
     }
 
-    /// The number of elements that follow, each of which takes a byte at least.
+    /// The number of elements that follow in these bytes, each of which takes a byte at least.
     #[inline]
     pub(crate) fn count(&mut self) -> Result<usize> {
         let before = *self;

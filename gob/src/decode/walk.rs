@@ -214,7 +214,7 @@ impl Walk {
                 self.push(Frame::Struct { number, fields: Fields::of(fields.len()) }, limits)
             }
             Definition::Array { element, len, .. } => {
-                let count = reader.count()?;
+                let count = count(reader, [*element])?;
                 if count != *len {
                     let text = format!("{count} elements of an array of {len}");
                     return Err(before.malformed(text));
@@ -223,12 +223,12 @@ impl Walk {
                 self.push(Frame::Elements { element: *element, left: count }, limits)
             }
             Definition::Slice { element, .. } => {
-                let count = reader.count()?;
+                let count = count(reader, [*element])?;
                 self.charge(count, limits)?;
                 self.push(Frame::Elements { element: *element, left: count }, limits)
             }
             Definition::Map { key, value, .. } => {
-                let count = reader.count()?;
+                let count = count(reader, [*key, *value])?;
                 self.charge(count, limits)?;
                 let (key, value) = (*key, *value);
                 let frame = Frame::Entries { key, value, left: count, is_value_next: false };
@@ -299,6 +299,15 @@ pub(crate) fn skip(
             }
         };
     }
+}
+
+/// The number of elements or entries. Where there can be interfaces in them, they may come with
+/// further messages, and only `elements_max` bounds their number.
+fn count<const PARTS: usize>(reader: &mut Reader<'_>, parts: [Kind; PARTS]) -> Result<usize> {
+    if parts.iter().any(|part| matches!(part, Kind::Interface | Kind::Defined(_))) {
+        return Ok(usize::try_from(reader.uint()?).unwrap_or(usize::MAX));
+    }
+    reader.count()
 }
 
 fn field_kind(types: &Types, number: u32, field: usize) -> Option<Kind> {

@@ -85,6 +85,8 @@ func interfaceFieldVectors() []vector {
 		send("interface/map_new_type", map[string]any{"a": Point{1, 2}}),
 		send("interface/map_key", map[any]string{Point{1, 2}: "p"}),
 		send("interface/slice_of_boxes", []AnyBox{{1}, {}, {Point{1, 2}}, {Point{3, 4}}}),
+		send("interface/slice_longer_than_message", sequence(100)),
+		send("interface/array_longer_than_message", [60]any{Point{1, 2}}),
 		send("interface/nested_5", pointer(nest(5))),
 		send("interface/nested_100", pointer(nest(100))),
 		send("unordered/interfaces", map[string]any{"A": 1, "B": "b", "C": nil}).

@@ -135,6 +135,7 @@ mirrors! {
     "[2]uint" [u64; 2],
     "[2]uint16" [u16; 2],
     "[2]uint8" [u8; 2],
+    "[60]any" LongArray<Option<Any>, 60>,
     "[3]any" [Option<Any>; 3],
     "[3]float64" [f64; 3],
     "[3]int" [i64; 3],
