@@ -64,16 +64,17 @@ const OTHER_BYTES: [(&str, &str, &str); 13] = [
     (
         DEFINED_BEFORE,
         "interface",
-        "array array_longer_than_message basic_[]bool basic_[]complex128 basic_[]complex64 basic_[]float32 basic_[]float64 \
-         basic_[]int basic_[]int16 basic_[]int32 basic_[]int64 basic_[]int8 basic_[]string \
-         basic_[]uint basic_[]uint16 basic_[]uint32 basic_[]uint64 basic_[]uintptr between big \
-         encoder encoder_basic encoder_pointer envelope field_shape field_struct kinds long_name \
-         many map map_int map_key map_new_type map_of_structs marshaler named_array nested_100 \
-         nested_5 new_type_deep new_types odd_name old_types pair_in_pair pair_nested_types \
-         pair_one_type pair_two_types pointer recursive recursive_pointer shape \
-         shape_default_name shape_map shape_pointer shape_read_as_any shapes slice \
-         slice_longer_than_message slice_of_boxes slice_of_pointers slice_of_slices slice_of_structs struct struct_empty \
-         struct_generic struct_many_types struct_nested struct_zero time",
+        "array array_longer_than_message basic_[]bool basic_[]complex128 basic_[]complex64 \
+         basic_[]float32 basic_[]float64 basic_[]int basic_[]int16 basic_[]int32 \
+         basic_[]int64 basic_[]int8 basic_[]string basic_[]uint basic_[]uint16 basic_[]uint32 \
+         basic_[]uint64 basic_[]uintptr between big encoder encoder_basic encoder_pointer \
+         envelope field_shape field_struct kinds long_name many map map_int map_key \
+         map_new_type map_of_structs marshaler named_array nested_100 nested_5 new_type_deep \
+         new_types odd_name old_types pair_in_pair pair_nested_types pair_one_type \
+         pair_two_types pointer recursive recursive_pointer shape shape_default_name \
+         shape_map shape_pointer shape_read_as_any shapes slice slice_longer_than_message \
+         slice_of_boxes slice_of_pointers slice_of_slices slice_of_structs struct \
+         struct_empty struct_generic struct_many_types struct_nested struct_zero time",
     ),
     (DEFINED_BEFORE, "go_bug", "new_type_nested two_new_types_nested"),
     (

@@ -9,6 +9,7 @@ use super::structs::*;
 macro_rules! interfaces {
     ($($name:ident { $($registered:literal $variant:ident($content:ty),)* })*) => {$(
         #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[allow(clippy::enum_variant_names, reason = "AnyBox is a name of Go's")]
         pub(crate) enum $name {$(
             #[serde(rename = $registered)]
             $variant($content),

@@ -30,6 +30,7 @@ impl TryFrom<Complex> for Complex64 {
     type Error = &'static str;
 
     fn try_from(wide: Complex) -> Result<Self, &'static str> {
+        #[expect(clippy::cast_possible_truncation, reason = "so it is rounded")]
         let narrow = |part: f64| {
             let is_fit = !part.is_finite() || part.abs() <= f32::MAX.into();
             is_fit.then_some(f64::from(part as f32)).ok_or("a part is over 32 bits")
