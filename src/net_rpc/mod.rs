@@ -27,8 +27,8 @@ use crate::error::{Code, Error, Result};
 use crate::quota::{Charge, unheld};
 use crate::wire::{FormatWord, Name};
 
-/// Speaks Go's `net/rpc` on a connection until the peer ends its side: each of its calls is a call over
-/// `client`, in the format `gob`.
+/// Speaks Go's `net/rpc` on a connection until the peer ends its side: each of its calls is a call
+/// over `client`, in the format `gob`.
 ///
 /// The name of the method is the name of the command, dot and all: Go calls a
 /// `Command<Args, i64>` named `Arith.Multiply` by `client.Call("Arith.Multiply", args, &reply)`.
