@@ -97,6 +97,10 @@
 #![warn(clippy::print_stdout)]
 
 // The README's code is compiled with the documentation tests.
+#[cfg(all(doctest, feature = "io", feature = "bincode", feature = "gob"))]
+#[doc = include_str!("../docs/GO.md")]
+mod go {}
+
 #[cfg(all(doctest, feature = "io", feature = "bincode"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -359,6 +359,16 @@ fn the_table_of_formats_has_the_names_and_framings_of_the_code() {
 }
 
 #[test]
+fn the_go_that_is_shown_is_part_of_a_program() {
+    let (page, program) =
+        (include_str!("../docs/GO.md"), include_str!("go/typed/main.go").replace("\r\n", "\n"));
+    let shown = page.split("```go\n").filter_map(|part| part.split("```").next());
+    let shown: Vec<_> = shown.filter(|block| block.starts_with("func ")).collect();
+    assert_eq!(shown.len(), 1);
+    assert!(program.contains(shown[0]), "docs/GO.md shows what is not in tests/go/typed");
+}
+
+#[test]
 fn the_golden_lines_are_in_the_golden_file() {
     let golden = include_str!("data/golden/bincode.txt");
     let quoted = blocks("golden");
