@@ -50,7 +50,7 @@ pub(crate) fn basic(id: TypeId) -> Option<Kind> {
 }
 
 /// The id of a type, those that are defined being looked up with `defined`.
-pub(crate) fn id_of(kind: Kind, defined: impl Fn(u32) -> TypeId) -> TypeId {
+pub(crate) fn id_of(kind: Kind, defined: impl FnOnce(u32) -> TypeId) -> TypeId {
     match kind {
         Kind::Bool => 1,
         Kind::Int => 2,

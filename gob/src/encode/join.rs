@@ -46,7 +46,8 @@ impl Encoder {
     /// others.
     pub fn forget_definitions(&mut self) {
         self.told.clear();
-        self.last = 0;
+        self.types.clear();
+        (self.last, self.told_in_types) = (0, 0);
         // Who remembers a thousand million types has other worries than two of one id.
         if self.ids_taken > IDS_MAX / 2 {
             self.ids_taken = 0;
@@ -88,6 +89,63 @@ mod tests {
         }
         assert!(rest.is_empty());
         assert!(stream.len() < 2 * (alone.len() + strings.len()));
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum Shape {
+        A { n: i64 },
+        B { n: Vec<i64> },
+        C(Box<Inner>),
+        D(Vec<i64>),
+        E(Vec<Inner>),
+        F { n: Vec<Inner> },
+        G(String),
+        H(Vec<String>),
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Inner {
+        list: Vec<i64>,
+        shapes: Vec<Shape>,
+    }
+
+    fn shape(number: usize) -> Shape {
+        let inner = Inner { list: vec![1], shapes: Vec::new() };
+        match number {
+            0 => Shape::A { n: 1 },
+            1 => Shape::B { n: vec![2] },
+            2 => Shape::C(Box::new(inner)),
+            3 => Shape::D(vec![3]),
+            4 => Shape::E(vec![inner.clone(), inner]),
+            5 => Shape::F { n: vec![inner] },
+            6 => Shape::G("text".to_owned()),
+            _ => Shape::H(vec!["a".to_owned()]),
+        }
+    }
+
+    /// Interfaces that hold ever other sets of types are no reason to say a type again.
+    #[test]
+    fn a_type_is_said_once_whatever_the_schemas_it_is_in() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+        let mut definitions = 0;
+        for round in 0..2 {
+            for set in 0..256_usize {
+                let value: Vec<_> = (0..8).filter(|bit| set >> bit & 1 == 1).map(shape).collect();
+                // As a peer would that says no more than it needs: by its values.
+                let mut source = Decoder::new();
+                assert!(source.push(&to_vec(&value).unwrap()).unwrap().is_complete);
+                let (schema, dynamic) = (source.schema().unwrap(), source.decode().unwrap());
+                let mut stream = Vec::new();
+                encoder.encode_as::<Value>(&schema, &dynamic, &mut stream).unwrap();
+                assert_eq!(decoder.read::<Vec<Shape>>(&mut &*stream).unwrap(), Some(value));
+                assert!(encoder.told.len() <= 64);
+            }
+            let known = encoder.ids_taken;
+            assert!(round == 0 || known == definitions, "{known} after {definitions}");
+            definitions = known;
+        }
+        // Shapes; A, B, Inner, ints, F, strings; Inners.
+        assert!(definitions <= 9, "{definitions}");
     }
 
     #[test]

@@ -9,13 +9,17 @@
 //! on moves the content by what it takes more.
 
 mod compound;
+mod identity;
 mod join;
 mod plan;
 mod serializer;
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::identity::identity;
 use self::plan::fill_in_len;
 use self::serializer::{ValueSerializer, Walk};
 use crate::definition::{FIRST_ID_WRITTEN, LAST_ID, TypeId};
@@ -51,6 +55,11 @@ pub struct Encoder {
     told: Vec<Told>,
     // Where in `told` the last value's schema is.
     last: usize,
+    // The types of all schemas but the first few, and their ids. A stream of one schema, which is
+    // most of them, never needs to look a type up.
+    types: HashMap<Box<[u8]>, TypeId>,
+    // How many of those in `told` are in `types`.
+    told_in_types: usize,
     // How many ids from `FIRST_ID_WRITTEN` on are taken.
     ids_taken: TypeId,
 }
@@ -59,9 +68,11 @@ pub struct Encoder {
 #[derive(Debug)]
 struct Told {
     schema: Schema,
-    // Of the ids that its types have on this stream.
-    first: TypeId,
+    ids: Ids,
 }
+
+/// The ids that the types of a schema have on a stream, by their numbers.
+type Ids = Box<[TypeId]>;
 
 impl Encoder {
     /// An encoder for a new stream.
@@ -157,7 +168,7 @@ impl Encoder {
         let before = out.len();
         let written = match self.find(schema) {
             Some((place, told)) => {
-                let written = self.put_value(&told.schema, told.first, value, out);
+                let written = self.put_value(&told.schema, &told.ids, value, out);
                 written.map(|()| self.last = place)
             }
             None => self.put_first_value(schema, value, out),
@@ -184,47 +195,121 @@ impl Encoder {
     where
         T: Serialize + ?Sized,
     {
-        let (count, max) = (self.told.len().saturating_add(1), self.limits.definitions_max);
-        if count > max {
-            let what = format!("values of {count} types");
-            return Err(Error::limit(what, "definitions_max", max));
-        }
         let plan = schema.plan()?;
-        let first = FIRST_ID_WRITTEN.saturating_add(self.ids_taken);
+        let (ids, ids_taken) = if self.told.is_empty() && self.types.is_empty() {
+            self.tell_all(plan, schema, out)?
+        } else {
+            self.tell_the_rest(plan, schema, out)?
+        };
+        self.put_value(schema, &ids, value, out)?;
+        self.ids_taken = ids_taken;
+        if self.told.len() >= TOLD_MAX {
+            self.register_told();
+            self.told.clear();
+            self.told_in_types = 0;
+        }
+        self.last = self.told.len();
+        self.told.push(Told { schema: schema.clone(), ids });
+        Ok(())
+    }
+
+    /// Appends all definitions of a schema; the ids of its types, and how many are taken then.
+    fn tell_all(&self, plan: &Plan, schema: &Schema, out: &mut Vec<u8>) -> Result<(Ids, TypeId)> {
         let ids_taken = self.ids_taken.saturating_add(plan.ids_count());
         if ids_taken > IDS_MAX {
-            return Err(Error::unsupported("the stream has no ids left for more types"));
+            return Err(no_ids_left());
         }
-        plan.put(schema.definitions(), first, out);
-        self.put_value(schema, first, value, out)?;
-        self.ids_taken = ids_taken;
-        self.last = self.told.len();
-        self.told.push(Told { schema: schema.clone(), first });
-        Ok(())
+        let first = FIRST_ID_WRITTEN.saturating_add(self.ids_taken);
+        let ids = plan.ids(|offset| first.saturating_add(offset));
+        plan.put_all(schema.definitions(), first, &ids, out);
+        Ok((ids, ids_taken))
+    }
+
+    /// As [`tell_all`](Self::tell_all), leaving out what the stream has heard within other schemas.
+    fn tell_the_rest(
+        &mut self,
+        plan: &Plan,
+        schema: &Schema,
+        out: &mut Vec<u8>,
+    ) -> Result<(Ids, TypeId)> {
+        self.register_told();
+        let definitions = schema.definitions();
+        let mut ids = plan.ids(|_| 0);
+        let mut new = Vec::new();
+        for number in plan.numbers_by_id() {
+            let known = self.types.get(&identity(definitions, number)).copied();
+            if known.is_none() {
+                new.push(number);
+            }
+            if let (Some(id), Some(known)) = (ids.get_mut(number as usize), known) {
+                *id = known;
+            }
+        }
+        let (count, max) =
+            (self.types.len().saturating_add(new.len()), self.limits.definitions_max);
+        if count > max {
+            return Err(Error::limit(format!("{count} types"), "definitions_max", max));
+        }
+        let mut ids_taken = self.ids_taken;
+        for number in &new {
+            if let Some(id) = ids.get_mut(*number as usize) {
+                *id = FIRST_ID_WRITTEN.saturating_add(ids_taken);
+            }
+            ids_taken = ids_taken.saturating_add(1);
+        }
+        if ids_taken > IDS_MAX {
+            return Err(no_ids_left());
+        }
+        plan.put(definitions, &ids, |number| new.contains(&number), out);
+        Ok((ids, ids_taken))
+    }
+
+    /// Makes the types of all schemas that were told known by themselves.
+    fn register_told(&mut self) {
+        for Told { schema, ids } in self.told.iter().skip(self.told_in_types) {
+            let Ok(plan) = schema.plan() else {
+                continue;
+            };
+            for number in plan.numbers_by_id() {
+                if let Some(id) = ids.get(number as usize) {
+                    self.types.insert(identity(schema.definitions(), number), *id);
+                }
+            }
+        }
+        self.told_in_types = self.told.len();
     }
 
     #[inline]
     fn put_value<T>(
         &self,
         schema: &Schema,
-        first: TypeId,
+        ids: &[TypeId],
         value: &T,
         out: &mut Vec<u8>,
     ) -> Result<()>
     where
         T: Serialize + ?Sized,
     {
-        let (plan, kind) = (schema.plan()?, schema.root().0);
+        let kind = schema.root().0;
         let len_at = out.len();
         out.push(0);
-        put_int(out, plan.id(kind, first));
+        put_int(out, plan::id(kind, ids));
         let depth_max = self.limits.depth_max;
-        let mut walk = Walk::new(schema.definitions(), plan, first, depth_max, out);
+        let mut walk = Walk::new(schema.definitions(), ids, depth_max, out);
         walk.put_singleton_mark(kind);
         value.serialize(ValueSerializer::new(&mut walk, kind))?;
         fill_in_len(out, len_at);
         Ok(())
     }
+}
+
+/// Schemas that are remembered as a whole. What is more, values whose interfaces hold ever other
+/// types, is put together from types that are remembered one by one.
+const TOLD_MAX: usize = 64;
+
+#[cold]
+fn no_ids_left() -> Error {
+    Error::unsupported("the stream has no ids left for more types")
 }
 
 /// A value as a whole stream.

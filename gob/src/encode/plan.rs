@@ -55,7 +55,8 @@ impl Plan {
         let Visit { ids, order, .. } = visit;
         let mut plan = Self { ids: ids.into(), order: order.into(), messages: Box::default() };
         let mut messages = Vec::new();
-        plan.put_anew(definitions, FIRST_ID_WRITTEN, &mut messages);
+        let ids = plan.ids(|offset| FIRST_ID_WRITTEN.saturating_add(offset));
+        plan.put(definitions, &ids, |_| true, &mut messages);
         plan.messages = messages.into();
         Ok(plan)
     }
@@ -65,45 +66,71 @@ impl Plan {
         TypeId::try_from(self.order.len()).unwrap_or(TypeId::MAX)
     }
 
-    /// Whether the type has an id: it is basic, or a definition of it is sent.
-    pub(crate) fn has(&self, kind: Kind) -> bool {
-        match kind {
-            Kind::Defined(number) => matches!(self.ids.get(number as usize), Some(Some(_))),
-            _ => true,
-        }
+    /// The ids of all types by their numbers, made of how far each is behind the schema's first one.
+    pub(crate) fn ids(&self, id: impl Fn(TypeId) -> TypeId) -> Box<[TypeId]> {
+        let offset = |offset: &Option<u32>| offset.map_or(0, |offset| id(offset.into()));
+        self.ids.iter().map(offset).collect()
     }
 
-    /// The id of a type where the schema's first id is `first`.
-    #[inline]
-    pub(crate) fn id(&self, kind: Kind, first: TypeId) -> TypeId {
-        id_of(kind, |number| match self.ids.get(number as usize) {
-            Some(Some(id)) => first.saturating_add(TypeId::from(*id)),
-            _ => id_of(Kind::Interface, |_| 0),
-        })
+    /// The numbers of the definitions, in the order of their ids.
+    pub(crate) fn numbers_by_id(&self) -> Vec<u32> {
+        let mut numbers = self.order.to_vec();
+        numbers.sort_by_key(|number| self.ids.get(*number as usize).copied().flatten());
+        numbers
     }
 
-    /// Appends all definitions, each a message of its own.
-    pub(crate) fn put(&self, definitions: &[Definition], first: TypeId, out: &mut Vec<u8>) {
+    /// Appends all definitions, each a message of its own; `first` is the first of these ids.
+    pub(crate) fn put_all(
+        &self,
+        definitions: &[Definition],
+        first: TypeId,
+        ids: &[TypeId],
+        out: &mut Vec<u8>,
+    ) {
         if first == FIRST_ID_WRITTEN {
             out.extend_from_slice(&self.messages);
         } else {
-            self.put_anew(definitions, first, out);
+            self.put(definitions, ids, |_| true, out);
         }
     }
 
-    fn put_anew(&self, definitions: &[Definition], first: TypeId, out: &mut Vec<u8>) {
-        for &number in &self.order {
+    /// Appends the definitions that are wanted, each a message of its own.
+    pub(crate) fn put(
+        &self,
+        definitions: &[Definition],
+        ids: &[TypeId],
+        is_wanted: impl Fn(u32) -> bool,
+        out: &mut Vec<u8>,
+    ) {
+        for &number in self.order.iter().filter(|number| is_wanted(**number)) {
             let Some(definition) = definitions.get(number as usize) else {
                 continue;
             };
-            let id = self.id(Kind::Defined(number), first);
+            let id = id(Kind::Defined(number), ids);
             let len_at = out.len();
             out.push(0);
             put_int(out, id.saturating_neg());
-            put_definition(out, definition, id, |kind| self.id(kind, first));
+            put_definition(out, definition, id, |kind| self::id(kind, ids));
             fill_in_len(out, len_at);
         }
     }
+}
+
+/// Whether the type has an id: it is basic, or a definition of it is sent.
+pub(crate) fn has(kind: Kind, ids: &[TypeId]) -> bool {
+    match kind {
+        Kind::Defined(number) => ids.get(number as usize).is_some_and(|id| *id > 0),
+        _ => true,
+    }
+}
+
+/// The id of a type. An interface has the same everywhere, whatever it can hold.
+#[inline]
+pub(crate) fn id(kind: Kind, ids: &[TypeId]) -> TypeId {
+    id_of(kind, |number| match ids.get(number as usize) {
+        Some(id) if *id > 0 => *id,
+        _ => id_of(Kind::Interface, |_| 0),
+    })
 }
 
 /// Puts the length of what is behind the byte at `len_at` in its place.
@@ -288,19 +315,20 @@ mod tests {
             });
             let schema = Schema::new(definitions.collect(), Kind::Defined(0));
             let plan = schema.plan().unwrap();
+            let (ids, later) = (plan.ids(|offset| 65 + offset), plan.ids(|offset| 1_000 + offset));
             let planned: Vec<_> = plan
                 .order
                 .iter()
-                .map(|&number| (number, plan.id(Kind::Defined(number), 65)))
+                .map(|&number| (number, id(Kind::Defined(number), &ids)))
                 .collect();
             assert_eq!(planned, sent, "{schema:?}");
             // From another first id on, everything is the same but for the ids.
             assert!(
-                sent.iter().all(|&(number, id)| plan.id(Kind::Defined(number), 1_000) == id + 935)
+                sent.iter().all(|&(number, from)| id(Kind::Defined(number), &later) == from + 935)
             );
             let (mut first, mut second) = (Vec::new(), Vec::new());
-            plan.put(schema.definitions(), FIRST_ID_WRITTEN, &mut first);
-            plan.put_anew(schema.definitions(), FIRST_ID_WRITTEN, &mut second);
+            plan.put_all(schema.definitions(), FIRST_ID_WRITTEN, &ids, &mut first);
+            plan.put(schema.definitions(), &ids, |_| true, &mut second);
             assert_eq!(first, second);
         }
     }
@@ -314,7 +342,8 @@ mod tests {
         let schema = Schema::new(chain, Kind::Defined(0));
         let plan = schema.plan().unwrap();
         assert_eq!(plan.ids_count(), TypeId::from(len));
-        assert_eq!(plan.id(Kind::Defined(0), 65), 64 + TypeId::from(len));
+        let ids = plan.ids(|offset| 65 + offset);
+        assert_eq!(id(Kind::Defined(0), &ids), 64 + TypeId::from(len));
         let choice = |number| Definition::Choice {
             variants: [Field { name: "".into(), kind: Kind::Defined(number) }].into(),
         };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::ser::Serializer;
 
 use super::compound::{Elements, Entries, Enveloped, Fields, Form, InterfaceEntry, MapEntries};
-use super::plan::{Plan, fill_in_len};
+use super::plan::{self, fill_in_len};
 use crate::definition::TypeId;
 use crate::error::{Error, Result};
 use crate::schema::{Definition, Field, Kind, described};
@@ -19,8 +19,8 @@ use crate::wire::{put_bytes, put_float, put_int, put_uint};
 pub(super) struct Walk<'s> {
     pub(super) out: &'s mut Vec<u8>,
     definitions: &'s [Definition],
-    plan: &'s Plan,
-    first: TypeId,
+    // The ids of the types, by their numbers.
+    ids: &'s [TypeId],
     depth_max: usize,
     depth_left: usize,
 }
@@ -28,12 +28,11 @@ pub(super) struct Walk<'s> {
 impl<'s> Walk<'s> {
     pub(super) fn new(
         definitions: &'s [Definition],
-        plan: &'s Plan,
-        first: TypeId,
+        ids: &'s [TypeId],
         depth_max: usize,
         out: &'s mut Vec<u8>,
     ) -> Self {
-        Self { out, definitions, plan, first, depth_max, depth_left: depth_max }
+        Self { out, definitions, ids, depth_max, depth_left: depth_max }
     }
 
     pub(super) fn definition(&self, kind: Kind) -> Option<&'s Definition> {
@@ -66,7 +65,7 @@ impl<'s> Walk<'s> {
 
     /// Whether the schema has this type.
     pub(super) fn has(&self, kind: Kind) -> bool {
-        self.plan.has(kind)
+        plan::has(kind, self.ids)
     }
 
     /// The 0 that is before a value that is no struct, where it stands for itself.
@@ -80,7 +79,7 @@ impl<'s> Walk<'s> {
     pub(super) fn open(&mut self, registered: &str, kind: Kind) -> Result<usize> {
         self.enter()?;
         put_bytes(self.out, registered.as_bytes());
-        put_int(self.out, self.plan.id(kind, self.first));
+        put_int(self.out, plan::id(kind, self.ids));
         let len_at = self.out.len();
         self.out.push(0);
         self.put_singleton_mark(kind);
