@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::mirrors::{MIRRORS, mirrors, outcome, read_as};
 use crate::support::{from_hex, vectors, with_deep_stack};
-use switchboard_gob::{ErrorKind, from_slice, to_vec};
+use switchboard_gob::{ErrorKind, Schema, Type, from_slice, to_vec, to_vec_as};
 
 /// Types of Go's that have no form in Rust, and why.
 const NO_FORM: [(&str, &str); 2] = [
@@ -214,4 +214,22 @@ fn arrays_without_elements_can_be_read_only() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let text = "`[i64; 0]` is a tuple or array without elements: leave it out";
     assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn units_are_structs_without_fields_or_nil() {
+    let done: Result<(), String> = Ok(());
+    assert_eq!(to_vec(&()).unwrap(), from_hex("0aff81030102ff8200000003ff8200"));
+    assert_eq!(from_slice::<Result<(), String>>(&to_vec(&done).unwrap()).unwrap(), done);
+    let any = Schema::builder().build(Type::INTERFACE).unwrap();
+    from_slice::<()>(&to_vec_as(&any, &()).unwrap()).unwrap();
+    // (what was sent, how its refusal begins)
+    let cases = [
+        (to_vec(&1_i64).unwrap(), "wanted struct, received int"),
+        (to_vec(&vec![()]).unwrap(), "wanted struct, received slice"),
+        (to_vec_as(&any, &1_i64).unwrap(), "wanted nil, received int"),
+    ];
+    for (bytes, text) in cases {
+        assert_eq!(from_slice::<()>(&bytes).unwrap_err().to_string(), text);
+    }
 }

@@ -87,6 +87,10 @@ impl Check<'_> {
         };
         match (sent, self.wanted.get(number)) {
             (None, Some(Definition::Choice { .. })) => true,
+            // It is `()`, which nil becomes as well.
+            (None, Some(Definition::Struct { name, fields })) => {
+                name.is_empty() && fields.is_empty()
+            }
             (
                 Some(Definition::Array { element: sent, len: sent_len, .. }),
                 Some(Definition::Array { element: wanted, len, .. }),

@@ -255,10 +255,13 @@ impl<'de> Deserializer<'de> for &mut ValueDeserializer<'de> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if self.kind != Kind::Interface || self.enter_interface()?.is_some() {
-            return Err(self.mismatch("nil"));
+        if self.kind != Kind::Interface {
+            return self.deserialize_unit_struct("", visitor);
         }
-        visitor.visit_unit()
+        match self.enter_interface()? {
+            None => visitor.visit_unit(),
+            Some(_) => Err(self.mismatch("nil")),
+        }
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(

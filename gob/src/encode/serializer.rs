@@ -219,6 +219,11 @@ impl<'a, 's> ValueSerializer<'a, 's> {
         }
     }
 
+    fn empty_struct(self, received: &str) -> Result<()> {
+        self.fields(received)?.finish();
+        Ok(())
+    }
+
     /// The content of an enum's variant, and what closes it.
     fn variant(mut self, variant: &str, received: &str) -> Result<(Self, usize)> {
         let Some(Definition::Choice { variants }) = self.definition() else {
@@ -350,12 +355,11 @@ impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
     }
 
     fn serialize_unit(self) -> Result<()> {
-        if self.is_interface() { self.nil("()") } else { Err(no_nil("()")) }
+        if self.is_interface() { self.nil("()") } else { self.empty_struct("()") }
     }
 
     fn serialize_unit_struct(self, _: &'static str) -> Result<()> {
-        self.fields("a unit struct")?.finish();
-        Ok(())
+        self.empty_struct("a unit struct")
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {

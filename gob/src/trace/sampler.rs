@@ -183,7 +183,6 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
         deserialize_any "looks at the data to know what it is, as untagged and internally tagged \
             enums do", WAY_OUT,
         deserialize_ignored_any "ignores a part of itself", WAY_OUT,
-        deserialize_unit "has no form in gob", "leave it out, or use a struct without fields",
         deserialize_i128 "has no form in gob, whose integers have 64 bits", "use text or bytes",
         deserialize_u128 "has no form in gob, whose integers have 64 bits", "use text or bytes",
     }
@@ -239,6 +238,11 @@ impl<'de> Deserializer<'de> for Sampler<'_> {
             parts.graph.leave(result.is_ok());
         }
         result
+    }
+
+    // As Go's `struct{}`, which has no name.
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
+        self.deserialize_unit_struct("", visitor)
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(

@@ -142,7 +142,7 @@ mirrors! {
     "[3]int8" [i8; 3],
     "[4]uint8" [u8; 4],
 
-    "[]*Empty" Vec<Box<Empty>>,
+    "[]*Empty" Vec<()>,
     "[]*GobbedPointer" Vec<GobBytes>,
     "[]*Node" Vec<Box<Node>>,
     "[]*Point" Vec<Option<Point>>,
@@ -287,7 +287,7 @@ mirrors! {
     "struct { In struct { A int } }" Outer,
     "struct { Second any }" OfSecond,
     "struct { Value Point }" OfPoint,
-    "struct {}" Empty,
+    "struct {}" (),
 
     "Both" GobBytes,
     "CSV" BinaryBytes,
