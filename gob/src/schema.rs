@@ -12,9 +12,12 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use serde::de::DeserializeOwned;
+
 use crate::definition::{FIRST_ID, TypeId, basic, id_of};
 use crate::encode::Plan;
 use crate::error::{Error, Result, Shown};
+use crate::trace::schema_of;
 
 /// A type of gob, within one schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,9 +128,9 @@ pub enum Marshaler {
 
 /// All that a value can be: its type, and the types inside it.
 ///
-/// For most Rust types it is found by itself, from their `Deserialize`. Where that cannot be
-/// (untagged, internally tagged and flattened types, types that refuse every sample value) it is
-/// built by hand:
+/// For most Rust types it is found by itself, from their `Deserialize` (see [`Schema::of`]). Where
+/// that cannot be (untagged, internally tagged and flattened types, types that refuse every sample
+/// value) it is built by hand:
 ///
 /// ```
 /// use serde::Serialize;
@@ -171,6 +174,29 @@ pub struct SchemaBuilder {
 }
 
 impl Schema {
+    /// What is found by asking `T`'s `Deserialize` with sample values: the schema with which
+    /// [`Encoder::encode`](crate::Encoder::encode) writes a `T`. It is found once in a process.
+    ///
+    /// Nobody needs it to write a `T`. It tells whether a type has a form before there is a value,
+    /// such as in a test.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if `T` has no form in gob, or none that can be found out this way.
+    ///
+    /// ```
+    /// use switchboard_gob::{ErrorKind, Schema, Type};
+    ///
+    /// assert_eq!(Schema::of::<Box<i64>>()?.root(), Type::INT);
+    /// let error = Schema::of::<(i64, String)>().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Unsupported);
+    /// assert!(error.text().ends_with("is a tuple of more than one type: use a struct"));
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
+    pub fn of<T: DeserializeOwned>() -> Result<Self> {
+        schema_of::<T>()
+    }
+
     /// The beginning of a schema that is built by hand.
     pub fn builder() -> SchemaBuilder {
         SchemaBuilder::default()
