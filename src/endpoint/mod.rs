@@ -92,8 +92,8 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// If a handler is registered under this name already: that is a mistake in the program. Use
-    /// [`register`](Self::register) where it is not.
+    /// If a handler is registered under this name already, or the reply has no form in the command's
+    /// format: that is a mistake in the program. Use [`register`](Self::register) where it is not.
     #[track_caller]
     pub fn on<Req, Rep, F, Shape>(
         self,
@@ -133,7 +133,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// `failed` if a handler is registered under this name already; it stays.
+    /// `failed` if a handler is registered under this name already; it stays. The same if the reply
+    /// has no form in the command's format.
     pub fn register<Req, Rep, F, Shape>(
         &self,
         command: Command<Req, Rep, F>,
@@ -145,7 +146,7 @@ impl Endpoint {
         F: Format<Req> + Format<Rep>,
         Shape: 'static,
     {
-        let route = Typed::new::<F>(handler);
+        let route = Typed::new::<F>(handler)?;
         self.registry.insert(command.name(), Entry::Typed(Arc::new(route)))
     }
 

@@ -3,10 +3,12 @@
 //! A payload is a stream of its own: the definitions of the types, then the value. What a plain
 //! stream may leave out, because it was said before, is put back where it is read.
 
+use std::any::type_name;
+
 use ::bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use switchboard_gob::{Decoder, ErrorKind, Limits, Progress};
+use switchboard_gob::{Decoder, ErrorKind, Limits, Progress, Schema};
 
 use super::budget::{Budget, no_payload};
 use super::{Codec, Format, Framing, serde_tongues};
@@ -61,6 +63,13 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
         decoder.check::<T>().map_err(refused)?;
         let mut value = decoder.deserializer().map_err(refused)?;
         budget.deserialize(&mut value).map_err(refused)
+    }
+
+    fn check() -> Result<()> {
+        Schema::of::<T>().map(drop).map_err(|cause| {
+            let text = format!("`{}` has no form in gob: {}", type_name::<T>(), cause.text());
+            Error::local(Code::Failed, text).with_source(cause)
+        })
     }
 
     fn tongues() -> Vec<Codec<T>> {

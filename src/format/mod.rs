@@ -88,6 +88,16 @@ pub trait Format<T>: Send + Sync + 'static {
     /// up. The text may reach the peer: it says what is wrong and quotes nothing of the payload.
     fn decode(payload: ::bytes::Bytes, budget: &Budget) -> Result<T>;
 
+    /// Whether values of this type have payloads at all. Asked for the reply when a command is
+    /// registered, so that a mistake is found before the first call.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the type.
+    fn check() -> Result<()> {
+        Ok(())
+    }
+
     /// The same values in other formats, for callers who ask for one by its name.
     #[must_use]
     fn tongues() -> Vec<Codec<T>> {
@@ -95,14 +105,18 @@ pub trait Format<T>: Send + Sync + 'static {
     }
 }
 
-/// What every value of serde can be spoken in: the formats that say themselves what they mean.
+/// What every value of serde can be spoken in: the formats that say themselves what they mean, as
+/// far as they have a form for it.
 fn serde_tongues<T: Serialize + DeserializeOwned>() -> Vec<Codec<T>> {
     vec![
         #[cfg(feature = "json")]
-        Codec::of::<Json>(),
+        Some(Codec::of::<Json>()),
         #[cfg(feature = "gob")]
-        Codec::of::<Gob>(),
+        <Gob as Format<T>>::check().ok().map(|()| Codec::of::<Gob>()),
     ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<Codec<T>>>()
 }
 
 /// Room that a payload is given before it is made: growing up to it byte by byte would cost more

@@ -67,7 +67,11 @@ pub(crate) struct Running {
 }
 
 impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
-    pub(crate) fn new<F: Format<Req> + Format<Rep>>(handler: H) -> Self {
+    /// # Errors
+    ///
+    /// What the format says of the reply's type.
+    pub(crate) fn new<F: Format<Req> + Format<Rep>>(handler: H) -> Result<Self> {
+        <F as Format<Rep>>::check()?;
         let mut formats = vec![(Codec::<Req>::of::<F>(), Codec::<Rep>::of::<F>())];
         let mut replies = <F as Format<Rep>>::tongues();
         for request in <F as Format<Req>>::tongues() {
@@ -78,7 +82,7 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
                 formats.push((request, replies.swap_remove(at)));
             }
         }
-        Self { formats, handler, shape: PhantomData }
+        Ok(Self { formats, handler, shape: PhantomData })
     }
 
     fn codecs(&self, format: Option<FormatWord>) -> Result<&(Codec<Req>, Codec<Rep>)> {

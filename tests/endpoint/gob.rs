@@ -238,19 +238,30 @@ async fn nonsense_closes_a_plain_call_and_costs_a_tagged_one() {
     }
 }
 
-/// The list has gob for every type of serde: that one has no form is known when it is encoded.
+/// What has no form in gob is not offered in it, and found out before anybody calls.
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_has_no_form_costs_its_call() {
-    const NOTHING: Command<u64, ()> = Command::new("NOTHING");
-    let endpoint = endpoint().on(NOTHING, async |_: u64| Ok::<_, Error>(()));
+async fn a_reply_that_has_no_form_is_not_offered() {
+    type Pair = (u64, String);
+    const PAIR: Command<u64, Pair> = Command::new("PAIR");
+    const GOB_PAIR: Command<u64, Pair, Gob> = Command::new("GOB_PAIR");
+    const DONE: Command<u64, (), Gob> = Command::new("DONE");
+    let pair = async |number: u64| Ok::<_, Error>((number, "pair".to_owned()));
+    let endpoint = endpoint().on(PAIR, pair).on(DONE, async |_: u64| Ok::<_, Error>(()));
+
+    let error = endpoint.register(GOB_PAIR, pair).unwrap_err();
+    assert_eq!(error.code(), Code::Failed);
+    let text = "`(u64, alloc::string::String)` has no form in gob";
+    assert!(error.text().starts_with(text), "{error}");
+
     let seven = to_vec(&7_u64).unwrap();
     let mut peer = peer(&endpoint);
-    peer.send(format!("NOTHING 1 {} f=gob\n{}", seven.len(), show(&seven))).await;
-    // It is the fault of whoever wrote the command, and told to the log.
-    assert_eq!(peer.expect_error(1, Code::Failed).await, "the handler failed");
-    peer.send([b"NOTHING gob\n".as_slice(), &seven, b"ECHO\nx\n"].concat()).await;
-    assert_eq!(peer.expect_error(0, Code::Failed).await, "the handler failed");
-    peer.expect_bytes("x\n").await;
+    peer.send(format!("PAIR 1 {} f=gob\n{}", seven.len(), show(&seven))).await;
+    let refused = peer.expect_error(1, Code::UnsupportedFormat).await;
+    assert!(!refused.contains("gob"), "{refused}");
+    // A struct without fields, for Go: message of 14 bytes, id 65, no name, and the empty value.
+    peer.send([b"DONE gob\n".as_slice(), &seven].concat()).await;
+    let nothing = to_vec(&()).unwrap();
+    peer.expect_bytes(&show(&nothing)).await;
 }
 
 // --- bombs ---
