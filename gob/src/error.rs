@@ -273,8 +273,9 @@ impl serde::de::Error for Error {
         Self::new(ErrorKind::Mismatch, format!("the sender's type has no field {field}"))
     }
 
-    fn unknown_variant(_: &str, wanted: &'static [&'static str]) -> Self {
-        let text = format!("received a name that is none of {}", wanted.join(", "));
+    fn unknown_variant(received: &str, wanted: &'static [&'static str]) -> Self {
+        let (received, wanted) = (Shown(received), wanted.join(", "));
+        let text = format!("received the name \"{received}\", which is none of {wanted}");
         Self::new(ErrorKind::Mismatch, text)
     }
 }

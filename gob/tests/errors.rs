@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use switchboard_gob::{Error, ErrorKind, from_slice, to_vec};
+use switchboard_gob::{Error, ErrorKind, Schema, Type, from_slice, to_vec, to_vec_as};
 
 /// The article's struct with another type for the values of the map.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -55,6 +55,18 @@ struct Radius {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+enum Inline {
+    #[serde(rename = "main.Circle")]
+    Circle { radius: f64 },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Optional<T> {
+    shape: T,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 enum Color {
     Red,
     Green,
@@ -75,7 +87,7 @@ fn mismatches_say_where() {
     check::<BTreeMap<String, u8>>(&long, &path, "wanted u8, received 256");
     check::<Vec<char>>(&vec![-1_i64], "[0]", "wanted a Unicode character, received -1");
     check::<Vec<f32>>(&vec![0.0, 1e39], "[1]", "wanted a float of 32 bits, received 1e39");
-    let name = "received a name that is none of Red, Green";
+    let name = "received the name \"Blue\", which is none of Red, Green";
     check::<Vec<Color>>(&vec!["Red".to_owned(), "Blue".to_owned()], "[1]", name);
 
     // Of types, before any value is looked at.
@@ -84,21 +96,76 @@ fn mismatches_say_where() {
     check::<[i64; 3]>(&[1_i64, 2], "", "wanted array of 3, received array of 2");
     check::<(i64, i64)>(&vec![1_i64, 2], "", "wanted array of 2, received slice");
     check::<Vec<u8>>(&"text".to_owned(), "", "wanted slice, received string");
-    check::<Leaf<i64>>(&Wanted { n: 1, optional: 0, other: None }, "", NO_FIELD);
-    let few = Radius { radius: 1.0 };
-    check::<Wanted>(&few, "", "the sender's type has no field of the struct Wanted");
+    let text = "the sender's type has no field of the struct Leaf: it has N, Optional, Other; \
+                wanted V";
+    check::<Leaf<i64>>(&Wanted { n: 1, optional: 0, other: None }, "", text);
 
     // In interfaces.
     let circle = Shape::Circle(Leaf { v: 1.0 });
-    let no_field = "the sender's type has no field of the struct Radius";
+    let no_field = "the sender's type has no field of the struct Radius: it has V; wanted Radius";
     check::<RoundShape>(&circle, "", no_field);
     let square = vec![Shape::Circle(Leaf { v: 1.0 }), Shape::Square(Leaf { v: 2.0 })];
     check::<Vec<RoundShape>>(&square, "[0]", no_field);
-    let name = "received a name that is none of main.Circle";
+    let name = "received the name \"main.Square\", which is none of main.Circle";
     check::<Vec<RoundShape>>(&vec![Shape::Square(Leaf { v: 2.0 })], "[0]", name);
+    let no_field =
+        "the sender's type has no field of the struct main.Circle: it has V; wanted radius";
+    check::<Vec<Inline>>(&vec![Shape::Circle(Leaf { v: 1.0 })], "[0]", no_field);
+    let nil = "wanted enum Shape, received nil; Option<..> takes nil";
+    check::<Optional<Shape>>(&Optional::<Option<Shape>> { shape: None }, "Shape", nil);
 }
 
-const NO_FIELD: &str = "the sender's type has no field of the struct Leaf";
+#[test]
+fn fields_that_differ_in_case_are_told_the_way_out() {
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Sent {
+        unit_price: i64,
+        b: i64,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is never made")]
+    struct Snake {
+        unit_price: i64,
+    }
+
+    let text = "the sender's type has no field of the struct Snake: it has UnitPrice, B; wanted \
+                unit_price; names of Go's fields begin with an upper-case letter: \
+                #[serde(rename_all = \"PascalCase\")]";
+    check::<Snake>(&Sent { unit_price: 1, b: 2 }, "", text);
+}
+
+#[test]
+fn what_is_listed_is_short() {
+    let names: Vec<String> = (0..9).map(|number| format!("F{number}")).collect();
+    let mut schema = Schema::builder();
+    let fields: Vec<_> = names.iter().map(|name| (&**name, Type::INT)).collect();
+    let many = schema.structure("Many", &fields);
+    let schema = schema.build(many).unwrap();
+    let bytes = to_vec_as(&schema, &BTreeMap::from([("F0", 1)])).unwrap();
+    let error = from_slice::<Leaf<i64>>(&bytes).unwrap_err();
+    let text = "the sender's type has no field of the struct Leaf: it has F0, F1, F2, F3, F4, F5, \
+                F6, F7, ..; wanted V";
+    assert_eq!(error.text(), text);
+    let name = format!("{}\u{1b}", "x".repeat(70));
+    let error = from_slice::<Color>(&to_vec(&name).unwrap()).unwrap_err();
+    let shown = format!("received the name \"{}...\", which", "x".repeat(64));
+    assert!(error.text().starts_with(&shown), "{error}");
+    let error = from_slice::<Color>(&to_vec(&"\u{1b}[2J".to_owned()).unwrap()).unwrap_err();
+    assert!(error.text().starts_with("received the name \"\\u{1b}[2J\", which"), "{error}");
+}
+
+#[test]
+fn a_slice_is_one_value() {
+    let bytes = to_vec(&1_i64).unwrap();
+    let error = from_slice::<i64>(&bytes.repeat(2)).unwrap_err();
+    let text = "4 bytes left behind the value; a stream of several values is for a Decoder";
+    assert_eq!((error.kind(), error.text()), (ErrorKind::Malformed, text));
+    let error = from_slice::<i64>(&[]).unwrap_err();
+    let text = "there is no value: the bytes are empty";
+    assert_eq!((error.kind(), error.to_string()), (ErrorKind::UnexpectedEnd, text.to_owned()));
+}
 
 #[test]
 fn missing_fields_have_names() {

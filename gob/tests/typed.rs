@@ -109,7 +109,7 @@ const REFUSALS: [(&str, &str); 80] = [
     ("refused/interface_to_struct", "!Value: wanted Point, received interface"),
     (
         "refused/interface_not_assignable",
-        "!received a name that is none of Circle, main.Square, *main.Polygon, Meters",
+        "!received the name \"Point\", which is none of Circle, main.Square, *main.Polygon, Meters",
     ),
     ("refused/encoder_to_string", "!wanted string, received Gobbed"),
     ("refused/string_to_encoder", "!wanted GobBytes, received string"),
@@ -151,7 +151,10 @@ const REFUSALS: [(&str, &str); 80] = [
     ("raw/reserved_type", "!the type id 9, which is not defined, at byte 1"),
     ("raw/type_zero", "!the type id 0, which is not defined, at byte 1"),
     ("raw/define_builtin", "!a definition of the type id 2, at byte 2"),
-    ("raw/interface_not_registered", "!received a name that is none of bool, int, int8"),
+    (
+        "raw/interface_not_registered",
+        "!received the name \"abc\", which is none of bool, int, int8",
+    ),
     ("raw/interface_other_type", "!1 bytes left behind the value, at byte 13"),
 ];
 

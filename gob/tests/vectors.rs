@@ -220,6 +220,7 @@ fn from_slice_reads_the_same() {
         let wanted = match (&reading.values[..], &reading.end) {
             ([(_, value)], End::Clean) => literal(value),
             ([], End::Refused(text)) => format!("!{text}"),
+            ([], End::Clean) => "!there is no value: the bytes are empty".to_owned(),
             ([], _) => "!the bytes end in the middle of a value".to_owned(),
             // Another value, or what is left of one.
             _ => {

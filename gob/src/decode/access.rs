@@ -373,6 +373,6 @@ impl<'de> VariantAccess<'de> for InterfaceAccess<'_, 'de> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        self.value.deserialize_struct("", names, visitor)
+        self.value.visit_struct(self.variant, names, visitor)
     }
 }

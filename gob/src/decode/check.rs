@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::types::Types;
-use crate::error::{Error, ErrorKind, Result, Step};
+use crate::error::{Error, ErrorKind, Result, Shown, Step};
 use crate::schema::{Definition, Field, Kind, Schema, described};
 
 /// Two types that are to fit, and how they were come by.
@@ -63,13 +63,37 @@ fn check_common_field(
     if is_common || fields.is_empty() || sent.is_empty() {
         return Ok(());
     }
-    Err(no_common_field(name))
+    let names: Vec<&str> = fields.iter().map(|field| &*field.name).collect();
+    Err(no_common_field(name, &names, sent))
 }
 
+/// The struct `wanted` has the fields `names`, and the sender's has others.
 #[cold]
-pub(super) fn no_common_field(wanted: &str) -> Error {
-    let text = format!("the sender's type has no field of the struct {wanted}");
+pub(super) fn no_common_field(wanted: &str, names: &[&str], sent: &[Field]) -> Error {
+    let wanted =
+        if wanted.is_empty() { "a struct" } else { &format!("the struct {}", Shown(wanted)) };
+    let sent: Vec<&str> = sent.iter().map(|field| &*field.name).collect();
+    let mut text = format!(
+        "the sender's type has no field of {wanted}: it has {}; wanted {}",
+        listed(&sent),
+        listed(names)
+    );
+    let plain = |name: &&str| name.replace('_', "").to_lowercase();
+    let plain_names: HashSet<String> = names.iter().map(plain).collect();
+    if sent.iter().map(plain).any(|name| plain_names.contains(&name)) {
+        text.push_str(
+            "; names of Go's fields begin with an upper-case letter: \
+             #[serde(rename_all = \"PascalCase\")]",
+        );
+    }
     Error::new(ErrorKind::Mismatch, text)
+}
+
+/// The first of these names.
+fn listed(names: &[&str]) -> String {
+    let first: Vec<String> = names.iter().take(8).map(|name| Shown(name).to_string()).collect();
+    let end = if names.len() > first.len() { ", .." } else { "" };
+    format!("{}{end}", first.join(", "))
 }
 
 impl Check<'_> {

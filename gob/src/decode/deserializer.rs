@@ -16,7 +16,7 @@ use super::check::no_common_field;
 use super::plan::Plans;
 use super::types::Types;
 use super::walk::{check_start, skip};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Shown};
 use crate::limits::Limits;
 use crate::schema::{Definition, Kind, Type, described};
 use crate::special;
@@ -146,6 +146,28 @@ impl<'de> ValueDeserializer<'de> {
     ) -> Result<V::Value> {
         let left = self.reader.count()?;
         visitor.visit_map(EntryAccess::new(self, key, value, left))
+    }
+
+    pub(super) fn visit_struct<V: Visitor<'de>>(
+        &mut self,
+        name: &str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match (self.kind, self.definition()) {
+            (Kind::Defined(number), Some(Definition::Struct { fields, .. })) => {
+                let plan = self.plans.plan(number, fields, names);
+                // As of outermost types, and as in Go; no interface's type has been compared.
+                if self.plans.wanted(plan).is_empty()
+                    && self.reader.rest().as_ptr().addr() == self.in_interface_at
+                    && !(fields.is_empty() || names.is_empty())
+                {
+                    return Err(no_common_field(name, names, fields));
+                }
+                visitor.visit_map(StructAccess::of_plan(self, fields, plan)?)
+            }
+            _ => Err(self.mismatch(&format!("struct {}", Shown(name)))),
+        }
     }
 
     fn visit_defined<V: Visitor<'de>>(&mut self, number: u32, visitor: V) -> Result<V::Value> {
@@ -343,20 +365,7 @@ impl<'de> Deserializer<'de> for &mut ValueDeserializer<'de> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        match (self.kind, self.definition()) {
-            (Kind::Defined(number), Some(Definition::Struct { fields, .. })) => {
-                let plan = self.plans.plan(number, fields, names);
-                // As of outermost types, and as in Go; no interface's type has been compared.
-                if self.plans.wanted(plan).is_empty()
-                    && self.reader.rest().as_ptr().addr() == self.in_interface_at
-                    && !(fields.is_empty() || names.is_empty())
-                {
-                    return Err(no_common_field(name));
-                }
-                visitor.visit_map(StructAccess::of_plan(self, fields, plan)?)
-            }
-            _ => Err(self.mismatch(&format!("struct {name}"))),
-        }
+        self.visit_struct(name, names, visitor)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -375,7 +384,10 @@ impl<'de> Deserializer<'de> for &mut ValueDeserializer<'de> {
             }
             Kind::Interface => match self.enter_interface()? {
                 Some(variant) => visitor.visit_enum(InterfaceAccess::new(self, variant)),
-                None => Err(Error::mismatch(format_args!("enum {name}"), "nil")),
+                None => {
+                    let wanted = format_args!("enum {name}");
+                    Err(Error::mismatch(wanted, "nil; Option<..> takes nil"))
+                }
             },
             _ => Err(self.mismatch(&format!("enum {name}"))),
         }

@@ -82,6 +82,10 @@ pub struct Decoder {
 /// # Ok::<(), switchboard_gob::Error>(())
 /// ```
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    if bytes.is_empty() {
+        let text = "there is no value: the bytes are empty";
+        return Err(Error::new(ErrorKind::UnexpectedEnd, text));
+    }
     let mut decoder = Decoder::new();
     let Progress { used_bytes, is_complete } = decoder.push(bytes)?;
     if !is_complete {
@@ -90,7 +94,9 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     match bytes.len().saturating_sub(used_bytes) {
         0 => decoder.decode(),
         left => {
-            let text = format!("{left} bytes left behind the value");
+            let text = format!(
+                "{left} bytes left behind the value; a stream of several values is for a Decoder"
+            );
             Err(Error::malformed(used_bytes as u64, text))
         }
     }

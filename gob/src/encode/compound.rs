@@ -12,7 +12,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
-use super::serializer::{ValueSerializer, Walk};
+use super::serializer::{ValueSerializer, Walk, without_name};
 use crate::error::{Error, Result, Step};
 use crate::schema::{Field, Kind, Type};
 use crate::wire::{Reader, put_len, put_uint, replace_by_uint};
@@ -141,9 +141,7 @@ impl InterfaceEntry<'_, '_> {
             Some((Type::from_number(number.parse().ok()?)?, name.to_owned()))
         });
         let Some((Type(kind), name)) = parsed.filter(|_| self.opened.is_none()) else {
-            return Err(Error::unsupported(
-                "a map in an interface of any type: its registered name is not known",
-            ));
+            return Err(without_name("a map"));
         };
         self.walk.out.truncate(start);
         if !self.walk.has(kind) {
@@ -169,7 +167,7 @@ impl InterfaceEntry<'_, '_> {
     fn finish(&self) -> Result<()> {
         match self.opened {
             Some(_) => Ok(()),
-            None => Err(Error::unsupported("an empty map in an interface of any type")),
+            None => Err(without_name("an empty map")),
         }
     }
 }

@@ -360,6 +360,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::schema::{Definition, Field, Marshaler, SchemaBuilder, Type};
+    use crate::value::Value;
 
     /// Definitions with the names that Go gives them.
     impl SchemaBuilder {
@@ -1062,14 +1063,20 @@ mod tests {
         check_error(&ints, &[1_i128], unsupported, text);
         check_error(&ints, &[1_u128], unsupported, text);
         let any = Schema::builder().build(Type::INTERFACE).unwrap();
-        let text = "a struct in an interface of any type: its registered name is not known";
-        check_error(&any, &Inner { x: 1, y: 2 }, unsupported, text);
+        let way_out = "in an interface of any type: its registered name is not known; a Value that \
+                       is a struct, a map or a sequence needs its schema: Encoder::encode_as with \
+                       Decoder::schema";
+        let fails = |value: &dyn Erased, text: &str| {
+            value.check(&any, unsupported, &format!("{text} {way_out}"));
+        };
+        fails(&Inner { x: 1, y: 2 }, "a struct");
+        fails(&Value::Struct(vec![("X".to_owned(), Value::Int(1))]), "a map");
+        fails(&Value::Struct(Vec::new()), "an empty map");
+        fails(&Value::Slice(Vec::new()), "a sequence");
         #[derive(Serialize)]
         #[serde(rename = "$gob:gob:Tag")]
         struct Tag(#[serde(with = "serde_bytes")] Vec<u8>);
-        let text = "bytes of a type's own in an interface of any type: its registered name is not \
-                    known";
-        check_error(&any, &Tag(vec![1]), unsupported, text);
+        fails(&Tag(vec![1]), "bytes of a type's own");
     }
 
     #[test]

@@ -174,9 +174,7 @@ impl<'a, 's> ValueSerializer<'a, 's> {
     #[cold]
     fn mismatch(&self, received: &str) -> Error {
         if self.kind == Kind::Interface {
-            return Error::unsupported(format!(
-                "{received} in an interface of any type: its registered name is not known",
-            ));
+            return without_name(received);
         }
         let wanted = described(self.walk.definitions, self.kind);
         Error::schema_mismatch(format_args!("the schema says {wanted}, the value is {received}"))
@@ -240,6 +238,15 @@ impl<'a, 's> ValueSerializer<'a, 's> {
         let len_at = self.walk.open(variant, known.kind)?;
         Ok((Self::new(self.walk, known.kind), len_at))
     }
+}
+
+/// A value in an interface that does not say which type it is of.
+#[cold]
+pub(super) fn without_name(received: &str) -> Error {
+    Error::unsupported(format!(
+        "{received} in an interface of any type: its registered name is not known; a Value that \
+         is a struct, a map or a sequence needs its schema: Encoder::encode_as with Decoder::schema"
+    ))
 }
 
 #[cold]
