@@ -50,6 +50,7 @@ mod definition;
 mod encode;
 mod error;
 mod limits;
+mod rfc3339;
 mod schema;
 mod special;
 mod time;

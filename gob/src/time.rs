@@ -14,20 +14,29 @@
 //! does not read what it has written of offsets to the west. We write 0 to 59, which it does read,
 //! and read both.
 //!
-//! This is a point in time and an offset, and nothing more: no calendar, no names of zones.
+//! This is a point in time and an offset, and nothing more: no calendar but for its text in other
+//! formats (`rfc3339`), no names of zones.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use serde::de::{Deserialize, Deserializer, Error as _};
-use serde::ser::{Serialize, Serializer};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor};
+use serde::ser::{Error as _, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::special::{deserialize_opaque, serialize_opaque};
+use crate::rfc3339;
+use crate::special::serialize_opaque;
 
 /// Go's `time.Time`: a point in time, to the nanosecond, and the offset of the zone it is told in.
 ///
 /// Two are equal if their offsets are as well, like with Go's `==`. A [`SystemTime`] becomes one
-/// in UTC. In formats other than gob it is bytes, the same as in gob.
+/// in UTC.
+///
+/// In formats for human readers it is text as in RFC 3339, such as `2001-09-09T03:46:40+02:00`. A
+/// time that this cannot tell exactly is an error there: one in a year before 0 or after 9999, or
+/// with an offset that is a day or more or of other than whole minutes. In other formats it is
+/// bytes, the same as in gob.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -106,7 +115,10 @@ impl Time {
         self.offset_seconds
     }
 
-    fn to_bytes(self) -> Vec<u8> {
+    /// The bytes that Go's `MarshalBinary` makes of it, and `UnmarshalBinary` reads: 15, or 16 if
+    /// the offset is not of whole minutes.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
         let offset = self.offset_seconds.and_then(split);
         let (minutes, seconds) = offset.unwrap_or((UTC_MINUTES, 0));
         let mut bytes = vec![if seconds == 0 { 1 } else { 2 }];
@@ -119,7 +131,26 @@ impl Time {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+    /// The time that Go's `MarshalBinary` made these bytes of; no bytes at all are [`Time::ZERO`].
+    /// In a [`Value`](crate::Value), which does not know what a type is, a time is such bytes.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` if the bytes are no time, `Unsupported` if it is one that [`new`](Self::new)
+    /// refuses.
+    ///
+    /// ```
+    /// use switchboard_gob::{Decoder, Time, Value, to_vec};
+    ///
+    /// let time = Time::new(1_000_000_000, 5, Some(7_200))?;
+    /// let mut decoder = Decoder::new();
+    /// decoder.push(&to_vec(&time)?)?;
+    /// let Value::Opaque(bytes) = decoder.decode()? else { panic!("a time is opaque") };
+    /// assert_eq!(bytes, time.to_bytes());
+    /// assert_eq!(Time::from_bytes(&bytes)?, time);
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let malformed = || Error::new(ErrorKind::Malformed, "bytes that are no time");
         let (last, bytes) = match bytes.split_first() {
             None => return Ok(Self::ZERO),
@@ -193,19 +224,60 @@ impl TryFrom<Time> for SystemTime {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_opaque(NAME, &self.to_bytes(), serializer)
+        if !serializer.is_human_readable() {
+            return serialize_opaque(NAME, &self.to_bytes(), serializer);
+        }
+        let text = rfc3339::print(self.seconds, self.nanoseconds, self.offset_seconds);
+        let refused = || S::Error::custom("a time that has no exact text in RFC 3339");
+        serializer.serialize_str(&text.ok_or_else(refused)?)
     }
 }
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = deserialize_opaque(NAME, deserializer)?;
-        Self::from_bytes(&bytes).map_err(|error| D::Error::custom(error.text()))
+        deserializer.deserialize_newtype_struct(NAME, TimeVisitor)
+    }
+}
+
+struct TimeVisitor;
+
+impl<'de> Visitor<'de> for TimeVisitor {
+    type Value = Time;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time as in RFC 3339, or its bytes")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, content: D) -> Result<Time, D::Error> {
+        // Content that serde keeps for a flattened field says that it is for human readers, and is
+        // not: so bytes may come where text is asked for.
+        match content.is_human_readable() {
+            true => content.deserialize_str(self),
+            false => content.deserialize_byte_buf(self),
+        }
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
+        let refused = || E::invalid_value(Unexpected::Str(text), &self);
+        let (seconds, nanoseconds, offset) = rfc3339::parse(text).ok_or_else(refused)?;
+        Time::new(seconds, nanoseconds, offset).map_err(|error| E::custom(error.text()))
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Time, E> {
+        Time::from_bytes(bytes).map_err(|error| E::custom(error.text()))
+    }
+
+    // Formats without bytes of their own.
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<Time, A::Error> {
+        let bytes: Vec<u8> = Deserialize::deserialize(SeqAccessDeserializer::new(elements))?;
+        self.visit_bytes(&bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::de::value::StrDeserializer;
+
     use super::*;
 
     #[test]
@@ -266,6 +338,46 @@ mod tests {
                 Err(error) => assert!(error.text().starts_with(text), "{error}"),
             }
         }
+    }
+
+    #[test]
+    fn human_readers_have_text() {
+        struct Shown(Time);
+        impl fmt::Display for Shown {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.serialize(f)
+            }
+        }
+        let time = Time::new(1_000_000_000, 5, Some(7_200)).unwrap();
+        let text = Shown(time).to_string();
+        assert_eq!(text, "2001-09-09T03:46:40.000000005+02:00");
+        let read = |text: &str| Time::deserialize(StrDeserializer::<Error>::new(text));
+        assert_eq!(read(&text).unwrap(), time);
+        let wanted = "wanted a time as in RFC 3339, or its bytes, received a string";
+        assert_eq!(read("today").unwrap_err().to_string(), wanted);
+        let unread = Time::new(0, 0, Some(1)).unwrap();
+        assert!(fmt::write(&mut String::new(), format_args!("{}", Shown(unread))).is_err());
+    }
+
+    #[test]
+    fn bytes_are_read_where_text_is_meant() {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct Outer<T> {
+            number: i64,
+            #[serde(flatten)]
+            rest: T,
+        }
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct Rest {
+            time: Time,
+        }
+        let mut schema = crate::Schema::builder();
+        let time = schema.opaque("Time", crate::Marshaler::Gob);
+        let outer = schema.structure("Outer", &[("number", crate::Type::INT), ("time", time)]);
+        let schema = schema.build(outer).unwrap();
+        let value = Outer { number: 1, rest: Rest { time: Time::new(5, 0, None).unwrap() } };
+        let bytes = crate::to_vec_as(&schema, &value).unwrap();
+        assert_eq!(crate::from_slice::<Outer<Rest>>(&bytes).unwrap(), value);
     }
 
     #[test]
