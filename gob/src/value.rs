@@ -19,6 +19,21 @@ use crate::special::Complex;
 ///
 /// It is read from gob only. To any format it is written as what it holds; to gob it is written
 /// with the schema it came with, or, within an interface, if it is one of the first eight kinds.
+/// Alone, such as in `to_vec(&Value::Int(1))`, it is in an interface: Go reads it into an
+/// `interface{}`, and not into an `int`.
+///
+/// In JSON, with `serde_json`:
+///
+/// | value | JSON |
+/// |-------|------|
+/// | `Nil`, and a `Float` that is infinite or no number | `null` |
+/// | `Bool`, `Int`, `Uint`, `Float`, `String` | `true`, `1`, `1`, `1.0`, `"text"` |
+/// | `Complex` | `[1.0, -2.0]` |
+/// | `Bytes`, `Opaque` | `[1, 255]`: a list of numbers, a [`Time`](crate::Time) included |
+/// | `Array`, `Slice` | a list |
+/// | `Map` | an object; an error if keys are other than text, numbers or `Bool` |
+/// | `Struct` | an object of the fields that were sent: those that were zero are not there |
+/// | `Interface` | `{"main.Square": value}`, with the registered name |
 ///
 /// ```
 /// use switchboard_gob::{Decoder, Encoder, Value, to_vec};

@@ -263,6 +263,23 @@ impl Decoder {
     ///
     /// As [`push`](Self::push) and [`decode`](Self::decode); `Io` if reading fails, `UnexpectedEnd`
     /// if the stream ends in a value.
+    ///
+    /// ```
+    /// use switchboard_gob::{Decoder, Encoder};
+    ///
+    /// let (mut encoder, mut stream) = (Encoder::new(), Vec::new());
+    /// encoder.encode(&"one".to_owned(), &mut stream)?;
+    /// encoder.encode(&"two".to_owned(), &mut stream)?;
+    ///
+    /// // Any BufRead, such as a BufReader of a file.
+    /// let mut reader = &*stream;
+    /// let (mut decoder, mut texts) = (Decoder::new(), Vec::new());
+    /// while let Some(text) = decoder.read::<String>(&mut reader)? {
+    ///     texts.push(text);
+    /// }
+    /// assert_eq!(texts, ["one", "two"]);
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
     pub fn read<T: DeserializeOwned>(&mut self, reader: &mut impl BufRead) -> Result<Option<T>> {
         loop {
             let bytes = match reader.fill_buf() {

@@ -38,7 +38,8 @@ const IDS_MAX: TypeId = LAST_ID - FIRST_ID_WRITTEN + 1;
 /// value.
 ///
 /// All that one encoder writes, in this order, is one stream for one decoder. Values of different
-/// types may follow each other.
+/// types may follow each other. To write to a file or a connection, encode into a buffer, write it
+/// whole, and clear it for the next value.
 ///
 /// ```
 /// use switchboard_gob::Encoder;
