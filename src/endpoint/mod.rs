@@ -92,8 +92,9 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// If a handler is registered under this name already, or the reply has no form in the command's
-    /// format: that is a mistake in the program. Use [`register`](Self::register) where it is not.
+    /// If a handler is registered under this name already, or the reply has no form in the format
+    /// of the command: that is a mistake in the program. Use [`register`](Self::register) where it
+    /// is not.
     #[track_caller]
     pub fn on<Req, Rep, F, Shape>(
         self,

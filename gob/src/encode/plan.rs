@@ -66,7 +66,7 @@ impl Plan {
         TypeId::try_from(self.order.len()).unwrap_or(TypeId::MAX)
     }
 
-    /// The ids of all types by their numbers, made of how far each is behind the schema's first one.
+    /// The ids of all types by their numbers, made of how far each is behind the first one.
     pub(crate) fn ids(&self, id: impl Fn(TypeId) -> TypeId) -> Box<[TypeId]> {
         let offset = |offset: &Option<u32>| offset.map_or(0, |offset| id(offset.into()));
         self.ids.iter().map(offset).collect()
