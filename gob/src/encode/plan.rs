@@ -316,11 +316,9 @@ mod tests {
             let schema = Schema::new(definitions.collect(), Kind::Defined(0));
             let plan = schema.plan().unwrap();
             let (ids, later) = (plan.ids(|offset| 65 + offset), plan.ids(|offset| 1_000 + offset));
-            let planned: Vec<_> = plan
-                .order
-                .iter()
-                .map(|&number| (number, id(Kind::Defined(number), &ids)))
-                .collect();
+            let planned =
+                plan.order.iter().map(|&number| (number, id(Kind::Defined(number), &ids)));
+            let planned: Vec<_> = planned.collect();
             assert_eq!(planned, sent, "{schema:?}");
             // From another first id on, everything is the same but for the ids.
             assert!(
