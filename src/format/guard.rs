@@ -82,6 +82,23 @@ macro_rules! forward_plain {
     )*};
 }
 
+/// Calls the inner deserializer with a watched visitor whose value has been paid for.
+macro_rules! forward_paid {
+    ($($method:ident($($argument:ident: $type:ty),*) is_fixed: $is_fixed:literal)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(
+            self,
+            $($argument: $type,)*
+            visitor: V,
+        ) -> Result<V::Value, D::Error> {
+            let watch = self.paid_watch::<_, _, $is_fixed>(visitor)?;
+            self.inner.$method($($argument,)* watch)
+        }
+    )*};
+}
+
+type Names = &'static [&'static str];
+
 impl<'de, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<'_, D, Paid> {
     type Error = D::Error;
 
@@ -109,91 +126,17 @@ impl<'de, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<'_, D, Paid> {
         deserialize_ignored_any to deserialize_ignored_any
     }
 
-    #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, false>(visitor)?;
-        self.inner.deserialize_any(watch)
-    }
-
-    #[inline]
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, false>(visitor)?;
-        self.inner.deserialize_option(watch)
-    }
-
-    #[inline]
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, false>(visitor)?;
-        self.inner.deserialize_unit_struct(name, watch)
-    }
-
-    #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, false>(visitor)?;
-        self.inner.deserialize_newtype_struct(name, watch)
-    }
-
-    #[inline]
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, false>(visitor)?;
-        self.inner.deserialize_seq(watch)
-    }
-
-    #[inline]
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, true>(visitor)?;
-        self.inner.deserialize_tuple(len, watch)
-    }
-
-    #[inline]
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, true>(visitor)?;
-        self.inner.deserialize_tuple_struct(name, len, watch)
-    }
-
-    #[inline]
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, false>(visitor)?;
-        self.inner.deserialize_map(watch)
-    }
-
-    #[inline]
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, true>(visitor)?;
-        self.inner.deserialize_struct(name, fields, watch)
-    }
-
-    #[inline]
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, D::Error> {
-        let watch = self.paid_watch::<_, _, false>(visitor)?;
-        self.inner.deserialize_enum(name, variants, watch)
+    forward_paid! {
+        deserialize_any() is_fixed: false
+        deserialize_option() is_fixed: false
+        deserialize_unit_struct(name: &'static str) is_fixed: false
+        deserialize_newtype_struct(name: &'static str) is_fixed: false
+        deserialize_seq() is_fixed: false
+        deserialize_map() is_fixed: false
+        deserialize_enum(name: &'static str, variants: Names) is_fixed: false
+        deserialize_tuple(len: usize) is_fixed: true
+        deserialize_tuple_struct(name: &'static str, len: usize) is_fixed: true
+        deserialize_struct(name: &'static str, fields: Names) is_fixed: true
     }
 
     #[inline]
