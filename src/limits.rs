@@ -44,12 +44,12 @@ pub struct Limits {
     /// A gob with more, or one that needs a definition that was forgotten, is refused and the
     /// connection closed.
     pub definition_bytes_max: usize,
-    /// Bytes of memory that one decode may fill with elements. Default 16 MiB.
+    /// Bytes of memory that one decode may fill. Default 16 MiB.
     ///
-    /// Charged with the size of each value before it is made; text and byte strings come on top, no
-    /// more than the payload, and so does what containers and the allocator add. Worst case: so
-    /// many bytes for each payload being decoded at one moment, which is at most one for each
-    /// thread.
+    /// Charged with the size of each value before it is made, and with text and byte strings beyond
+    /// the length of the payload. So many of those as the payload is long come on top, and so does
+    /// what containers and the allocator add. Worst case: so many bytes for each payload being
+    /// decoded at one moment, which is at most one for each thread.
     pub decode_bytes_max: usize,
 
     /// Calls of one connection that may be unanswered at a time, in each direction. Default 1,024.

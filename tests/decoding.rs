@@ -17,6 +17,7 @@ use std::thread;
 
 use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
+use serde::de::value::{self, SeqDeserializer};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 #[cfg(feature = "gob")]
@@ -269,6 +270,28 @@ fn memory_used_has_elements_and_text_in_it() {
     assert_eq!(budget.memory_used(), 3 * size_of::<String>() + 4);
 }
 
+#[test]
+fn text_beyond_the_length_of_the_payload_is_charged() {
+    let text = "x".repeat(1024 * 1024);
+    // The first is free, and the vector and the strings themselves take a part of the 16 MiB.
+    for (count, is_allowed) in [(1, true), (16, true), (17, false), (1000, false)] {
+        let budget = Budget::new(&Limits::default(), text.len());
+        let texts = std::iter::repeat_n(text.as_str(), count);
+        let deserializer = SeqDeserializer::<_, value::Error>::new(texts);
+        let decoded: Result<Vec<String>, _> = budget.deserialize(deserializer);
+        if is_allowed {
+            assert_eq!(decoded.map(|texts| texts.len()), Ok(count));
+            let strings_bytes = (count + 1) * size_of::<String>();
+            assert_eq!(budget.memory_used(), strings_bytes + count * text.len());
+        } else {
+            let Err(cause) = decoded else { panic!("{count} texts were made") };
+            let error = budget.error("again", cause);
+            assert_eq!(error.code(), Code::TooLarge);
+            assert!(error.text().starts_with(OVER_MEMORY), "{error}");
+        }
+    }
+}
+
 // --- payloads that stand for nothing ---
 
 #[test]
@@ -441,6 +464,35 @@ fn small_gobs_do_not_become_large_values() {
     }
     let narrow = decode::<Gob, Vec<Narrow>>(with_body(&whole, 2, &body)).unwrap();
     assert!(narrow.len() == 1_000_000 && narrow.iter().all(|narrow| narrow.field == 0));
+}
+
+/// Elements of three bytes, each a struct with one field of this name. Gob has the name only once.
+#[cfg(feature = "gob")]
+fn structs_with_a_field(name: &str, count: u32) -> Bytes {
+    let mut builder = switchboard_gob::Schema::builder();
+    let structure = builder.structure("T", &[(name, switchboard_gob::Type::UINT)]);
+    let slice = builder.slice(structure);
+    let schema = builder.build(slice).unwrap();
+    let none: [BTreeMap<String, u64>; 0] = [];
+    let whole = switchboard_gob::to_vec_as(&schema, &none).unwrap();
+    let elements = [1, 7, 0].repeat(usize::try_from(count).unwrap());
+    with_body(&whole, 2, &[&[0, 0xfc], count.to_be_bytes().as_slice(), &elements].concat())
+}
+
+#[cfg(feature = "gob")]
+#[test]
+fn names_that_gob_has_once_are_not_kept_for_each_element_uncharged() {
+    let gob = structs_with_a_field(&"F".repeat(1000), 40_000);
+    check::<Gob, switchboard_gob::Value>(gob, Code::TooLarge, "value of 1677");
+    // A name that is only compared is free.
+    #[derive(Serialize, Deserialize)]
+    struct Element {
+        #[serde(rename = "TheNameOfThisFieldIsAsLongAsSomeThatGoProgramsReallyGiveToTheirs")]
+        field: u64,
+    }
+    let name = "TheNameOfThisFieldIsAsLongAsSomeThatGoProgramsReallyGiveToTheirs";
+    let elements = decode::<Gob, Vec<Element>>(structs_with_a_field(name, 330_000)).unwrap();
+    assert!(elements.len() == 330_000 && elements.iter().all(|element| element.field == 7));
 }
 
 #[cfg(feature = "gob")]

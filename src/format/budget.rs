@@ -8,8 +8,10 @@
 //! Three rules keep honest payloads in. Only elements of sequences and entries of maps are counted:
 //! each takes a byte of the payload at least, unless it is of a type that needs none, and those few
 //! are what `spare_elements_max` is for. The fields of a struct or a tuple are not counted, for
-//! their number is fixed by the type. And text and byte strings are never refused, for they are no
-//! longer than the payload, though [`Budget::memory_used`] has them in it.
+//! their number is fixed by the type. And text and byte strings are free as long as all of them
+//! together are no longer than the payload. What goes beyond is charged like elements: some formats
+//! hand out again what they were sent once, such as gob the name of a field for each element, and
+//! others may unpack it. [`Budget::memory_used`] has both in it.
 //!
 //! A budget remembers which limit was passed by itself, since a format may throw the messages of
 //! custom errors away (postcard does) or wrap them in words that quote the payload (JSON does).
@@ -81,7 +83,8 @@ pub struct Budget {
     depth_left: Cell<usize>,
     elements_left: Cell<usize>,
     memory_left: Cell<usize>,
-    content_bytes: Cell<usize>,
+    // Bytes of text and byte strings that are still free.
+    content_left: Cell<usize>,
     passed: Cell<Option<Passed>>,
 }
 
@@ -96,7 +99,7 @@ pub(super) enum Passed {
 impl Budget {
     /// The budget for a payload of `payload_bytes` bytes: [`Limits::depth_max`] levels,
     /// [`Limits::spare_elements_max`] elements beside one for each byte of the payload, and
-    /// [`Limits::decode_bytes_max`] bytes of memory.
+    /// [`Limits::decode_bytes_max`] bytes of memory beside text as long as the payload.
     #[must_use]
     pub const fn new(limits: &Limits, payload_bytes: usize) -> Self {
         let elements = payload_bytes.saturating_add(limits.spare_elements_max);
@@ -108,7 +111,7 @@ impl Budget {
             depth_left: Cell::new(limits.depth_max),
             elements_left: Cell::new(elements),
             memory_left: Cell::new(limits.decode_bytes_max),
-            content_bytes: Cell::new(0),
+            content_left: Cell::new(payload_bytes),
             passed: Cell::new(None),
         }
     }
@@ -170,11 +173,12 @@ impl Budget {
         if left_bytes == 0 { Ok(()) } else { Err(left_over(format_name, left_bytes)) }
     }
 
-    /// Bytes of memory that were charged so far, those of text and byte strings included.
+    /// Bytes of memory that were charged so far, and those of text and byte strings, free or not.
     #[must_use]
     pub fn memory_used(&self) -> usize {
-        let elements_bytes = self.decode_bytes_max.saturating_sub(self.memory_left.get());
-        elements_bytes.saturating_add(self.content_bytes.get())
+        let charged_bytes = self.decode_bytes_max.saturating_sub(self.memory_left.get());
+        let content_bytes = self.payload_bytes.saturating_sub(self.content_left.get());
+        charged_bytes.saturating_add(content_bytes)
     }
 
     /// Levels that may be gone into, from the beginning.
@@ -225,16 +229,35 @@ impl Budget {
         }
     }
 
-    /// Takes note of text or bytes in the payload, which the value will probably keep.
+    /// Takes note of text or bytes that the value will probably keep, and charges those beyond the
+    /// length of the payload.
     #[inline]
-    pub(super) fn note_content(&self, bytes: usize) {
-        self.content_bytes.set(self.content_bytes.get().saturating_add(bytes));
+    pub(super) fn note_content(&self, bytes: usize) -> Result<(), Passed> {
+        match self.content_left.get().checked_sub(bytes) {
+            Some(left) => {
+                self.content_left.set(left);
+                Ok(())
+            }
+            None => self.charge_content(bytes),
+        }
+    }
+
+    /// Takes note that the value keeps the whole payload, which is free.
+    #[inline]
+    pub(super) fn note_payload(&self) {
+        self.content_left.set(0);
     }
 
     /// Elements that may still be made.
     #[inline]
     pub(super) fn elements_left(&self) -> usize {
         self.elements_left.get()
+    }
+
+    #[cold]
+    fn charge_content(&self, bytes: usize) -> Result<(), Passed> {
+        let free = self.content_left.take();
+        self.charge_memory(bytes.saturating_sub(free))
     }
 
     /// Remembers that a limit was passed. The first one is the one to report.

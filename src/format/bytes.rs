@@ -34,7 +34,7 @@ impl Format<bytes::Bytes> for Bytes {
     }
 
     fn decode(payload: bytes::Bytes, budget: &Budget) -> Result<bytes::Bytes> {
-        budget.note_content(payload.len());
+        budget.note_payload();
         Ok(payload)
     }
 }

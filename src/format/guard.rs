@@ -21,6 +21,8 @@
 //! - **Memory**: every value is charged with its size once. A field lies within its struct and the
 //!   content of an option within the option; only what lies beyond, behind a `Box` for instance, is
 //!   charged anew. That is why a [`Guard`] knows the type that was paid for.
+//! - **Text and byte strings** when they are handed to their visitor, before it copies them. Names
+//!   of fields and variants only if they may be kept.
 //!
 //! What can be known from types is in types and constants, and what is passed along is one pointer:
 //! the optimiser then sees through the wrappers. Each word more made decoding measurably slower
@@ -28,6 +30,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::needs_drop;
 
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess,
@@ -122,8 +125,18 @@ impl<'de, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<'_, D, Paid> {
         deserialize_bytes to deserialize_bytes
         deserialize_byte_buf to deserialize_bytes
         deserialize_unit to deserialize_unit
-        deserialize_identifier to deserialize_identifier
         deserialize_ignored_any to deserialize_ignored_any
+    }
+
+    /// A name that becomes a value which owns nothing is compared and forgotten, and its visitor
+    /// looks inside nothing: there is nothing to charge, however often the name is handed out.
+    #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        if !needs_drop::<V::Value>() {
+            return self.inner.deserialize_identifier(visitor);
+        }
+        let watch = Watch::<_, false> { inner: visitor, budget: self.budget };
+        self.inner.deserialize_identifier(watch)
     }
 
     forward_paid! {
@@ -165,7 +178,8 @@ macro_rules! visit_content {
     ($($method:ident: $type:ty)*) => {$(
         #[inline]
         fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
-            self.budget.note_content(value.len());
+            let noted = self.budget.note_content(value.len());
+            noted.map_err(|passed| refuse(self.budget, passed))?;
             self.inner.$method(value)
         }
     )*};

@@ -41,7 +41,7 @@ impl Format<String> for Line {
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<String> {
         check_is_one_line(&payload)?;
-        budget.note_content(payload.len());
+        budget.note_payload();
         // Takes the buffer over without a copy if nobody else holds it.
         String::from_utf8(payload.into()).map_err(|cause| {
             let valid_bytes = cause.utf8_error().valid_up_to();
