@@ -58,6 +58,7 @@ pub struct Limits {
     pub calls_per_connection_max: usize,
     /// Mistakes of the caller in a row before its connection is closed: unknown commands, bad or
     /// large payloads, unsupported formats. Default 100. A call that goes well starts a new count.
+    /// Not counted where Go's `net/rpc` is served.
     pub consecutive_errors_max: u32,
     /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB.
     ///

@@ -433,6 +433,21 @@ async fn too_many_mistakes_in_a_row_end_the_connection() {
     assert_eq!(ended.await.unwrap().unwrap_err().code(), Code::ShuttingDown);
 }
 
+#[tokio::test]
+async fn a_server_of_go_programs_counts_no_mistakes() {
+    let (listener, dialer) = transport::memory_listener();
+    let server = tokio::spawn(async move { endpoint().serve_net_rpc(listener).await });
+    let mut go = Caller::new(dialer.dial().await.unwrap());
+    for _ in 0..300 {
+        go.send("Arith.Nothing", &1_i64).await;
+        let text = go.answer().await.reply::<i64>().unwrap_err();
+        assert_eq!(text, "rpc: can't find method Arith.Nothing");
+    }
+    go.multiply(7, 8).await;
+    assert_eq!(go.answer().await.reply(), Ok(56_i64));
+    server.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn stopping_lets_calls_under_way_finish() {
     let (listener, dialer) = transport::memory_listener();

@@ -1,7 +1,9 @@
 //! Serving Go's `net/rpc`: a session in memory for each connection.
 //!
 //! The session is the same as for any other caller, so limits, draining and the report are too; and
-//! the handlers see who really calls.
+//! the handlers see who really calls. Only mistakes in a row are not counted: many goroutines may
+//! share a connection, and one that guesses names would end the calls of the others. Go's own
+//! server does not count them either.
 
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use super::{Endpoint, Report};
 use crate::client::Link;
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::limits::Limits;
 use crate::net_rpc::net_rpc;
 use crate::session::Side;
 use crate::transport::{self, BoxedIo, Listener, Origin};
@@ -44,6 +47,11 @@ impl Endpoint {
     /// # }
     /// ```
     ///
+    /// # Limits
+    ///
+    /// Those of the endpoint, but for `consecutive_errors_max`: as with Go's own server, a program
+    /// may make as many mistakes in a row as it likes.
+    ///
     /// # Errors
     ///
     /// None so far, as for [`serve`](Self::serve).
@@ -70,7 +78,10 @@ impl Endpoint {
         listener: impl Listener,
         stop: impl Future,
     ) -> Result<Report> {
-        Ok(Accept::new(self.clone(), Self::accepted_net_rpc).run(listener, stop).await)
+        let limits = Limits::clone(&self.limits);
+        let limits = Arc::new(limits.with(|limits| limits.consecutive_errors_max = u32::MAX));
+        let lenient = Self { limits, ..self.clone() };
+        Ok(Accept::new(lenient, Self::accepted_net_rpc).run(listener, stop).await)
     }
 
     /// Serves a stream that was accepted; the link is that of the session behind it.
