@@ -63,6 +63,8 @@ impl Answers {
         match ended.reply {
             Ok(reply) => {
                 self.put_header(ended.header, String::new())?;
+                // Else the length before it, which is filled in last, would double the buffer.
+                self.out.reserve(reply.len().saturating_add(CHANGED_BYTES_MAX));
                 self.encoder.append(&reply, &mut self.out).map_err(failed)
             }
             Err(error) => self.refuse(ended.header, &error),
@@ -110,4 +112,28 @@ fn text(error: &Error, service_method: &str) -> String {
 
 fn failed(error: switchboard_gob::Error) -> Error {
     Error::new(Code::Failed, "an answer of net/rpc cannot be written").with_source(error)
+}
+
+/// What a reply may grow by on the one stream: a length and numbers of types, each a few bytes more.
+const CHANGED_BYTES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::quota::Quota;
+
+    #[test]
+    fn replies_take_the_room_that_they_are_charged() {
+        let mut reply = BytesMut::new();
+        Gob::encode(&"x".repeat(1_000_000), &mut reply).unwrap();
+        let quota = Quota::new(&Limits::default());
+        let mut answers = Answers::new(quota.charge());
+        let header = Header { service_method: "Echo.Letters".to_owned(), seq: 0 };
+        let ended = Ended { header, reply: Ok(reply.freeze()), held: quota.charge() };
+        answers.put(ended).unwrap();
+        assert!((1_000_000..1_001_000).contains(&answers.len()));
+        assert!(answers.out.capacity() < 1_001_000, "{}", answers.out.capacity());
+    }
 }
