@@ -181,7 +181,7 @@ where
     F: Format<T> + Format<u8> + 'static,
     T: Send + 'static,
 {
-    // Not `()`, which has no form in gob.
+    // The reply is not what is tried here.
     endpoint.on(Command::<T, u8, F>::new(name), async |_value: T| Ok::<_, Error>(0))
 }
 
