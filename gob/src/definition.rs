@@ -141,7 +141,8 @@ fn put_id(out: &mut Vec<u8>, delta: u64, id: TypeId) {
 ///
 /// # Errors
 ///
-/// `Malformed`, or `Limit` if it has more than `fields_max` fields.
+/// `Malformed`, or `Limit` if it has more than `fields_max` fields, or a field whose name has more
+/// than `name_bytes_max` bytes.
 pub(crate) fn read_definition(
     reader: &mut Reader<'_>,
     limits: &Limits,
@@ -225,6 +226,11 @@ fn read_struct(
         }
         for _ in 0..count {
             let (name, id) = read_name_and_id(reader)?;
+            let (len, max) = (name.len(), limits.name_bytes_max);
+            if len > max {
+                let what = format!("a field's name of {len} bytes");
+                return Err(Error::limit(what, "name_bytes_max", max));
+            }
             list.push(Field { name, kind: kind_of(id, reader)? });
         }
     }

@@ -31,7 +31,8 @@ pub struct Limits {
     pub fields_max: usize,
     /// Bytes of all definitions on one stream, which are kept as long as it; 1 MiB.
     pub definition_bytes_max: usize,
-    /// Bytes of the type's name in an interface value; 1,024, which is Go's own limit.
+    /// Bytes of a name: of a field, and of the type in an interface value; 1,024, which is Go's own
+    /// limit for the latter.
     pub name_bytes_max: usize,
 }
 
