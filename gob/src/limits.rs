@@ -24,6 +24,11 @@ pub struct Limits {
     pub depth_max: usize,
     /// Elements, entries and fields left out that are made for one value; 4 million. One byte can
     /// be an element that has many fields, all left out.
+    ///
+    /// A receiver that has not said which fields it wants, such as a map or a
+    /// [`Value`](crate::Value), is given them with their names, which were sent once for all
+    /// elements. A field then costs one unit and one more for each 16 bytes of its name, and a
+    /// value of `n` bytes may cost `8 * n + fields_max` units, whatever this limit is.
     pub elements_max: usize,
     /// Types defined on one stream; 1,000.
     pub definitions_max: usize,

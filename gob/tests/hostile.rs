@@ -10,6 +10,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -187,6 +188,75 @@ fn a_million_empty_structs_of_4096_fields_cost_what_is_wanted_of_them() {
     limits.elements_max -= 1;
     let error = read_as::<Vec<Few>>(&limits, &stream).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+}
+
+/// A name is sent once, and handed out with every element.
+#[test]
+fn names_cost_no_more_than_the_value_has_bytes() {
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    struct Typed {
+        #[serde(default, rename = "F0")]
+        field: i64,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Rest {
+        #[serde(flatten)]
+        _fields: HashMap<String, i64>,
+    }
+
+    type Read = fn(&Limits, &[u8]) -> Result<usize, Error>;
+    let maps: Read = |limits, stream| read_as::<Vec<Rest>>(limits, stream).map(|maps| maps.len());
+    let values: Read = |limits, stream| match read_as::<Value>(limits, stream)? {
+        Value::Slice(values) => Ok(values.len()),
+        other => panic!("{other:?}"),
+    };
+    let typed: Read =
+        |limits, stream| read_as::<Vec<Typed>>(limits, stream).map(|typed| typed.len());
+    let ignored: Read =
+        |limits, stream| read_as::<Vec<IgnoredAny>>(limits, stream).map(|ignored| ignored.len());
+    let (left_out, sent) = (&[0_u8][..], &[1_u8, 2, 0][..]);
+    // (receiver, fields and bytes of each name, an element, how many may be, the units of the
+    // first field that is too much and of all that may be)
+    let cases = [
+        (maps, 9, 15, left_out, 25, Some((8 * 28 + 10, 8 * 28 + 9))),
+        (maps, 9, 16, left_out, 2, Some((50, 8 * 5 + 9))),
+        (maps, 9, 15, sent, 100, None),
+        (maps, 1, 400, sent, 8, Some((9 * 26, 8 * 29 + 1))),
+        (values, 1, 400, sent, 8, Some((9 * 26, 8 * 29 + 1))),
+        (values, 1, 255, sent, 100, None),
+        (values, 9, 1_000, left_out, 100, None),
+        (typed, 9, 1_000, left_out, 100, None),
+        (ignored, 9, 1_000, sent, 100, None),
+    ];
+    for (index, (read, fields, name_bytes, element, count_max, over)) in cases.iter().enumerate() {
+        let mut limits = Limits::default();
+        limits.fields_max = *fields;
+        let stream = |count| of_long_names(*fields, *name_bytes, element, count);
+        assert_eq!(read(&limits, &stream(*count_max)).unwrap(), *count_max, "case {index}");
+        let Some((units, max)) = over else {
+            continue;
+        };
+        let error = read(&limits, &stream(count_max + 1)).unwrap_err();
+        let text = format!(
+            "{units} units of fields with their names, where elements_max allows {max} for so \
+             short a value"
+        );
+        assert_eq!((error.kind(), error.text()), (ErrorKind::Limit, &*text), "case {index}");
+    }
+    // These names would be half a GiB.
+    let stream = of_long_names(1, 1_024, sent, 1 << 19);
+    let error = values(&Limits::default(), &stream).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+}
+
+/// Elements of one struct, whose fields have names of so many bytes.
+fn of_long_names(fields: usize, name_bytes: usize, element: &[u8], count: usize) -> Vec<u8> {
+    let names: Vec<_> = (0..fields).map(|field| format!("F{field:0<0$}", name_bytes - 1)).collect();
+    let fields: Vec<_> = names.iter().map(|name| (&**name, INT)).collect();
+    let elements = element.repeat(count);
+    let value = message(&[&int(65), &[0], &uint(count as u64), &elements]);
+    [slice(65, 66), structure(66, &fields), value].concat()
 }
 
 /// Were the value read from its beginning for every message, this would take hours.

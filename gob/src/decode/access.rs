@@ -104,6 +104,9 @@ impl<'a, 'de> StructAccess<'a, 'de> {
             if !is_sent {
                 self.value.charge(1)?;
             }
+            if !matches!(self.wanted, Wanted::Plan(_)) {
+                self.value.charge_name(&field.name)?;
+            }
             return Ok(Some((field, is_sent)));
         }
     }

@@ -14,9 +14,10 @@ use serde::forward_to_deserialize_any;
 use super::access::{ByteAccess, ElementAccess, EntryAccess, InterfaceAccess, StructAccess};
 use super::check::no_common_field;
 use super::plan::Plans;
+use super::scan::Whole;
 use super::types::Types;
 use super::walk::{check_start, skip};
-use crate::error::{Error, Result, Shown};
+use crate::error::{Error, ErrorKind, Result, Shown};
 use crate::limits::Limits;
 use crate::schema::{Definition, Kind, Type, described};
 use crate::special;
@@ -33,6 +34,9 @@ pub struct ValueDeserializer<'de> {
     pub(super) plans: &'de mut Plans,
     // For what is made without having been sent.
     pub(super) elements_left: usize,
+    // What fields have cost that were handed out with their names, and what they may cost.
+    pub(super) name_units: usize,
+    pub(super) name_units_max: usize,
     // Levels inside a field that was left out; 0 if outside.
     pub(super) left_out_depth: usize,
     // The address of the value in the last interface.
@@ -42,7 +46,36 @@ pub struct ValueDeserializer<'de> {
 /// What the field of a type that was left out is read from: two, for a complex number.
 pub(super) const ZEROS: [u8; 2] = [0; 2];
 
+/// A name is sent once and handed out with every element, so it costs what it has of bytes: one
+/// unit, and one more for so many of them.
+const NAME_BYTES_PER_UNIT: usize = 16;
+
+/// What the names in a value may cost, beside `fields_max`. A field that is sent takes two bytes or
+/// more, so no name of less than 256 bytes is too long for it.
+const NAME_UNITS_PER_VALUE_BYTE: usize = 8;
+
 impl<'de> ValueDeserializer<'de> {
+    pub(super) fn new(
+        whole: Whole<'de>,
+        types: &'de Types,
+        limits: &'de Limits,
+        plans: &'de mut Plans,
+    ) -> Self {
+        let name_units = whole.bytes.len().saturating_mul(NAME_UNITS_PER_VALUE_BYTE);
+        Self {
+            reader: Reader::new(whole.bytes, 0),
+            kind: whole.kind,
+            types,
+            limits,
+            plans,
+            elements_left: limits.elements_max.saturating_sub(whole.elements),
+            name_units: 0,
+            name_units_max: name_units.saturating_add(limits.fields_max),
+            left_out_depth: 0,
+            in_interface_at: 0,
+        }
+    }
+
     /// The type of the value, within the decoder's schema.
     #[must_use]
     pub fn value_type(&self) -> Type {
@@ -85,6 +118,21 @@ impl<'de> ValueDeserializer<'de> {
                 Err(Error::limit(what, "elements_max", max))
             }
         }
+    }
+
+    /// Charges a field that a receiver is given without having said that it wants it.
+    pub(super) fn charge_name(&mut self, name: &str) -> Result<()> {
+        let units = (name.len() / NAME_BYTES_PER_UNIT).saturating_add(1);
+        self.name_units = self.name_units.saturating_add(units);
+        let (units, max) = (self.name_units, self.name_units_max);
+        if units > max {
+            let text = format!(
+                "{units} units of fields with their names, where elements_max allows {max} for \
+                 so short a value"
+            );
+            return Err(Error::new(ErrorKind::Limit, text));
+        }
+        Ok(())
     }
 
     #[cold]

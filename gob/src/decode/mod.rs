@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::schema::{Kind, Schema};
 use crate::trace::schema_of;
-use crate::wire::{Reader, cut_short};
+use crate::wire::cut_short;
 
 /// Reads the values of one stream, one after the other.
 ///
@@ -172,17 +172,8 @@ impl Decoder {
         let Some(whole) = self.scanner.whole() else {
             return Err(no_value());
         };
-        let limits = &self.scanner.limits;
-        let mut value = ValueDeserializer {
-            reader: Reader::new(whole.bytes, 0),
-            kind: whole.kind,
-            types: &self.scanner.types,
-            limits,
-            plans: &mut self.plans,
-            elements_left: limits.elements_max.saturating_sub(whole.elements),
-            left_out_depth: 0,
-            in_interface_at: 0,
-        };
+        let Scanner { types, limits, .. } = &self.scanner;
+        let mut value = ValueDeserializer::new(whole, types, limits, &mut self.plans);
         value.start()?;
         Ok(value)
     }
