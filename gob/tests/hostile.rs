@@ -259,6 +259,49 @@ fn of_long_names(fields: usize, name_bytes: usize, element: &[u8], count: usize)
     [slice(65, 66), structure(66, &fields), value].concat()
 }
 
+/// The value would be followed as one type and decoded as another.
+#[test]
+fn what_a_value_has_used_is_not_defined_again_in_its_middle() {
+    const UINT: i64 = 3;
+    const STRING: i64 = 6;
+    let put = |name: &[u8], id, content: &[u8]| {
+        let length = uint(content.len() as u64);
+        [&uint(name.len() as u64), name, &int(id), &length, content].concat()
+    };
+    let begin = |id, content: &[&[u8]]| message(&[&int(id), &content.concat()]);
+    // What there is before: a value that has defined and used them all.
+    let before = [
+        slice(65, INTERFACE),
+        slice(66, 67),
+        slice(67, UINT),
+        structure(68, &[("A", 66), ("B", INTERFACE), ("C", 66)]),
+        begin(65, &[&[0, 1], &put(b"X", 66, &[0, 0])]),
+        begin(68, &[&[0]]),
+    ]
+    .concat();
+    let used = put(b"X", 66, &[0, 1, 1, 7]);
+    // (a value up to the type in an interface, a definition there, the id that it is of)
+    let cases = [
+        (begin(65, &[&[0, 2], &used, &[1, b'X']]), slice(66, 66), 66),
+        (begin(65, &[&[0, 2], &used, &[1, b'X']]), slice(67, 67), 67),
+        // The same once more: what is said before the value would come twice.
+        (begin(65, &[&[0, 2], &used, &[1, b'X']]), slice(67, UINT), 67),
+        (begin(65, &[&[0, 1, 1, b'X']]), slice(65, STRING), 65),
+        (begin(68, &[&[1, 1, 1, 7, 1, 1, b'X']]), slice(67, 67), 67),
+    ];
+    for (start, definition, id) in cases {
+        let mut decoder = Decoder::new().allow_new_streams();
+        let mut rest = &before[..];
+        while !rest.is_empty() {
+            rest = &rest[decoder.push(rest).unwrap().used_bytes..];
+        }
+        assert!(!decoder.push(&start).unwrap().is_complete);
+        let error = decoder.push(&definition).unwrap_err();
+        let text = format!("a second definition of the type id {id}");
+        assert_eq!((error.kind(), error.text()), (ErrorKind::Malformed, &*text));
+    }
+}
+
 /// Were the value read from its beginning for every message, this would take hours.
 #[test]
 fn a_value_in_a_hundred_thousand_messages_is_read_once() {

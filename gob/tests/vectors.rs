@@ -237,6 +237,36 @@ fn from_slice_reads_the_same() {
     }
 }
 
+/// Each vector is from an encoder of its own, so ids have another meaning with each; where there
+/// are interfaces, they get it in the middle of a value.
+#[test]
+fn one_decoder_reads_what_many_encoders_wrote() {
+    with_deep_stack(|| {
+        let mut decoder = Decoder::with_limits(limits()).allow_new_streams();
+        // Twice in a row as well: then the definitions are the same.
+        for vector in vectors().iter().flat_map(|vector| [vector, vector]) {
+            let wanted = read_in(&vector.bytes, || usize::MAX);
+            if wanted.end != End::Clean {
+                continue;
+            }
+            let mut rest = &vector.bytes[..];
+            for (_, value) in &wanted.values {
+                let progress = decoder.push(rest).expect(vector.name);
+                assert!(progress.is_complete, "{}", vector.name);
+                let (value, name) = (literal(value), vector.name);
+                assert_eq!(literal(&decoder.decode().unwrap()), value, "{name}");
+                let mut alone = Vec::new();
+                decoder.put_definitions(&mut alone);
+                alone.extend(&rest[..progress.used_bytes]);
+                let alone = read_in(&alone, || usize::MAX);
+                assert_eq!((alone.values.len(), shown(&alone)), (1, value), "{name}");
+                rest = &rest[progress.used_bytes..];
+            }
+            assert!(rest.is_empty(), "{}", vector.name);
+        }
+    });
+}
+
 fn read_in(bytes: &[u8], sizes: impl FnMut() -> usize) -> Reading<(Schema, Value)> {
     read(bytes, sizes, |decoder, _| Ok((decoder.schema().unwrap(), decoder.decode()?)))
 }

@@ -48,7 +48,8 @@ struct Place {
 }
 
 impl Types {
-    /// Lets definitions replace those that came with earlier values.
+    /// Lets definitions replace those that came with earlier values, unless the value that is being
+    /// read has used them.
     pub(crate) fn allow_new_streams(&mut self) {
         self.are_new_streams_allowed = true;
     }
@@ -84,16 +85,16 @@ impl Types {
             return Err(before.malformed(format!("a definition of the type id {id}")));
         };
         let definition = read_definition(reader, limits, |id| self.kind(id))?;
+        let is_new = *self.definition(number) == Definition::Missing;
+        if !is_new && (!self.are_new_streams_allowed || self.is_of_value(number)) {
+            return Err(before.malformed(format!("a second definition of the type id {id}")));
+        }
         let index = number as usize;
         let (Some(old), Some(place)) =
             (self.definitions.get_mut(index), self.places.get_mut(index))
         else {
             return Err(before.malformed("a type without a place"));
         };
-        let is_new = *old == Definition::Missing;
-        if !is_new && (!self.are_new_streams_allowed || place.defined_with == self.value) {
-            return Err(before.malformed(format!("a second definition of the type id {id}")));
-        }
         let bytes = before.left().saturating_sub(reader.left());
         self.bytes = self.bytes.saturating_sub(place.bytes).saturating_add(bytes);
         (place.bytes, place.defined_with) = (bytes, self.value);
@@ -242,6 +243,14 @@ impl Types {
             next = next.saturating_add(1);
         }
         found
+    }
+
+    /// Whether the type was defined with the value, or one that the value has had so far leads to
+    /// it. Then it may not get another meaning: the bytes were followed as what it was, and are yet
+    /// to be decoded.
+    fn is_of_value(&self, number: u32) -> bool {
+        self.place(number).is_some_and(|place| place.defined_with == self.value)
+            || (!self.roots.is_empty() && self.reachable(&self.roots).contains(&number))
     }
 
     fn place(&self, number: u32) -> Option<&Place> {
