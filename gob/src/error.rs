@@ -157,6 +157,15 @@ impl Error {
 }
 
 impl Step {
+    /// To a field that a peer has named: no more of the name than is shown, and one character to
+    /// tell that there is more.
+    #[cold]
+    pub(crate) fn field(name: &str) -> Self {
+        let end = name.char_indices().nth(NAME_CHARS_SHOWN.saturating_add(1));
+        let start = end.and_then(|(end, _)| name.get(..end));
+        Self::Field(start.unwrap_or(name).into())
+    }
+
     /// To the value of a map's key, which is of a basic type and has these bytes on the wire.
     #[cold]
     pub(crate) fn key(kind: Kind, bytes: &[u8]) -> Self {
@@ -173,6 +182,9 @@ impl Step {
     }
 }
 
+/// Characters of a name that are shown.
+const NAME_CHARS_SHOWN: usize = 64;
+
 /// A name that a peer has made up: no longer than a name should be, and nothing to steer a
 /// terminal with.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
@@ -180,7 +192,7 @@ pub(crate) struct Shown<'a>(pub(crate) &'a str);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0.chars();
-        let start: String = rest.by_ref().take(64).collect();
+        let start: String = rest.by_ref().take(NAME_CHARS_SHOWN).collect();
         let end = if rest.next().is_some() { "..." } else { "" };
         write!(f, "{}{end}", start.escape_debug())
     }
@@ -277,5 +289,28 @@ impl serde::de::Error for Error {
         let (received, wanted) = (Shown(received), wanted.join(", "));
         let text = format!("received the name \"{received}\", which is none of {wanted}");
         Self::new(ErrorKind::Mismatch, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_peers_name_no_more_is_kept_than_is_shown() {
+        // (name, characters kept, the path)
+        let cases = [
+            ("a".repeat(64), 64, "a".repeat(64)),
+            ("a".repeat(65), 65, format!("{}...", "a".repeat(64))),
+            ("é".repeat(1 << 20), 65, format!("{}...", "é".repeat(64))),
+        ];
+        for (name, chars, path) in cases {
+            let step = Step::field(&name);
+            let Step::Field(kept) = &step else {
+                panic!("{step:?}");
+            };
+            assert_eq!(kept.chars().count(), chars);
+            assert_eq!(Error::unsupported("no value").inside(step).path(), path);
+        }
     }
 }

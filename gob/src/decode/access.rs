@@ -191,7 +191,7 @@ impl<'de> MapAccess<'de> for StructAccess<'_, 'de> {
         } else {
             self.left_out(seed)
         };
-        decoded.map_err(|error| error.inside(Step::Field(field.name.clone())))
+        decoded.map_err(|error| error.inside(Step::field(&field.name)))
     }
 }
 
