@@ -245,6 +245,11 @@ impl Schema {
         }
     }
 
+    /// Where it is in memory: as long as it lives, no other one is there.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// Whether they are one and the same, which is quicker to see than whether they are equal.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -152,7 +152,7 @@ impl Decoder {
             return Err(no_value());
         };
         if let Ok(schema) = schema_of::<T>() {
-            let key = (whole.kind, schema.definitions().as_ptr().addr());
+            let key = (whole.kind, schema.address());
             if !self.checked.contains(&key) {
                 check::check(&self.scanner.types, whole.kind, &schema)?;
                 self.checked.insert(key);
@@ -313,6 +313,18 @@ fn no_value() -> Error {
 mod tests {
     use super::*;
     use crate::encode::Encoder;
+
+    #[test]
+    fn a_type_that_fits_does_not_vouch_for_another_one() {
+        // An int, whose type has no definition, as those it is compared with have none.
+        let mut decoder = Decoder::new();
+        assert!(decoder.push(&[3, 4, 0, 10]).unwrap().is_complete);
+        for _ in 0..2 {
+            decoder.check::<i64>().unwrap();
+            let error = decoder.check::<String>().unwrap_err();
+            assert_eq!(error.to_string(), "wanted string, received int");
+        }
+    }
 
     #[test]
     fn definitions_that_come_again_and_again_do_not_fill_the_limits() {
