@@ -480,6 +480,33 @@ async fn stopping_lets_calls_under_way_finish() {
     assert_eq!((report.calls_answered, report.calls_cut_off), (2, 1));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_answers_all_calls_that_were_taken() {
+    let hold = Arc::new(Hold::default());
+    let endpoint = endpoint().on(HOLD, with(&hold, Hold::on));
+    let (listener, dialer) = transport::memory_listener();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move { endpoint.serve_net_rpc_until(listener, stopped).await });
+    let mut go = Caller::new(dialer.dial().await.unwrap());
+    for number in 0..500 {
+        go.send("Hold.On", &number).await;
+    }
+    hold.wait_for(500).await;
+    stop.send(()).unwrap();
+    for number in 0..500 {
+        hold.let_go(number);
+    }
+    let mut replies: Vec<i64> = Vec::new();
+    while let Some(answer) = go.answer_or_end().await {
+        replies.push(answer.reply().unwrap());
+    }
+    replies.sort_unstable();
+    assert_eq!(replies, (0..500).collect::<Vec<_>>());
+    drop(go);
+    let report = server.await.unwrap().unwrap();
+    assert_eq!((report.calls_answered, report.calls_cut_off), (500, 0));
+}
+
 #[tokio::test]
 async fn doors_are_kept_as_for_others() {
     let (listener, dialer) = transport::memory_listener();
