@@ -114,7 +114,7 @@ fn failed(error: switchboard_gob::Error) -> Error {
     Error::new(Code::Failed, "an answer of net/rpc cannot be written").with_source(error)
 }
 
-/// What a reply may grow by on the one stream: a length and numbers of types, each a few bytes more.
+/// What a reply may grow by on the one stream: a length and numbers of types, a few bytes each.
 const CHANGED_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
