@@ -54,11 +54,31 @@ fn files_are_refused_as_they_say() {
 
 #[test]
 fn each_limit_is_kept() {
-    type Set = fn(&mut Limits, usize);
-    // (limit, how it is set, a stream, the limit that it needs, the error under one less)
+    let cases = cases_of_limits();
+    for (name, set, stream, needed, text) in &cases {
+        let mut limits = Limits::default();
+        set(&mut limits, *needed);
+        read_with(&limits, stream).expect(name);
+        set(&mut limits, needed - 1);
+        let error = read_with(&limits, stream).expect_err(name);
+        assert_eq!((error.kind(), &error.to_string()), (ErrorKind::Limit, text), "{name}");
+    }
+    // None is forgotten.
+    let all = format!("{:?}", Limits::default());
+    let all: Vec<_> = all.split([' ', ':']).filter(|word| word.ends_with("_max")).collect();
+    let mut named: Vec<_> = cases.iter().map(|case| case.0).collect();
+    named.sort_by_key(|name| all.iter().position(|field| field == name));
+    named.dedup();
+    assert_eq!(named, all);
+}
+
+/// (limit, how it is set, a stream, the limit that it needs, the error under one less)
+type CaseOfLimit = (&'static str, fn(&mut Limits, usize), Vec<u8>, usize, String);
+
+fn cases_of_limits() -> [CaseOfLimit; 8] {
     let fields = structure(65, &[("A", INT), ("B", INT)]);
     let fields_bytes = fields.len() - 3;
-    let cases: [(&str, Set, Vec<u8>, usize, String); 8] = [
+    [
         (
             "value_bytes_max",
             |limits, max| limits.value_bytes_max = max,
@@ -118,22 +138,7 @@ fn each_limit_is_kept() {
             4,
             "a field's name of 4 bytes: over name_bytes_max (3)".to_owned(),
         ),
-    ];
-    for (name, set, stream, needed, text) in &cases {
-        let mut limits = Limits::default();
-        set(&mut limits, *needed);
-        read_with(&limits, stream).expect(name);
-        set(&mut limits, needed - 1);
-        let error = read_with(&limits, stream).expect_err(name);
-        assert_eq!((error.kind(), &error.to_string()), (ErrorKind::Limit, text), "{name}");
-    }
-    // None is forgotten.
-    let all = format!("{:?}", Limits::default());
-    let all: Vec<_> = all.split([' ', ':']).filter(|word| word.ends_with("_max")).collect();
-    let mut named: Vec<_> = cases.iter().map(|case| case.0).collect();
-    named.sort_by_key(|name| all.iter().position(|field| field == name));
-    named.dedup();
-    assert_eq!(named, all);
+    ]
 }
 
 /// It kills a Go program.
