@@ -108,15 +108,13 @@ pub trait Format<T>: Send + Sync + 'static {
 /// What every value of serde can be spoken in: the formats that say themselves what they mean, as
 /// far as they have a form for it.
 fn serde_tongues<T: Serialize + DeserializeOwned>() -> Vec<Codec<T>> {
-    vec![
+    let tongues: Vec<Option<Codec<T>>> = vec![
         #[cfg(feature = "json")]
         Some(Codec::of::<Json>()),
         #[cfg(feature = "gob")]
         <Gob as Format<T>>::check().ok().map(|()| Codec::of::<Gob>()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect::<Vec<Codec<T>>>()
+    ];
+    tongues.into_iter().flatten().collect()
 }
 
 /// Room that a payload is given before it is made: growing up to it byte by byte would cost more
