@@ -32,7 +32,7 @@ pub(crate) fn print(seconds: i64, nanoseconds: u32, offset: Option<i32>) -> Opti
     Some(text)
 }
 
-/// What [`print`] is given for such a text.
+/// What [`print()`] is given for such a text.
 pub(crate) fn parse(text: &str) -> Option<(i64, u32, Option<i32>)> {
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
     if marks.iter().any(|(at, mark)| text.as_bytes().get(*at) != Some(mark)) {

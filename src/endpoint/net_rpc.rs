@@ -20,7 +20,7 @@ use crate::transport::{self, BoxedIo, Listener, Origin};
 impl Endpoint {
     /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` and
     /// its gob, not JSON and not HTTP. How calls become commands is told at
-    /// [`net_rpc`](crate::gob::net_rpc).
+    /// [`net_rpc()`].
     ///
     /// ```
     /// use serde::{Deserialize, Serialize};

@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Result};
 /// Go takes notice only of fields whose names begin with an upper-case letter, so a struct needs
 /// `#[serde(rename_all = "PascalCase")]`. The definitions of the types are found out by what the
 /// type asks of its deserializer; for a few types that cannot be, and encoding them is an error:
-/// see [`Schema`](switchboard_gob::Schema).
+/// see [`Schema`].
 ///
 /// ```
 /// use bytes::BytesMut;
