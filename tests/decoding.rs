@@ -482,7 +482,7 @@ fn structs_with_a_field(name: &str, count: u32) -> Bytes {
 #[cfg(feature = "gob")]
 #[test]
 fn names_that_gob_has_once_are_not_kept_for_each_element_uncharged() {
-    let gob = structs_with_a_field(&"F".repeat(1000), 40_000);
+    let gob = structs_with_a_field(&"F".repeat(200), 100_000);
     check::<Gob, switchboard_gob::Value>(gob, Code::TooLarge, "value of 1677");
     // A name that is only compared is free.
     #[derive(Serialize, Deserialize)]
