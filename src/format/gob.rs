@@ -4,6 +4,7 @@
 //! stream may leave out, because it was said before, is put back where it is read.
 
 use std::any::type_name;
+use std::panic::catch_unwind;
 
 use ::bytes::{Bytes, BytesMut};
 use serde::Serialize;
@@ -66,7 +67,12 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
     }
 
     fn check() -> Result<()> {
-        Schema::of::<T>().map(drop).map_err(|cause| {
+        // The type's own code runs, which is not trusted where others are served.
+        let Ok(schema) = catch_unwind(Schema::of::<T>) else {
+            let text = format!("`{}` panics when it is asked for its form", type_name::<T>());
+            return Err(Error::local(Code::Failed, text));
+        };
+        schema.map(drop).map_err(|cause| {
             let text = format!("`{}` has no form in gob: {}", type_name::<T>(), cause.text());
             Error::local(Code::Failed, text).with_source(cause)
         })
