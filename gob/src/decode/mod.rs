@@ -82,24 +82,9 @@ pub struct Decoder {
 /// # Ok::<(), switchboard_gob::Error>(())
 /// ```
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    if bytes.is_empty() {
-        let text = "there is no value: the bytes are empty";
-        return Err(Error::new(ErrorKind::UnexpectedEnd, text));
-    }
     let mut decoder = Decoder::new();
-    let Progress { used_bytes, is_complete } = decoder.push(bytes)?;
-    if !is_complete {
-        return Err(cut_short());
-    }
-    match bytes.len().saturating_sub(used_bytes) {
-        0 => decoder.decode(),
-        left => {
-            let text = format!(
-                "{left} bytes left behind the value; a stream of several values is for a Decoder"
-            );
-            Err(Error::malformed(used_bytes as u64, text))
-        }
-    }
+    decoder.push_whole(bytes)?;
+    decoder.decode()
 }
 
 impl Decoder {
@@ -284,6 +269,28 @@ impl Decoder {
             reader.consume(progress.used_bytes);
             if progress.is_complete {
                 return self.decode().map(Some);
+            }
+        }
+    }
+
+    /// Takes bytes that are one value and nothing else, which is complete then.
+    pub(crate) fn push_whole(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            let text = "there is no value: the bytes are empty";
+            return Err(Error::new(ErrorKind::UnexpectedEnd, text));
+        }
+        let Progress { used_bytes, is_complete } = self.push(bytes)?;
+        if !is_complete {
+            return Err(cut_short());
+        }
+        match bytes.len().saturating_sub(used_bytes) {
+            0 => Ok(()),
+            left => {
+                let text = format!(
+                    "{left} bytes left behind the value; a stream of several values is for a \
+                     Decoder"
+                );
+                Err(Error::malformed(used_bytes as u64, text))
             }
         }
     }

@@ -4,8 +4,8 @@
 //! are left out where the stream has equal ones, and its ids become those of the stream.
 
 use super::{Encoder, IDS_MAX};
-use crate::decode::{Decoder, Progress};
-use crate::error::{Error, Result};
+use crate::decode::Decoder;
+use crate::error::Result;
 use crate::value::Value;
 use crate::wire::cut_short;
 
@@ -31,13 +31,8 @@ impl Encoder {
     /// ```
     pub fn append(&mut self, alone: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let mut decoder = Decoder::with_limits(self.limits.clone());
-        let Progress { used_bytes, is_complete } = decoder.push(alone)?;
-        let Some(schema) = decoder.schema().filter(|_| is_complete) else {
-            return Err(cut_short());
-        };
-        if used_bytes < alone.len() {
-            return Err(Error::malformed(used_bytes as u64, "bytes left behind the value"));
-        }
+        decoder.push_whole(alone)?;
+        let schema = decoder.schema().ok_or_else(cut_short)?;
         self.encode_as(&schema, &decoder.decode::<Value>()?, out)
     }
 
