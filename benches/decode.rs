@@ -4,17 +4,27 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     reason = "a panic is how a bench fails"
 )]
 
-use std::hint::black_box;
+#[path = "common/message.rs"]
+mod message;
+#[path = "common/ratios.rs"]
+mod ratios;
 
-use bytes::{Bytes, BytesMut};
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use switchboard::Limits;
 use switchboard::format::{Bincode, Budget, Format};
+
+use self::message::Message;
+use self::ratios::{Case, compare};
 
 #[derive(Serialize, Deserialize)]
 struct Flat {
@@ -57,54 +67,64 @@ fn nested(depth: usize) -> Nested {
     }
 }
 
-fn compare<T: Serialize + DeserializeOwned>(criterion: &mut Criterion, name: &str, value: &T) {
-    let mut out = BytesMut::new();
-    Bincode::encode(value, &mut out).expect("a value of a plain type has a form");
-    let payload: Bytes = out.freeze();
-    let limits = Limits::default();
+fn compare_with_bare<T>(criterion: &mut Criterion, name: &str, value: &T)
+where
+    T: Serialize + DeserializeOwned,
+{
+    let mut payload = BytesMut::new();
+    Bincode::encode(value, &mut payload).expect("a value of a plain type has a form");
+    let payload = payload.freeze();
+    let throughput = Throughput::Bytes(payload.len() as u64);
+    let config = bincode::config::standard();
 
-    let mut group = criterion.benchmark_group(name);
-    group.bench_function(BenchmarkId::new("decode", "guarded"), |bencher| {
-        bencher.iter(|| {
-            let payload = black_box(payload.clone());
-            let budget = Budget::new(&limits, payload.len());
-            <Bincode as Format<T>>::decode(payload, &budget).expect("it was just encoded")
-        });
-    });
-    group.bench_function(BenchmarkId::new("decode", "bare"), |bencher| {
-        bencher.iter(|| {
-            let payload = black_box(payload.clone());
-            let config = bincode::config::standard();
-            let decoded = bincode::serde::decode_from_slice::<T, _>(&payload, config);
-            decoded.expect("it was just encoded").0
-        });
-    });
-    group.bench_function(BenchmarkId::new("encode", "appended"), |bencher| {
-        let mut out = BytesMut::with_capacity(payload.len());
-        bencher.iter(|| {
-            out.clear();
-            Bincode::encode(black_box(value), &mut out)
-        });
-    });
-    group.bench_function(BenchmarkId::new("encode", "bare"), |bencher| {
-        let mut out = vec![0; payload.len()];
-        bencher.iter(|| {
-            let config = bincode::config::standard();
-            bincode::serde::encode_into_slice(black_box(value), &mut out, config)
-        });
-    });
-    group.finish();
+    let limits = Limits::default();
+    let guarded = || {
+        let payload = black_box(&payload).clone();
+        let budget = Budget::new(&limits, payload.len());
+        <Bincode as Format<T>>::decode(payload, &budget).expect("it was just encoded")
+    };
+    let bare = || {
+        let payload = black_box(&payload).clone();
+        let decoded = bincode::serde::decode_from_slice::<T, _>(&payload, config);
+        decoded.expect("it was just encoded").0
+    };
+    let mut cases = [Case::new("guarded", timed(guarded)), Case::new("bare", timed(bare))];
+    compare(criterion, &format!("decode/{name}"), &throughput, &mut cases);
+
+    let mut out = BytesMut::with_capacity(payload.len());
+    let appended = || {
+        out.clear();
+        Bincode::encode(black_box(value), &mut out).expect("it was encoded before");
+    };
+    let mut slice = vec![0; payload.len()];
+    let bare = || {
+        bincode::serde::encode_into_slice(black_box(value), &mut slice, config)
+            .expect("it was encoded before")
+    };
+    let mut cases = [Case::new("appended", timed(appended)), Case::new("bare", timed(bare))];
+    compare(criterion, &format!("encode/{name}"), &throughput, &mut cases);
 }
 
 fn decode(criterion: &mut Criterion) {
+    compare_with_bare(criterion, "message", &Message::new());
     let flat = Flat { id: -5, name: "Ada".to_owned(), data: vec![7; 16], is_open: true };
-    compare(criterion, "flat", &flat);
+    compare_with_bare(criterion, "flat", &flat);
     for depth in [0, 3, 20] {
-        compare(criterion, &format!("nested-{depth}"), &nested(depth));
+        compare_with_bare(criterion, &format!("nested-{depth}"), &nested(depth));
     }
     let numbers: Vec<u64> = (0..10_000).map(|number| number * 7).collect();
-    compare(criterion, "numbers-10000", &numbers);
+    compare_with_bare(criterion, "numbers-10000", &numbers);
 }
 
-criterion_group!(benches, decode);
+fn timed<T>(mut action: impl FnMut() -> T) -> impl FnMut(u64) -> Duration {
+    move |count| {
+        let begin = Instant::now();
+        for _ in 0..count {
+            black_box(action());
+        }
+        begin.elapsed()
+    }
+}
+
+criterion_group! { name = benches; config = ratios::criterion(); targets = decode }
 criterion_main!(benches);
