@@ -10,6 +10,7 @@
 //! and costs more than the guard does, so it is not used.
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use ::bytes::{Bytes, BytesMut};
 use bincode::config;
@@ -18,8 +19,8 @@ use bincode::error::EncodeError;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
 
-use super::budget::{Budget, no_payload};
-use super::{Codec, Format, Framing, serde_tongues};
+use super::budget::{Account, Budget, no_payload};
+use super::{Codec, Format, Framing, guard, serde_tongues};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the standard configuration
@@ -50,11 +51,13 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
     const NAME: &'static str = NAME;
     const FRAMING: Framing = Framing::Counted;
 
+    #[inline]
     fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
         bincode::serde::encode_into_writer(value, Appender(out), config::standard())
             .map_err(|cause| no_payload(NAME, cause))
     }
 
+    #[inline]
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
         let seed = Guarded { budget, value: PhantomData };
         let decoded = bincode::serde::seed_decode_from_slice(seed, &payload, config::standard());
@@ -79,7 +82,24 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Guarded<'_, T> {
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        self.budget.deserialize(deserializer)
+        guard::deserialize(deserializer, TextAsBytes(self.budget))
+    }
+}
+
+/// A budget for this format, which has text and byte strings in one form and lends both.
+#[derive(Clone, Copy)]
+struct TextAsBytes<'b>(&'b Budget);
+
+impl Account for TextAsBytes<'_> {
+    const IS_TEXT_READ_AS_BYTES: bool = true;
+}
+
+impl Deref for TextAsBytes<'_> {
+    type Target = Budget;
+
+    #[inline]
+    fn deref(&self) -> &Budget {
+        self.0
     }
 }
 

@@ -23,8 +23,9 @@
 use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::Deref;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{self, Deserialize, Deserializer};
 
 use super::guard;
 use crate::error::{Code, Error, Result};
@@ -88,6 +89,16 @@ pub struct Budget {
     passed: Cell<Option<Passed>>,
 }
 
+/// A budget as the guard passes it along, with what is known of the format.
+pub(super) trait Account: Copy + Deref<Target = Budget> {
+    /// Whether text is asked for as byte strings, which the format lends.
+    const IS_TEXT_READ_AS_BYTES: bool;
+}
+
+impl Account for &Budget {
+    const IS_TEXT_READ_AS_BYTES: bool = false;
+}
+
 /// Which limit was passed, and by what.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Passed {
@@ -131,13 +142,7 @@ impl Budget {
         T: Deserialize<'de>,
         D: Deserializer<'de>,
     {
-        let decoded = guard::deserialize(deserializer, self);
-        if let Some(passed) = self.passed.get()
-            && decoded.is_ok()
-        {
-            return Err(D::Error::custom(self.text(passed)));
-        }
-        decoded
+        guard::deserialize(deserializer, self)
     }
 
     /// The error for a payload that did not decode: `too_large` with the limit, its value and what
@@ -187,6 +192,17 @@ impl Budget {
         self.depth_max
     }
 
+    /// What was decoded, unless a limit was passed that the type made light of.
+    #[inline]
+    pub(super) fn check_passed<T, E: de::Error>(&self, decoded: Result<T, E>) -> Result<T, E> {
+        if let Some(passed) = self.passed.get()
+            && decoded.is_ok()
+        {
+            return Err(E::custom(self.text(passed)));
+        }
+        decoded
+    }
+
     /// Goes one level further in.
     #[inline]
     pub(super) fn descend(&self) -> Result<(), Passed> {
@@ -202,7 +218,7 @@ impl Budget {
     /// Comes back from a level that [`descend`](Self::descend) went into.
     #[inline]
     pub(super) fn ascend(&self) {
-        self.depth_left.set(self.depth_left.get().saturating_add(1));
+        self.depth_left.set(self.depth_left.get().wrapping_add(1));
     }
 
     /// Charges one element of a sequence or a map.

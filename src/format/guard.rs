@@ -24,9 +24,11 @@
 //! - **Text and byte strings** when they are handed to their visitor, before it copies them. Names
 //!   of fields and variants only if they may be kept.
 //!
+//! Where a format has text and bytes in one form, text is asked for as bytes and checked in
+//! [`Text`]: a `&str` in a `Result` is written as two words and read as a wider one, which waits.
+//!
 //! What can be known from types is in types and constants, and what is passed along is one pointer:
-//! the optimiser then sees through the wrappers. Each word more made decoding measurably slower
-//! (`benches/decode.rs` compares it with the bare format).
+//! the optimiser sees through the wrappers then. Each word more made `benches/decode.rs` slower.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -37,28 +39,28 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
-use super::budget::{Budget, Passed};
+use super::budget::{Account, Budget, Passed};
 
 /// A `T` from `deserializer`, made within `budget`.
 #[inline]
-pub(super) fn deserialize<'de, T, D>(deserializer: D, budget: &Budget) -> Result<T, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    with_stack::<false, _>(|| T::deserialize(Guard::<_, ()>::new(deserializer, budget)))
+pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>, B: Account>(
+    deserializer: D,
+    budget: B,
+) -> Result<T, D::Error> {
+    let guard = Guard::<_, _, ()>::new(deserializer, budget);
+    budget.check_passed(with_stack::<false, _>(|| T::deserialize(guard)))
 }
 
 /// A deserializer within a budget, for a value that goes where a `Paid` was paid for.
-struct Guard<'b, D, Paid> {
+struct Guard<B, D, Paid> {
     inner: D,
-    budget: &'b Budget,
+    budget: B,
     paid: PhantomData<Paid>,
 }
 
-impl<'b, D, Paid> Guard<'b, D, Paid> {
+impl<B: Account, D, Paid> Guard<B, D, Paid> {
     #[inline]
-    fn new(inner: D, budget: &'b Budget) -> Self {
+    fn new(inner: D, budget: B) -> Self {
         Self { inner, budget, paid: PhantomData }
     }
 
@@ -67,8 +69,8 @@ impl<'b, D, Paid> Guard<'b, D, Paid> {
     fn paid_watch<'de, V: Visitor<'de>, E: Error, const IS_FIXED: bool>(
         &self,
         inner: V,
-    ) -> Result<Watch<'b, V, IS_FIXED>, E> {
-        pay(self.budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+    ) -> Result<Watch<B, V, IS_FIXED>, E> {
+        pay(&self.budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
         Ok(Watch { inner, budget: self.budget })
     }
 }
@@ -79,7 +81,7 @@ macro_rules! forward_plain {
     ($($method:ident to $inner_method:ident)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            let watch = Watch::<_, false> { inner: visitor, budget: self.budget };
+            let watch = Watch::<_, _, false> { inner: visitor, budget: self.budget };
             self.inner.$inner_method(watch)
         }
     )*};
@@ -102,7 +104,7 @@ macro_rules! forward_paid {
 
 type Names = &'static [&'static str];
 
-impl<'de, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<'_, D, Paid> {
+impl<'de, B: Account, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<B, D, Paid> {
     type Error = D::Error;
 
     forward_plain! {
@@ -120,12 +122,24 @@ impl<'de, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<'_, D, Paid> {
         deserialize_f32 to deserialize_f32
         deserialize_f64 to deserialize_f64
         deserialize_char to deserialize_char
-        deserialize_str to deserialize_str
-        deserialize_string to deserialize_str
         deserialize_bytes to deserialize_bytes
         deserialize_byte_buf to deserialize_bytes
         deserialize_unit to deserialize_unit
         deserialize_ignored_any to deserialize_ignored_any
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        if B::IS_TEXT_READ_AS_BYTES {
+            self.inner.deserialize_bytes(Text { inner: visitor, budget: self.budget })
+        } else {
+            self.inner.deserialize_str(Watch::<_, _, false> { inner: visitor, budget: self.budget })
+        }
     }
 
     /// A name that becomes a value which owns nothing is compared and forgotten, and its visitor
@@ -135,7 +149,7 @@ impl<'de, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<'_, D, Paid> {
         if !needs_drop::<V::Value>() {
             return self.inner.deserialize_identifier(visitor);
         }
-        let watch = Watch::<_, false> { inner: visitor, budget: self.budget };
+        let watch = Watch::<_, _, false> { inner: visitor, budget: self.budget };
         self.inner.deserialize_identifier(watch)
     }
 
@@ -160,9 +174,9 @@ impl<'de, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<'_, D, Paid> {
 
 /// A visitor within a budget. It is fixed if its value is a struct or a tuple, in which the fields
 /// lie and which has a fixed number of them.
-struct Watch<'b, V, const IS_FIXED: bool> {
+struct Watch<B, V, const IS_FIXED: bool> {
     inner: V,
-    budget: &'b Budget,
+    budget: B,
 }
 
 macro_rules! visit_plain {
@@ -179,13 +193,15 @@ macro_rules! visit_content {
         #[inline]
         fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
             let noted = self.budget.note_content(value.len());
-            noted.map_err(|passed| refuse(self.budget, passed))?;
+            noted.map_err(|passed| refuse(&self.budget, passed))?;
             self.inner.$method(value)
         }
     )*};
 }
 
-impl<'de, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de> for Watch<'_, V, IS_FIXED> {
+impl<'de, B: Account, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de>
+    for Watch<B, V, IS_FIXED>
+{
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -230,46 +246,70 @@ impl<'de, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de> for Watch<'_, V, I
 
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let guard = Guard::<_, V::Value>::new(inner, self.budget);
-        within(self.budget, || with_stack::<false, _>(|| self.inner.visit_some(guard)))
+        let guard = Guard::<_, _, V::Value>::new(inner, self.budget);
+        within(&self.budget, || with_stack::<false, _>(|| self.inner.visit_some(guard)))
     }
 
     #[inline]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let guard = Guard::<_, V::Value>::new(inner, self.budget);
-        within(self.budget, || self.inner.visit_newtype_struct(guard))
+        let guard = Guard::<_, _, V::Value>::new(inner, self.budget);
+        within(&self.budget, || self.inner.visit_newtype_struct(guard))
     }
 
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let access = Access::<_, IS_FIXED>::new::<V::Value>(inner, self.budget);
-        within(self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_seq(access)))
+        let access = Access::<_, _, IS_FIXED>::new::<V::Value>(inner, self.budget);
+        within(&self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_seq(access)))
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let access = Access::<_, IS_FIXED>::new::<V::Value>(inner, self.budget);
-        within(self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_map(access)))
+        let access = Access::<_, _, IS_FIXED>::new::<V::Value>(inner, self.budget);
+        within(&self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_map(access)))
     }
 
     #[inline]
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let choice = Choice::<_, V::Value> { inner, budget: self.budget, paid: PhantomData };
-        within(self.budget, || with_stack::<false, _>(|| self.inner.visit_enum(choice)))
+        let choice = Choice::<_, _, V::Value> { inner, budget: self.budget, paid: PhantomData };
+        within(&self.budget, || with_stack::<false, _>(|| self.inner.visit_enum(choice)))
+    }
+}
+
+/// A visitor within a budget that wants text and is lent its bytes.
+struct Text<B, V> {
+    inner: V,
+    budget: B,
+}
+
+impl<'de, B: Account, V: Visitor<'de>> Visitor<'de> for Text<B, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.expecting(f)
+    }
+
+    #[inline]
+    fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<V::Value, E> {
+        let noted = self.budget.note_content(bytes.len());
+        noted.map_err(|passed| refuse(&self.budget, passed))?;
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.inner.visit_borrowed_str(text),
+            Err(cause) => Err(E::custom(cause)),
+        }
     }
 }
 
 /// What a sequence or a map hands out, within a budget. Fields of a struct or a tuple are fixed.
-struct Access<'b, A, const IS_FIXED: bool> {
+struct Access<B, A, const IS_FIXED: bool> {
     inner: A,
-    budget: &'b Budget,
+    budget: B,
     /// Bytes of the struct or tuple that no field has taken yet.
     room_bytes: usize,
 }
 
-impl<'b, A, const IS_FIXED: bool> Access<'b, A, IS_FIXED> {
+impl<B: Account, A, const IS_FIXED: bool> Access<B, A, IS_FIXED> {
     #[inline]
-    fn new<T>(inner: A, budget: &'b Budget) -> Self {
+    fn new<T>(inner: A, budget: B) -> Self {
         Self { inner, budget, room_bytes: if IS_FIXED { size_of::<T>() } else { 0 } }
     }
 
@@ -278,11 +318,13 @@ impl<'b, A, const IS_FIXED: bool> Access<'b, A, IS_FIXED> {
     fn pay<T, E: Error>(&mut self) -> Result<(), E> {
         let bytes_owed = size_of::<T>().saturating_sub(self.room_bytes);
         self.room_bytes = self.room_bytes.saturating_sub(size_of::<T>());
-        pay(self.budget, bytes_owed)
+        pay(&self.budget, bytes_owed)
     }
 }
 
-impl<'de, A: SeqAccess<'de>, const IS_FIXED: bool> SeqAccess<'de> for Access<'_, A, IS_FIXED> {
+impl<'de, B: Account, A: SeqAccess<'de>, const IS_FIXED: bool> SeqAccess<'de>
+    for Access<B, A, IS_FIXED>
+{
     type Error = A::Error;
 
     #[inline]
@@ -292,9 +334,9 @@ impl<'de, A: SeqAccess<'de>, const IS_FIXED: bool> SeqAccess<'de> for Access<'_,
     ) -> Result<Option<S::Value>, A::Error> {
         if IS_FIXED {
             self.pay::<S::Value, _>()?;
-            self.inner.next_element_seed(Seed::<_, false> { inner, budget: self.budget })
+            self.inner.next_element_seed(Seed::<_, _, false> { inner, budget: self.budget })
         } else {
-            self.inner.next_element_seed(Seed::<_, true> { inner, budget: self.budget })
+            self.inner.next_element_seed(Seed::<_, _, true> { inner, budget: self.budget })
         }
     }
 
@@ -305,7 +347,9 @@ impl<'de, A: SeqAccess<'de>, const IS_FIXED: bool> SeqAccess<'de> for Access<'_,
     }
 }
 
-impl<'de, A: MapAccess<'de>, const IS_FIXED: bool> MapAccess<'de> for Access<'_, A, IS_FIXED> {
+impl<'de, B: Account, A: MapAccess<'de>, const IS_FIXED: bool> MapAccess<'de>
+    for Access<B, A, IS_FIXED>
+{
     type Error = A::Error;
 
     #[inline]
@@ -315,16 +359,16 @@ impl<'de, A: MapAccess<'de>, const IS_FIXED: bool> MapAccess<'de> for Access<'_,
     ) -> Result<Option<S::Value>, A::Error> {
         if IS_FIXED {
             // Names of fields are read and forgotten: they take no room in their struct.
-            self.inner.next_key_seed(Seed::<_, false> { inner, budget: self.budget })
+            self.inner.next_key_seed(Seed::<_, _, false> { inner, budget: self.budget })
         } else {
-            self.inner.next_key_seed(Seed::<_, true> { inner, budget: self.budget })
+            self.inner.next_key_seed(Seed::<_, _, true> { inner, budget: self.budget })
         }
     }
 
     #[inline]
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, inner: S) -> Result<S::Value, A::Error> {
         self.pay::<S::Value, _>()?;
-        self.inner.next_value_seed(Seed::<_, false> { inner, budget: self.budget })
+        self.inner.next_value_seed(Seed::<_, _, false> { inner, budget: self.budget })
     }
 
     #[inline]
@@ -335,15 +379,15 @@ impl<'de, A: MapAccess<'de>, const IS_FIXED: bool> MapAccess<'de> for Access<'_,
 }
 
 /// An enum of type `Paid`, and then the content of the variant that was found, within a budget.
-struct Choice<'b, A, Paid> {
+struct Choice<B, A, Paid> {
     inner: A,
-    budget: &'b Budget,
+    budget: B,
     paid: PhantomData<Paid>,
 }
 
-impl<'de, 'b, A: EnumAccess<'de>, Paid> EnumAccess<'de> for Choice<'b, A, Paid> {
+impl<'de, B: Account, A: EnumAccess<'de>, Paid> EnumAccess<'de> for Choice<B, A, Paid> {
     type Error = A::Error;
-    type Variant = Choice<'b, A::Variant, Paid>;
+    type Variant = Choice<B, A::Variant, Paid>;
 
     #[inline]
     fn variant_seed<S: DeserializeSeed<'de>>(
@@ -351,12 +395,12 @@ impl<'de, 'b, A: EnumAccess<'de>, Paid> EnumAccess<'de> for Choice<'b, A, Paid> 
         inner: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
         let budget = self.budget;
-        let (value, inner) = self.inner.variant_seed(Seed::<_, false> { inner, budget })?;
+        let (value, inner) = self.inner.variant_seed(Seed::<_, _, false> { inner, budget })?;
         Ok((value, Choice { inner, budget, paid: PhantomData }))
     }
 }
 
-impl<'de, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice<'_, A, Paid> {
+impl<'de, B: Account, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice<B, A, Paid> {
     type Error = A::Error;
 
     #[inline]
@@ -367,15 +411,15 @@ impl<'de, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice<'_, A, Paid
     #[inline]
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, inner: S) -> Result<S::Value, A::Error> {
         let budget = self.budget;
-        pay(budget, size_of::<S::Value>().saturating_sub(size_of::<Paid>()))?;
-        within(budget, || self.inner.newtype_variant_seed(Seed::<_, false> { inner, budget }))
+        pay(&budget, size_of::<S::Value>().saturating_sub(size_of::<Paid>()))?;
+        within(&budget, || self.inner.newtype_variant_seed(Seed::<_, _, false> { inner, budget }))
     }
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, inner: V) -> Result<V::Value, A::Error> {
         let budget = self.budget;
-        pay(budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
-        self.inner.tuple_variant(len, Watch::<_, true> { inner, budget })
+        pay(&budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+        self.inner.tuple_variant(len, Watch::<_, _, true> { inner, budget })
     }
 
     #[inline]
@@ -385,21 +429,20 @@ impl<'de, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice<'_, A, Paid
         inner: V,
     ) -> Result<V::Value, A::Error> {
         let budget = self.budget;
-        pay(budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
-        self.inner.struct_variant(fields, Watch::<_, true> { inner, budget })
+        pay(&budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+        self.inner.struct_variant(fields, Watch::<_, _, true> { inner, budget })
     }
 }
 
 /// What an access is asked for, within a budget. An element is charged when the seed is used, for
 /// an access that has come to its end drops it.
-struct Seed<'b, S, const IS_ELEMENT: bool> {
+struct Seed<B, S, const IS_ELEMENT: bool> {
     inner: S,
-    budget: &'b Budget,
+    budget: B,
 }
 
-impl<'de, S, const IS_ELEMENT: bool> DeserializeSeed<'de> for Seed<'_, S, IS_ELEMENT>
-where
-    S: DeserializeSeed<'de>,
+impl<'de, B: Account, S: DeserializeSeed<'de>, const IS_ELEMENT: bool> DeserializeSeed<'de>
+    for Seed<B, S, IS_ELEMENT>
 {
     type Value = S::Value;
 
@@ -407,10 +450,10 @@ where
     fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
         if IS_ELEMENT {
             let charged = self.budget.charge_element();
-            charged.map_err(|passed| refuse(self.budget, passed))?;
-            pay(self.budget, size_of::<S::Value>())?;
+            charged.map_err(|passed| refuse(&self.budget, passed))?;
+            pay(&self.budget, size_of::<S::Value>())?;
         }
-        self.inner.deserialize(Guard::<_, S::Value>::new(inner, self.budget))
+        self.inner.deserialize(Guard::<_, _, S::Value>::new(inner, self.budget))
     }
 }
 
