@@ -163,7 +163,7 @@ impl Decoder {
         let in_limit = input.get(..self.line_bytes_max).unwrap_or(input);
         let fresh = in_limit.get(scanned..).unwrap_or_default();
         let too_long = Flaw::LineTooLong { line_bytes_max: self.line_bytes_max };
-        let Some(end) = fresh.iter().position(|byte| !is_printable(*byte)) else {
+        let Some(end) = find_unprintable(fresh) else {
             if in_limit.len() >= self.line_bytes_max {
                 return Err(too_long);
             }
@@ -243,6 +243,55 @@ fn take_body(len: usize, input: &mut BytesMut) -> Bytes {
 /// Bodies up to this are copied out of the buffer, which goes on being used.
 const COPIED_BYTES_MAX: usize = 8 * 1024;
 
+/// Where the first byte is that is not printable ASCII.
+fn find_unprintable(text: &[u8]) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
+    let mut index = 0_usize;
+    for word in words {
+        let marks = mark_unprintable(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(index.saturating_add(usize::try_from(marks.trailing_zeros()).ok()? / 8));
+        }
+        index = index.saturating_add(word.len());
+    }
+    Some(index.saturating_add(rest.iter().position(|byte| !is_printable(*byte))?))
+}
+
+/// The high bit of each of eight bytes that is not printable ASCII. No sum leaves its byte.
+const fn mark_unprintable(bytes: u64) -> u64 {
+    let low_bits = bytes & each(0x7f);
+    let is_over_tilde = low_bits.wrapping_add(each(0x80 - 0x7f));
+    let is_from_space = low_bits.wrapping_add(each(0x80 - b' '));
+    (bytes | is_over_tilde | !is_from_space) & each(0x80)
+}
+
+const fn each(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
 const fn is_printable(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_is_told_apart_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for len in 1..=20 {
+                for index in 0..len {
+                    // With another one behind it, which is not the first.
+                    let mut text: Vec<_> = b"~ ".iter().copied().cycle().take(len).collect();
+                    text.push(0x7f);
+                    text.splice(index..=index, [byte]);
+                    let expected = if is_printable(byte) { len } else { index };
+                    assert_eq!(find_unprintable(&text), Some(expected), "{byte:#x} {index} {len}");
+                }
+            }
+        }
+        assert_eq!(find_unprintable(b""), None);
+        assert_eq!(find_unprintable(b" seventeen bytes~"), None);
+    }
 }

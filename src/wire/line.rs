@@ -70,11 +70,9 @@ pub enum Part {
 /// Unknown ones are kept as they came and mean nothing: that is how the protocol grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    // Everything after the length and its space; empty if there are no options.
+    // Everything after the length and its space; empty if there are no options. What it says was
+    // checked when it was read, and is looked up when asked for: a line is moved more often.
     text: Bytes,
-    format: Option<FormatWord>,
-    time_ms: Option<u64>,
-    is_stream: bool,
 }
 
 impl Line {
@@ -83,6 +81,7 @@ impl Line {
     /// # Errors
     ///
     /// What is wrong with it.
+    #[inline]
     pub fn parse(text: &[u8]) -> Result<Self, Flaw> {
         match text.first() {
             None => return Err(Flaw::EmptyLine),
@@ -91,22 +90,26 @@ impl Line {
             Some(b'<') => return parse_part(text, reply_part).map(|(t, p)| Self::Reply(t, p)),
             Some(_) => {}
         }
-        if is_http(text) {
-            return Err(Flaw::Http);
-        }
-        let mut words = Words::new(text);
-        let name = Name::parse(words.next()?)?;
+        Self::parse_call(text).map_err(|flaw| if is_http(text) { Flaw::Http } else { flaw })
+    }
+
+    #[inline]
+    fn parse_call(text: &[u8]) -> Result<Self, Flaw> {
+        let mut words = Words { rest: text };
+        let name = words.next()?;
+        Name::check(name)?;
         let Some(second) = words.maybe()? else {
-            return Ok(Self::Plain { name, format: None });
+            return Ok(Self::Plain { name: Name::copy(name), format: None });
         };
         if !second.first().is_some_and(u8::is_ascii_digit) {
             words.end()?;
-            return Ok(Self::Plain { name, format: Some(FormatWord::parse(second)?) });
+            let format = Some(FormatWord::parse(second)?);
+            return Ok(Self::Plain { name: Name::copy(name), format });
         }
         let tag = decimal_u32(second).ok_or(Flaw::Tag)?;
         let len = decimal(words.next()?).ok_or(Flaw::Length)?;
-        let options = Options::parse(words.rest())?;
-        Ok(Self::Call { name, tag, len, options })
+        let options = Options::parse(words.rest)?;
+        Ok(Self::Call { name: Name::copy(name), tag, len, options })
     }
 
     /// Writes the line with its end.
@@ -198,7 +201,7 @@ impl Options {
             text.extend_from_slice(if text.is_empty() { b"t=" } else { b" t=" });
             text.extend_from_slice(itoa::Buffer::new().format(time_ms).as_bytes());
         }
-        Self { text: text.freeze(), format, time_ms, is_stream: false }
+        Self { text: text.freeze() }
     }
 
     /// These options and `trace=`: a W3C traceparent, or any other word of at most
@@ -215,31 +218,31 @@ impl Options {
         let mut text = BytesMut::from(self.as_bytes());
         text.extend_from_slice(if text.is_empty() { b"trace=" } else { b" trace=" });
         text.extend_from_slice(trace.as_bytes());
-        Ok(Self { text: text.freeze(), ..self })
+        Ok(Self { text: text.freeze() })
     }
 
     /// `f=`: the format of this call and of its reply.
     #[must_use]
-    pub const fn format(&self) -> Option<FormatWord> {
-        self.format
+    pub fn format(&self) -> Option<FormatWord> {
+        self.value(b"f").and_then(|word| FormatWord::parse(word).ok())
     }
 
     /// `t=`: milliseconds left to the caller's deadline.
     #[must_use]
-    pub const fn time_ms(&self) -> Option<u64> {
-        self.time_ms
+    pub fn time_ms(&self) -> Option<u64> {
+        self.value(b"t").and_then(decimal)
     }
 
     /// `stream=1`: the request goes on in items.
     #[must_use]
-    pub const fn is_stream(&self) -> bool {
-        self.is_stream
+    pub fn is_stream(&self) -> bool {
+        self.value(b"stream").is_some()
     }
 
     /// `trace=`: a W3C traceparent, not looked into.
     #[must_use]
     pub fn trace(&self) -> Option<&[u8]> {
-        self.pairs().find_map(|(key, value)| (key == b"trace").then_some(value))
+        self.value(b"trace")
     }
 
     /// The options as they stand on the wire.
@@ -248,85 +251,70 @@ impl Options {
         &self.text
     }
 
+    #[inline]
     fn parse(text: &[u8]) -> Result<Self, Flaw> {
-        let mut options = Self::default();
-        let (mut seen_stream, mut seen_trace) = (false, false);
-        let mut words = Words::new(text);
+        if text.is_empty() { Ok(Self::default()) } else { Self::parse_some(text) }
+    }
+
+    fn parse_some(text: &[u8]) -> Result<Self, Flaw> {
+        let (mut has_format, mut has_time) = (false, false);
+        let (mut has_stream, mut has_trace) = (false, false);
+        let mut words = Words { rest: text };
         while let Some(word) = words.maybe()? {
-            let equals = word.iter().position(|byte| *byte == b'=').ok_or(Flaw::Option)?;
-            let (key, value) = word.split_at_checked(equals).ok_or(Flaw::Option)?;
-            let value = value.get(1..).unwrap_or_default();
-            let is_new = match key {
+            let (key, value) = pair(word).ok_or(Flaw::Option)?;
+            let (is_right, has_key) = match key {
                 b"" => return Err(Flaw::Option),
-                b"f" => {
-                    let word = FormatWord::parse(value).map_err(|_| Flaw::Option)?;
-                    options.format.replace(word).is_none()
-                }
-                b"t" => {
-                    let time_ms = decimal(value).ok_or(Flaw::Option)?;
-                    options.time_ms.replace(time_ms).is_none()
-                }
-                b"stream" if value != b"1" => return Err(Flaw::Option),
-                b"stream" => !std::mem::replace(&mut seen_stream, true),
-                b"trace" => !std::mem::replace(&mut seen_trace, true),
-                _ => true,
+                b"f" => (FormatWord::parse(value).is_ok(), &mut has_format),
+                b"t" => (decimal(value).is_some(), &mut has_time),
+                b"stream" => (value == b"1", &mut has_stream),
+                b"trace" => (true, &mut has_trace),
+                _ => continue,
             };
-            if !is_new {
+            if !is_right || std::mem::replace(has_key, true) {
                 return Err(Flaw::Option);
             }
         }
-        options.is_stream = seen_stream;
         // Without the space that divides them from the length.
-        options.text = Bytes::copy_from_slice(text.get(1..).unwrap_or_default());
-        Ok(options)
+        Ok(Self { text: Bytes::copy_from_slice(text.get(1..).unwrap_or_default()) })
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.text.split(|byte| *byte == b' ').filter_map(|word| {
-            let equals = word.iter().position(|byte| *byte == b'=')?;
-            let (key, value) = word.split_at_checked(equals)?;
-            Some((key, value.get(1..)?))
-        })
+    fn value(&self, wanted: &[u8]) -> Option<&[u8]> {
+        let mut words = self.text.split(|byte| *byte == b' ');
+        words.find_map(|word| pair(word).filter(|(key, _)| *key == wanted)).map(|(_, value)| value)
     }
+}
+
+/// The two sides of `KEY=VALUE`.
+fn pair(word: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (key, value) = word.split_at_checked(word.iter().position(|byte| *byte == b'=')?)?;
+    Some((key, value.get(1..)?))
 }
 
 /// The words of a line, one after the other, divided by exactly one space.
 struct Words<'a> {
-    text: &'a [u8],
-    // The space after the word read last, or the end. position <= text.len()
-    position: usize,
+    // What has not been read, with the space in front of it unless it is the first word.
+    rest: &'a [u8],
 }
 
 impl<'a> Words<'a> {
-    fn new(text: &'a [u8]) -> Self {
-        Self { text, position: 0 }
-    }
-
     /// The next word; there must be one.
+    #[inline]
     fn next(&mut self) -> Result<&'a [u8], Flaw> {
         self.maybe()?.ok_or(Flaw::WordCount)
     }
 
     /// The next word, or `None` at the end of the line.
+    #[inline]
     fn maybe(&mut self) -> Result<Option<&'a [u8]>, Flaw> {
-        let Some(rest) = self.text.get(self.position..).filter(|rest| !rest.is_empty()) else {
-            return Ok(None);
+        let text = match self.rest {
+            [] => return Ok(None),
+            [b' ', text @ ..] => text,
+            text => text,
         };
-        let (skipped, rest) = match rest.strip_prefix(b" ") {
-            Some(rest) => (1, rest),
-            None => (0, rest),
-        };
-        let len = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
-        self.position = self.position.saturating_add(skipped).saturating_add(len);
-        match rest.get(..len) {
-            None | Some([]) => Err(Flaw::EmptyWord),
-            word => Ok(word),
-        }
-    }
-
-    /// What has not been read, with the space in front of it.
-    fn rest(&self) -> &'a [u8] {
-        self.text.get(self.position..).unwrap_or_default()
+        let len = text.iter().position(|byte| *byte == b' ').unwrap_or(text.len());
+        let (word, rest) = text.split_at_checked(len).unwrap_or_default();
+        self.rest = rest;
+        if word.is_empty() { Err(Flaw::EmptyWord) } else { Ok(Some(word)) }
     }
 
     /// Nothing but the end may follow.
@@ -338,7 +326,7 @@ impl<'a> Words<'a> {
 type ParsePart = fn(&[u8], &mut Words<'_>) -> Result<Part, Flaw>;
 
 fn parse_part(text: &[u8], parse: ParsePart) -> Result<(Tag, Part), Flaw> {
-    let mut words = Words::new(text);
+    let mut words = Words { rest: text };
     let tag = words.next()?.get(1..).and_then(decimal_u32).ok_or(Flaw::Tag)?;
     let verb = words.next()?;
     let part = parse(verb, &mut words)?;
@@ -379,6 +367,7 @@ fn credit(words: &mut Words<'_>) -> Result<Part, Flaw> {
 }
 
 /// A canonical decimal: digits without sign, and no zero in front of others.
+#[inline]
 fn decimal(word: &[u8]) -> Option<u64> {
     if word.is_empty() || (word.len() > 1 && word.first() == Some(&b'0')) {
         return None;
@@ -389,6 +378,7 @@ fn decimal(word: &[u8]) -> Option<u64> {
     })
 }
 
+#[inline]
 fn decimal_u32(word: &[u8]) -> Option<u32> {
     decimal(word).and_then(|value| u32::try_from(value).ok())
 }
