@@ -1,0 +1,2 @@
+//! Runs the peers in turn.
+fn main() {}
