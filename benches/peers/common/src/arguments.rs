@@ -80,7 +80,7 @@ where
         "server" => runtime.block_on(serve(arguments)),
         "client" => runtime.block_on(async {
             let is_idle = arguments.scenario == Scenario::Idle;
-            println!("{}", measure(arguments).await?);
+            println!("{}", serde_json::to_string(&measure(arguments).await?)?);
             if is_idle {
                 // The connections are the subject of whoever started this process and ends it.
                 std::future::pending::<()>().await;

@@ -13,7 +13,7 @@ mod windows;
 
 pub use self::arguments::{Arguments, Load, Scenario, main};
 pub use self::callers::{Caller, Unsupported, measure_callers};
-pub use self::message::{Blob, MIB, Message, SLOW_TIME, SMALL};
+pub use self::message::{Blob, MESSAGE_BYTES, MIB, Message, SLOW_TIME, SMALL};
 pub use self::net::{Address, Listener, Stream};
 pub use self::samples::{Report, Samples, Span};
 pub use self::windows::{Window, measure_windows};

@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 /// Bytes of a large payload.
 pub const MIB: usize = 1024 * 1024;
 
+/// Bytes of the message in bincode.
+pub const MESSAGE_BYTES: usize = 178;
+
 /// A payload of 8 bytes.
 pub const SMALL: &[u8; 8] = b"8 bytes.";
 
 /// How long a slow handler waits.
 pub const SLOW_TIME: Duration = Duration::from_millis(10);
 
-/// A value as they are sent: numbers, text, a map, bytes, and one more of itself inside. The same
-/// as in `benches/common/message.rs`.
+/// A value as they are sent: numbers, text, a map, bytes, and one more of itself inside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// A number of which no byte is zero.
@@ -43,7 +45,7 @@ impl Message {
     /// A message with one nested in it: 178 bytes in bincode.
     #[must_use]
     pub fn new() -> Self {
-        let tags = [("size", "big"), ("hue", "blue"), ("kind", "box")];
+        let tags = [("size", "huge"), ("hue", "blue"), ("kind", "box")];
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let inner = Self {
             id: 0x0123_4567_89ab_cdef,

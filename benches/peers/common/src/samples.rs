@@ -1,7 +1,8 @@
 //! What is measured, and the line in which a client reports it.
 
-use std::fmt;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 /// The time in which calls count.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +19,8 @@ pub struct Samples {
 }
 
 /// What a client prints, as one line of JSON.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// Whether the peer cannot do this at all.
     pub is_unsupported: bool,
@@ -96,23 +98,5 @@ impl Report {
     #[must_use]
     pub fn unsupported() -> Self {
         Self { is_unsupported: true, ..Self::default() }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_unsupported {
-            return write!(f, r#"{{"unsupported":true}}"#);
-        }
-        write!(
-            f,
-            r#"{{"calls_per_second":{:.1},"p50_micros":{:.2},"p99_micros":{:.2},"#,
-            self.calls_per_second, self.p50_micros, self.p99_micros
-        )?;
-        write!(
-            f,
-            r#""p99_alone_micros":{:.2},"calls_in_all":{}}}"#,
-            self.p99_alone_micros, self.calls_in_all
-        )
     }
 }

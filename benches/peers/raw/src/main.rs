@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use peers_common::{Arguments, MIB, SMALL, Samples, Scenario, Span, Stream, Window};
+use peers_common::{Arguments, MESSAGE_BYTES, MIB, SMALL, Samples, Scenario, Span, Stream, Window};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn main() -> Result<()> {
@@ -77,6 +77,3 @@ impl Window for Raw {
 }
 
 const LENGTH_BYTES: usize = 4;
-
-/// Bytes of the message in bincode.
-const MESSAGE_BYTES: usize = 178;

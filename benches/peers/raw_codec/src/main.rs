@@ -246,3 +246,16 @@ const LENGTH_BYTES: usize = 4;
 const KIND_SHIFT: u32 = 28;
 const READ_BYTES: usize = 64 * 1024;
 const WRITE_BYTES: usize = 4 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use peers_common::MESSAGE_BYTES;
+
+    use super::*;
+
+    #[test]
+    fn a_message_is_as_long_as_the_other_floors_take_it_to_be() {
+        let bytes = bincode::serde::encode_to_vec(Message::new(), config::standard()).unwrap();
+        assert_eq!(bytes.len(), MESSAGE_BYTES);
+    }
+}

@@ -4,7 +4,9 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use peers_common::{Arguments, SMALL, Samples, Scenario, Span, Stream, Unsupported, Window};
+use peers_common::{
+    Arguments, MESSAGE_BYTES, SMALL, Samples, Scenario, Span, Stream, Unsupported, Window,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn main() -> Result<()> {
@@ -68,6 +70,3 @@ impl Window for Pipelined {
 }
 
 const LENGTH_BYTES: usize = 4;
-
-/// Bytes of the message in bincode.
-const MESSAGE_BYTES: usize = 178;
