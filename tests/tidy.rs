@@ -235,7 +235,7 @@ fn has_reason(text: &str, number: usize) -> bool {
 /// What cargo finds by itself.
 fn is_root(path: &str) -> bool {
     let path = within_crate(path);
-    let is_program = ["/lib.rs", "/main.rs"].iter().any(|name| path.ends_with(name));
+    let is_program = ["/lib.rs", "/main.rs", "/build.rs"].iter().any(|name| path.ends_with(name));
     let folders = ["tests", "tests/ui", "examples", "benches", "fuzz/fuzz_targets"];
     is_program || path.rsplit_once('/').is_some_and(|(folder, _)| folders.contains(&folder))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::runtime::Builder;
 
+use crate::callers::Unsupported;
 use crate::net::Address;
 use crate::samples::Report;
 
@@ -58,6 +59,9 @@ pub struct Load {
     pub is_joined: bool,
 }
 
+/// What a server prints instead of its address if it cannot listen at such a one.
+pub const UNSUPPORTED: &str = "unsupported";
+
 /// Runs a peer: `server` or `client`, as the command line says.
 ///
 /// # Errors
@@ -77,7 +81,13 @@ where
         Builder::new_current_thread().enable_all().build()?
     };
     match mode.as_str() {
-        "server" => runtime.block_on(serve(arguments)),
+        "server" => match runtime.block_on(serve(arguments)) {
+            Err(error) if error.is::<Unsupported>() => {
+                println!("{UNSUPPORTED}");
+                Ok(())
+            }
+            served => served,
+        },
         "client" => runtime.block_on(async {
             let is_idle = arguments.scenario == Scenario::Idle;
             println!("{}", serde_json::to_string(&measure(arguments).await?)?);

@@ -14,7 +14,7 @@ mod tables;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use self::arguments::Arguments;
 use self::plan::{Group, Run};
@@ -38,6 +38,8 @@ fn main() -> Result<()> {
     if arguments.is_readme {
         readme::write(root(), &runs)?;
     }
+    let failures = runs.iter().filter(|run| run.failure.is_some()).count();
+    ensure!(failures == 0, "{failures} runs have failed");
     Ok(())
 }
 
@@ -66,7 +68,7 @@ fn measure(arguments: &Arguments) -> Result<Vec<Run>> {
             }
         }
     }
-    runs.retain(Run::is_of_use);
+    runs.retain(|run| !run.report.is_unsupported);
     Ok(runs)
 }
 

@@ -57,7 +57,8 @@ impl Run {
     }
 
     pub(crate) fn is_of(&self, group: Group<'_>) -> bool {
-        self.scenario == group.scenario
+        self.failure.is_none()
+            && self.scenario == group.scenario
             && self.transport == group.transport
             && self.threads == group.threads
     }

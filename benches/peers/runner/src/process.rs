@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use peers_common::Report;
+use peers_common::{Report, UNSUPPORTED};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::plan::{Group, Row, Run};
@@ -41,6 +41,10 @@ pub(crate) fn run(row: &Row, group: Group<'_>, round: usize, seconds: f64) -> Ru
 
 fn measure(row: &Row, group: Group<'_>, seconds: f64, run: &mut Run) -> Result<()> {
     let server = Server::start(row, group)?;
+    if server.address == UNSUPPORTED {
+        run.report = Report::unsupported();
+        return Ok(());
+    }
     let client = |scenario: &str, address: &str, seconds: f64| {
         Process::start(
             row,
