@@ -15,6 +15,8 @@ pub(crate) struct Arguments {
     pub(crate) threads: Vec<String>,
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
+    /// Cores that the server and the client are bound to, as `taskset` has them.
+    pub(crate) cores: Option<(String, String)>,
     /// Where the figures are written.
     pub(crate) json: Option<PathBuf>,
     /// Figures that were measured before, to be shown again.
@@ -34,6 +36,7 @@ impl Arguments {
             threads: list("many"),
             rounds: 5,
             seconds: 2.0,
+            cores: None,
             json: None,
             from: None,
             svg: None,
@@ -53,6 +56,10 @@ impl Arguments {
                 "--threads" => arguments.threads = list(&value),
                 "--rounds" => arguments.rounds = value.parse()?,
                 "--seconds" => arguments.seconds = value.parse()?,
+                "--cores" => {
+                    let (server, client) = value.split_once('/').context(USAGE)?;
+                    arguments.cores = Some((server.to_owned(), client.to_owned()));
+                }
                 "--json" => arguments.json = Some(value.into()),
                 "--from" => arguments.from = Some(value.into()),
                 "--svg" => arguments.svg = Some(value.into()),
@@ -68,5 +75,6 @@ fn list(text: &str) -> Vec<String> {
 }
 
 const USAGE: &str = "runner [--peers raw,...] [--scenarios echo1,...] [--transports tcp,unix] \
-                     [--threads many,one] [--rounds 5] [--seconds 2] [--json FILE] [--svg FILE] \
+                     [--threads many,one] [--rounds 5] [--seconds 2] \
+                     [--cores SERVER/CLIENT] [--json FILE] [--svg FILE] \
                      [--from JSON_FILE] [--readme]";

@@ -17,7 +17,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use self::arguments::Arguments;
-use self::plan::{Group, Run};
+use self::plan::{Group, Row, Run, Terms};
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse()?;
@@ -51,25 +51,31 @@ fn measure(arguments: &Arguments) -> Result<Vec<Run>> {
         for transport in &arguments.transports {
             for threads in &arguments.threads {
                 let group = Group { scenario, transport, threads };
-                let mut rows = plan::rows(&peers, scenario);
-                for round in 0..arguments.rounds {
-                    rows.retain(|row| {
-                        let run = process::run(row, group, round, arguments.seconds);
-                        eprintln!("{}", tables::line(&run));
-                        let is_kept = run.is_of_use();
-                        runs.push(run);
-                        is_kept
-                    });
-                    // Nobody always runs after the same one.
-                    if !rows.is_empty() {
-                        rows.rotate_left(1);
-                    }
-                }
+                take_turns(group, plan::rows(&peers, scenario), arguments, &mut runs);
             }
         }
     }
     runs.retain(|run| !run.report.is_unsupported);
     Ok(runs)
+}
+
+/// Runs each row once in each round. One that cannot do it, or fails, is left out from then on.
+fn take_turns(group: Group<'_>, mut rows: Vec<Row>, arguments: &Arguments, runs: &mut Vec<Run>) {
+    let cores = arguments.cores.as_ref().map(|(server, client)| (&**server, &**client));
+    let terms = Terms { seconds: arguments.seconds, cores };
+    for round in 0..arguments.rounds {
+        rows.retain(|row| {
+            let run = process::run(row, group, round, terms);
+            eprintln!("{}", tables::line(&run));
+            let is_of_use = run.is_of_use();
+            runs.push(run);
+            is_of_use
+        });
+        // Nobody always runs after the same one.
+        if !rows.is_empty() {
+            rows.rotate_left(1);
+        }
+    }
 }
 
 /// The root of the project.

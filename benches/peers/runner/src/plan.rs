@@ -20,6 +20,14 @@ pub(crate) struct Group<'a> {
     pub(crate) threads: &'a str,
 }
 
+/// How runs are made.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) seconds: f64,
+    /// Cores of the server and of the client.
+    pub(crate) cores: Option<(&'a str, &'a str)>,
+}
+
 /// One line of a table.
 #[derive(Clone)]
 pub(crate) struct Row {

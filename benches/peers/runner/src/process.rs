@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use peers_common::{Report, UNSUPPORTED};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::plan::{Group, Row, Run};
+use crate::plan::{Group, Row, Run, Terms};
 use crate::relay::Relay;
 
 /// Lets this process and its children have as many files open as the system allows.
@@ -19,7 +19,7 @@ pub(crate) fn allow_many_files() -> Result<()> {
 }
 
 /// Runs one peer once.
-pub(crate) fn run(row: &Row, group: Group<'_>, round: usize, seconds: f64) -> Run {
+pub(crate) fn run(row: &Row, group: Group<'_>, round: usize, terms: Terms<'_>) -> Run {
     let mut run = Run {
         scenario: group.scenario.to_owned(),
         transport: group.transport.to_owned(),
@@ -33,32 +33,24 @@ pub(crate) fn run(row: &Row, group: Group<'_>, round: usize, seconds: f64) -> Ru
         reply_bytes: 0.0,
         failure: None,
     };
-    if let Err(error) = measure(row, group, seconds, &mut run) {
+    if let Err(error) = measure(row, group, terms, &mut run) {
         run.failure = Some(format!("{error:#}"));
     }
     run
 }
 
-fn measure(row: &Row, group: Group<'_>, seconds: f64, run: &mut Run) -> Result<()> {
-    let server = Server::start(row, group)?;
+fn measure(row: &Row, group: Group<'_>, terms: Terms<'_>, run: &mut Run) -> Result<()> {
+    let seconds = terms.seconds;
+    let server = Server::start(row, group, terms)?;
     if server.address == UNSUPPORTED {
         run.report = Report::unsupported();
         return Ok(());
     }
     let client = |scenario: &str, address: &str, seconds: f64| {
-        Process::start(
-            row,
-            group,
-            &[
-                "client",
-                "--connect",
-                address,
-                "--scenario",
-                scenario,
-                "--seconds",
-                &seconds.to_string(),
-            ],
-        )
+        let seconds = seconds.to_string();
+        let mut words = vec!["client", "--connect", address];
+        words.extend(["--scenario", scenario, "--seconds", &seconds]);
+        Process::start(row, group, terms.cores.map(|(_, client)| client), &words)
     };
     match group.scenario {
         "idle" => {
@@ -98,7 +90,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(row: &Row, group: Group<'_>) -> Result<Self> {
+    fn start(row: &Row, group: Group<'_>, terms: Terms<'_>) -> Result<Self> {
         let (address, socket) = if group.transport == "unix" {
             let name = format!("peers-{}.sock", std::process::id());
             let path = std::env::temp_dir().join(name);
@@ -108,7 +100,8 @@ impl Server {
         } else {
             ("127.0.0.1:0".to_owned(), None)
         };
-        let mut process = Process::start(row, group, &["server", "--listen", &address])?;
+        let cores = terms.cores.map(|(server, _)| server);
+        let mut process = Process::start(row, group, cores, &["server", "--listen", &address])?;
         let address = process.line().context("the server prints no address")?;
         Ok(Self { process, address, socket })
     }
@@ -129,9 +122,18 @@ struct Process {
 }
 
 impl Process {
-    fn start(row: &Row, group: Group<'_>, words: &[&str]) -> Result<Self> {
+    fn start(row: &Row, group: Group<'_>, cores: Option<&str>, words: &[&str]) -> Result<Self> {
         let program: &Path = &row.peer.program;
-        let mut child = Command::new(program)
+        let mut command = match cores {
+            Some(cores) => {
+                // It becomes the program, so the process is the same.
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", cores]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let mut child = command
             .args(words)
             .args(["--threads", group.threads])
             .args(&row.flags)
