@@ -23,11 +23,16 @@ pub(crate) struct Quota {
 /// The bytes that one holder has charged to the endpoint.
 ///
 /// The first [`FREE_BYTES`] are not counted, and the rest is counted in steps, so that small calls
-/// touch nothing shared.
-#[derive(Debug)]
+/// touch nothing shared: a charge of nothing does not even know whose quota it would be of.
+#[derive(Debug, Default)]
 pub(crate) struct Charge {
+    charged: Option<Charged>,
+}
+
+#[derive(Debug)]
+struct Charged {
     quota: Arc<Quota>,
-    charged_bytes: usize,
+    bytes: usize,
 }
 
 /// A call that counts against `calls_max`, or a blocking one against `blocking_calls_max`.
@@ -49,63 +54,36 @@ impl Quota {
         })
     }
 
-    pub(crate) fn charge(self: &Arc<Self>) -> Charge {
-        Charge { quota: Arc::clone(self), charged_bytes: 0 }
-    }
-
-    pub(crate) fn call(self: &Arc<Self>) -> Result<Permit, Error> {
-        self.permit(|quota| &quota.calls, self.calls_max, "calls_max")
-    }
-
-    pub(crate) fn blocking_call(self: &Arc<Self>) -> Result<Permit, Error> {
-        self.permit(|quota| &quota.blocking_calls, self.blocking_calls_max, "blocking_calls_max")
-    }
-
-    fn permit(
-        self: &Arc<Self>,
-        counter: fn(&Self) -> &AtomicUsize,
-        max: usize,
-        name: &str,
-    ) -> Result<Permit, Error> {
-        let (set, fetch) = (Ordering::AcqRel, Ordering::Relaxed);
-        let one_more = |count: usize| count.checked_add(1).filter(|count| *count <= max);
-        match counter(self).fetch_update(set, fetch, one_more) {
-            Ok(_) => Ok(Permit { quota: Arc::clone(self), counter }),
-            Err(_) => {
-                Err(Error::new(Code::Overloaded, format!("{name} ({max}) are running already")))
-            }
-        }
-    }
-}
-
-impl Charge {
-    /// Takes over what `other` has charged.
-    pub(crate) fn absorb(&mut self, mut other: Self) {
-        let charged_bytes = std::mem::take(&mut other.charged_bytes);
-        self.charged_bytes = self.charged_bytes.saturating_add(charged_bytes);
-    }
-
-    /// Makes the charge cover `bytes`, more or less than before.
+    /// Counts a call. Whoever began it says once that it has ended, by [`end_call`](Self::end_call).
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint has not that much left; the charge is as it was then.
-    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
-        let wanted = bytes.saturating_sub(FREE_BYTES).next_multiple_of(STEP_BYTES);
-        if wanted <= self.charged_bytes {
-            let surplus = self.charged_bytes.saturating_sub(wanted);
-            self.quota.held_bytes.fetch_sub(surplus, Ordering::AcqRel);
-            self.charged_bytes = wanted;
-            return Ok(());
-        }
-        let more = wanted.saturating_sub(self.charged_bytes);
-        let max = self.quota.held_bytes_max;
+    /// `overloaded` if `calls_max` are running.
+    pub(crate) fn begin_call(&self) -> Result<(), Error> {
+        take_one(&self.calls, self.calls_max, "calls_max")
+    }
+
+    pub(crate) fn end_call(&self) {
+        self.calls.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Counts a call until the permit is dropped.
+    pub(crate) fn call(self: &Arc<Self>) -> Result<Permit, Error> {
+        self.begin_call()?;
+        Ok(Permit { quota: Arc::clone(self), counter: |quota| &quota.calls })
+    }
+
+    /// Counts a blocking call until the permit is dropped.
+    pub(crate) fn blocking_call(self: &Arc<Self>) -> Result<Permit, Error> {
+        take_one(&self.blocking_calls, self.blocking_calls_max, "blocking_calls_max")?;
+        Ok(Permit { quota: Arc::clone(self), counter: |quota| &quota.blocking_calls })
+    }
+
+    fn hold(&self, more: usize, bytes: usize) -> Result<(), Error> {
+        let max = self.held_bytes_max;
         let add = |held: usize| held.checked_add(more).filter(|held| *held <= max);
-        match self.quota.held_bytes.fetch_update(Ordering::AcqRel, Ordering::Relaxed, add) {
-            Ok(_) => {
-                self.charged_bytes = wanted;
-                Ok(())
-            }
+        match self.held_bytes.fetch_update(Ordering::AcqRel, Ordering::Relaxed, add) {
+            Ok(_) => Ok(()),
             Err(held) => {
                 let text =
                     format!("{bytes} bytes on top of {held} are over held_bytes_max ({max})");
@@ -115,9 +93,81 @@ impl Charge {
     }
 }
 
-impl Drop for Charge {
+fn take_one(counter: &AtomicUsize, max: usize, name: &str) -> Result<(), Error> {
+    let one_more = |count: usize| count.checked_add(1).filter(|count| *count <= max);
+    match counter.fetch_update(Ordering::AcqRel, Ordering::Relaxed, one_more) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::new(Code::Overloaded, format!("{name} ({max}) are running already"))),
+    }
+}
+
+/// A charge together with the quota that it counts against.
+#[derive(Debug)]
+pub(crate) struct Cover<'a> {
+    charge: &'a mut Charge,
+    quota: &'a Arc<Quota>,
+}
+
+impl Charge {
+    pub(crate) fn of<'a>(&'a mut self, quota: &'a Arc<Quota>) -> Cover<'a> {
+        Cover { charge: self, quota }
+    }
+
+    /// Takes over what `other` has charged to the same quota.
+    pub(crate) fn absorb(&mut self, other: &mut Self) {
+        match (&mut self.charged, other.charged.take()) {
+            (_, None) => {}
+            (Some(charged), Some(mut more)) => {
+                charged.bytes = charged.bytes.saturating_add(std::mem::take(&mut more.bytes));
+            }
+            (none, more) => *none = more,
+        }
+    }
+
+    /// Makes the charge cover `bytes`, more or less than before.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint has not that much left; the charge is as it was then.
+    #[inline]
+    pub(crate) fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
+        if bytes <= FREE_BYTES {
+            if self.charged.is_some() {
+                self.charged = None;
+            }
+            return Ok(());
+        }
+        self.cover_counted(quota, bytes)
+    }
+
+    fn cover_counted(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
+        let wanted = bytes.saturating_sub(FREE_BYTES).next_multiple_of(STEP_BYTES);
+        let before = self.charged.as_ref().map_or(0, |charged| charged.bytes);
+        if wanted <= before {
+            let surplus = before.saturating_sub(wanted);
+            quota.held_bytes.fetch_sub(surplus, Ordering::AcqRel);
+        } else {
+            quota.hold(wanted.saturating_sub(before), bytes)?;
+        }
+        match &mut self.charged {
+            Some(charged) => charged.bytes = wanted,
+            None => self.charged = Some(Charged { quota: Arc::clone(quota), bytes: wanted }),
+        }
+        Ok(())
+    }
+}
+
+impl Cover<'_> {
+    /// As [`Charge::cover`].
+    #[inline]
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
+        self.charge.cover(self.quota, bytes)
+    }
+}
+
+impl Drop for Charged {
     fn drop(&mut self) {
-        self.quota.held_bytes.fetch_sub(self.charged_bytes, Ordering::AcqRel);
+        self.quota.held_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::quota::{Charge, Quota, unheld};
+use crate::quota::{Charge, Cover, Quota, unheld};
 use crate::session::{CallId, Session, Side};
 use crate::transport::Origin;
 use crate::wire::{Outbox, Tag};
@@ -44,7 +44,7 @@ impl Link {
         quota: Arc<Quota>,
     ) -> Arc<Self> {
         let session = Session::new(Instant::now().into_std(), side, &limits);
-        let state = State { session, driver: None, held: quota.charge(), is_ended: false };
+        let state = State { session, driver: None, held: Charge::default(), is_ended: false };
         Arc::new(Self { state: Mutex::new(state), ended: Notify::new(), limits, quota, origin })
     }
 
@@ -69,10 +69,10 @@ impl Link {
     }
 
     /// As [`with`](Self::with), together with what covers the bytes that the session keeps.
-    pub(crate) fn with_held<R>(&self, action: impl FnOnce(&mut Session, &mut Charge) -> R) -> R {
+    pub(crate) fn with_held<R>(&self, action: impl FnOnce(&mut Session, &mut Cover<'_>) -> R) -> R {
         let mut state = self.lock();
         let State { session, held, .. } = &mut *state;
-        let result = action(session, held);
+        let result = action(session, &mut held.of(&self.quota));
         Self::unlock_and_wake(state);
         result
     }
@@ -87,7 +87,7 @@ impl Link {
     ) -> Poll<Result<R, Error>> {
         let mut state = self.lock();
         ready!(state.session.poll_room(cx.waker()));
-        state.cover(bytes)?;
+        state.cover(&self.quota, bytes)?;
         let result = send(&mut state.session);
         Self::unlock_and_wake(state);
         Poll::Ready(result)
@@ -99,31 +99,33 @@ impl Link {
         &self,
         cx: &Context<'_>,
         id: CallId,
-        end: &mut Option<(Result<BytesMut, Error>, Charge)>,
+        reply: &mut Option<Result<BytesMut, Error>>,
+        held: &mut Charge,
     ) -> Poll<()> {
         let mut state = self.lock();
         ready!(state.session.poll_reply_room(cx.waker()));
-        if let Some((reply, held)) = end.take() {
-            Self::end_call(state, id, reply, held);
+        if let Some(reply) = reply.take() {
+            self.end_call(state, id, reply, held);
         }
         Poll::Ready(())
     }
 
     /// Reports the end of a handler, room or not: what there is to say is short.
-    pub(crate) fn refuse(&self, id: CallId, error: Error, held: Charge) {
-        Self::end_call(self.lock(), id, Err(error), held);
+    pub(crate) fn refuse(&self, id: CallId, error: Error, held: &mut Charge) {
+        self.end_call(self.lock(), id, Err(error), held);
     }
 
     fn end_call(
+        &self,
         mut state: MutexGuard<'_, State>,
         id: CallId,
         reply: Result<BytesMut, Error>,
-        held: Charge,
+        held: &mut Charge,
     ) {
         let bytes = reply.as_ref().map_or(0, BytesMut::len);
         // Not given back in between, or somebody else might take what the reply needs.
         state.held.absorb(held);
-        let covered = state.cover(bytes).map_err(unheld);
+        let covered = state.cover(&self.quota, bytes).map_err(unheld);
         // The error itself, with whatever its source owns, is dropped when the lock is not held.
         let (reply, _error) = match (covered, reply) {
             (Ok(()), Ok(reply)) => (Ok(reply), None),
@@ -132,7 +134,7 @@ impl Link {
         };
         state.session.handle_reply(id, reply);
         // Nobody may have wanted it.
-        state.cover_no_more();
+        state.cover_no_more(&self.quota);
         Self::unlock_and_wake(state);
     }
 
@@ -140,7 +142,7 @@ impl Link {
     pub(crate) fn handle_written(&self, bytes: usize, outbox: &mut Outbox) {
         let mut state = self.lock();
         state.session.handle_written(Instant::now().into_std(), bytes);
-        state.cover_no_more();
+        state.cover_no_more(&self.quota);
         if outbox.is_empty() {
             *outbox = state.session.take_transmit();
         }
@@ -151,7 +153,7 @@ impl Link {
     pub(crate) fn poll_reply(&self, tag: Tag, cx: &Context<'_>) -> Poll<Result<Bytes, Error>> {
         let mut state = self.lock();
         let reply = ready!(state.session.poll_reply(tag, cx.waker()));
-        state.cover_no_more();
+        state.cover_no_more(&self.quota);
         Poll::Ready(reply)
     }
 
@@ -159,7 +161,7 @@ impl Link {
     pub(crate) fn cancel(&self, tag: Tag) {
         let mut state = self.lock();
         state.session.cancel(tag);
-        state.cover_no_more();
+        state.cover_no_more(&self.quota);
         Self::unlock_and_wake(state);
     }
 
@@ -229,14 +231,14 @@ impl Link {
 
 impl State {
     /// Charges `bytes` more that will wait to be written.
-    fn cover(&mut self, bytes: usize) -> Result<(), Error> {
-        self.held.cover(self.session.held_bytes().saturating_add(bytes))
+    fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
+        self.held.cover(quota, self.session.held_bytes().saturating_add(bytes))
     }
 
     /// Charges no more than what waits to be written.
-    fn cover_no_more(&mut self) {
+    fn cover_no_more(&mut self, quota: &Arc<Quota>) {
         // If more is wanted, by refusals, and cannot be had, the peer is not read until it is.
-        let _ = self.held.cover(self.session.held_bytes());
+        let _ = self.held.cover(quota, self.session.held_bytes());
     }
 }
 

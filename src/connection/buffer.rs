@@ -38,14 +38,14 @@ impl Connection {
             }
         };
         self.input_bytes_peak = self.input_bytes_peak.max(self.input.len());
-        self.held.cover(self.held_bytes())?;
+        self.held.cover(&self.quota, self.held_bytes())?;
         Poll::Ready(Ok(count))
     }
 
     /// Charges no more than what waits: what was taken out is its taker's.
     pub(crate) fn settle(&mut self) {
         // Covering less cannot fail.
-        let _ = self.held.cover(self.held_bytes());
+        let _ = self.held.cover(&self.quota, self.held_bytes());
     }
 
     /// Gives back the memory of a buffer that nothing waits in, or little after much.

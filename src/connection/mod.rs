@@ -46,6 +46,7 @@ pub struct Connection {
     input: BytesMut,
     // The most that has waited in the buffer since it was made.
     input_bytes_peak: usize,
+    quota: Arc<Quota>,
     held: Charge,
     // Made for the first gob.
     #[cfg(feature = "gob")]
@@ -86,7 +87,8 @@ impl Connection {
             limits,
             input: BytesMut::new(),
             input_bytes_peak: 0,
-            held: quota.charge(),
+            quota: Arc::clone(quota),
+            held: Charge::default(),
             #[cfg(feature = "gob")]
             gobs: None,
         }
@@ -104,7 +106,8 @@ impl Connection {
     /// ```
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.held = Quota::new(&limits).charge();
+        self.quota = Quota::new(&limits);
+        self.held = Charge::default();
         self.limits = Arc::new(limits);
         #[cfg(feature = "gob")]
         {

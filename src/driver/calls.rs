@@ -117,7 +117,7 @@ async fn finish_with_room(mut running: Running, reply: Option<Result<BytesMut>>)
     let mut reply = reply.map(|reply| {
         let reply = reply?;
         // The reply is held in place of the request.
-        running.held().cover(reply.len()).map_err(unheld)?;
+        running.cover(reply.len()).map_err(unheld)?;
         Ok(reply)
     });
     poll_fn(|cx| running.poll_finish(cx, &mut reply)).await;

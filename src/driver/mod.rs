@@ -42,7 +42,7 @@ use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
 use crate::handler::Registry;
 use crate::limits::too_large;
-use crate::quota::Charge;
+use crate::quota::Cover;
 use crate::session::{self, Body, CallId, Session, Violation};
 use crate::wire::{Decoder, Event, Line, Outbox, Position};
 
@@ -344,7 +344,7 @@ impl Drop for Driver {
 /// Takes in lines and bodies until there is something to do or more bytes are needed.
 fn decode_event(
     session: &mut Session,
-    held: &mut Charge,
+    held: &mut Cover<'_>,
     now: Instant,
     decoder: &mut Decoder,
     connection: &mut Connection,
@@ -381,7 +381,7 @@ fn decode_event(
 
 /// Whether more should be read and taken in. Not while there is no memory for what waits to be
 /// written: refusals are written whether there is or not.
-fn may_read(session: &Session, held: &mut Charge) -> bool {
+fn may_read(session: &Session, held: &mut Cover<'_>) -> bool {
     session.wants_input() && held.cover(session.held_bytes()).is_ok()
 }
 

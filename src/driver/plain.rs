@@ -121,7 +121,7 @@ impl Driver {
         format: Option<FormatWord>,
     ) -> PlainEnd {
         // What the call takes of the endpoint it keeps until its reply is written.
-        let mut held = self.link.quota().charge();
+        let mut held = Charge::default();
         let begun = self.begin_typed(route, name, format, &mut held).await;
         let (mut work, _permit, deadline) = match begun {
             Ok(begun) => begun,
@@ -134,7 +134,7 @@ impl Driver {
         })
         .await;
         let reply = reply.and_then(|reply| {
-            held.cover(reply.len()).map_err(unheld)?;
+            held.cover(self.link.quota(), reply.len()).map_err(unheld)?;
             Ok(reply)
         });
         match (reply, route.framing(format)) {

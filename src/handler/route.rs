@@ -16,7 +16,7 @@ use super::{Context, Handler};
 use crate::client::Link;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
-use crate::quota::{Charge, Permit};
+use crate::quota::Charge;
 use crate::session::CallId;
 use crate::wire::FormatWord;
 
@@ -61,9 +61,9 @@ pub(crate) struct Typed<Req, Rep, H, Shape> {
 pub(crate) struct Running {
     link: Arc<Link>,
     id: CallId,
+    is_admitted: bool,
     is_over: bool,
     held: Charge,
-    _permit: Option<Permit>,
 }
 
 impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
@@ -117,7 +117,7 @@ where
         let budget = Budget::new(context.link().limits(), payload.len());
         let payload_bytes = payload.len();
         let request = (request_codec.decode)(payload, &budget)?;
-        held.cover(budget.memory_used().max(payload_bytes))?;
+        held.cover(context.link().quota(), budget.memory_used().max(payload_bytes))?;
         let encode = reply_codec.encode;
         let is_one_way = context.is_one_way();
         let answer = self.handler.call(request, context);
@@ -147,8 +147,8 @@ where
 
 impl Running {
     pub(crate) fn new(link: &Arc<Link>, id: CallId) -> Self {
-        let held = link.quota().charge();
-        Self { link: Arc::clone(link), id, is_over: false, held, _permit: None }
+        let (link, held) = (Arc::clone(link), Charge::default());
+        Self { link, id, is_admitted: false, is_over: false, held }
     }
 
     /// Takes from the endpoint what the call needs to run.
@@ -157,7 +157,8 @@ impl Running {
     ///
     /// `overloaded` if it has nothing left.
     pub(crate) fn admit(&mut self) -> Result<()> {
-        self._permit = Some(self.link.quota().call()?);
+        self.link.quota().begin_call()?;
+        self.is_admitted = true;
         Ok(())
     }
 
@@ -166,31 +167,30 @@ impl Running {
         &mut self.held
     }
 
+    /// Makes the call hold so much.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint has not that much left.
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<()> {
+        self.held.cover(self.link.quota(), bytes)
+    }
+
     /// The handler has ended with this, which is taken as soon as there is room for it.
     pub(crate) fn poll_finish(
         &mut self,
         cx: &task::Context<'_>,
         reply: &mut Option<Result<BytesMut>>,
     ) -> Poll<()> {
-        let mut end = reply.take().map(|reply| (reply, self.take_held()));
-        let finished = self.link.poll_reply_end(cx, self.id, &mut end);
+        let finished = self.link.poll_reply_end(cx, self.id, reply, &mut self.held);
         self.is_over = finished.is_ready();
-        if let Some((unsent, held)) = end {
-            *reply = Some(unsent);
-            self.held = held;
-        }
         finished
     }
 
     /// The call is refused, or its handler has ended without a reply.
     pub(crate) fn refuse(&mut self, error: Error) {
         self.is_over = true;
-        let held = self.take_held();
-        self.link.refuse(self.id, error, held);
-    }
-
-    fn take_held(&mut self) -> Charge {
-        std::mem::replace(&mut self.held, self.link.quota().charge())
+        self.link.refuse(self.id, error, &mut self.held);
     }
 }
 
@@ -198,6 +198,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_over {
             self.refuse(Error::new(Code::Cancelled, "the handler was stopped"));
+        }
+        if self.is_admitted {
+            self.link.quota().end_call();
         }
     }
 }

@@ -87,7 +87,7 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
     let calls_max = limits.calls_per_connection_max.max(1);
     let mut calls = JoinSet::new();
     let mut incoming = Incoming::default();
-    let mut answers = Answers::new(client.link().quota().charge());
+    let mut answers = Answers::new();
     let mut closed = pin!(client.closed());
     let (mut is_closed, mut is_ended) = (false, false);
     while !(is_closed || is_ended) || !calls.is_empty() {
@@ -145,16 +145,17 @@ impl Request {
     fn begin(self, client: &Client) -> impl Future<Output = Ended> + use<> {
         let Self { header, argument } = self;
         let client = client.clone();
-        let mut held = client.link().quota().charge();
+        let mut held = Charge::default();
         let name_bytes = header.service_method.len();
-        let covered = held.cover(argument.len().saturating_add(name_bytes));
+        let covered = held.cover(client.link().quota(), argument.len().saturating_add(name_bytes));
         async move {
             let reply = match covered {
                 Ok(()) => call(&client, &header.service_method, argument).await,
                 Err(error) => Err(error),
             };
             let reply = reply.and_then(|reply| {
-                held.cover(reply.len().saturating_add(name_bytes)).map_err(unheld)?;
+                let bytes = reply.len().saturating_add(name_bytes);
+                held.cover(client.link().quota(), bytes).map_err(unheld)?;
                 Ok(reply)
             });
             Ended { header, reply, held }
