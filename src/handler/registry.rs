@@ -4,9 +4,10 @@
 //! handler. A name is never replaced silently. The lock is held for a look-up and never while a
 //! handler runs, so a handler may register another.
 
-use std::collections::HashMap;
 use std::collections::hash_map;
 use std::sync::{Arc, PoisonError, RwLock};
+
+use foldhash::HashMap;
 
 use super::RawHandler;
 use super::route::Route;

@@ -17,11 +17,12 @@
 //! A plain call is a barrier: it is given out when no call before it is open, and no line is read
 //! while it waits.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use foldhash::{HashMap, HashMapExt};
 
 use super::TABLE_KEPT_MAX;
 use super::earliest::{Earliest, FOREVER};

@@ -18,12 +18,12 @@
 //! A caller polls an entry in `Answered` or `Late` and gets its result; a `Late` one gets
 //! the error that made it late, whether or not a reply came after all.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use foldhash::{HashMap, HashMapExt};
 
 use super::TABLE_KEPT_MAX;
 use super::Violation;
