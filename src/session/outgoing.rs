@@ -33,7 +33,7 @@ impl Outgoing {
     }
 
     pub(super) fn take(&mut self) -> Outbox {
-        let outbox = std::mem::take(&mut self.outbox);
+        let outbox = self.outbox.take();
         self.in_write = self.in_write.saturating_add(outbox.len());
         outbox
     }

@@ -19,13 +19,15 @@ pub struct Outbox {
     tail: BytesMut,
     // The bytes in `sealed` and `tail` together.
     len: usize,
+    // Room for the tail of a busy connection, found out from the one before.
+    tail_bytes_usual: usize,
 }
 
 impl Outbox {
     /// Appends a line.
     pub fn push_line(&mut self, line: &Line) {
         if self.tail.capacity() == 0 {
-            self.tail.reserve(TAIL_BYTES_FIRST);
+            self.tail.reserve(self.tail_bytes_usual.max(TAIL_BYTES_FIRST));
         }
         let before = self.tail.len();
         line.encode(&mut self.tail);
@@ -44,6 +46,17 @@ impl Outbox {
             self.sealed.push_back(self.tail.split().freeze());
         }
         self.sealed.push_back(body.into());
+    }
+
+    /// Takes out all that waits. What comes next will find as much room as this took, so that a
+    /// busy connection does not let the same buffer grow again and again.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        if self.is_empty() {
+            return Self::default();
+        }
+        let tail_bytes_usual = self.tail.len().min(TAIL_BYTES_USUAL_MAX);
+        std::mem::replace(self, Self { tail_bytes_usual, ..Self::default() })
     }
 
     /// Bytes waiting.
@@ -94,6 +107,9 @@ impl Buf for Outbox {
 
 /// Room for a line and a small body; a line is put together from many pieces.
 const TAIL_BYTES_FIRST: usize = 512;
+
+/// The most room that is made before it is needed.
+const TAIL_BYTES_USUAL_MAX: usize = 8 * 1024;
 
 /// Copying so many bytes costs less than a slice of its own in the write.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
