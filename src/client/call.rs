@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::Sleep;
 
 use super::Handle;
-use crate::connection::after;
+use crate::connection::{after, after_that};
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::{Limits, too_large};
@@ -122,14 +122,21 @@ impl<Rep> Call<Rep> {
 
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rep>> {
         if let State::Unsent = self.state {
+            let waker = cx.waker();
             let sent =
                 ready!(self.request.poll_send(cx, |session, name, options, payload, due| {
-                    session.call(name, options, payload, due)
+                    let tag = session.call(name, options, payload, due)?;
+                    // Not answered yet: the lock is held. Only the waker is left there.
+                    let _ = session.poll_reply(tag, waker);
+                    Ok(tag)
                 }));
-            match sent {
-                Ok(tag) => self.state = State::Sent(tag),
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            return match sent {
+                Ok(tag) => {
+                    self.state = State::Sent(tag);
+                    Poll::Pending
+                }
+                Err(error) => Poll::Ready(Err(error)),
+            };
         }
         let State::Sent(tag) = self.state else {
             return Poll::Ready(Err(Error::local(Code::Failed, "a call was polled after its end")));
@@ -220,14 +227,19 @@ impl Request {
     /// What the peer is told beside the payload, and when the call ends.
     fn options(&self) -> Result<(Options, Instant)> {
         let limits = self.handle.link().limits();
-        let deadline = self.deadline.unwrap_or_else(|| after(limits.call_time_max).into_std());
-        // Rounded up: a peer must not give up before its caller does.
-        let left = deadline.saturating_duration_since(now());
-        let left_ms = u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        if left_ms == 0 {
+        let now = tokio::time::Instant::now();
+        let left = match self.deadline {
+            Some(deadline) => deadline.saturating_duration_since(now.into_std()),
+            None => limits.call_time_max,
+        };
+        if left.is_zero() {
             return Err(self.unsent());
         }
-        let mut options = Options::new(self.format, self.deadline.map(|_| left_ms));
+        let deadline = self.deadline.unwrap_or_else(|| after_that(now, left).into_std());
+        // Rounded up: a peer must not give up before its caller does.
+        let round_up = |left: Duration| left.as_nanos().div_ceil(1_000_000);
+        let left_ms = self.deadline.map(|_| u64::try_from(round_up(left)).unwrap_or(u64::MAX));
+        let mut options = Options::new(self.format, left_ms);
         if let Some(trace) = &self.trace {
             options = options.with_trace(trace).map_err(|_| {
                 Error::local(Code::BadPayload, "a trace is 1 to 128 printable ASCII bytes")
@@ -294,8 +306,4 @@ pub(super) fn checked(payload: BytesMut, limits: &Limits) -> Result<BytesMut> {
         return Err(Error::local(Code::TooLarge, too_large(len, max)));
     }
     Ok(payload)
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

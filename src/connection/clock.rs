@@ -38,7 +38,11 @@ impl Clock {
 
 /// `time` from now, or as far away as the clock goes.
 pub(crate) fn after(time: Duration) -> Instant {
-    let now = Instant::now();
+    after_that(Instant::now(), time)
+}
+
+/// `time` from `now`, or as far away as the clock goes.
+pub(crate) fn after_that(now: Instant, time: Duration) -> Instant {
     now.checked_add(time).or_else(|| now.checked_add(FAR)).unwrap_or(now)
 }
 

@@ -413,7 +413,7 @@ fn now() -> Instant {
 const FLUSH_BYTES: usize = 4096;
 
 /// Events that a connection deals with before others have their turn.
-const WORK_MAX: usize = 64;
+const WORK_MAX: usize = 256;
 
 /// What a read counts as: its bytes may be work without being events.
 const WORK_OF_A_READ: usize = 8;

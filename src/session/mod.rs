@@ -192,11 +192,13 @@ impl Session {
     /// while the peer does not read what we answer.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        let is_readable = !self.is_eof && !self.is_lent && !self.answering.has_plain();
+        if self.is_eof || self.is_lent || self.answering.has_plain() {
+            return false;
+        }
         // While we wait for replies ourselves, what the peer asks is read a little longer.
-        let is_asking = !self.asking.is_idle();
-        let spare_bytes = if is_asking { self.answering.payload_bytes_max() } else { 0 };
-        is_readable && self.outgoing.has_answer_room(spare_bytes)
+        let spare_bytes = self.answering.payload_bytes_max();
+        self.outgoing.has_answer_room(0)
+            || !self.asking.is_idle() && self.outgoing.has_answer_room(spare_bytes)
     }
 
     // What is due.
