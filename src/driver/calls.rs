@@ -18,7 +18,7 @@ use crate::wire::{FormatWord, Name};
 
 impl Driver {
     /// Begins a call, and ends it too if its handler is ready at once.
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>, call: Call) {
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, call: Box<Call>) {
         let (id, name) = (call.id, call.name);
         // Its payload is charged to the call from here on, and not twice.
         self.connection.settle();
@@ -56,7 +56,7 @@ impl Driver {
         }
     }
 
-    fn admit(&self, running: &mut Running, call: Call) -> Result<Work<'static, BytesMut>> {
+    fn admit(&self, running: &mut Running, mut call: Box<Call>) -> Result<Work<'static, BytesMut>> {
         running.admit()?;
         let route = match self.registry.find(call.name) {
             Ok(Entry::Typed(route)) => route,
@@ -72,9 +72,9 @@ impl Driver {
             Err(error) => return Err(error),
         };
         let format = call.options.format();
-        let (id, link) = (Some(call.id), self.link.clone());
-        let context = handler::Context::new(link, call.name, id, call.options, call.deadline);
-        call_caught(&*route, format, call.payload, context, running.held())
+        let payload = std::mem::take(&mut call.payload);
+        let context = handler::Context::new(self.link.clone(), call);
+        call_caught(&*route, format, payload, context, running.held())
     }
 
     /// The list of commands, for whoever asks for it without more ado.

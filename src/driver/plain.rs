@@ -33,7 +33,7 @@ use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, RawHandler, Route, Work, caught};
 use crate::limits::over_time;
 use crate::quota::{Charge, Permit, unheld};
-use crate::session::{Plain, PlainEnd, Session};
+use crate::session::{Call, Plain, PlainEnd, Session};
 use crate::wire::{FormatWord, Name, Options};
 
 impl Driver {
@@ -181,7 +181,8 @@ impl Driver {
         let permit = self.link.quota().call()?;
         let deadline = after(self.link.limits().call_time_max).into_std();
         let options = Options::new(format, None);
-        let context = handler::Context::new(self.link.clone(), name, None, options, deadline);
+        let call = Call::plain(name, options, deadline);
+        let context = handler::Context::new(self.link.clone(), call);
         let work = call_caught(route, format, payload, context, held)?;
         Ok((work, permit, deadline))
     }

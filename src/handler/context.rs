@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Link};
-use crate::session::CallId;
+use crate::session::Call;
 use crate::transport::Origin;
-use crate::wire::{Name, Options};
 
 /// A handler's optional second argument: who calls, until when, and a way to call back.
 ///
@@ -21,28 +20,19 @@ use crate::wire::{Name, Options};
 #[derive(Clone)]
 pub struct Context {
     link: Arc<Link>,
-    name: Name,
-    // `None` for a plain call.
-    id: Option<CallId>,
-    options: Options,
-    deadline: Instant,
+    // Without its payload.
+    call: Box<Call>,
 }
 
 impl Context {
-    pub(crate) fn new(
-        link: Arc<Link>,
-        name: Name,
-        id: Option<CallId>,
-        options: Options,
-        deadline: Instant,
-    ) -> Self {
-        Self { link, name, id, options, deadline }
+    pub(crate) fn new(link: Arc<Link>, call: Box<Call>) -> Self {
+        Self { link, call }
     }
 
     /// The name under which the handler was called.
     #[must_use]
     pub fn command(&self) -> &str {
-        self.name.as_str()
+        self.call.name.as_str()
     }
 
     /// Who is calling: the address and, on a Unix socket, the credentials of the process.
@@ -60,33 +50,33 @@ impl Context {
     /// When the answer is due; after it the handler is stopped and the caller told.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.call.deadline
     }
 
     /// Time left until [`deadline`](Self::deadline). To pass on: `peer.call(..).within(..)`.
     #[must_use]
     pub fn time_left(&self) -> Duration {
         let now = tokio::time::Instant::now().into_std();
-        self.deadline.saturating_duration_since(now)
+        self.call.deadline.saturating_duration_since(now)
     }
 
     /// Whether nobody waits for the answer any more. An async handler need not ask: it is stopped
     /// at its next await. A blocking one should, now and then.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.id.is_some_and(|id| !self.link.with(|session| session.is_wanted(id)))
+        !self.call.is_plain() && !self.link.with(|session| session.is_wanted(self.call.id))
     }
 
     /// Whether the caller wants no reply.
     #[must_use]
     pub fn is_one_way(&self) -> bool {
-        self.id.is_some_and(|id| id.tag() == 0)
+        !self.call.is_plain() && self.call.id.tag() == 0
     }
 
     /// The W3C traceparent that the caller sent, not looked into.
     #[must_use]
     pub fn trace(&self) -> Option<&str> {
-        std::str::from_utf8(self.options.trace()?).ok()
+        std::str::from_utf8(self.call.options.trace()?).ok()
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -97,9 +87,9 @@ impl Context {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("command", &self.name)
+            .field("command", &self.call.name)
             .field("origin", self.link.origin())
-            .field("deadline", &self.deadline)
+            .field("deadline", &self.call.deadline)
             .finish_non_exhaustive()
     }
 }

@@ -29,7 +29,7 @@ use super::earliest::{Earliest, FOREVER};
 use super::{Call, CallId, Event, Plain, Violation};
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::{Limits, over_time, too_large};
-use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
+use crate::wire::{Line, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
 pub(super) struct Answering {
@@ -49,16 +49,6 @@ pub(super) struct Answering {
     calls_max: usize,
     consecutive_errors_max: u32,
     call_time_max: Duration,
-}
-
-/// The head of a call whose body is still to come.
-#[derive(Debug)]
-pub(super) struct Head {
-    pub(super) name: Name,
-    pub(super) tag: Tag,
-    pub(super) len: u64,
-    pub(super) options: Options,
-    pub(super) begun: Instant,
 }
 
 /// Calls with a tag are found by it; those without cannot be named by the peer.
@@ -95,32 +85,34 @@ impl Answering {
         }
     }
 
-    /// Takes in the head of a call; gives it back if its body is wanted.
+    /// Takes in the line of a call; whether its body is wanted.
     pub(super) fn handle_call(
         &mut self,
         is_open: bool,
-        head: Head,
+        tag: Tag,
+        len: u64,
+        options: &Options,
         outbox: &mut Outbox,
-    ) -> Result<Option<Head>, Violation> {
-        if head.tag != 0 && self.open.contains_key(&Key::Tag(head.tag)) {
-            return Err(Violation::DuplicateTag(head.tag));
+    ) -> Result<bool, Violation> {
+        if tag != 0 && self.open.contains_key(&Key::Tag(tag)) {
+            return Err(Violation::DuplicateTag(tag));
         }
         let payload_max = u64::try_from(self.payload_bytes_max).unwrap_or(u64::MAX);
         let error = if !is_open {
             no_more_calls()
-        } else if head.len > payload_max {
-            Error::new(Code::TooLarge, too_large(head.len, self.payload_bytes_max))
+        } else if len > payload_max {
+            Error::new(Code::TooLarge, too_large(len, self.payload_bytes_max))
         } else if self.running >= self.calls_max {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are running");
             Error::new(Code::Overloaded, text)
-        } else if head.options.is_stream() {
+        } else if options.is_stream() {
             Error::new(Code::UnsupportedFormat, "this command takes no stream")
         } else {
-            return Ok(Some(head));
+            return Ok(true);
         };
-        self.refuse(head.tag, &error, outbox);
-        Ok(None)
+        self.refuse(tag, &error, outbox);
+        Ok(false)
     }
 
     /// Takes in the body of a call, which is whole now.
@@ -128,15 +120,15 @@ impl Answering {
         &mut self,
         now: Instant,
         is_open: bool,
-        head: Head,
-        payload: Bytes,
+        mut call: Box<Call>,
         outbox: &mut Outbox,
     ) {
-        let Head { name, tag, options, begun, .. } = head;
+        let (tag, begun) = (call.id.tag, call.deadline);
         if !is_open {
             self.refuse(tag, &no_more_calls(), outbox);
             return;
         }
+        let options = &call.options;
         let asked = options.time_ms().map_or(self.call_time_max, Duration::from_millis);
         let time = asked.min(self.call_time_max);
         let is_limit = options.time_ms().is_none() || asked > time;
@@ -153,7 +145,8 @@ impl Answering {
         self.open.insert(Key::of(id), Open { serial: id.serial, deadline, is_limit });
         self.running = self.running.saturating_add(1);
         self.earliest.note(deadline);
-        self.push_event(Event::Call(Call { id, name, options, payload, deadline }));
+        (call.id, call.deadline) = (id, deadline);
+        self.push_event(Event::Call(call));
     }
 
     /// Takes in what the caller says about a call. A call that is over may still be spoken of by a

@@ -7,7 +7,6 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::Violation;
-use super::answering::Head;
 use crate::error::{Code, Error};
 use crate::wire::{FormatWord, Name, Options, Tag};
 
@@ -26,8 +25,9 @@ pub enum Side {
 #[non_exhaustive]
 pub enum Event {
     /// Run this call, and report its end by
-    /// [`handle_reply`](crate::session::Session::handle_reply).
-    Call(Call),
+    /// [`handle_reply`](crate::session::Session::handle_reply). Boxed where its line is read: it
+    /// passes many hands on its way to the handler.
+    Call(Box<Call>),
     /// Stop running this call. Its final reply is written; its end must still be reported.
     Stop(CallId),
     /// Everything before it is answered: hand the stream to this command, then go on.
@@ -37,7 +37,7 @@ pub enum Event {
 }
 
 /// A tagged call that has arrived whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Call {
     /// What to call it in [`Session::handle_reply`](crate::session::Session::handle_reply).
@@ -67,6 +67,21 @@ pub struct Plain {
 pub struct CallId {
     pub(super) tag: Tag,
     pub(super) serial: u64,
+}
+
+impl Call {
+    /// A call that has no tag, not even 0, and is no session's: a plain one.
+    #[must_use]
+    pub fn plain(name: Name, options: Options, deadline: Instant) -> Box<Self> {
+        let id = CallId { tag: 0, serial: 0 };
+        Box::new(Self { id, name, options, payload: Bytes::new(), deadline })
+    }
+
+    /// Whether it is a plain one.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.id.serial == 0
+    }
 }
 
 impl CallId {
@@ -104,7 +119,8 @@ pub enum Body {
 /// Whose body comes next.
 #[derive(Debug)]
 pub(super) enum BodyOf {
-    Call(Head),
+    // Its payload is still empty, and its deadline the time at which its line came.
+    Call(Box<Call>),
     Reply(Tag, Option<Code>),
     Notice(Code),
 }

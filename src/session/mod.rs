@@ -115,12 +115,14 @@ impl Session {
                 Ok(Body::None)
             }
             Line::Call { name, tag, len, options } => {
-                let head = answering::Head { name, tag, len, options, begun: now };
                 let is_open = !self.is_draining;
-                match self.answering.handle_call(is_open, head, &mut self.outgoing.outbox)? {
-                    Some(head) => Ok(self.expect(BodyOf::Call(head))),
-                    None => Ok(Body::Skip),
+                let outbox = &mut self.outgoing.outbox;
+                if !self.answering.handle_call(is_open, tag, len, &options, outbox)? {
+                    return Ok(Body::Skip);
                 }
+                let id = CallId { tag, serial: 0 };
+                let call = Call { id, name, options, payload: Bytes::new(), deadline: now };
+                Ok(self.expect(BodyOf::Call(Box::new(call))))
             }
             Line::Request(tag, part) => {
                 self.answering.handle_request(tag, part, &mut self.outgoing.outbox)?;
@@ -141,9 +143,10 @@ impl Session {
     /// Takes in the body of the line before, whole.
     pub fn handle_body(&mut self, now: Instant, body: Bytes) {
         match self.body_of.take() {
-            Some(BodyOf::Call(head)) => {
+            Some(BodyOf::Call(mut call)) => {
                 let is_open = !self.is_draining;
-                self.answering.handle_body(now, is_open, head, body, &mut self.outgoing.outbox);
+                call.payload = body;
+                self.answering.handle_body(now, is_open, call, &mut self.outgoing.outbox);
             }
             Some(BodyOf::Reply(tag, code)) => {
                 let reply = match code {
@@ -161,8 +164,8 @@ impl Session {
     pub fn handle_body_refused(&mut self, error: &Error) {
         match self.body_of.take() {
             None | Some(BodyOf::Notice(_)) => {}
-            Some(BodyOf::Call(head)) => {
-                self.answering.refuse(head.tag, error, &mut self.outgoing.outbox)
+            Some(BodyOf::Call(call)) => {
+                self.answering.refuse(call.id.tag, error, &mut self.outgoing.outbox)
             }
             Some(BodyOf::Reply(tag, _)) => {
                 let error = Error::local(error.code(), error.text().to_owned()).of_reply();

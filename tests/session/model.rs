@@ -216,7 +216,8 @@ impl Model {
     fn collect(&mut self) {
         for (end, peer) in self.pair.peers.iter_mut().enumerate() {
             self.is_ending |= !peer.violations.is_empty();
-            for Call { id, payload, deadline, .. } in peer.calls.drain(..) {
+            for call in peer.calls.drain(..) {
+                let Call { id, payload, deadline, .. } = *call;
                 let number = number_of(&payload);
                 assert!(self.ran.insert(number), "call {number} ran twice");
                 assert!(!self.safe_to_retry.contains(&number), "it was safe to retry");

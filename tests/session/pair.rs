@@ -33,7 +33,7 @@ pub(crate) struct Pair {
 pub(crate) struct Peer {
     pub(crate) session: Session,
     /// Calls to be run, and those to be stopped, in the order in which they came.
-    pub(crate) calls: VecDeque<Call>,
+    pub(crate) calls: VecDeque<Box<Call>>,
     pub(crate) stops: Vec<CallId>,
     /// A plain call that has the stream; nothing is decoded until a test takes this away.
     pub(crate) plain: Option<Plain>,
