@@ -54,7 +54,7 @@ impl Quota {
         })
     }
 
-    /// Counts a call. Whoever began it says once that it has ended, by [`end_call`](Self::end_call).
+    /// Counts a call. Whoever began it says that it has ended by [`end_call`](Self::end_call).
     ///
     /// # Errors
     ///

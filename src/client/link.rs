@@ -2,8 +2,8 @@
 //!
 //! A [`Link`] is a session behind a mutex. The lock is held for a few steps of pure code, never
 //! across an await, and nobody is woken and nothing of a user runs while it is held. Callers and
-//! handlers put their lines into the session themselves; the driver, which alone touches the
-//! stream, is woken to write them.
+//! handlers put their lines into the session themselves. The driver, which alone reads the stream,
+//! is woken to write them, unless it is time to do so at once: see `pen`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -12,40 +12,73 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::pen::{FLUSH_BYTES, Pen};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::quota::{Charge, Cover, Quota, unheld};
 use crate::session::{CallId, Session, Side};
-use crate::transport::Origin;
+use crate::transport::{Origin, SharedIo};
 use crate::wire::{Outbox, Tag};
 
 pub(crate) struct Link {
     state: Mutex<State>,
+    pub(super) pen: Pen,
     ended: Notify,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
     origin: Origin,
 }
 
+/// What became of the driver's wish to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    /// Whoever changes something wakes it.
+    Asleep,
+    /// Several callers were woken, who may well call again. It should look again when they have had
+    /// their turn, instead of being woken by the first of them; until then nobody wakes it.
+    GaveWay,
+    /// There is something to do.
+    HasNews,
+}
+
 struct State {
     session: Session,
-    // The driver, while it sleeps.
+    // The driver, while it sleeps, and when it will wake by itself.
     driver: Option<Waker>,
+    alarm: Option<std::time::Instant>,
     // Covers what waits to be written.
     held: Charge,
     is_ended: bool,
+    // Callers woken since the driver looked last.
+    woken: usize,
 }
 
 impl Link {
     pub(crate) fn new(
         side: Side,
+        io: SharedIo,
         origin: Origin,
         limits: Arc<Limits>,
         quota: Arc<Quota>,
     ) -> Arc<Self> {
         let session = Session::new(Instant::now().into_std(), side, &limits);
-        let state = State { session, driver: None, held: Charge::default(), is_ended: false };
-        Arc::new(Self { state: Mutex::new(state), ended: Notify::new(), limits, quota, origin })
+        let state = State {
+            session,
+            driver: None,
+            alarm: None,
+            held: Charge::default(),
+            is_ended: false,
+            woken: 0,
+        };
+        let pen = Pen::new(io);
+        Arc::new(Self {
+            state: Mutex::new(state),
+            pen,
+            ended: Notify::new(),
+            limits,
+            quota,
+            origin,
+        })
     }
 
     pub(crate) fn limits(&self) -> &Arc<Limits> {
@@ -89,7 +122,12 @@ impl Link {
         ready!(state.session.poll_room(cx.waker()));
         state.cover(&self.quota, bytes)?;
         let result = send(&mut state.session);
-        Self::unlock_and_wake(state);
+        if state.session.is_flush_due(FLUSH_BYTES) && !state.is_driver_late() {
+            drop(state);
+            self.write_now();
+        } else {
+            Self::unlock_and_wake(state);
+        }
         Poll::Ready(result)
     }
 
@@ -138,15 +176,31 @@ impl Link {
         Self::unlock_and_wake(state);
     }
 
-    /// So many bytes of `outbox` have been written; if that was all, it gets what waits next.
-    pub(crate) fn handle_written(&self, bytes: usize, outbox: &mut Outbox) {
+    /// Whether a plain call has the stream. Wakes nobody.
+    pub(super) fn is_lent(&self) -> bool {
+        self.lock().session.is_lent()
+    }
+
+    /// Takes out what waits to be written. Wakes nobody.
+    pub(super) fn take_transmit(&self) -> Outbox {
+        self.lock().session.take_transmit()
+    }
+
+    /// So many bytes of `outbox` have been written; if that was all, it gets what waits next. Wakes
+    /// those who waited for room, and the driver if it may end or read now.
+    pub(super) fn handle_written(&self, bytes: usize, outbox: &mut Outbox) {
         let mut state = self.lock();
+        let wanted_input = state.session.wants_input();
         state.session.handle_written(Instant::now().into_std(), bytes);
         state.cover_no_more(&self.quota);
-        if outbox.is_empty() {
+        if outbox.is_empty() && state.session.has_transmit() {
             *outbox = state.session.take_transmit();
         }
-        Self::unlock_and_wake(state);
+        if state.session.is_finished() || wanted_input != state.session.wants_input() {
+            Self::unlock_and_wake(state);
+        } else {
+            Self::unlock_and_wake_callers(state);
+        }
     }
 
     /// The reply to a call of ours.
@@ -165,17 +219,29 @@ impl Link {
         Self::unlock_and_wake(state);
     }
 
-    /// The driver goes to sleep, to be woken by the next one who changes something; unless
-    /// `is_quiet` says that there is something to do, which is looked at under the same lock.
-    pub(crate) fn sleep(&self, cx: &Context<'_>, is_quiet: impl FnOnce(&Session) -> bool) -> bool {
+    /// The driver goes to sleep, to be woken at `alarm` or by the next one who changes something;
+    /// unless `is_quiet` says that there is something to do, looked at under the same lock.
+    pub(crate) fn sleep(
+        &self,
+        cx: &Context<'_>,
+        alarm: Option<std::time::Instant>,
+        is_quiet: impl FnOnce(&Session) -> bool,
+    ) -> Sleep {
         let mut state = self.lock();
         if !is_quiet(&state.session) {
-            return false;
+            return Sleep::HasNews;
         }
-        if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(cx.waker())) {
-            state.driver = Some(cx.waker().clone());
+        if std::mem::take(&mut state.woken) > 1 {
+            return Sleep::GaveWay;
         }
-        true
+        state.driver = Some(cx.waker().clone());
+        state.alarm = alarm;
+        Sleep::Asleep
+    }
+
+    /// Lets the driver look at everything.
+    pub(super) fn wake_driver(&self) {
+        self.with(|_| ());
     }
 
     /// The driver is up and will look at everything itself.
@@ -189,6 +255,7 @@ impl Link {
         state.session.handle_lost();
         state.is_ended = true;
         Self::unlock_and_wake(state);
+        self.pen.drop_io();
         self.ended.notify_waiters();
     }
 
@@ -212,15 +279,20 @@ impl Link {
 
     fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
         let driver = state.driver.take();
-        if driver.is_none() && !state.session.has_wakers() {
-            return;
-        }
-        let wakers = state.session.take_wakers();
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        Self::unlock_and_wake_callers(state);
         if let Some(driver) = driver {
             driver.wake();
         }
+    }
+
+    fn unlock_and_wake_callers(mut state: MutexGuard<'_, State>) {
+        if !state.session.has_wakers() {
+            return;
+        }
+        let wakers = state.session.take_wakers();
+        state.woken = state.woken.saturating_add(wakers.len());
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// The session is whole after a panic: none of its steps runs foreign code.
@@ -230,6 +302,12 @@ impl Link {
 }
 
 impl State {
+    /// Whether something is due before the driver would wake.
+    fn is_driver_late(&self) -> bool {
+        let due = self.session.poll_timeout();
+        due.is_some_and(|due| self.alarm.is_none_or(|alarm| alarm > due))
+    }
+
     /// Charges `bytes` more that will wait to be written.
     fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
         self.held.cover(quota, self.session.held_bytes().saturating_add(bytes))

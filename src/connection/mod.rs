@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Framing};
 use crate::limits::{Limits, too_large};
 use crate::quota::{Charge, Quota};
-use crate::transport::{self, Address, BoxedIo, Io, Origin};
+use crate::transport::{self, Address, Io, Origin, SharedIo};
 
 /// A buffered stream of bytes, as lent to a raw handler, or opened to speak a plain dialect.
 ///
@@ -40,7 +40,7 @@ use crate::transport::{self, Address, BoxedIo, Io, Origin};
 /// }
 /// ```
 pub struct Connection {
-    io: BoxedIo,
+    io: SharedIo,
     origin: Origin,
     limits: Arc<Limits>,
     input: BytesMut,
@@ -64,7 +64,7 @@ impl Connection {
         let (io, origin) = transport::dial(&address).await?;
         let limits = Arc::new(Limits::default());
         let quota = Quota::new(&limits);
-        Ok(Self::new(io, origin, limits, &quota))
+        Ok(Self::new(SharedIo::new(io), origin, limits, &quota))
     }
 
     /// A connection over a stream that is open already.
@@ -72,11 +72,11 @@ impl Connection {
     pub fn over(io: impl Io) -> Self {
         let limits = Arc::new(Limits::default());
         let quota = Quota::new(&limits);
-        Self::new(Box::new(io), Origin::unknown(), limits, &quota)
+        Self::new(SharedIo::new(Box::new(io)), Origin::unknown(), limits, &quota)
     }
 
     pub(crate) fn new(
-        io: BoxedIo,
+        io: SharedIo,
         origin: Origin,
         limits: Arc<Limits>,
         quota: &Arc<Quota>,
@@ -324,10 +324,6 @@ impl Connection {
     /// The bytes that have been read and not been used.
     pub(crate) fn input(&mut self) -> &mut BytesMut {
         &mut self.input
-    }
-
-    pub(crate) fn io(&mut self) -> &mut BoxedIo {
-        &mut self.io
     }
 
     async fn read_line_bytes(&mut self) -> Result<Option<Bytes>> {

@@ -41,9 +41,14 @@ impl Clock {
         Poll::Ready(link.with(|session| session.handle_timeout(now())))
     }
 
+    /// When the timer fires.
+    pub(super) fn alarm(&self) -> Option<std::time::Instant> {
+        self.timer.as_ref().map(|timer| timer.deadline().into_std())
+    }
+
     /// Whether something is due before the timer would fire.
     pub(super) fn is_late_for(&self, session: &Session) -> bool {
-        let timer = self.timer.as_ref().map(|timer| timer.deadline());
-        session.poll_timeout().is_some_and(|due| timer.is_none_or(|timer| timer.into_std() > due))
+        let due = session.poll_timeout();
+        due.is_some_and(|due| self.alarm().is_none_or(|alarm| alarm > due))
     }
 }

@@ -25,26 +25,23 @@ mod plain;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::io::IoSlice;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Buf;
-use tokio::io::AsyncWrite;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use self::clock::Clock;
-use crate::client::Link;
+use crate::client::{FLUSH_BYTES, Link, Sleep};
 use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
 use crate::handler::Registry;
 use crate::limits::too_large;
 use crate::quota::Cover;
 use crate::session::{self, Body, CallId, Session, Violation};
-use crate::wire::{Decoder, Event, Line, Outbox, Position};
+use crate::wire::{Decoder, Event, Line, Position};
 
 /// The task of one connection.
 pub(crate) struct Driver {
@@ -52,18 +49,12 @@ pub(crate) struct Driver {
     link: Arc<Link>,
     registry: Arc<Registry>,
     decoder: Decoder,
-    // Taken out of the session, and not written yet.
-    outbox: Outbox,
     clock: Clock,
     // Handlers in tasks of their own. Those that have ended are swept out when there are so many.
     tasks: HashMap<CallId, AbortHandle>,
     tasks_swept_at: usize,
-    // All that has been read has been taken in: more bytes are needed.
-    is_hungry: bool,
     // Bytes have been read that the session's clock has not been told of.
     has_read: bool,
-    // Bytes have been written that the stream may still hold back.
-    has_written: bool,
     // The peer has ended its side.
     is_at_end: bool,
     // There is nobody to say farewell to.
@@ -89,15 +80,32 @@ enum Pause {
     Unwanted,
 }
 
+/// What the session has to do.
+enum Next {
+    /// This; and so many bytes wait to be written.
+    Event(session::Event, usize),
+    /// Nothing, as things stand.
+    Nothing(Look),
+}
+
 /// What the loop looks at in the session at one time.
 struct Look {
+    // There may be more to answer or to ask.
+    is_open: bool,
     is_over: bool,
     is_at_rest: bool,
+    is_unwritten: bool,
+    has_transmit: bool,
     due: Option<Instant>,
     wants_input: bool,
     // It wants input, and there is memory for what that may bring.
     may_read: bool,
 }
+
+/// One look at the clock for all that was read at once: it had come by then. None at all if nobody
+/// asks.
+#[derive(Default)]
+struct Moment(Option<Instant>);
 
 impl Driver {
     pub(crate) fn new(
@@ -112,13 +120,10 @@ impl Driver {
             link,
             registry,
             decoder,
-            outbox: Outbox::default(),
             clock: Clock::default(),
             tasks: HashMap::new(),
             tasks_swept_at: calls::TASKS_SWEPT_MIN,
-            is_hungry: true,
             has_read: false,
-            has_written: false,
             is_at_end: false,
             is_broken: false,
         })
@@ -149,125 +154,118 @@ impl Driver {
 
     fn poll_loop(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         self.link.rise();
-        let mut work = WORK_MAX;
-        loop {
-            if let Some(plain) = self.take_in(cx, &mut work) {
-                return Poll::Ready(Exit::Plain(plain));
+        let (mut work, mut moment) = (WORK_MAX, Moment::default());
+        while !self.is_broken {
+            if work == 0 {
+                return self.give_way(cx);
             }
-            self.poll_write(cx);
-            if self.is_broken {
-                return Poll::Ready(Exit::Broken);
+            work = work.saturating_sub(1);
+            let look = match self.next(&mut moment) {
+                Next::Event(session::Event::Plain(plain), _) => {
+                    return Poll::Ready(Exit::Plain(plain));
+                }
+                Next::Event(event, unwritten_bytes) => {
+                    if unwritten_bytes >= FLUSH_BYTES {
+                        let _ = self.poll_write(cx, true);
+                    }
+                    self.handle(cx, event);
+                    continue;
+                }
+                Next::Nothing(look) if look.is_over => return Poll::Ready(Exit::Finished),
+                Next::Nothing(look) => look,
+            };
+            let is_blocked = self.poll_write(cx, look.has_transmit).is_pending();
+            if look.is_unwritten && !is_blocked && !(look.may_read && look.is_open) {
+                // What has been written now may be what stood in the way.
+                continue;
             }
-            // One look under the lock: what changes behind it is seen before going to sleep.
-            let look = self.link.with_held(|session, held| Look {
-                is_over: session.is_over(),
-                is_at_rest: session.is_at_rest(),
-                due: session.poll_timeout(),
-                wants_input: session.wants_input(),
-                may_read: may_read(session, held),
-            });
-            if look.is_over {
-                return Poll::Ready(Exit::Finished);
+            if self.poll_read(cx, look.may_read).is_ready() {
+                moment = Moment::default();
+                work = work.saturating_sub(WORK_OF_A_READ);
+                continue;
             }
             if look.is_at_rest {
                 self.forget_tasks();
             }
-            let is_due = self.poll_clock(cx, look.due).is_ready();
-            if work == 0 {
-                // Others have their turn before this connection goes on.
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            // If bytes are left, something stood in their way that has been written by now.
-            let has_left = look.may_read && !self.is_hungry;
-            if is_due || has_left || self.poll_read(cx, look.may_read).is_ready() {
-                work = work.saturating_sub(WORK_OF_A_READ);
+            if self.poll_clock(cx, look.due).is_ready() {
                 continue;
             }
-            // Looked at once more under the lock: news may have come while nobody was listening.
-            let is_blocked = !self.outbox.is_empty();
-            let clock = &self.clock;
-            let is_quiet = |session: &Session| {
-                let is_said = !session.has_transmit() && !session.is_over();
-                let is_read = look.wants_input || !session.wants_input();
-                let is_heard = is_read && !session.has_event() && !clock.is_late_for(session);
-                is_heard && (is_blocked || is_said)
-            };
-            if self.link.sleep(cx, is_quiet) {
-                return Poll::Pending;
+            match self.sleep(cx, look.wants_input, is_blocked) {
+                Sleep::Asleep => return Poll::Pending,
+                Sleep::GaveWay => return step_back(cx),
+                Sleep::HasNews => {}
             }
         }
+        Poll::Ready(Exit::Broken)
     }
 
-    /// Takes in what has been read and runs what it calls; gives back a plain call in its turn.
-    fn take_in(&mut self, cx: &mut Context<'_>, work: &mut usize) -> Option<session::Plain> {
-        // One look at the clock for all that has come: it had come by now.
-        let now = now();
-        while *work > 0 {
-            let (event, unwritten_bytes) = self.next_event(now);
-            if unwritten_bytes >= FLUSH_BYTES {
-                self.poll_write(cx);
-            }
-            match event? {
-                session::Event::Call(call) => self.begin(cx, call),
-                session::Event::Stop(id) => self.stop(id),
-                session::Event::Close(violation) => self.violated(&violation),
-                session::Event::Plain(plain) => return Some(plain),
-            }
-            *work = work.saturating_sub(1);
-        }
-        None
-    }
-
-    /// The next thing to do, from what has been read, `None` if that needs more bytes; and how many
-    /// bytes wait to be written.
-    fn next_event(&mut self, now: Instant) -> (Option<session::Event>, usize) {
-        let Self { link, decoder, connection, has_read, is_hungry, .. } = self;
+    /// The next thing to do, if what has been read has one, or else how things stand.
+    fn next(&mut self, moment: &mut Moment) -> Next {
+        let Self { link, decoder, connection, has_read, .. } = self;
+        // One look under the lock: what changes behind it is seen before going to sleep.
         link.with_held(|session, held| {
-            let event = decode_event(session, held, now, decoder, connection);
-            *is_hungry = matches!(event, Err(Pause::NeedsBytes));
-            if event.is_err() && std::mem::take(has_read) {
+            let pause = match decode_event(session, held, moment, decoder, connection) {
+                Ok(event) => return Next::Event(event, session.unwritten_bytes()),
+                Err(pause) => pause,
+            };
+            if std::mem::take(has_read) {
                 let position = decoder.position(connection.input());
-                session.handle_input(now, position, decoder.units());
+                session.handle_input(moment.now(), position, decoder.units());
             }
-            (event.ok(), session.unwritten_bytes())
+            let has_transmit = session.has_transmit();
+            Next::Nothing(Look {
+                is_open: !session.is_finished(),
+                is_over: session.is_over(),
+                is_at_rest: session.is_at_rest(),
+                is_unwritten: has_transmit || session.unwritten_bytes() > 0,
+                has_transmit,
+                due: session.poll_timeout(),
+                wants_input: session.wants_input(),
+                may_read: pause == Pause::NeedsBytes,
+            })
         })
     }
 
-    /// Writes until nothing is left or the peer takes no more.
-    fn poll_write(&mut self, cx: &mut Context<'_>) {
-        if self.outbox.is_empty() {
-            self.outbox = self.link.with(Session::take_transmit);
-        }
-        loop {
-            if self.outbox.is_empty() {
-                return self.poll_flush(cx);
-            }
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = self.outbox.chunks_vectored(&mut slices);
-            let slices = slices.get(..count).unwrap_or_default();
-            match Pin::new(self.connection.io()).poll_write_vectored(cx, slices) {
-                Poll::Ready(Ok(count)) if count > 0 => {
-                    self.has_written = true;
-                    self.outbox.advance(count);
-                    self.link.handle_written(count, &mut self.outbox);
-                }
-                Poll::Ready(_) => return self.lost(),
-                Poll::Pending => {
-                    return self.link.with(|session| session.handle_write_blocked(now()));
-                }
-            }
+    fn handle(&mut self, cx: &mut Context<'_>, event: session::Event) {
+        match event {
+            session::Event::Call(call) => self.begin(cx, call),
+            session::Event::Stop(id) => self.stop(id),
+            session::Event::Close(violation) => self.violated(&violation),
+            // It ends the loop.
+            session::Event::Plain(_) => {}
         }
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) {
-        if self.has_written {
-            match Pin::new(self.connection.io()).poll_flush(cx) {
-                Poll::Ready(Ok(())) => self.has_written = false,
-                Poll::Ready(Err(_)) => self.lost(),
-                Poll::Pending => {}
+    /// Lets others have their turn before this connection goes on, while its time goes on too.
+    fn give_way(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        let _ = self.poll_write(cx, true);
+        let due = self.link.with(|session| session.poll_timeout());
+        let _ = self.poll_clock(cx, due);
+        step_back(cx)
+    }
+
+    /// Goes to sleep, unless there is news: looked at once more under the lock, since it may have
+    /// come while nobody was listening.
+    fn sleep(&mut self, cx: &Context<'_>, wanted_input: bool, is_blocked: bool) -> Sleep {
+        let clock = &self.clock;
+        self.link.sleep(cx, clock.alarm(), |session| {
+            let is_said = is_blocked || !session.has_transmit() && !session.is_over();
+            let is_read = wanted_input || !session.wants_input();
+            is_said && is_read && !session.has_event() && !clock.is_late_for(session)
+        })
+    }
+
+    /// Writes until nothing is left; `Pending` if the peer takes no more.
+    fn poll_write(&mut self, cx: &mut Context<'_>, has_transmit: bool) -> Poll<()> {
+        match self.link.poll_write(cx, has_transmit) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => self.lost(),
+            Poll::Pending => {
+                self.link.with(|session| session.handle_write_blocked(now()));
+                return Poll::Pending;
             }
         }
+        Poll::Ready(())
     }
 
     /// Does what is due; `Ready` if anything was.
@@ -327,7 +325,6 @@ impl Driver {
     /// The stream is of no use any more.
     fn lost(&mut self) {
         self.is_broken = true;
-        self.outbox = Outbox::default();
         self.link.with(Session::handle_lost);
     }
 }
@@ -345,7 +342,7 @@ impl Drop for Driver {
 fn decode_event(
     session: &mut Session,
     held: &mut Cover<'_>,
-    now: Instant,
+    moment: &mut Moment,
     decoder: &mut Decoder,
     connection: &mut Connection,
 ) -> Result<session::Event, Pause> {
@@ -364,12 +361,12 @@ fn decode_event(
                 let bytes = session.held_bytes().saturating_add(body.len());
                 let covered = if session.is_reply_due() { held.cover(bytes) } else { Ok(()) };
                 match covered {
-                    Ok(()) => session.handle_body(now, body),
+                    Ok(()) => session.handle_body(moment.now(), body),
                     Err(error) => session.handle_body_refused(&error),
                 }
             }
             Ok(Some(Event::Line(line))) => {
-                if let Err(violation) = handle_line(session, now, line, decoder) {
+                if let Err(violation) = handle_line(session, moment.now(), line, decoder) {
                     return Ok(session::Event::Close(violation));
                 }
             }
@@ -405,18 +402,25 @@ fn handle_line(
     Ok(())
 }
 
+/// Wakes the task as soon as others have had their turn.
+fn step_back(cx: &mut Context<'_>) -> Poll<Exit> {
+    // Its first poll does no more than ask for the next turn.
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
+}
+
+impl Moment {
+    fn now(&mut self) -> Instant {
+        *self.0.get_or_insert_with(now)
+    }
+}
+
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
-
-/// Written as soon as so much waits, so that both sides are at work at once instead of in turn.
-const FLUSH_BYTES: usize = 4096;
 
 /// Events that a connection deals with before others have their turn.
 const WORK_MAX: usize = 256;
 
 /// What a read counts as: its bytes may be work without being events.
 const WORK_OF_A_READ: usize = 8;
-
-/// Slices in one write.
-const SLICES_MAX: usize = 16;

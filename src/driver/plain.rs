@@ -27,7 +27,7 @@ use tracing::Instrument;
 use super::calls::{LIST, call_caught, log_failure, poll_caught};
 use super::clock::Clock;
 use super::{Driver, now};
-use crate::client::Link;
+use crate::client::{Link, Sleep};
 use crate::connection::after;
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, RawHandler, Route, Work, caught};
@@ -69,14 +69,14 @@ impl Driver {
         poll_fn(|cx| {
             self.link.rise();
             loop {
-                self.poll_write(cx);
-                if self.is_broken || self.outbox.is_empty() {
+                if self.poll_write(cx, true).is_ready() {
                     return Poll::Ready(!self.is_broken);
                 }
                 let due = self.link.with(|session| session.poll_timeout());
                 let clock_is_pending = self.poll_clock(cx, due).is_pending();
                 let Self { link, clock, .. } = self;
-                if clock_is_pending && link.sleep(cx, |session| !clock.is_late_for(session)) {
+                let is_quiet = |session: &Session| !clock.is_late_for(session);
+                if clock_is_pending && link.sleep(cx, clock.alarm(), is_quiet) == Sleep::Asleep {
                     return Poll::Pending;
                 }
             }
@@ -218,7 +218,8 @@ async fn attend<T>(
             }
         }
         // Woken when a deadline nearer than the timer's comes in.
-        if !link.sleep(cx, |session| !clock.is_late_for(session)) {
+        let is_quiet = |session: &Session| !clock.is_late_for(session);
+        if link.sleep(cx, clock.alarm(), is_quiet) != Sleep::Asleep {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -26,7 +26,7 @@ use crate::handler::{Entry, Handler, RawHandler, Registry, Typed};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::session::Side;
-use crate::transport::{self, Address, BoxedIo, Io, Listener, Origin};
+use crate::transport::{self, Address, BoxedIo, Io, Listener, Origin, SharedIo};
 
 /// Handlers under names, and the means to serve them.
 ///
@@ -250,7 +250,8 @@ impl Endpoint {
     /// The driver of a connection, and what it shares.
     fn driver(&self, io: BoxedIo, origin: Origin, side: Side) -> (Box<Driver>, Arc<Link>) {
         let (limits, quota) = (Arc::clone(&self.limits), &self.quota);
-        let link = Link::new(side, origin, Arc::clone(&limits), Arc::clone(quota));
+        let io = SharedIo::new(io);
+        let link = Link::new(side, io.clone(), origin, Arc::clone(&limits), Arc::clone(quota));
         let connection = Connection::new(io, origin, limits, quota);
         let driver = Driver::new(connection, Arc::clone(&link), Arc::clone(&self.registry));
         (driver, link)

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::limits::Limits;
 use crate::net_rpc::net_rpc;
 use crate::session::Side;
-use crate::transport::{self, BoxedIo, Listener, Origin};
+use crate::transport::{self, BoxedIo, Listener, Origin, SharedIo};
 
 impl Endpoint {
     /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` and
@@ -93,7 +93,8 @@ impl Endpoint {
         let (here, there) = transport::memory();
         let (driver, link) = self.driver(Box::new(there), origin, Side::Accepted);
         let client = self.client_over(here);
-        let mut connection = Connection::new(io, origin, Arc::clone(&self.limits), &self.quota);
+        let mut connection =
+            Connection::new(SharedIo::new(io), origin, Arc::clone(&self.limits), &self.quota);
         let speak = async move {
             let ended = net_rpc(&mut connection, &client).await;
             drop(client);

@@ -273,6 +273,11 @@ impl Asking {
         self.calls.values().all(|state| matches!(state, State::Forgotten))
     }
 
+    /// Whether one call is under way, and no more.
+    pub(super) fn is_single(&self) -> bool {
+        self.calls.len() == 1
+    }
+
     /// Bytes of replies that their callers have not taken yet.
     pub(super) const fn unclaimed_bytes(&self) -> usize {
         self.unclaimed_bytes

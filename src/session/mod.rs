@@ -52,8 +52,10 @@ use bytes::{Bytes, BytesMut};
 
 use self::answering::Answering;
 use self::asking::Asking;
+use self::earliest::earlier;
 use self::event::BodyOf;
 use self::outgoing::Outgoing;
+
 use self::pace::Pace;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
@@ -227,8 +229,8 @@ impl Session {
     /// that nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let calls = [self.asking.earliest(), self.answering.earliest(), self.drain_until];
-        calls.into_iter().chain([self.pace.earliest(self.is_idle())]).flatten().min()
+        let calls = earlier(self.asking.earliest(), self.answering.earliest());
+        earlier(earlier(calls, self.drain_until), self.pace.earliest(self.is_idle()))
     }
 
     // Calls that we make.
@@ -369,6 +371,13 @@ impl Session {
         self.outgoing.take()
     }
 
+    /// Whether what waits should be written at once by whoever made it, instead of being gathered:
+    /// it is `flush_bytes` long, or it is the only call under way.
+    #[must_use]
+    pub fn is_flush_due(&self, flush_bytes: usize) -> bool {
+        self.outgoing.unwritten_bytes() >= flush_bytes || self.asking.is_single()
+    }
+
     /// Whether anything waits to be taken out.
     #[must_use]
     pub fn has_transmit(&self) -> bool {
@@ -390,6 +399,12 @@ impl Session {
     #[must_use]
     pub fn unwritten_bytes(&self) -> usize {
         self.outgoing.unwritten_bytes()
+    }
+
+    /// Whether a plain call has the stream, so that nothing else may be written.
+    #[must_use]
+    pub const fn is_lent(&self) -> bool {
+        self.is_lent
     }
 
     /// Whether anybody is to be woken.
@@ -414,7 +429,9 @@ impl Session {
     /// Those to be woken after what was handled. They are collected rather than woken, so that it
     /// can be done when no lock is held.
     pub fn take_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.wakers)
+        // Those who wait are often as many as the last time.
+        let usual = self.wakers.len().min(TABLE_KEPT_MAX);
+        std::mem::replace(&mut self.wakers, Vec::with_capacity(usual))
     }
 
     fn expect(&mut self, body_of: BodyOf) -> Body {

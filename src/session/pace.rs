@@ -110,6 +110,11 @@ impl Pace {
     }
 
     pub(super) fn earliest(&self, is_idle: bool) -> Option<Instant> {
+        if self.unit.is_none() && self.blocked.is_none() {
+            // As nearly always.
+            let idle_time_max = self.idle_time_max.filter(|_| is_idle)?;
+            return self.active_at.checked_add(idle_time_max);
+        }
         self.due(is_idle).map(|(due, ..)| due).min()
     }
 

@@ -19,6 +19,7 @@ mod any;
 mod listener;
 mod memory;
 mod origin;
+mod shared;
 mod tcp;
 #[cfg(unix)]
 mod unix;
@@ -30,5 +31,6 @@ pub use self::listener::{BoxedIo, Io, Listener};
 pub use self::memory::{MemoryDialer, MemoryListener, MemoryStream, memory, memory_listener};
 pub(crate) use self::origin::PeerKey;
 pub use self::origin::{Credentials, Origin, PeerAddress};
+pub(crate) use self::shared::SharedIo;
 #[cfg(unix)]
 pub use self::unix::UnixListener;

@@ -1,0 +1,156 @@
+//! The writing end of a connection: whoever holds the pen writes.
+//!
+//! ```text
+//!   caller ──call──► session ──take_transmit──► Pen ──► stream
+//!                                                ▲
+//!            the driver, and at times a caller
+//! ```
+//!
+//! A driver that has to be woken to write one line costs more than the line: a task is scheduled,
+//! perhaps on another thread. So a caller whose call is the only one under way writes it itself.
+//! What several callers send is gathered, and leaves when it is [`FLUSH_BYTES`] long or when the
+//! driver comes to it, whichever is first.
+//!
+//! # Locks
+//!
+//! The pen is taken before the session and never after it. A caller only tries: if somebody else
+//! holds the pen, the driver is told that there is more.
+//!
+//! # Wakers
+//!
+//! A caller writes in the driver's name: if the stream takes no more, it is the driver who is woken
+//! when it does, and what is left in the pen is the driver's to write. So at any time one task
+//! waits for the stream, as it asks of those who poll it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Buf;
+use tokio::io::AsyncWrite;
+
+use super::Link;
+use crate::transport::SharedIo;
+use crate::wire::Outbox;
+
+/// Locked by whoever writes.
+pub(super) struct Pen {
+    held: Mutex<Held>,
+}
+
+struct Held {
+    // `None` once the driver is gone, so that the stream is closed then.
+    io: Option<SharedIo>,
+    // Taken out of the session, and not written yet.
+    outbox: Outbox,
+    // Bytes have been written that the stream may still hold back.
+    has_written: bool,
+    // The driver's.
+    waker: Option<Waker>,
+}
+
+impl Pen {
+    pub(super) fn new(io: SharedIo) -> Self {
+        let (io, outbox) = (Some(io), Outbox::default());
+        Self { held: Mutex::new(Held { io, outbox, has_written: false, waker: None }) }
+    }
+
+    /// Lets go of the stream.
+    pub(super) fn drop_io(&self) {
+        let mut held = self.lock();
+        held.io = None;
+        held.waker = None;
+        held.outbox = Outbox::default();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Link {
+    /// Writes until nothing is left; `Pending` if the peer takes no more. For the driver, which is
+    /// woken then. `has_transmit` says whether the session has more than was taken out of it.
+    pub(crate) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        has_transmit: bool,
+    ) -> Poll<io::Result<()>> {
+        let mut held = self.pen.lock();
+        if !held.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            held.waker = Some(cx.waker().clone());
+        }
+        held.poll_write(self, cx, has_transmit)
+    }
+
+    /// Writes what a caller has just handed over, unless somebody else is writing, or cannot.
+    pub(super) fn write_now(&self) {
+        if !self.try_write() {
+            self.wake_driver();
+        }
+    }
+
+    /// Whether all has been written. If not, the driver must see to it, errors included.
+    fn try_write(&self) -> bool {
+        let Ok(mut held) = self.pen.held.try_lock() else {
+            return false;
+        };
+        // What the stream did not take is the driver's to write, and a plain call has the stream
+        // until it gives it back. Looked at with the pen in hand: it takes the pen to lend it.
+        if !held.outbox.is_empty() || self.is_lent() {
+            return false;
+        }
+        // The driver may not have looked for the first time.
+        let Some(waker) = held.waker.take() else {
+            return false;
+        };
+        let written = held.poll_write(self, &mut Context::from_waker(&waker), true);
+        held.waker = Some(waker);
+        matches!(written, Poll::Ready(Ok(()))) && !held.has_written
+    }
+}
+
+impl Held {
+    fn poll_write(
+        &mut self,
+        link: &Link,
+        cx: &mut Context<'_>,
+        has_transmit: bool,
+    ) -> Poll<io::Result<()>> {
+        let Some(io) = &mut self.io else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        if self.outbox.is_empty() && has_transmit {
+            self.outbox = link.take_transmit();
+        }
+        while !self.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = self.outbox.chunks_vectored(&mut slices);
+            let slices = slices.get(..count).unwrap_or_default();
+            let count = ready!(Pin::new(&mut *io).poll_write_vectored(cx, slices))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.has_written = true;
+            self.outbox.advance(count);
+            link.handle_written(count, &mut self.outbox);
+        }
+        if self.has_written && Pin::new(io).poll_flush(cx)?.is_ready() {
+            self.has_written = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl std::fmt::Debug for Pen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pen").finish_non_exhaustive()
+    }
+}
+
+/// Written as soon as so much waits, so that both sides are at work at once instead of in turn.
+pub(crate) const FLUSH_BYTES: usize = 4096;
+
+/// Slices in one write.
+const SLICES_MAX: usize = 16;
