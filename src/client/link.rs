@@ -29,18 +29,6 @@ pub(crate) struct Link {
     origin: Origin,
 }
 
-/// What became of the driver's wish to sleep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sleep {
-    /// Whoever changes something wakes it.
-    Asleep,
-    /// Several callers were woken, who may well call again. It should look again when they have had
-    /// their turn, instead of being woken by the first of them; until then nobody wakes it.
-    GaveWay,
-    /// There is something to do.
-    HasNews,
-}
-
 struct State {
     session: Session,
     // The driver, while it sleeps, and when it will wake by itself.
@@ -49,8 +37,6 @@ struct State {
     // Covers what waits to be written.
     held: Charge,
     is_ended: bool,
-    // Callers woken since the driver looked last.
-    woken: usize,
 }
 
 impl Link {
@@ -62,14 +48,8 @@ impl Link {
         quota: Arc<Quota>,
     ) -> Arc<Self> {
         let session = Session::new(Instant::now().into_std(), side, &limits);
-        let state = State {
-            session,
-            driver: None,
-            alarm: None,
-            held: Charge::default(),
-            is_ended: false,
-            woken: 0,
-        };
+        let state =
+            State { session, driver: None, alarm: None, held: Charge::default(), is_ended: false };
         let pen = Pen::new(io);
         Arc::new(Self {
             state: Mutex::new(state),
@@ -226,17 +206,14 @@ impl Link {
         cx: &Context<'_>,
         alarm: Option<std::time::Instant>,
         is_quiet: impl FnOnce(&Session) -> bool,
-    ) -> Sleep {
+    ) -> bool {
         let mut state = self.lock();
         if !is_quiet(&state.session) {
-            return Sleep::HasNews;
-        }
-        if std::mem::take(&mut state.woken) > 1 {
-            return Sleep::GaveWay;
+            return false;
         }
         state.driver = Some(cx.waker().clone());
         state.alarm = alarm;
-        Sleep::Asleep
+        true
     }
 
     /// Lets the driver look at everything.
@@ -290,7 +267,6 @@ impl Link {
             return;
         }
         let wakers = state.session.take_wakers();
-        state.woken = state.woken.saturating_add(wakers.len());
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }

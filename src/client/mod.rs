@@ -9,7 +9,7 @@ mod link;
 mod pen;
 
 pub use self::call::{Call, Notify};
-pub(crate) use self::link::{Link, Sleep};
+pub(crate) use self::link::Link;
 pub(crate) use self::pen::FLUSH_BYTES;
 
 use std::fmt;

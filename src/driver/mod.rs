@@ -34,7 +34,7 @@ use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use self::clock::Clock;
-use crate::client::{FLUSH_BYTES, Link, Sleep};
+use crate::client::{FLUSH_BYTES, Link};
 use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
 use crate::handler::Registry;
@@ -57,6 +57,8 @@ pub(crate) struct Driver {
     has_read: bool,
     // The peer has ended its side.
     is_at_end: bool,
+    // How often callers had their turn since something was written.
+    turns_given: u8,
     // There is nobody to say farewell to.
     is_broken: bool,
 }
@@ -96,6 +98,8 @@ struct Look {
     is_at_rest: bool,
     is_unwritten: bool,
     has_transmit: bool,
+    // Something waits, and more is likely to come at once.
+    is_gathering: bool,
     due: Option<Instant>,
     wants_input: bool,
     // It wants input, and there is memory for what that may bring.
@@ -125,6 +129,7 @@ impl Driver {
             tasks_swept_at: calls::TASKS_SWEPT_MIN,
             has_read: false,
             is_at_end: false,
+            turns_given: 0,
             is_broken: false,
         })
     }
@@ -174,9 +179,15 @@ impl Driver {
                 Next::Nothing(look) if look.is_over => return Poll::Ready(Exit::Finished),
                 Next::Nothing(look) => look,
             };
-            let is_blocked = self.poll_write(cx, look.has_transmit).is_pending();
-            if look.is_unwritten && !is_blocked && !(look.may_read && look.is_open) {
-                // What has been written now may be what stood in the way.
+            // Callers who have just got their replies have their turn to add to what waits.
+            let is_gathering = look.is_gathering && self.turns_given < TURNS_MAX;
+            if !is_gathering {
+                self.turns_given = 0;
+            }
+            let is_blocked = !is_gathering && self.poll_write(cx, look.has_transmit).is_pending();
+            let is_written = look.is_unwritten && !is_gathering && !is_blocked;
+            if is_written && !(look.may_read && look.is_open) {
+                // That may be what stood in the way.
                 continue;
             }
             if self.poll_read(cx, look.may_read).is_ready() {
@@ -190,10 +201,12 @@ impl Driver {
             if self.poll_clock(cx, look.due).is_ready() {
                 continue;
             }
-            match self.sleep(cx, look.wants_input, is_blocked) {
-                Sleep::Asleep => return Poll::Pending,
-                Sleep::GaveWay => return step_back(cx),
-                Sleep::HasNews => {}
+            if is_gathering {
+                self.turns_given = self.turns_given.saturating_add(1);
+                return step_back(cx);
+            }
+            if self.sleep(cx, look.wants_input, is_blocked) {
+                return Poll::Pending;
             }
         }
         Poll::Ready(Exit::Broken)
@@ -219,6 +232,7 @@ impl Driver {
                 is_at_rest: session.is_at_rest(),
                 is_unwritten: has_transmit || session.unwritten_bytes() > 0,
                 has_transmit,
+                is_gathering: session.is_gathering(FLUSH_BYTES),
                 due: session.poll_timeout(),
                 wants_input: session.wants_input(),
                 may_read: pause == Pause::NeedsBytes,
@@ -246,7 +260,7 @@ impl Driver {
 
     /// Goes to sleep, unless there is news: looked at once more under the lock, since it may have
     /// come while nobody was listening.
-    fn sleep(&mut self, cx: &Context<'_>, wanted_input: bool, is_blocked: bool) -> Sleep {
+    fn sleep(&mut self, cx: &Context<'_>, wanted_input: bool, is_blocked: bool) -> bool {
         let clock = &self.clock;
         self.link.sleep(cx, clock.alarm(), |session| {
             let is_said = is_blocked || !session.has_transmit() && !session.is_over();
@@ -418,6 +432,10 @@ impl Moment {
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
+
+/// How often callers have their turn before what waits is written all the same: not all of them may
+/// call again, and some may not be polled for a long time.
+const TURNS_MAX: u8 = 4;
 
 /// Events that a connection deals with before others have their turn.
 const WORK_MAX: usize = 256;

@@ -27,7 +27,7 @@ use tracing::Instrument;
 use super::calls::{LIST, call_caught, log_failure, poll_caught};
 use super::clock::Clock;
 use super::{Driver, now};
-use crate::client::{Link, Sleep};
+use crate::client::Link;
 use crate::connection::after;
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, RawHandler, Route, Work, caught};
@@ -76,7 +76,7 @@ impl Driver {
                 let clock_is_pending = self.poll_clock(cx, due).is_pending();
                 let Self { link, clock, .. } = self;
                 let is_quiet = |session: &Session| !clock.is_late_for(session);
-                if clock_is_pending && link.sleep(cx, clock.alarm(), is_quiet) == Sleep::Asleep {
+                if clock_is_pending && link.sleep(cx, clock.alarm(), is_quiet) {
                     return Poll::Pending;
                 }
             }
@@ -219,7 +219,7 @@ async fn attend<T>(
         }
         // Woken when a deadline nearer than the timer's comes in.
         let is_quiet = |session: &Session| !clock.is_late_for(session);
-        if link.sleep(cx, clock.alarm(), is_quiet) != Sleep::Asleep {
+        if !link.sleep(cx, clock.alarm(), is_quiet) {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

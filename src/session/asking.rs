@@ -38,8 +38,11 @@ pub(super) struct Asking {
     calls_max: usize,
     last_tag: Tag,
     earliest: Earliest,
-    // Bytes of replies that their callers have not taken yet.
+    // Replies that their callers have not taken yet, and their bytes.
+    unclaimed: usize,
     unclaimed_bytes: usize,
+    // A reply has been taken since the last time that something was written.
+    has_claimed: bool,
     // What the peer said of the whole connection; it takes no more calls then.
     notice: Option<(Code, Bytes)>,
     // The peer has answered every call that it took.
@@ -62,7 +65,9 @@ impl Asking {
             calls_max: limits.calls_per_connection_max,
             last_tag: 0,
             earliest: Earliest::default(),
+            unclaimed: 0,
             unclaimed_bytes: 0,
+            has_claimed: false,
             notice: None,
             has_farewell: false,
         }
@@ -161,11 +166,13 @@ impl Asking {
         match entry.insert(State::Forgotten) {
             State::Waiting { waker, .. } => {
                 let bytes = reply.as_ref().map_or(0, Bytes::len);
+                self.unclaimed = self.unclaimed.saturating_add(1);
                 self.unclaimed_bytes = self.unclaimed_bytes.saturating_add(bytes);
                 entry.insert(State::Answered(reply));
                 waker
             }
             State::Late(error) => {
+                self.unclaimed = self.unclaimed.saturating_add(1);
                 entry.insert(State::Answered(Err(error)));
                 None
             }
@@ -216,9 +223,13 @@ impl Asking {
             *state = match std::mem::replace(state, State::Forgotten) {
                 State::Waiting { waker, .. } => {
                     wakers.extend(waker);
+                    self.unclaimed = self.unclaimed.saturating_add(1);
                     State::Answered(Err(error()))
                 }
-                State::Late(error) => State::Answered(Err(error)),
+                State::Late(error) => {
+                    self.unclaimed = self.unclaimed.saturating_add(1);
+                    State::Answered(Err(error))
+                }
                 answered @ State::Answered(_) => answered,
                 State::Forgotten => return false,
             };
@@ -273,9 +284,20 @@ impl Asking {
         self.calls.values().all(|state| matches!(state, State::Forgotten))
     }
 
-    /// Whether one call is under way, and no more.
-    pub(super) fn is_single(&self) -> bool {
-        self.calls.len() == 1
+    /// Whether replies wait for their callers.
+    pub(super) const fn has_unclaimed(&self) -> bool {
+        self.unclaimed > 0
+    }
+
+    /// Whether nobody else is likely to call at once: one call is under way and no more, or all the
+    /// replies that came together have been taken.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.calls.len() == 1 || self.has_claimed && self.unclaimed == 0
+    }
+
+    /// What waits is about to be written.
+    pub(super) fn handle_transmit(&mut self) {
+        self.has_claimed = false;
     }
 
     /// Bytes of replies that their callers have not taken yet.
@@ -296,7 +318,9 @@ impl Asking {
 
     fn note_claimed(&mut self, reply: &Result<Bytes, Error>) {
         let bytes = reply.as_ref().map_or(0, Bytes::len);
+        self.unclaimed = self.unclaimed.saturating_sub(1);
         self.unclaimed_bytes = self.unclaimed_bytes.saturating_sub(bytes);
+        self.has_claimed = true;
         if self.calls.is_empty() && self.calls.capacity() > TABLE_KEPT_MAX {
             self.calls = HashMap::new();
         }

@@ -368,14 +368,24 @@ impl Session {
         if self.is_finished() && std::mem::take(&mut self.owes_farewell) {
             self.outgoing.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
         }
+        self.asking.handle_transmit();
         self.outgoing.take()
     }
 
-    /// Whether what waits should be written at once by whoever made it, instead of being gathered:
-    /// it is `flush_bytes` long, or it is the only call under way.
+    /// Whether the caller who has just called should write what waits, instead of leaving it to be
+    /// gathered: it is `flush_bytes` long, or its call is the only one under way, or it was the
+    /// last of those whose replies came together.
     #[must_use]
     pub fn is_flush_due(&self, flush_bytes: usize) -> bool {
-        self.outgoing.unwritten_bytes() >= flush_bytes || self.asking.is_single()
+        self.outgoing.unwritten_bytes() >= flush_bytes || self.asking.is_turn_over()
+    }
+
+    /// Whether something waits, less than `flush_bytes`, and callers who have not taken their
+    /// replies yet may well add to it when they have.
+    #[must_use]
+    pub fn is_gathering(&self, flush_bytes: usize) -> bool {
+        let is_little = self.outgoing.unwritten_bytes() < flush_bytes;
+        is_little && self.asking.has_unclaimed() && self.has_transmit()
     }
 
     /// Whether anything waits to be taken out.
