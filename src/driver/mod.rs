@@ -1,19 +1,20 @@
 //! One connection: joins bytes, session and handlers.
 //!
-//! A driver is one task. It alone touches the stream; everything that has to be decided is asked of
+//! A driver is one task. It alone reads the stream; everything that has to be decided is asked of
 //! the session, so what is left here is a dull loop:
 //!
 //! ```text
-//!        ┌──────────────────────────────────────────────────────────────────┐
-//!        ▼                                                                  │
-//!   lines and bodies that have come ──► session ──► events ──► handlers     │
-//!        │ none left                                                        │
-//!        ▼                                                                  │
-//!   write what waits ──► finished? ──► do what is due ──► read ──bytes──────┘
-//!                            │                             │ nothing yet
-//!                            ▼                             ▼
-//!                        farewell         sleep until there are bytes, room or time,
-//!                                         or news from a caller or a handler
+//!        ┌───────────────────────────────────────────────────────────┐
+//!        ▼                                                           │
+//!   what is next? ──a call, a stop, a violation──► do it ────────────┤
+//!        │ nothing: how things stand                                 │
+//!        ▼                                                           │
+//!   write what waits ──► read ──bytes────────────────────────────────┤
+//!        │ unless callers     │ nothing yet, or not wanted           │
+//!        │ may add to it      ▼                                      │
+//!        │             do what is due ──► sleep until there are ─────┘
+//!        ▼                                bytes, room or time, or
+//!   finished: farewell                    news from a caller or a handler
 //! ```
 //!
 //! A handler is polled once where it stands. If that answers the call, no task was spawned and no
