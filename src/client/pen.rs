@@ -135,6 +135,10 @@ impl Held {
             self.has_written = true;
             self.outbox.advance(count);
             link.handle_written(count, &mut self.outbox);
+            if self.outbox.is_empty() {
+                // An idle connection keeps no memory for it.
+                self.outbox = Outbox::default();
+            }
         }
         if self.has_written && Pin::new(io).poll_flush(cx)?.is_ready() {
             self.has_written = false;

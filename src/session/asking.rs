@@ -43,6 +43,8 @@ pub(super) struct Asking {
     unclaimed_bytes: usize,
     // A reply has been taken since the last time that something was written.
     has_claimed: bool,
+    // What was sent last wants a reply.
+    ends_in_call: bool,
     // What the peer said of the whole connection; it takes no more calls then.
     notice: Option<(Code, Bytes)>,
     // The peer has answered every call that it took.
@@ -68,6 +70,7 @@ impl Asking {
             unclaimed: 0,
             unclaimed_bytes: 0,
             has_claimed: false,
+            ends_in_call: false,
             notice: None,
             has_farewell: false,
         }
@@ -89,6 +92,7 @@ impl Asking {
         let tag = self.free_tag();
         push_call(name, tag, options, payload, outbox);
         self.calls.insert(tag, State::Waiting { deadline, waker: None });
+        self.ends_in_call = true;
         self.earliest.note(deadline);
         Ok(tag)
     }
@@ -101,6 +105,7 @@ impl Asking {
         outbox: &mut Outbox,
     ) {
         push_call(name, 0, options, payload, outbox);
+        self.ends_in_call = false;
     }
 
     pub(super) fn poll_reply(&mut self, tag: Tag, waker: &Waker) -> Poll<Result<Bytes, Error>> {
@@ -289,10 +294,11 @@ impl Asking {
         self.unclaimed > 0
     }
 
-    /// Whether nobody else is likely to call at once: one call is under way and no more, or all the
-    /// replies that came together have been taken.
+    /// Whether what was sent last is a call, and nobody else is likely to call at once: it is the
+    /// only one under way, or all the replies that came together have been taken.
     pub(super) fn is_turn_over(&self) -> bool {
-        self.calls.len() == 1 || self.has_claimed && self.unclaimed == 0
+        let is_alone = self.calls.len() == 1;
+        self.ends_in_call && (is_alone || self.has_claimed && self.unclaimed == 0)
     }
 
     /// What waits is about to be written.

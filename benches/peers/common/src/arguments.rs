@@ -141,7 +141,7 @@ impl Scenario {
             "echo32x8" => Self::Echo(Load::of(32, 8)),
             "mib" => Self::Mib,
             "mib-bytes" => Self::MibBytes,
-            "small64" => Self::Small(Load::of(1, 64)),
+            "small64" => Self::Small(Load { is_joined: true, ..Load::of(1, 64) }),
             "oneway" => Self::OneWay,
             "idle" => Self::Idle,
             "mixed" => Self::Mixed(Load::of(1, 64)),
