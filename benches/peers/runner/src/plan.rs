@@ -124,6 +124,9 @@ const ALL: &[Variant] = &[
     ("1 connection, 64 in flight", "all-1", &[]),
     ("100 connections, 1 in flight", "all-100", &[]),
     ("10,000 connections, 1 in flight", "all-10000", &[]),
+    ("raw-codec, 1 connection", "all-1", &[]),
+    ("raw-codec, 100 connections", "all-100", &[]),
+    ("raw-codec, 10,000 connections", "all-10000", &[]),
 ];
 
 /// Handlers of which one is called.

@@ -6,9 +6,10 @@ use crate::plan::{Group, Run};
 use crate::tables::{Spread, ratio, rows};
 
 /// Scenarios with the titles of their panels.
-const PANELS: [(&str, &str); 5] = [
+const PANELS: [(&str, &str); 6] = [
     ("echo1", "One call in flight"),
-    ("echo64", "64 in flight, one connection"),
+    ("echo64", "64 in flight on one connection, a task for each"),
+    ("echo64-joined", "64 in flight on one connection, from one task"),
     ("echo32x8", "32 connections, 8 in flight each"),
     ("small64", "64 in flight, 8 bytes"),
     ("mib", "1 MiB echoed as a value"),

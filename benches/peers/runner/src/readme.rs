@@ -13,9 +13,10 @@ use crate::plot;
 use crate::tables::{FLOORS, Figure, ratio, rows, spread, thousands};
 
 /// Scenarios of which the table says calls per second.
-const COLUMNS: [(&str, &str); 6] = [
+const COLUMNS: [(&str, &str); 7] = [
     ("echo1", "1 in flight"),
-    ("echo64", "64 in flight"),
+    ("echo64", "64 tasks"),
+    ("echo64-joined", "64 in one task"),
     ("echo32x8", "32 × 8"),
     ("small64", "64, 8 bytes"),
     ("mib", "1 MiB"),
