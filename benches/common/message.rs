@@ -18,7 +18,7 @@ pub(crate) struct Message {
 impl Message {
     /// A message with one nested in it: 178 bytes in bincode.
     pub(crate) fn new() -> Self {
-        let tags = [("size", "big"), ("hue", "blue"), ("kind", "box")];
+        let tags = [("size", "huge"), ("hue", "blue"), ("kind", "box")];
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let inner = Self {
             id: 0x0123_4567_89ab_cdef,
