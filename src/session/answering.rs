@@ -18,14 +18,13 @@
 //! while it waits.
 
 use std::collections::VecDeque;
-use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use foldhash::{HashMap, HashMapExt};
 
 use super::TABLE_KEPT_MAX;
 use super::earliest::{Earliest, FOREVER};
+use super::open::OpenCalls;
 use super::{Call, CallId, Event, Plain, Violation};
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::{Limits, over_time, too_large};
@@ -33,7 +32,7 @@ use crate::wire::{Line, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
 pub(super) struct Answering {
-    open: HashMap<Key, Open>,
+    open: OpenCalls,
     // Handlers that have not ended, of open calls and of others. running >= open.len()
     running: usize,
     last_serial: u64,
@@ -51,25 +50,10 @@ pub(super) struct Answering {
     call_time_max: Duration,
 }
 
-/// Calls with a tag are found by it; those without cannot be named by the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Tag(Tag),
-    OneWay(u64),
-}
-
-#[derive(Debug)]
-struct Open {
-    serial: u64,
-    deadline: Instant,
-    // The deadline is ours, and not the caller's.
-    is_limit: bool,
-}
-
 impl Answering {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            open: HashMap::new(),
+            open: OpenCalls::new(),
             running: 0,
             last_serial: 0,
             earliest: Earliest::default(),
@@ -94,7 +78,7 @@ impl Answering {
         options: &Options,
         outbox: &mut Outbox,
     ) -> Result<bool, Violation> {
-        if tag != 0 && self.open.contains_key(&Key::Tag(tag)) {
+        if tag != 0 && self.open.find(tag).is_some() {
             return Err(Violation::DuplicateTag(tag));
         }
         let payload_max = u64::try_from(self.payload_bytes_max).unwrap_or(u64::MAX);
@@ -142,7 +126,7 @@ impl Answering {
         }
         self.last_serial = self.last_serial.wrapping_add(1);
         let id = CallId { tag, serial: self.last_serial };
-        self.open.insert(Key::of(id), Open { serial: id.serial, deadline, is_limit });
+        self.open.insert(id, deadline, is_limit);
         self.running = self.running.saturating_add(1);
         self.earliest.note(deadline);
         (call.id, call.deadline) = (id, deadline);
@@ -157,13 +141,12 @@ impl Answering {
         part: Part,
         outbox: &mut Outbox,
     ) -> Result<(), Violation> {
-        let Some(open) = self.open.get(&Key::Tag(tag)) else {
+        let Some(id) = self.open.find(tag) else {
             return Ok(());
         };
         if part != Part::Cancel {
             return Err(Violation::NotAStream(tag));
         }
-        let id = CallId { tag, serial: open.serial };
         self.stop(id, &Error::new(Code::Cancelled, "the caller cancelled"), outbox);
         Ok(())
     }
@@ -179,10 +162,7 @@ impl Answering {
         outbox: &mut Outbox,
     ) {
         self.running = self.running.saturating_sub(1);
-        if self.running == 0 && self.open.capacity() > TABLE_KEPT_MAX && self.open.len() <= 1 {
-            self.open.shrink_to(0);
-        }
-        if !self.close(id) {
+        if !self.open.remove(id) {
             return;
         }
         self.answered = self.answered.saturating_add(1);
@@ -212,9 +192,9 @@ impl Answering {
         }
         self.earliest = Earliest::default();
         let mut late = Vec::new();
-        for (key, open) in &self.open {
+        for (id, open) in self.open.iter() {
             if open.deadline <= now {
-                late.push((key.id(open.serial), open.is_limit));
+                late.push((id, open.is_limit));
             } else {
                 self.earliest.note(open.deadline);
             }
@@ -233,7 +213,7 @@ impl Answering {
     pub(super) fn cancel_all(&mut self, drain_time_max: Duration, outbox: &mut Outbox) {
         let text = format!("the call did not end within drain_time_max ({drain_time_max:?})");
         let error = Error::new(Code::Cancelled, text);
-        let ids: Vec<_> = self.open.iter().map(|(key, open)| key.id(open.serial)).collect();
+        let ids: Vec<_> = self.open.iter().map(|(id, _)| id).collect();
         for id in ids {
             self.cut_off = self.cut_off.saturating_add(1);
             self.stop(id, &error, outbox);
@@ -247,17 +227,17 @@ impl Answering {
         let (open, running) = (&mut self.open, &mut self.running);
         self.events.retain(|event| match event {
             Event::Call(call) => {
-                open.remove(&Key::of(call.id));
+                open.remove(call.id);
                 *running = running.saturating_sub(1);
                 false
             }
             Event::Stop(_) => true,
             Event::Plain(_) | Event::Close(_) => false,
         });
-        let open = u64::try_from(self.open.len()).unwrap_or(u64::MAX);
-        self.cut_off = self.cut_off.saturating_add(open);
-        let ids = self.open.drain().map(|(key, open)| Event::Stop(key.id(open.serial)));
-        self.events.extend(ids);
+        for id in self.open.take() {
+            self.cut_off = self.cut_off.saturating_add(1);
+            self.events.push_back(Event::Stop(id));
+        }
     }
 
     pub(super) fn drop_plain(&mut self) {
@@ -290,7 +270,7 @@ impl Answering {
     }
 
     pub(super) fn is_wanted(&self, id: CallId) -> bool {
-        self.open.get(&Key::of(id)).is_some_and(|open| open.serial == id.serial)
+        self.open.contains(id)
     }
 
     /// Whether every call has its final reply, and no event waits.
@@ -316,7 +296,7 @@ impl Answering {
 
     /// Whether every call that wants a reply has one.
     fn is_replied(&self) -> bool {
-        self.open.keys().all(|key| matches!(key, Key::OneWay(_)))
+        self.open.iter().all(|(id, _)| id.tag == 0)
     }
 
     /// Queues an event. Most connections never have two waiting, so the queue begins with one place
@@ -330,20 +310,9 @@ impl Answering {
 
     /// Answers an open call with an error while its handler is still running.
     fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
-        if self.close(id) {
+        if self.open.remove(id) {
             self.refuse(id.tag, error, outbox);
             self.push_event(Event::Stop(id));
-        }
-    }
-
-    /// Takes a call off the wire; whether it was still on it.
-    fn close(&mut self, id: CallId) -> bool {
-        match self.open.entry(Key::of(id)) {
-            Entry::Occupied(entry) if entry.get().serial == id.serial => {
-                entry.remove();
-                true
-            }
-            Entry::Occupied(_) | Entry::Vacant(_) => false,
         }
     }
 
@@ -359,19 +328,6 @@ impl Answering {
         }
         if tag != 0 {
             push_error(tag, error, outbox);
-        }
-    }
-}
-
-impl Key {
-    const fn of(id: CallId) -> Self {
-        if id.tag == 0 { Self::OneWay(id.serial) } else { Self::Tag(id.tag) }
-    }
-
-    const fn id(self, serial: u64) -> CallId {
-        match self {
-            Self::Tag(tag) => CallId { tag, serial },
-            Self::OneWay(_) => CallId { tag: 0, serial },
         }
     }
 }

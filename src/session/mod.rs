@@ -38,6 +38,7 @@ mod asking;
 mod earliest;
 mod ending;
 mod event;
+mod open;
 mod outgoing;
 mod pace;
 mod violation;

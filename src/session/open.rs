@@ -1,0 +1,108 @@
+//! The calls of the peer that still want their final reply.
+//!
+//! Most calls are answered before the next one comes. So the newest stands apart, and only one that
+//! is still open when another comes goes into the table: a connection that makes one call after the
+//! other has no table at all.
+
+use std::time::Instant;
+
+use foldhash::{HashMap, HashMapExt};
+
+use super::{CallId, TABLE_KEPT_MAX};
+use crate::wire::Tag;
+
+#[derive(Debug)]
+pub(super) struct OpenCalls {
+    newest: Option<(Key, Open)>,
+    others: HashMap<Key, Open>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) serial: u64,
+    pub(super) deadline: Instant,
+    // The deadline is ours, and not the caller's.
+    pub(super) is_limit: bool,
+}
+
+/// Calls with a tag are found by it; those without cannot be named by the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Tag(Tag),
+    OneWay(u64),
+}
+
+impl OpenCalls {
+    pub(super) fn new() -> Self {
+        Self { newest: None, others: HashMap::new() }
+    }
+
+    pub(super) fn insert(&mut self, id: CallId, deadline: Instant, is_limit: bool) {
+        let open = Open { serial: id.serial, deadline, is_limit };
+        if let Some((key, open)) = self.newest.replace((Key::of(id), open)) {
+            self.others.insert(key, open);
+        }
+    }
+
+    /// The call with this tag.
+    pub(super) fn find(&self, tag: Tag) -> Option<CallId> {
+        let serial = self.at(Key::Tag(tag))?.serial;
+        Some(CallId { tag, serial })
+    }
+
+    /// Whether this very call is open, and not another with its tag.
+    pub(super) fn contains(&self, id: CallId) -> bool {
+        self.at(Key::of(id)).is_some_and(|open| open.serial == id.serial)
+    }
+
+    /// Takes a call out; whether it was open.
+    pub(super) fn remove(&mut self, id: CallId) -> bool {
+        if !self.contains(id) {
+            return false;
+        }
+        let key = Key::of(id);
+        if self.newest.take_if(|(newest, _)| *newest == key).is_none() {
+            self.others.remove(&key);
+            if self.others.is_empty() && self.others.capacity() > TABLE_KEPT_MAX {
+                self.others = HashMap::new();
+            }
+        }
+        true
+    }
+
+    /// Takes all of them out.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = CallId> {
+        let calls = std::mem::replace(self, Self::new());
+        calls.others.into_iter().chain(calls.newest).map(|(key, open)| key.id(open.serial))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CallId, &Open)> {
+        let newest = self.newest.as_ref().map(|(key, open)| (key, open));
+        self.others.iter().chain(newest).map(|(key, open)| (key.id(open.serial), open))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.newest.is_none() && self.others.is_empty()
+    }
+
+    fn at(&self, key: Key) -> Option<&Open> {
+        match &self.newest {
+            Some((newest, open)) if *newest == key => Some(open),
+            _ if self.others.is_empty() => None,
+            _ => self.others.get(&key),
+        }
+    }
+}
+
+impl Key {
+    const fn of(id: CallId) -> Self {
+        if id.tag == 0 { Self::OneWay(id.serial) } else { Self::Tag(id.tag) }
+    }
+
+    const fn id(self, serial: u64) -> CallId {
+        match self {
+            Self::Tag(tag) => CallId { tag, serial },
+            Self::OneWay(_) => CallId { tag: 0, serial },
+        }
+    }
+}
