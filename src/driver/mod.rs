@@ -168,7 +168,7 @@ impl Driver {
             work = work.saturating_sub(1);
             let look = match self.next(&mut moment) {
                 Next::Event(session::Event::Plain(plain), _) => {
-                    return Poll::Ready(Exit::Plain(plain));
+                    return Poll::Ready(Exit::Plain(*plain));
                 }
                 Next::Event(event, unwritten_bytes) => {
                     if unwritten_bytes >= FLUSH_BYTES {

@@ -38,7 +38,8 @@ pub(super) struct Answering {
     last_serial: u64,
     earliest: Earliest,
     events: VecDeque<Event>,
-    plain: Option<Plain>,
+    // Boxed, as few connections ever have one.
+    plain: Option<Box<Plain>>,
     // Errors of the caller's making since the last call that went well.
     consecutive_errors: u32,
     // Calls that got the reply of their handler, and calls that were ended with the connection.
@@ -152,7 +153,7 @@ impl Answering {
     }
 
     pub(super) fn handle_plain(&mut self, plain: Plain) {
-        self.plain = Some(plain);
+        self.plain = Some(Box::new(plain));
     }
 
     pub(super) fn handle_reply(

@@ -46,7 +46,7 @@ pub(super) struct Asking {
     // What was sent last wants a reply.
     ends_in_call: bool,
     // What the peer said of the whole connection; it takes no more calls then.
-    notice: Option<(Code, Bytes)>,
+    notice: Option<Box<(Code, Bytes)>>,
     // The peer has answered every call that it took.
     has_farewell: bool,
 }
@@ -196,7 +196,7 @@ impl Asking {
     /// ran, and `shutting_down` would say that they did not.
     pub(super) fn handle_notice(&mut self, code: Code, text: &Bytes) {
         let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
-        self.notice = Some((code, Bytes::copy_from_slice(text)));
+        self.notice = Some(Box::new((code, Bytes::copy_from_slice(text))));
     }
 
     /// The peer says that it has answered every call that it took.
@@ -210,7 +210,7 @@ impl Asking {
     /// peer that was killed while it drained ends the same way but for the farewell.
     pub(super) fn handle_eof(&mut self) -> Vec<Waker> {
         let is_refusal = |code| matches!(code, Code::ShuttingDown | Code::Overloaded);
-        match self.notice.clone() {
+        match self.notice.as_deref().cloned() {
             Some((code, text)) if self.has_farewell || !is_refusal(code) => {
                 self.fail(|| Error::from_peer(code, &text))
             }
@@ -318,7 +318,7 @@ impl Asking {
 
     /// Why no call can be made, if the peer said so.
     pub(super) fn refusal(&self) -> Option<Error> {
-        let (code, text) = self.notice.as_ref()?;
+        let (code, text) = self.notice.as_deref()?;
         Some(Error::from_peer(*code, text).before_sending())
     }
 

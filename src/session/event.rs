@@ -31,7 +31,7 @@ pub enum Event {
     /// Stop running this call. Its final reply is written; its end must still be reported.
     Stop(CallId),
     /// Everything before it is answered: hand the stream to this command, then go on.
-    Plain(Plain),
+    Plain(Box<Plain>),
     /// The peer broke the protocol; close the connection.
     Close(Violation),
 }

@@ -8,7 +8,7 @@
 //!
 //! Bytes leave in the order in which they came, so a piece is known by where in the stream it lies.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::task::{Poll, Waker};
 
@@ -23,13 +23,13 @@ pub(super) struct Outgoing {
     backlog: Backlog,
     unwritten_bytes_max: usize,
     // By what tells one waker from another: thousands may wait, and each once.
-    wakers: HashMap<(usize, usize), Waker>,
+    wakers: BTreeMap<(usize, usize), Waker>,
 }
 
 impl Outgoing {
     pub(super) fn new(unwritten_bytes_max: usize) -> Self {
         let (outbox, backlog) = (Outbox::default(), Backlog::default());
-        Self { outbox, in_write: 0, backlog, unwritten_bytes_max, wakers: HashMap::new() }
+        Self { outbox, in_write: 0, backlog, unwritten_bytes_max, wakers: BTreeMap::new() }
     }
 
     pub(super) fn take(&mut self) -> Outbox {

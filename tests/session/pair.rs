@@ -349,7 +349,7 @@ impl Peer {
             match event {
                 Event::Call(call) => self.calls.push_back(call),
                 Event::Stop(id) => self.stops.push(id),
-                Event::Plain(plain) => self.plain = Some(plain),
+                Event::Plain(plain) => self.plain = Some(*plain),
                 Event::Close(violation) => self.violate(violation),
                 other => panic!("{other:?}"),
             }
