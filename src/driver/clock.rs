@@ -41,9 +41,10 @@ impl Clock {
         Poll::Ready(link.with(|session| session.handle_timeout(now())))
     }
 
-    /// When the timer fires.
+    /// When the timer fires; `None` if it never will, or has already.
     pub(super) fn alarm(&self) -> Option<std::time::Instant> {
-        self.timer.as_ref().map(|timer| timer.deadline().into_std())
+        let timer = self.timer.as_ref().filter(|timer| !timer.is_elapsed());
+        timer.map(|timer| timer.deadline().into_std())
     }
 
     /// Whether something is due before the timer would fire.
