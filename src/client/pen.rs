@@ -40,7 +40,7 @@ pub(super) struct Pen {
 }
 
 struct Held {
-    // `None` once the driver is gone, so that the stream is closed then.
+    // `None` once a write has failed, and once the driver is gone, so that the stream is closed.
     io: Option<SharedIo>,
     // Taken out of the session, and not written yet.
     outbox: Outbox,
@@ -106,6 +106,10 @@ impl Link {
             return false;
         };
         let written = held.poll_write(self, &mut Context::from_waker(&waker), true);
+        if matches!(written, Poll::Ready(Err(_))) {
+            // It may be about to sleep, and the session, where it looks before, knows of no error.
+            waker.wake_by_ref();
+        }
         held.waker = Some(waker);
         matches!(written, Poll::Ready(Ok(()))) && !held.has_written
     }
@@ -113,6 +117,20 @@ impl Link {
 
 impl Held {
     fn poll_write(
+        &mut self,
+        link: &Link,
+        cx: &mut Context<'_>,
+        has_transmit: bool,
+    ) -> Poll<io::Result<()>> {
+        let written = self.poll_write_all(link, cx, has_transmit);
+        if matches!(written, Poll::Ready(Err(_))) {
+            // Nobody knows what of it was written: it is not tried again.
+            self.io = None;
+        }
+        written
+    }
+
+    fn poll_write_all(
         &mut self,
         link: &Link,
         cx: &mut Context<'_>,
