@@ -30,3 +30,4 @@ mod random;
 mod rest;
 mod shutdown;
 mod support;
+mod writes;
