@@ -24,6 +24,7 @@ mod gob;
 mod handlers;
 mod hostile;
 mod limits;
+mod pen;
 mod plain;
 #[path = "../random/mod.rs"]
 mod random;
