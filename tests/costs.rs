@@ -42,7 +42,7 @@ fn one_call_in_flight() {
 #[test]
 fn one_message_in_flight() {
     let costs = without_decoding(costs(async |client| call_messages(client, 1).await));
-    check("one call with a message in flight", &costs, 11.0, 2967);
+    check("one call with a message in flight", &costs, 11.0, 2975);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use tokio::task::{self, JoinSet, coop};
 use tokio::time::Instant;
 
 use super::random::{Random, rounds};
+use super::support::watched::*;
 use super::support::*;
 
 const SECOND: Duration = Duration::from_secs(1);

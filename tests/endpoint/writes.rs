@@ -10,6 +10,7 @@ use std::task::Poll;
 use switchboard::{Call, Client, Endpoint, transport};
 use tokio::task::{self, JoinSet};
 
+use super::support::watched::*;
 use super::support::*;
 
 /// A client of `endpoint`, and what becomes of the streams at both ends.

@@ -1,6 +1,6 @@
 //! What the tests share: an endpoint with a few commands, and a peer played by hand.
 
-mod watched;
+pub mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,6 @@ use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Limits, Re
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
-
-pub use self::watched::{Log, Step, Watched};
 
 /// Answers what it was sent.
 pub const ECHO: Command<String, String, Line> = Command::new("ECHO");
