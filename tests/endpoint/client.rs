@@ -85,6 +85,21 @@ async fn a_silent_peer_is_waited_for_no_longer_than_a_call_may_take() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_is_kept_after_the_timer_has_fired_in_vain() {
+    let (client, mut peer) = client_and_peer();
+    let call = tokio::spawn(client.call(ECHO, &text()).within(SECOND));
+    peer.expect("ECHO 1 1 t=1000\na").await;
+    peer.send("<1 ok 2\nok").await;
+    assert_eq!(call.await.unwrap().unwrap(), "ok");
+    // Nothing is due when the timer of that call fires.
+    tokio::time::sleep(2 * SECOND).await;
+    let start = Instant::now();
+    let error = within(client.call(ECHO, &text()).within(SECOND)).await.unwrap_err();
+    check_error(&error, Code::DeadlineExceeded, "no reply came in time");
+    assert!(start.elapsed() < 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_is_lost_ends_its_calls() {
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &text()));
