@@ -142,6 +142,7 @@ impl Held {
         if self.outbox.is_empty() && has_transmit {
             self.outbox = link.take_transmit();
         }
+        let has_some = !self.outbox.is_empty();
         while !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let count = self.outbox.chunks_vectored(&mut slices);
@@ -157,6 +158,10 @@ impl Held {
                 // An idle connection keeps no memory for it.
                 self.outbox = Outbox::default();
             }
+        }
+        if has_some {
+            // A connection on which nothing happens keeps no buffer.
+            self.outbox = Outbox::default();
         }
         if self.has_written && Pin::new(io).poll_flush(cx)?.is_ready() {
             self.has_written = false;

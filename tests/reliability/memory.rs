@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use switchboard::{Client, Code};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[cfg(feature = "gob")]
 use crate::bombs;
@@ -14,6 +14,7 @@ use crate::{block_on, crowd, figure};
 pub(crate) fn run() {
     amplify();
     block_on(hoard());
+    block_on(rest());
 }
 
 /// D3 to D5: lengths that are claimed, elements of no size, elements far larger than their bytes.
@@ -108,6 +109,33 @@ async fn hoard() {
     let largest = bytes::Bytes::from(vec![b'x'; 1 << 20]);
     let client = Client::connect(&child.address.to_string()).await.unwrap();
     assert_eq!(client.call(ECHO, &largest).await.unwrap(), largest);
+}
+
+/// A thousand connections that were busy once and are at rest.
+async fn rest() {
+    let count = CONNECTIONS.min(raise_files().saturating_sub(200));
+    let child = Child::start(&Settings::default());
+    let watch = child.watch().await;
+    let mut streams = Vec::new();
+    crowd::connect(child.address, count, &mut streams).await;
+    let body = "x".repeat(10_000);
+    let calls: String = (1..=64).map(|tag| format!("ECHO {tag} {}\n{body}", body.len())).collect();
+    let reply_bytes = |tag| format!("<{tag} ok {}\n", body.len()).len() + body.len();
+    let mut replies = vec![0; (1..=64).map(reply_bytes).sum()];
+    let before = watch.status().await.rss_bytes;
+    for stream in &mut streams {
+        let (mut reading, mut writing) = stream.split();
+        let (read, sent) =
+            tokio::join!(reading.read_exact(&mut replies), writing.write_all(calls.as_bytes()));
+        read.and(sent).unwrap();
+    }
+    let more = watch.status().await.rss_bytes.saturating_sub(before);
+    let text = format!(
+        "{count} connections that each had 64 calls of 10 KB: {} KiB each at rest (goal 8 KiB)",
+        (more >> 10) / count
+    );
+    figure("G3", &text);
+    assert!(more <= count * 8192, "{more} bytes are held at rest");
 }
 
 const CONNECTIONS: u64 = 1_000;
