@@ -34,6 +34,8 @@ struct State {
     // The driver, while it sleeps, and when it will wake by itself.
     driver: Option<Waker>,
     alarm: Option<std::time::Instant>,
+    // It was to be woken and is up; it must look once more before it sleeps.
+    is_driver_wanted: bool,
     // Covers what waits to be written.
     held: Charge,
     is_ended: bool,
@@ -48,8 +50,14 @@ impl Link {
         quota: Arc<Quota>,
     ) -> Arc<Self> {
         let session = Session::new(Instant::now().into_std(), side, &limits);
-        let state =
-            State { session, driver: None, alarm: None, held: Charge::default(), is_ended: false };
+        let state = State {
+            session,
+            driver: None,
+            alarm: None,
+            is_driver_wanted: false,
+            held: Charge::default(),
+            is_ended: false,
+        };
         let pen = Pen::new(io);
         Arc::new(Self {
             state: Mutex::new(state),
@@ -208,7 +216,7 @@ impl Link {
         is_quiet: impl FnOnce(&Session) -> bool,
     ) -> bool {
         let mut state = self.lock();
-        if !is_quiet(&state.session) {
+        if std::mem::take(&mut state.is_driver_wanted) || !is_quiet(&state.session) {
             return false;
         }
         state.driver = Some(cx.waker().clone());
@@ -216,14 +224,18 @@ impl Link {
         true
     }
 
-    /// Lets the driver look at everything.
+    /// Lets the driver look at everything, also at what the session knows nothing of.
     pub(super) fn wake_driver(&self) {
-        self.with(|_| ());
+        let mut state = self.lock();
+        state.is_driver_wanted = state.driver.is_none();
+        Self::unlock_and_wake(state);
     }
 
     /// The driver is up and will look at everything itself.
     pub(crate) fn rise(&self) {
-        self.lock().driver = None;
+        let mut state = self.lock();
+        state.driver = None;
+        state.is_driver_wanted = false;
     }
 
     /// The driver is gone: no call will be answered, and nobody waits any longer.

@@ -23,6 +23,7 @@
 //! waits for the stream, as it asks of those who poll it.
 
 use std::io::{self, IoSlice};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -40,7 +41,8 @@ pub(super) struct Pen {
 }
 
 struct Held {
-    // `None` once a write has failed, and once the driver is gone, so that the stream is closed.
+    // `None` once the driver is gone, so that the stream is closed then, and when the stream has
+    // failed: whoever met that is the last who writes.
     io: Option<SharedIo>,
     // Taken out of the session, and not written yet.
     outbox: Outbox,
@@ -86,7 +88,9 @@ impl Link {
 
     /// Writes what a caller has just handed over, unless somebody else is writing, or cannot.
     pub(super) fn write_now(&self) {
-        if !self.try_write() {
+        // A panic of the stream's own code ends the connection, and is none of the caller's.
+        let is_written = catch_unwind(AssertUnwindSafe(|| self.try_write()));
+        if !is_written.unwrap_or(false) {
             self.wake_driver();
         }
     }
@@ -106,10 +110,6 @@ impl Link {
             return false;
         };
         let written = held.poll_write(self, &mut Context::from_waker(&waker), true);
-        if matches!(written, Poll::Ready(Err(_))) {
-            // It may be about to sleep, and the session, where it looks before, knows of no error.
-            waker.wake_by_ref();
-        }
         held.waker = Some(waker);
         matches!(written, Poll::Ready(Ok(()))) && !held.has_written
     }
@@ -122,23 +122,23 @@ impl Held {
         cx: &mut Context<'_>,
         has_transmit: bool,
     ) -> Poll<io::Result<()>> {
-        let written = self.poll_write_all(link, cx, has_transmit);
-        if matches!(written, Poll::Ready(Err(_))) {
-            // Nobody knows what of it was written: it is not tried again.
-            self.io = None;
+        let Some(mut io) = self.io.take() else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        let written = self.poll_write_on(&mut io, link, cx, has_transmit);
+        if !matches!(written, Poll::Ready(Err(_))) {
+            self.io = Some(io);
         }
         written
     }
 
-    fn poll_write_all(
+    fn poll_write_on(
         &mut self,
+        io: &mut SharedIo,
         link: &Link,
         cx: &mut Context<'_>,
         has_transmit: bool,
     ) -> Poll<io::Result<()>> {
-        let Some(io) = &mut self.io else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        };
         if self.outbox.is_empty() && has_transmit {
             self.outbox = link.take_transmit();
         }
@@ -154,10 +154,6 @@ impl Held {
             self.has_written = true;
             self.outbox.advance(count);
             link.handle_written(count, &mut self.outbox);
-            if self.outbox.is_empty() {
-                // An idle connection keeps no memory for it.
-                self.outbox = Outbox::default();
-            }
         }
         if has_some {
             // A connection on which nothing happens keeps no buffer.

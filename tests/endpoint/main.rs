@@ -30,5 +30,6 @@ mod plain;
 mod random;
 mod rest;
 mod shutdown;
+mod streams;
 mod support;
 mod writes;
