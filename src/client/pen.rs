@@ -72,6 +72,12 @@ impl Pen {
 }
 
 impl Link {
+    /// Goes on writing to this stream: a raw command may have put it in the place of the one that
+    /// it was lent.
+    pub(crate) fn set_io(&self, io: SharedIo) {
+        self.pen.lock().io = Some(io);
+    }
+
     /// Writes until nothing is left; `Pending` if the peer takes no more. For the driver, which is
     /// woken then. `has_transmit` says whether the session has more than was taken out of it.
     pub(crate) fn poll_write(

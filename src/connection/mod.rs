@@ -321,6 +321,10 @@ impl Connection {
         Ok(())
     }
 
+    pub(crate) fn io(&self) -> &SharedIo {
+        &self.io
+    }
+
     /// The bytes that have been read and not been used.
     pub(crate) fn input(&mut self) -> &mut BytesMut {
         &mut self.input

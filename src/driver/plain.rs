@@ -59,6 +59,7 @@ impl Driver {
             // called somebody else, and if it was this one, telling does no harm.
             log_failure(name, error);
         }
+        self.link.set_io(self.connection.io().clone());
         self.link.with(|session| session.handle_plain_end(now(), end));
         // What the command left in the buffer may be the beginning of a line, and its time runs.
         self.has_read = true;

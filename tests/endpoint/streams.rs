@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use switchboard::transport::MemoryStream;
-use switchboard::{Client, Code, Endpoint};
+use switchboard::transport::{self, MemoryStream};
+use switchboard::{Client, Code, Connection, Endpoint, Result, with};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::support::*;
 
-/// What a stream does first when it is read, or written; an error is all that it does.
+/// What a stream does first whenever it is read, or written; an error is all that it does.
 type Trick = Box<dyn FnMut() -> io::Result<()> + Send>;
 
 #[derive(Clone, Default)]
@@ -20,15 +20,24 @@ struct Tricks {
     writing: Arc<Mutex<Option<Trick>>>,
 }
 
-/// A stream that plays each of its tricks once.
+impl Tricks {
+    fn set_writing(&self, trick: impl FnMut() -> io::Result<()> + Send + 'static) {
+        *self.writing.lock().unwrap() = Some(Box::new(trick));
+    }
+}
+
+/// A stream that plays its tricks.
 struct Tricky {
     stream: MemoryStream,
     tricks: Tricks,
 }
 
 fn play(trick: &Mutex<Option<Trick>>) -> io::Result<()> {
-    let trick = trick.lock().unwrap().take();
-    trick.map_or(Ok(()), |mut trick| trick())
+    // Not locked while it is played: the trick of a write may read.
+    let Some(mut playing) = trick.lock().unwrap().take() else { return Ok(()) };
+    let result = playing();
+    *trick.lock().unwrap() = Some(playing);
+    result
 }
 
 impl AsyncRead for Tricky {
@@ -77,9 +86,33 @@ async fn a_stream_that_fails_when_a_caller_writes_ends_the_connection() {
     let panic: fn() -> io::Result<()> = || panic!("a stream that panics");
     for trick in [fail, panic] {
         let (client, tricks) = tricky_client().await;
-        *tricks.writing.lock().unwrap() = Some(Box::new(trick));
+        let mut once = Some(trick);
+        tricks.set_writing(move || once.take().map_or(Ok(()), |trick| trick()));
         let error = within(client.call(ADD, &(1, 2))).await.unwrap_err();
         assert_eq!(error.code(), Code::Disconnected);
         within(client.closed()).await;
     }
+}
+
+/// Goes on over another stream, as for TLS, which would be spoken over the one that is given up.
+async fn switch(
+    there: Arc<Mutex<Option<MemoryStream>>>,
+    connection: &mut Connection,
+) -> Result<()> {
+    let there = there.lock().unwrap().take().unwrap();
+    *connection = Connection::over(there);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raw_command_may_put_another_stream_in_its_place() {
+    let (here, there) = transport::memory();
+    let there = Arc::new(Mutex::new(Some(there)));
+    let endpoint = endpoint().on_raw("SWITCH", with(&there, switch));
+    let mut before = peer(&endpoint);
+    before.send("SWITCH\n").await;
+    let mut after = Peer::new(here);
+    after.send("ECHO 1 1\na").await;
+    after.expect("<1 ok 1\na").await;
+    assert_eq!(before.rest().await, "");
 }
