@@ -30,6 +30,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
 use tokio::io::AsyncWrite;
+use tokio::runtime::Handle;
 
 use super::Link;
 use crate::transport::SharedIo;
@@ -38,6 +39,8 @@ use crate::wire::Outbox;
 /// Locked by whoever writes.
 pub(super) struct Pen {
     held: Mutex<Held>,
+    // The driver's. The stream may need it, and callers may be in another or in none.
+    runtime: Option<Handle>,
 }
 
 struct Held {
@@ -55,7 +58,8 @@ struct Held {
 impl Pen {
     pub(super) fn new(io: SharedIo) -> Self {
         let (io, outbox) = (Some(io), Outbox::default());
-        Self { held: Mutex::new(Held { io, outbox, has_written: false, waker: None }) }
+        let held = Mutex::new(Held { io, outbox, has_written: false, waker: None });
+        Self { held, runtime: Handle::try_current().ok() }
     }
 
     /// Lets go of the stream.
@@ -115,6 +119,7 @@ impl Link {
         let Some(waker) = held.waker.take() else {
             return false;
         };
+        let _runtime = self.pen.runtime.as_ref().map(Handle::enter);
         let written = held.poll_write(self, &mut Context::from_waker(&waker), true);
         held.waker = Some(waker);
         matches!(written, Poll::Ready(Ok(()))) && !held.has_written

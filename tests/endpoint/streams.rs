@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Client, Code, Connection, Endpoint, Result, with};
@@ -115,4 +115,24 @@ async fn a_raw_command_may_put_another_stream_in_its_place() {
     after.send("ECHO 1 1\na").await;
     after.expect("<1 ok 1\na").await;
     assert_eq!(before.rest().await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_has_its_runtime_whoever_writes() {
+    let (client, tricks) = tricky_client().await;
+    tricks.set_writing(|| {
+        tokio::spawn(async {});
+        Ok(())
+    });
+    let mut call = client.call(ADD, &(1, 2));
+    // On a thread that knows of no runtime.
+    let begun = std::thread::spawn(move || {
+        assert!(poll_once(&mut call).is_pending());
+        call
+    });
+    assert_eq!(within(begun.join().unwrap()).await.unwrap(), 3);
+}
+
+fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
+    Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()))
 }
