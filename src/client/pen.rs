@@ -14,7 +14,7 @@
 //! # Locks
 //!
 //! The pen is taken before the session and never after it. A caller only tries: if somebody else
-//! holds the pen, the driver is told that there is more.
+//! holds the pen, or is reading, the driver is told that there is more.
 //!
 //! # Wakers
 //!
@@ -113,6 +113,10 @@ impl Link {
         // What the stream did not take is the driver's to write, and a plain call has the stream
         // until it gives it back. Looked at with the pen in hand: it takes the pen to lend it.
         if !held.outbox.is_empty() || self.is_lent() {
+            return false;
+        }
+        // The stream itself may be calling, out of the driver's reading.
+        if held.io.as_ref().is_none_or(SharedIo::is_busy) {
             return false;
         }
         // The driver may not have looked for the first time.

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +21,11 @@ pub(crate) struct SharedIo {
 impl SharedIo {
     pub(crate) fn new(io: BoxedIo) -> Self {
         Self { io: Arc::new(Mutex::new(io)) }
+    }
+
+    /// Whether somebody is at a step just now: another thread, or this one further up.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.io.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// As whole after a panic of the stream's own code as that has left it.

@@ -21,6 +21,10 @@ struct Tricks {
 }
 
 impl Tricks {
+    fn set_reading(&self, trick: impl FnMut() -> io::Result<()> + Send + 'static) {
+        *self.reading.lock().unwrap() = Some(Box::new(trick));
+    }
+
     fn set_writing(&self, trick: impl FnMut() -> io::Result<()> + Send + 'static) {
         *self.writing.lock().unwrap() = Some(Box::new(trick));
     }
@@ -115,6 +119,20 @@ async fn a_raw_command_may_put_another_stream_in_its_place() {
     after.send("ECHO 1 1\na").await;
     after.expect("<1 ok 1\na").await;
     assert_eq!(before.rest().await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_may_call_over_itself_while_it_is_read() {
+    let (client, tricks) = tricky_client().await;
+    let (caller, mut once) = (client.clone(), true);
+    // As a logger does that sends what the stream logs. The call is the only one under way.
+    tricks.set_reading(move || {
+        if std::mem::take(&mut once) {
+            assert!(poll_once(caller.notify(ECHO, &"read".to_owned())).is_ready());
+        }
+        Ok(())
+    });
+    assert_eq!(within(client.call(ADD, &(1, 2))).await.unwrap(), 3);
 }
 
 #[tokio::test(start_paused = true)]
