@@ -174,21 +174,21 @@ impl Link {
         self.lock().session.take_transmit()
     }
 
-    /// So many bytes of `outbox` have been written; if that was all, it gets what waits next. Wakes
-    /// those who waited for room, and the driver if it may end or read now.
-    pub(super) fn handle_written(&self, bytes: usize, outbox: &mut Outbox) {
+    /// So many bytes have been written; answers what waits next, if that `is_wanted`. Wakes those
+    /// who waited for room, and the driver if it may end or read now.
+    pub(super) fn handle_written(&self, bytes: usize, is_wanted: bool) -> Option<Outbox> {
         let mut state = self.lock();
         let wanted_input = state.session.wants_input();
         state.session.handle_written(Instant::now().into_std(), bytes);
         state.cover_no_more(&self.quota);
-        if outbox.is_empty() && state.session.has_transmit() {
-            *outbox = state.session.take_transmit();
-        }
+        let next = is_wanted && state.session.has_transmit();
+        let next = next.then(|| state.session.take_transmit());
         if state.session.is_finished() || wanted_input != state.session.wants_input() {
             Self::unlock_and_wake(state);
         } else {
             Self::unlock_and_wake_callers(state);
         }
+        next
     }
 
     /// The reply to a call of ours.

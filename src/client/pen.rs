@@ -93,10 +93,12 @@ impl Link {
         if !held.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             held.waker = Some(cx.waker().clone());
         }
-        held.poll_write(self, cx, has_transmit)
+        held.poll_write(self, cx, has_transmit, true)
     }
 
-    /// Writes what a caller has just handed over, unless somebody else is writing, or cannot.
+    /// Writes what a caller has just handed over, unless somebody else is writing, or cannot. What
+    /// comes meanwhile is left to the driver, who is woken for it: where many call, a caller would
+    /// write for the others without end.
     pub(super) fn write_now(&self) {
         // A panic of the stream's own code ends the connection, and is none of the caller's.
         let is_written = catch_unwind(AssertUnwindSafe(|| self.try_write()));
@@ -124,23 +126,25 @@ impl Link {
             return false;
         };
         let _runtime = self.pen.runtime.as_ref().map(Handle::enter);
-        let written = held.poll_write(self, &mut Context::from_waker(&waker), true);
+        let written = held.poll_write(self, &mut Context::from_waker(&waker), true, false);
         held.waker = Some(waker);
         matches!(written, Poll::Ready(Ok(()))) && !held.has_written
     }
 }
 
 impl Held {
+    /// Writes what waits, and if it `goes_on` also what comes meanwhile.
     fn poll_write(
         &mut self,
         link: &Link,
         cx: &mut Context<'_>,
         has_transmit: bool,
+        goes_on: bool,
     ) -> Poll<io::Result<()>> {
         let Some(mut io) = self.io.take() else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        let written = self.poll_write_on(&mut io, link, cx, has_transmit);
+        let written = self.poll_write_on(&mut io, link, cx, has_transmit, goes_on);
         if !matches!(written, Poll::Ready(Err(_))) {
             self.io = Some(io);
         }
@@ -153,6 +157,7 @@ impl Held {
         link: &Link,
         cx: &mut Context<'_>,
         has_transmit: bool,
+        goes_on: bool,
     ) -> Poll<io::Result<()>> {
         if self.outbox.is_empty() && has_transmit {
             self.outbox = link.take_transmit();
@@ -168,7 +173,9 @@ impl Held {
             }
             self.has_written = true;
             self.outbox.advance(count);
-            link.handle_written(count, &mut self.outbox);
+            if let Some(next) = link.handle_written(count, goes_on && self.outbox.is_empty()) {
+                self.outbox = next;
+            }
         }
         if has_some {
             // A connection on which nothing happens keeps no buffer.

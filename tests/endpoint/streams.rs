@@ -151,6 +151,25 @@ async fn a_stream_has_its_runtime_whoever_writes() {
     assert_eq!(within(begun.join().unwrap()).await.unwrap(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_caller_does_not_write_for_others_without_end() {
+    let (client, tricks) = tricky_client().await;
+    let (caller, writes) = (client.clone(), Count::default());
+    let count = writes.clone();
+    // Whenever something is written, somebody has something more to say.
+    tricks.set_writing(move || {
+        count.add();
+        if count.now() < 100 {
+            assert!(poll_once(caller.notify(ECHO, &"more".to_owned())).is_ready());
+        }
+        Ok(())
+    });
+    let mut call = client.call(ADD, &(1, 2));
+    assert!(poll_once(&mut call).is_pending());
+    assert_eq!(writes.now(), 1);
+    assert_eq!(within(call).await.unwrap(), 3);
+}
+
 fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
     Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()))
 }
