@@ -273,10 +273,12 @@ impl Request {
 
     /// Whether the deadline of a call that waits for room has passed.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limits = self.handle.link().limits();
+        let link = self.handle.link();
         let deadline = self.deadline;
         let timer = self.timer.get_or_insert_with(|| {
-            let deadline = deadline.map_or_else(|| after(limits.call_time_max), Into::into);
+            let time = link.limits().call_time_max;
+            let deadline = deadline.map_or_else(|| after(time), Into::into);
+            let _runtime = link.enter_runtime();
             Box::pin(tokio::time::sleep_until(deadline))
         });
         timer.as_mut().poll(cx)

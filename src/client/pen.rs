@@ -30,7 +30,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
 use tokio::io::AsyncWrite;
-use tokio::runtime::Handle;
+use tokio::runtime::{EnterGuard, Handle};
 
 use super::Link;
 use crate::transport::SharedIo;
@@ -96,6 +96,11 @@ impl Link {
         held.poll_write(self, cx, has_transmit, true)
     }
 
+    /// Lets a caller, who may be in another runtime or in none, do what needs the driver's.
+    pub(super) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
+        self.pen.runtime.as_ref().map(Handle::enter)
+    }
+
     /// Writes what a caller has just handed over, unless somebody else is writing, or cannot. What
     /// comes meanwhile is left to the driver, who is woken for it: where many call, a caller would
     /// write for the others without end.
@@ -125,7 +130,7 @@ impl Link {
         let Some(waker) = held.waker.take() else {
             return false;
         };
-        let _runtime = self.pen.runtime.as_ref().map(Handle::enter);
+        let _runtime = self.enter_runtime();
         let written = held.poll_write(self, &mut Context::from_waker(&waker), true, false);
         held.waker = Some(waker);
         matches!(written, Poll::Ready(Ok(()))) && !held.has_written

@@ -100,6 +100,27 @@ async fn a_deadline_is_kept_after_the_timer_has_fired_in_vain() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_may_wait_for_room_on_a_thread_without_a_runtime() {
+    let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1);
+    let (client, mut peer) = client_and_peer_of(&Endpoint::new().limits(limits));
+    // More than the stream holds, so that there is no room for the next one.
+    let first = tokio::spawn(client.call(ECHO, &"a".repeat(100_000)));
+    settle().await;
+    let mut second = client.call(ECHO, &text());
+    let waiting = std::thread::spawn(move || {
+        let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(std::pin::Pin::new(&mut second).poll(cx).is_pending());
+        second
+    });
+    let second = tokio::spawn(waiting.join().unwrap());
+    assert!(peer.next().await.unwrap().starts_with("ECHO 1 100000\n"));
+    peer.expect("ECHO 2 1\na").await;
+    peer.send("<1 ok 1\nb<2 ok 1\nb").await;
+    assert_eq!(first.await.unwrap().unwrap(), "b");
+    assert_eq!(second.await.unwrap().unwrap(), "b");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_is_lost_ends_its_calls() {
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &text()));
