@@ -111,6 +111,43 @@ async fn callers_that_are_answered_together_ask_together() {
     .await;
 }
 
+/// Who has got a reply together with others, and is not yet at it, is waited for a few turns.
+#[tokio::test(start_paused = true)]
+async fn the_slow_of_those_who_are_answered_together_are_waited_for() {
+    let (here, there) = transport::memory();
+    let (here, asking) = Watched::new(here);
+    let (client, mut peer) = (Endpoint::new().attach(here), Peer::new(there));
+    let call = |text: &str| Box::pin(client.call(ECHO, &text.to_owned()));
+    let mut slow = call("a");
+    poll_once(slow.as_mut()).await;
+    let (first, second) = (call("b"), call("c"));
+    let again = Count::default();
+    let quick = tokio::spawn({
+        let again = again.clone();
+        async move {
+            assert_eq!(first.await.unwrap(), "b");
+            again.add();
+            second.await
+        }
+    });
+    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 2 1\nb").await;
+    asking.take();
+    peer.send("<1 ok 1\na<2 ok 1\nb").await;
+    while again.now() == 0 {
+        task::yield_now().await;
+    }
+    assert_eq!(slow.await.unwrap(), "a");
+    let mut last = call("d");
+    poll_once(last.as_mut()).await;
+    peer.expect("ECHO 3 1\nc").await;
+    peer.expect("ECHO 4 1\nd").await;
+    check_count(&asking, 1);
+    peer.send("<3 ok 1\nc<4 ok 1\nd").await;
+    assert_eq!(within(quick).await.unwrap().unwrap(), "c");
+    assert_eq!(within(last).await.unwrap(), "d");
+}
+
 /// Sooner than all are there, so that both sides are at work at once: 64 lines of 183 bytes leave
 /// as the first, twice 4 KiB, and the rest.
 #[tokio::test(start_paused = true)]
@@ -170,6 +207,15 @@ async fn call_together<T>(calls: impl Iterator<Item = Call<T>>) {
             Poll::Pending => true,
         });
         if calls.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Sends a call whose reply has not come.
+async fn poll_once<T>(mut call: Pin<&mut Call<T>>) {
+    poll_fn(|cx| {
+        assert!(call.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
     })
     .await;
 }
