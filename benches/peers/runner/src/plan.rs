@@ -131,14 +131,14 @@ const ALL: &[Variant] = &[
 
 /// Handlers of which one is called.
 const HANDLERS: &[Variant] = &[
-    ("1 handler", "echo64", &[]),
-    ("100 handlers", "echo64", &["--handlers", "100"]),
-    ("10,000 handlers", "echo64", &["--handlers", "10000"]),
+    ("1 handler", "echo64-joined", &[]),
+    ("100 handlers", "echo64-joined", &["--handlers", "100"]),
+    ("10,000 handlers", "echo64-joined", &["--handlers", "10000"]),
 ];
 
 /// Limits, and what a codec does without any.
 const GUARD: &[Variant] = &[
-    ("limits as they are", "echo64", &[]),
-    ("limits at their maximum", "echo64", &["--limits", "max"]),
-    ("raw-codec, without any", "echo64", &[]),
+    ("limits as they are", "echo64-joined", &[]),
+    ("limits at their maximum", "echo64-joined", &["--limits", "max"]),
+    ("raw-codec, without any", "echo64-joined", &[]),
 ];
