@@ -2,8 +2,8 @@
 //!
 //! Client and server are in one thread, where every allocation is counted. The counts are the same
 //! in every run but for one thing: a hash table that is filled and emptied again and again grows at
-//! other times in each, by its random seed, so that of 64 calls in flight the most was taken that
-//! was seen.
+//! other times in each, by its random seed, so that of 64 calls in flight a tenth more was taken
+//! than the most that was seen.
 
 #![cfg(all(feature = "io", feature = "bincode"))]
 #![allow(
@@ -48,13 +48,13 @@ fn one_message_in_flight() {
 #[test]
 fn many_calls_of_one_task() {
     let costs = costs(async |client| call_numbers(client, 64).await);
-    check("64 calls in flight, of one task", &costs, 6.3, 1240);
+    check("64 calls in flight, of one task", &costs, 6.6, 1400);
 }
 
 #[test]
 fn many_messages_of_one_task() {
     let costs = without_decoding(costs(async |client| call_messages(client, 64).await));
-    check("64 calls with messages in flight, of one task", &costs, 6.5, 3040);
+    check("64 calls with messages in flight, of one task", &costs, 6.8, 3400);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn many_calls_of_as_many_tasks() {
         }
         callers.join_all().await;
     });
-    check("64 calls in flight, of 64 tasks", &costs, 6.2, 940);
+    check("64 calls in flight, of 64 tasks", &costs, 6.5, 1100);
 }
 
 #[test]

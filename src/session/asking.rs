@@ -333,6 +333,9 @@ impl Asking {
     }
 
     fn free_tag(&mut self) -> Tag {
+        if self.last_tag >= TAG_SHORT_MAX && self.calls.len() < TAGS_CROWDED {
+            self.last_tag = 0;
+        }
         // Ends, since fewer calls are open than there are tags.
         loop {
             self.last_tag = self.last_tag.wrapping_add(1);
@@ -348,6 +351,12 @@ fn push_call(name: Name, tag: Tag, options: Options, payload: BytesMut, outbox: 
     outbox.push_line(&Line::Call { name, tag, len, options });
     outbox.push_body(payload);
 }
+
+/// The last tag of three digits. Tags begin anew after it: shorter lines are read sooner.
+const TAG_SHORT_MAX: Tag = 999;
+
+/// With so many calls open, looking for a free one among the short tags would take longer.
+const TAGS_CROWDED: usize = 500;
 
 fn late() -> Error {
     Error::local(Code::DeadlineExceeded, "no reply came in time").after_sending()
