@@ -239,10 +239,7 @@ impl Request {
         // Rounded up: a peer must not give up before its caller does.
         let round_up = |left: Duration| left.as_nanos().div_ceil(1_000_000);
         let left_ms = self.deadline.map(|_| u64::try_from(round_up(left)).unwrap_or(u64::MAX));
-        let mut options = match (self.format, left_ms) {
-            (None, None) => Options::default(),
-            (format, left_ms) => Options::new(format, left_ms),
-        };
+        let mut options = Options::new(self.format, left_ms);
         if let Some(trace) = &self.trace {
             options = options.with_trace(trace).map_err(|_| {
                 Error::local(Code::BadPayload, "a trace is 1 to 128 printable ASCII bytes")

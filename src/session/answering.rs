@@ -113,10 +113,9 @@ impl Answering {
             self.refuse(tag, &no_more_calls(), outbox);
             return;
         }
-        let options = &call.options;
-        let asked = options.time_ms().map_or(self.call_time_max, Duration::from_millis);
-        let time = asked.min(self.call_time_max);
-        let is_limit = options.time_ms().is_none() || asked > time;
+        let asked = call.options.time_ms().map(Duration::from_millis);
+        let is_limit = asked.is_none_or(|asked| asked > self.call_time_max);
+        let time = asked.map_or(self.call_time_max, |asked| asked.min(self.call_time_max));
         // A time too far away for the clock is as good as one that nobody lives to see.
         let deadline = begun.checked_add(time).or_else(|| begun.checked_add(FOREVER));
         let deadline = deadline.unwrap_or(now);

@@ -192,6 +192,9 @@ impl Options {
     /// ```
     #[must_use]
     pub fn new(format: Option<FormatWord>, time_ms: Option<u64>) -> Self {
+        if format.is_none() && time_ms.is_none() {
+            return Self::default();
+        }
         let mut text = BytesMut::new();
         if let Some(format) = format {
             text.extend_from_slice(b"f=");
