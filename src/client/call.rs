@@ -11,7 +11,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -22,7 +22,7 @@ use crate::connection::{after, after_that};
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::{Limits, too_large};
-use crate::session::Session;
+use crate::session::{Place, Session};
 use crate::wire::{FormatWord, Name, Options, Tag};
 
 /// A call under way: a future of the reply.
@@ -77,6 +77,7 @@ struct Request {
     trace: Option<Box<str>>,
     // Only while there is no room.
     timer: Option<Pin<Box<Sleep>>>,
+    place: Option<Place>,
 }
 
 impl<Rep> Call<Rep> {
@@ -122,14 +123,15 @@ impl<Rep> Call<Rep> {
 
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rep>> {
         if let State::Unsent = self.state {
-            let waker = cx.waker();
-            let sent =
-                ready!(self.request.poll_send(cx, |session, name, options, payload, due| {
+            let sent = ready!(self.request.poll_send(
+                cx,
+                |session, waker, name, options, payload, due| {
                     let tag = session.call(name, options, payload, due)?;
                     // Not answered yet: the lock is held. Only the waker is left there.
                     let _ = session.poll_reply(tag, waker);
                     Ok(tag)
-                }));
+                }
+            ));
             return match sent {
                 Ok(tag) => {
                     self.state = State::Sent(tag);
@@ -181,7 +183,7 @@ impl Future for Notify {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let request = &mut self.get_mut().request;
-        let sent = ready!(request.poll_send(cx, |session, name, options, payload, _| {
+        let sent = ready!(request.poll_send(cx, |session, _, name, options, payload, _| {
             session.notify(name, options, payload)
         }));
         Poll::Ready(sent.map_err(|error| error.in_command(request.name.as_str())))
@@ -191,14 +193,22 @@ impl Future for Notify {
 impl Request {
     fn new(handle: Arc<Handle>, name: Name, payload: Result<BytesMut>) -> Self {
         let (payload, format) = (Some(payload), None);
-        Self { handle, name, format, payload, deadline: None, trace: None, timer: None }
+        let (deadline, trace, timer, place) = (None, None, None, None);
+        Self { handle, name, format, payload, deadline, trace, timer, place }
     }
 
     /// Waits for room, then hands the request to the session by `send`.
     fn poll_send<R>(
         &mut self,
         cx: &mut Context<'_>,
-        send: impl FnOnce(&mut Session, Name, Options, BytesMut, Instant) -> Result<R>,
+        send: impl FnOnce(
+            &mut Session,
+            &mut Option<Waker>,
+            Name,
+            Options,
+            BytesMut,
+            Instant,
+        ) -> Result<R>,
     ) -> Poll<Result<R>> {
         let payload = match self.payload.take() {
             Some(Ok(payload)) => payload,
@@ -211,8 +221,9 @@ impl Request {
         };
         let (name, bytes) = (self.name, payload.len());
         let mut payload = Some(payload);
-        let sent = self.handle.link().poll_send(cx, bytes, |session| {
-            send(session, name, options, payload.take().unwrap_or_default(), deadline)
+        let link = self.handle.link();
+        let sent = link.poll_send(cx, &mut self.place, bytes, |session, waker| {
+            send(session, waker, name, options, payload.take().unwrap_or_default(), deadline)
         });
         if sent.is_ready() {
             self.timer = None;
@@ -221,6 +232,7 @@ impl Request {
         self.payload = payload.map(Ok);
         ready!(self.poll_deadline(cx));
         self.payload = None;
+        self.leave_room();
         Poll::Ready(Err(self.unsent()))
     }
 
@@ -268,6 +280,13 @@ impl Request {
         Error::local(Code::DeadlineExceeded, text).after_sending()
     }
 
+    /// Lets those behind come forward.
+    fn leave_room(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.handle.link().leave_room(place);
+        }
+    }
+
     /// Whether the deadline of a call that waits for room has passed.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let link = self.handle.link();
@@ -279,6 +298,12 @@ impl Request {
             Box::pin(tokio::time::sleep_until(deadline))
         });
         timer.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        self.leave_room();
     }
 }
 

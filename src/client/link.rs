@@ -1,12 +1,19 @@
 //! What the task of a connection shares with the tasks that call over it.
 //!
-//! A [`Link`] is a session behind a mutex. The lock is held for a few steps of pure code, never
-//! across an await, and nobody is woken and nothing of a user runs while it is held. Callers and
-//! handlers put their lines into the session themselves. The driver, which alone reads the stream,
-//! is woken to write them, unless it is time to do so at once: see `pen`.
+//! A [`Link`] is a session behind a mutex. Callers and handlers put their lines into the session
+//! themselves. The driver, which alone reads the stream, is woken to write them, unless it is time
+//! to do so at once: see `pen`.
+//!
+//! # The lock
+//!
+//! The lock is held for a few steps of pure code and never across an await. While it is held,
+//! nothing of a user's runs: no waker is cloned, woken or dropped, and no error with a source is
+//! dropped. Each of these may run code that calls over this very connection: a task that only its
+//! waker keeps alive is dropped with it, and so is the client that it owns. So wakers are cloned
+//! before the lock is taken, and those that the session gives back are woken and dropped after it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
@@ -16,7 +23,7 @@ use super::pen::{FLUSH_BYTES, Pen};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::quota::{Charge, Cover, Quota, unheld};
-use crate::session::{CallId, Session, Side};
+use crate::session::{CallId, Place, Session, Side};
 use crate::transport::{Origin, SharedIo};
 use crate::wire::{Outbox, Tag};
 
@@ -49,7 +56,7 @@ impl Link {
         limits: Arc<Limits>,
         quota: Arc<Quota>,
     ) -> Arc<Self> {
-        let session = Session::new(Instant::now().into_std(), side, &limits);
+        let session = Session::new(now(), side, &limits);
         let state = State {
             session,
             driver: None,
@@ -99,19 +106,26 @@ impl Link {
     }
 
     /// Sends something of `bytes` bytes by `send`, as soon as less than `unwritten_bytes_max` waits
-    /// to be written.
+    /// to be written and nobody who came before waits for that. `place` is where this one waits;
+    /// whoever gives up waiting gives it back by [`leave_room`](Self::leave_room).
     pub(crate) fn poll_send<R>(
         &self,
         cx: &Context<'_>,
+        place: &mut Option<Place>,
         bytes: usize,
-        send: impl FnOnce(&mut Session) -> Result<R, Error>,
+        send: impl FnOnce(&mut Session, &mut Option<Waker>) -> Result<R, Error>,
     ) -> Poll<Result<R, Error>> {
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
-        ready!(state.session.poll_room(cx.waker()));
-        state.cover(&self.quota, bytes)?;
-        let result = send(&mut state.session);
+        if state.session.poll_room(place, &mut waker).is_pending() {
+            Self::unlock_and_wake_callers(state);
+            return Poll::Pending;
+        }
+        let covered = state.cover(&self.quota, bytes);
+        let result = covered.and_then(|()| send(&mut state.session, &mut waker));
+        state.session.offer_room(now);
         if state.session.is_flush_due(FLUSH_BYTES) && !state.is_driver_late() {
-            drop(state);
+            Self::unlock_and_wake_callers(state);
             self.write_now();
         } else {
             Self::unlock_and_wake(state);
@@ -119,19 +133,34 @@ impl Link {
         Poll::Ready(result)
     }
 
+    /// Waits for room no longer.
+    pub(crate) fn leave_room(&self, place: Place) {
+        self.with(|session| {
+            session.leave_room(place);
+            session.offer_room(now);
+        });
+    }
+
     /// Reports the end of a handler, which held so much, as soon as its reply has room. Looked at
-    /// and taken under one lock, so that no two replies take the same room.
+    /// and taken under one lock, so that no two replies take the same room. An error has lost its
+    /// source, which is a user's and is not dropped in here.
     pub(crate) fn poll_reply_end(
         &self,
         cx: &Context<'_>,
+        place: &mut Option<Place>,
         id: CallId,
         reply: &mut Option<Result<BytesMut, Error>>,
         held: &mut Charge,
     ) -> Poll<()> {
+        let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
-        ready!(state.session.poll_reply_room(cx.waker()));
-        if let Some(reply) = reply.take() {
-            self.end_call(state, id, reply, held);
+        if state.session.poll_reply_room(place, &mut waker).is_pending() {
+            Self::unlock_and_wake_callers(state);
+            return Poll::Pending;
+        }
+        match reply.take() {
+            Some(reply) => self.end_call(state, id, reply, held),
+            None => Self::unlock_and_wake_callers(state),
         }
         Poll::Ready(())
     }
@@ -152,16 +181,16 @@ impl Link {
         // Not given back in between, or somebody else might take what the reply needs.
         state.held.absorb(held);
         let covered = state.cover(&self.quota, bytes).map_err(unheld);
-        // The error itself, with whatever its source owns, is dropped when the lock is not held.
-        let (reply, _error) = match (covered, reply) {
-            (Ok(()), Ok(reply)) => (Ok(reply), None),
-            (Ok(()), Err(error)) => (Err(error.for_peer()), Some(error)),
-            (Err(unheld), reply) => (Err(unheld), reply.err()),
-        };
-        state.session.handle_reply(id, reply);
+        state.session.handle_reply(id, covered.and(reply));
+        state.session.offer_room(now);
         // Nobody may have wanted it.
         state.cover_no_more(&self.quota);
         Self::unlock_and_wake(state);
+    }
+
+    /// See [`Session::tally`]. Wakes nobody.
+    pub(crate) fn tally(&self) -> (u64, u64) {
+        self.lock().session.tally()
     }
 
     /// Whether a plain call has the stream. Wakes nobody.
@@ -179,7 +208,7 @@ impl Link {
     pub(super) fn handle_written(&self, bytes: usize, is_wanted: bool) -> Option<Outbox> {
         let mut state = self.lock();
         let wanted_input = state.session.wants_input();
-        state.session.handle_written(Instant::now().into_std(), bytes);
+        state.session.handle_written(now(), bytes);
         state.cover_no_more(&self.quota);
         let next = is_wanted && state.session.has_transmit();
         let next = next.then(|| state.session.take_transmit());
@@ -193,10 +222,21 @@ impl Link {
 
     /// The reply to a call of ours.
     pub(crate) fn poll_reply(&self, tag: Tag, cx: &Context<'_>) -> Poll<Result<Bytes, Error>> {
+        let mut waker = None;
         let mut state = self.lock();
-        let reply = ready!(state.session.poll_reply(tag, cx.waker()));
-        state.cover_no_more(&self.quota);
-        Poll::Ready(reply)
+        let mut reply = state.session.poll_reply(tag, &mut waker);
+        if reply.is_pending() && !state.session.is_heard_by(tag, cx.waker()) {
+            // As nearly never: the call goes on in another task than the one that sent it.
+            drop(state);
+            waker = Some(cx.waker().clone());
+            state = self.lock();
+            reply = state.session.poll_reply(tag, &mut waker);
+        }
+        if reply.is_ready() {
+            state.cover_no_more(&self.quota);
+        }
+        Self::unlock_and_wake_callers(state);
+        reply
     }
 
     /// Gives up a call of ours.
@@ -215,12 +255,16 @@ impl Link {
         alarm: Option<std::time::Instant>,
         is_quiet: impl FnOnce(&Session) -> bool,
     ) -> bool {
+        let waker = cx.waker().clone();
         let mut state = self.lock();
         if std::mem::take(&mut state.is_driver_wanted) || !is_quiet(&state.session) {
+            drop(state);
             return false;
         }
-        state.driver = Some(cx.waker().clone());
+        let spent = state.driver.replace(waker);
         state.alarm = alarm;
+        drop(state);
+        drop(spent);
         true
     }
 
@@ -234,8 +278,10 @@ impl Link {
     /// The driver is up and will look at everything itself.
     pub(crate) fn rise(&self) {
         let mut state = self.lock();
-        state.driver = None;
+        let spent = state.driver.take();
         state.is_driver_wanted = false;
+        drop(state);
+        drop(spent);
     }
 
     /// The driver is gone: no call will be answered, and nobody waits any longer.
@@ -250,7 +296,7 @@ impl Link {
 
     /// Takes no more calls; see [`Session::close`].
     pub(crate) fn close(&self) {
-        self.with(|session| session.close(Instant::now().into_std()));
+        self.with(|session| session.close(now()));
     }
 
     /// Waits until the driver is gone.
@@ -278,8 +324,9 @@ impl Link {
         if !state.session.has_wakers() {
             return;
         }
-        let wakers = state.session.take_wakers();
+        let (wakers, spent) = (state.session.take_wakers(), state.session.take_spent_wakers());
         drop(state);
+        drop(spent);
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -306,6 +353,10 @@ impl State {
         // If more is wanted, by refusals, and cannot be had, the peer is not read until it is.
         let _ = self.held.cover(quota, self.session.held_bytes());
     }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 impl std::fmt::Debug for Link {

@@ -65,9 +65,11 @@ impl Pen {
     /// Lets go of the stream.
     pub(super) fn drop_io(&self) {
         let mut held = self.lock();
-        held.io = None;
-        held.waker = None;
+        let let_go = (held.io.take(), held.waker.take());
         held.outbox = Outbox::default();
+        // What is dropped runs its owner's code, which may come here.
+        drop(held);
+        drop(let_go);
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -79,7 +81,8 @@ impl Link {
     /// Goes on writing to this stream: a raw command may have put it in the place of the one that
     /// it was lent.
     pub(crate) fn set_io(&self, io: SharedIo) {
-        self.pen.lock().io = Some(io);
+        let before = self.pen.lock().io.replace(io);
+        drop(before);
     }
 
     /// Writes until nothing is left; `Pending` if the peer takes no more. For the driver, which is
@@ -91,7 +94,13 @@ impl Link {
     ) -> Poll<io::Result<()>> {
         let mut held = self.pen.lock();
         if !held.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            held.waker = Some(cx.waker().clone());
+            drop(held);
+            let waker = cx.waker().clone();
+            held = self.pen.lock();
+            let before = held.waker.replace(waker);
+            drop(held);
+            drop(before);
+            held = self.pen.lock();
         }
         held.poll_write(self, cx, has_transmit, true)
     }

@@ -17,7 +17,7 @@ use crate::client::Link;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
 use crate::quota::Charge;
-use crate::session::CallId;
+use crate::session::{CallId, Place};
 use crate::wire::FormatWord;
 
 pub(crate) trait Route: Send + Sync {
@@ -64,6 +64,8 @@ pub(crate) struct Running {
     is_admitted: bool,
     is_over: bool,
     held: Charge,
+    // Where its reply waits for room.
+    place: Option<Place>,
 }
 
 impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
@@ -148,7 +150,7 @@ where
 impl Running {
     pub(crate) fn new(link: &Arc<Link>, id: CallId) -> Self {
         let (link, held) = (Arc::clone(link), Charge::default());
-        Self { link, id, is_admitted: false, is_over: false, held }
+        Self { link, id, is_admitted: false, is_over: false, held, place: None }
     }
 
     /// Takes from the endpoint what the call needs to run.
@@ -182,7 +184,8 @@ impl Running {
         cx: &task::Context<'_>,
         reply: &mut Option<Result<BytesMut>>,
     ) -> Poll<()> {
-        let finished = self.link.poll_reply_end(cx, self.id, reply, &mut self.held);
+        let Self { link, place, held, .. } = self;
+        let finished = link.poll_reply_end(cx, place, self.id, reply, held);
         self.is_over = finished.is_ready();
         finished
     }
@@ -196,6 +199,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.link.leave_room(place);
+        }
         if !self.is_over {
             self.refuse(Error::new(Code::Cancelled, "the handler was stopped"));
         }

@@ -108,44 +108,57 @@ impl Asking {
         self.ends_in_call = false;
     }
 
-    pub(super) fn poll_reply(&mut self, tag: Tag, waker: &Waker) -> Poll<Result<Bytes, Error>> {
+    /// The reply, and the waker that was kept until now.
+    pub(super) fn poll_reply(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+    ) -> (Poll<Result<Bytes, Error>>, Option<Waker>) {
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
-            return Poll::Ready(Err(Error::local(Code::Cancelled, "the call is over")));
+            let error = Error::local(Code::Cancelled, "the call is over");
+            return (Poll::Ready(Err(error)), None);
         };
-        match entry.get_mut() {
-            State::Waiting { waker: kept, .. } => {
-                if !kept.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-                    *kept = Some(waker.clone());
-                }
-                return Poll::Pending;
-            }
-            State::Late(_) | State::Answered(_) | State::Forgotten => {}
+        if let State::Waiting { waker: kept, .. } = entry.get_mut() {
+            let spent = if waker.is_some() { std::mem::replace(kept, waker.take()) } else { None };
+            return (Poll::Pending, spent);
         }
-        match entry.insert(State::Forgotten) {
-            State::Late(error) => Poll::Ready(Err(error)),
+        let reply = match entry.insert(State::Forgotten) {
+            State::Late(error) => Err(error),
             State::Answered(reply) => {
                 entry.remove();
                 self.note_claimed(&reply);
-                Poll::Ready(reply)
+                reply
             }
             State::Waiting { .. } | State::Forgotten => {
-                Poll::Ready(Err(Error::local(Code::Cancelled, "the call was given up")))
+                Err(Error::local(Code::Cancelled, "the call was given up"))
             }
-        }
+        };
+        (Poll::Ready(reply), None)
     }
 
-    pub(super) fn cancel(&mut self, tag: Tag, outbox: &mut Outbox) {
+    /// Whether a call waits for its reply, and with this waker.
+    pub(super) fn is_heard_by(&self, tag: Tag, waker: &Waker) -> bool {
+        let state = self.calls.get(&tag);
+        matches!(state, Some(State::Waiting { waker: Some(kept), .. }) if kept.will_wake(waker))
+    }
+
+    /// Answers the waker of the call.
+    pub(super) fn cancel(&mut self, tag: Tag, outbox: &mut Outbox) -> Option<Waker> {
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
-            return;
+            return None;
         };
         match entry.insert(State::Forgotten) {
             State::Answered(reply) => {
                 entry.remove();
                 self.note_claimed(&reply);
+                None
             }
-            State::Waiting { .. } => outbox.push_line(&Line::Request(tag, Part::Cancel)),
+            State::Waiting { waker, .. } => {
+                outbox.push_line(&Line::Request(tag, Part::Cancel));
+                waker
+            }
             // The peer has been told.
-            State::Late(_) | State::Forgotten => {}
+            State::Late(_) | State::Forgotten => None,
         }
     }
 

@@ -32,7 +32,7 @@ impl Session {
         if self.answering.has_plain() {
             self.refuse_plain();
         }
-        self.wakers.append(&mut self.outgoing.take_wakers());
+        self.wakers.extend(self.room.wake_all());
     }
 
     /// Takes nothing from this peer, and tells it why.
@@ -66,7 +66,7 @@ impl Session {
         self.is_eof = true;
         self.pace.handle_eof();
         self.wakers.extend(self.asking.handle_eof());
-        self.wakers.append(&mut self.outgoing.take_wakers());
+        self.wakers.extend(self.room.wake_all());
     }
 
     /// The peer broke the protocol: it is told so, and nothing more is taken from it.
@@ -101,7 +101,7 @@ impl Session {
         self.drain_until = None;
         self.pace.handle_eof();
         self.wakers.extend(self.asking.fail(error));
-        self.wakers.append(&mut self.outgoing.take_wakers());
+        self.wakers.extend(self.room.wake_all());
         self.answering.abandon();
     }
 }

@@ -41,9 +41,11 @@ mod event;
 mod open;
 mod outgoing;
 mod pace;
+mod room;
 mod violation;
 
 pub use self::event::{Body, Call, CallId, Event, Plain, PlainEnd, Side};
+pub use self::room::Place;
 pub use self::violation::{Slowness, Violation};
 
 use std::task::{Poll, Waker};
@@ -56,8 +58,8 @@ use self::asking::Asking;
 use self::earliest::earlier;
 use self::event::BodyOf;
 use self::outgoing::Outgoing;
-
 use self::pace::Pace;
+use self::room::Room;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Position, Tag};
@@ -69,6 +71,7 @@ pub struct Session {
     answering: Answering,
     pace: Pace,
     outgoing: Outgoing,
+    room: Room,
     drain_time_max: Duration,
     drain_until: Option<Instant>,
     is_draining: bool,
@@ -79,6 +82,7 @@ pub struct Session {
     is_lent: bool,
     body_of: Option<BodyOf>,
     wakers: Vec<Waker>,
+    spent_wakers: Vec<Waker>,
 }
 
 impl Session {
@@ -90,6 +94,7 @@ impl Session {
             answering: Answering::new(limits),
             pace: Pace::new(now, side, limits),
             outgoing: Outgoing::new(limits.unwritten_bytes_max),
+            room: Room::default(),
             drain_time_max: limits.drain_time_max,
             drain_until: None,
             is_draining: false,
@@ -98,6 +103,7 @@ impl Session {
             is_lent: false,
             body_of: None,
             wakers: Vec::new(),
+            spent_wakers: Vec::new(),
         }
     }
 
@@ -222,6 +228,9 @@ impl Session {
             self.answering.cancel_all(self.drain_time_max, &mut self.outgoing.outbox);
             self.wakers.extend(self.asking.cancel_all(&mut self.outgoing.outbox));
         }
+        if self.room.handle_timeout(now) {
+            self.offer_room(|| now);
+        }
         let is_idle = self.is_idle();
         self.pace.handle_timeout(now, is_idle).map_err(|(slow, time)| Violation::Slow(slow, time))
     }
@@ -231,6 +240,7 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let calls = earlier(self.asking.earliest(), self.answering.earliest());
+        let calls = earlier(calls, self.room.earliest());
         earlier(earlier(calls, self.drain_until), self.pace.earliest(self.is_idle()))
     }
 
@@ -276,38 +286,30 @@ impl Session {
         Ok(())
     }
 
-    /// The final reply to a call of ours, once; `waker` is woken when it comes.
-    pub fn poll_reply(&mut self, tag: Tag, waker: &Waker) -> Poll<Result<Bytes, Error>> {
-        self.asking.poll_reply(tag, waker)
+    /// The final reply to a call of ours, once. If it is still to come, `waker` is taken and woken
+    /// then; a call without one wakes nobody.
+    pub fn poll_reply(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<Bytes, Error>> {
+        let (reply, spent) = self.asking.poll_reply(tag, waker);
+        self.spent_wakers.extend(spent);
+        reply
+    }
+
+    /// Whether the reply to this call, which is still to come, wakes `waker`.
+    #[must_use]
+    pub fn is_heard_by(&self, tag: Tag, waker: &Waker) -> bool {
+        self.asking.is_heard_by(tag, waker)
     }
 
     /// Gives up a call of ours. A reply that still comes is dropped.
     pub fn cancel(&mut self, tag: Tag) {
-        self.asking.cancel(tag, &mut self.outgoing.outbox);
-    }
-
-    /// Whether less than `unwritten_bytes_max` waits to be written; if not, `waker` is woken when
-    /// some of it is gone.
-    pub fn poll_room(&mut self, waker: &Waker) -> Poll<()> {
-        if self.is_draining || self.is_eof {
-            return Poll::Ready(());
-        }
-        self.poll_reply_room(waker)
-    }
-
-    /// As [`poll_room`](Self::poll_room) for a reply of ours, which has to wait for a peer that
-    /// has ended its side as well: it may have asked for more than it reads.
-    pub fn poll_reply_room(&mut self, waker: &Waker) -> Poll<()> {
-        self.outgoing.poll_room(waker)
+        self.spent_wakers.extend(self.asking.cancel(tag, &mut self.outgoing.outbox));
     }
 
     // Calls that the peer makes.
-
-    /// Whether a reply may be added to what waits to be written.
-    #[must_use]
-    pub fn has_reply_room(&self) -> bool {
-        self.outgoing.has_room()
-    }
 
     /// What has to be done next.
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -397,8 +399,9 @@ impl Session {
 
     /// So many bytes of what was taken out have been written.
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
-        self.wakers.extend(self.outgoing.handle_written(bytes));
+        self.outgoing.handle_written(bytes);
         self.pace.handle_written(now, bytes);
+        self.offer_room(|| now);
     }
 
     /// The peer does not take more bytes for now.
@@ -418,10 +421,10 @@ impl Session {
         self.is_lent
     }
 
-    /// Whether anybody is to be woken.
+    /// Whether wakers are to be taken out.
     #[must_use]
     pub const fn has_wakers(&self) -> bool {
-        !self.wakers.is_empty()
+        !self.wakers.is_empty() || !self.spent_wakers.is_empty()
     }
 
     /// Bytes that this session keeps: those waiting to be written, and replies that their callers
@@ -443,6 +446,12 @@ impl Session {
         // Those who wait are often as many as the last time.
         let usual = self.wakers.len().min(TABLE_KEPT_MAX);
         std::mem::replace(&mut self.wakers, Vec::with_capacity(usual))
+    }
+
+    /// Those that nobody waits for any more. Waking and dropping a waker runs its owner's code, and
+    /// cloning one does; so none of that is done in here.
+    pub fn take_spent_wakers(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.spent_wakers)
     }
 
     fn expect(&mut self, body_of: BodyOf) -> Body {

@@ -1,4 +1,4 @@
-//! What waits to be written, and who waits for room in it.
+//! What waits to be written. Who waits for room in it is in `room`.
 //!
 //! # Which of the bytes are calls of our own
 //!
@@ -8,9 +8,8 @@
 //!
 //! Bytes leave in the order in which they came, so a piece is known by where in the stream it lies.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
-use std::task::{Poll, Waker};
 
 use crate::wire::Outbox;
 
@@ -22,14 +21,12 @@ pub(super) struct Outgoing {
     in_write: usize,
     backlog: Backlog,
     unwritten_bytes_max: usize,
-    // By what tells one waker from another: thousands may wait, and each once.
-    wakers: BTreeMap<(usize, usize), Waker>,
 }
 
 impl Outgoing {
     pub(super) fn new(unwritten_bytes_max: usize) -> Self {
         let (outbox, backlog) = (Outbox::default(), Backlog::default());
-        Self { outbox, in_write: 0, backlog, unwritten_bytes_max, wakers: BTreeMap::new() }
+        Self { outbox, in_write: 0, backlog, unwritten_bytes_max }
     }
 
     pub(super) fn take(&mut self) -> Outbox {
@@ -38,11 +35,9 @@ impl Outgoing {
         outbox
     }
 
-    /// Answers who is to be woken.
-    pub(super) fn handle_written(&mut self, bytes: usize) -> Vec<Waker> {
+    pub(super) fn handle_written(&mut self, bytes: usize) {
         self.in_write = self.in_write.saturating_sub(bytes);
         self.backlog.handle_written(bytes);
-        if self.has_room() { self.take_wakers() } else { Vec::new() }
     }
 
     /// Nothing of it will be written.
@@ -76,20 +71,6 @@ impl Outgoing {
 
     pub(super) fn has_room(&self) -> bool {
         self.unwritten_bytes() < self.unwritten_bytes_max
-    }
-
-    pub(super) fn poll_room(&mut self, waker: &Waker) -> Poll<()> {
-        if self.has_room() {
-            return Poll::Ready(());
-        }
-        let identity = (waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr());
-        self.wakers.entry(identity).or_insert_with(|| waker.clone());
-        Poll::Pending
-    }
-
-    /// Those who wait for room.
-    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.wakers).into_values().collect()
     }
 }
 

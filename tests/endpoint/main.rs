@@ -19,11 +19,13 @@ mod calls;
 mod client;
 mod codes;
 mod connection;
+mod fairness;
 #[cfg(feature = "gob")]
 mod gob;
 mod handlers;
 mod hostile;
 mod limits;
+mod locks;
 mod pen;
 mod plain;
 #[path = "../random/mod.rs"]

@@ -5,7 +5,7 @@
 //! test's: what a session wants done is kept in `calls`, `stops` and `plain`.
 
 use std::collections::VecDeque;
-use std::task::{Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -225,7 +225,7 @@ impl Peer {
 
     /// The reply to a call, if it is there.
     pub(crate) fn reply(&mut self, tag: Tag) -> Option<Result<Bytes, Error>> {
-        match self.session.poll_reply(tag, Waker::noop()) {
+        match self.session.poll_reply(tag, &mut None) {
             Poll::Ready(reply) => Some(reply),
             Poll::Pending => None,
         }
