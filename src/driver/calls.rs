@@ -27,7 +27,7 @@ impl Driver {
             Ok(work) => work,
             Err(error) => {
                 tracing::debug!(tag = id.tag(), %error, "refused a call");
-                return running.refuse(error);
+                return running.refuse(without_source(error));
             }
         };
         // A registered name: one that a peer made up has been refused by now.
@@ -125,15 +125,38 @@ async fn finish_with_room(mut running: Running, reply: Option<Result<BytesMut>>)
 
 /// Drops a handler that has ended: what it holds is let go before anybody learns of its end.
 fn end(name: Name, work: Work<'static, BytesMut>, reply: Result<BytesMut>) -> Result<BytesMut> {
-    let reply = caught(|| drop(work)).and(reply);
-    if let Err(error) = &reply {
-        log_failure(name, error);
+    let_go(work, reply).map_err(|error| told(name, error))
+}
+
+/// Drops a handler that has ended with this; a panic is its error instead.
+pub(super) fn let_go<T>(work: Work<'_, T>, result: Result<T>) -> Result<T> {
+    match caught(|| drop(work)) {
+        Ok(()) => result,
+        Err(panicked) => {
+            let _ = caught(|| drop(result));
+            Err(panicked)
+        }
     }
-    reply
+}
+
+/// What the caller is told of an error; the rest is logged here.
+pub(super) fn told(name: Name, error: Error) -> Error {
+    log_failure(name, &error);
+    without_source(error)
+}
+
+/// What is left to be told of an error. Its source is its author's and may do anything when it is
+/// dropped, so that is done here, where a panic harms nobody and no lock is held.
+fn without_source(error: Error) -> Error {
+    let told = error.for_peer();
+    if let Err(panicked) = caught(|| drop(error)) {
+        tracing::warn!(error = %panicked, "the error of a handler panicked when it was dropped");
+    }
+    told
 }
 
 /// What the caller is not told is told here.
-pub(super) fn log_failure(name: Name, error: &Error) {
+fn log_failure(name: Name, error: &Error) {
     // Texts are logged as strings, so that subscribers escape what a peer put into them.
     let (code, text) = (error.code().as_str(), error.text());
     let source = || {

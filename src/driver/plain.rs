@@ -24,13 +24,13 @@ use bytes::BytesMut;
 use tokio::time::timeout_at;
 use tracing::Instrument;
 
-use super::calls::{LIST, call_caught, log_failure, poll_caught};
+use super::calls::{LIST, call_caught, let_go, poll_caught, told};
 use super::clock::Clock;
 use super::{Driver, now};
 use crate::client::Link;
 use crate::connection::after;
 use crate::error::{Code, Error, Result};
-use crate::handler::{self, Entry, RawHandler, Route, Work, caught};
+use crate::handler::{self, Entry, RawHandler, Route, Work};
 use crate::limits::over_time;
 use crate::quota::{Charge, Permit, unheld};
 use crate::session::{Call, Plain, PlainEnd, Session};
@@ -54,11 +54,13 @@ impl Driver {
             Err(_) if name.as_bytes() == LIST => self.run_list(plain.format).await,
             Err(error) => PlainEnd::OutOfStep(error),
         };
-        if let PlainEnd::Failed(error) | PlainEnd::OutOfStep(error) = &end {
-            // Told in any case: that a connection was lost may be the error of a handler that
-            // called somebody else, and if it was this one, telling does no harm.
-            log_failure(name, error);
-        }
+        // Told in any case: that a connection was lost may be the error of a handler that called
+        // somebody else, and if it was this one, telling does no harm.
+        let end = match end {
+            PlainEnd::Done => PlainEnd::Done,
+            PlainEnd::Failed(error) => PlainEnd::Failed(told(name, error)),
+            PlainEnd::OutOfStep(error) => PlainEnd::OutOfStep(told(name, error)),
+        };
         self.link.set_io(self.connection.io().clone());
         self.link.with(|session| session.handle_plain_end(now(), end));
         // What the command left in the buffer may be the beginning of a line, and its time runs.
@@ -111,8 +113,7 @@ impl Driver {
         // Called within the future, so that a panic before its first await is caught as well.
         let mut work: Work<'_, ()> = Box::pin(async { handler.call(connection).await });
         let result = attend(link, clock, poll_fn(|cx| poll_caught(&mut work, cx))).await;
-        let result = caught(|| drop(work)).and(result);
-        result.map_or_else(PlainEnd::OutOfStep, |()| PlainEnd::Done)
+        let_go(work, result).map_or_else(PlainEnd::OutOfStep, |()| PlainEnd::Done)
     }
 
     async fn run_typed(
@@ -128,13 +129,13 @@ impl Driver {
             Ok(begun) => begun,
             Err(error) => return PlainEnd::OutOfStep(error),
         };
-        let work = timeout_at(deadline.into(), poll_fn(|cx| poll_caught(&mut work, cx)));
+        let ended = timeout_at(deadline.into(), poll_fn(|cx| poll_caught(&mut work, cx)));
         let reply = attend(&self.link, &mut self.clock, async {
             let text = || over_time(self.link.limits().call_time_max);
-            work.await.unwrap_or_else(|_| Err(Error::new(Code::DeadlineExceeded, text())))
+            ended.await.unwrap_or_else(|_| Err(Error::new(Code::DeadlineExceeded, text())))
         })
         .await;
-        let reply = reply.and_then(|reply| {
+        let reply = let_go(work, reply).and_then(|reply| {
             held.cover(self.link.quota(), reply.len()).map_err(unheld)?;
             Ok(reply)
         });

@@ -93,7 +93,7 @@ where
 
     fn serve(&self, io: BoxedIo, origin: Origin, place: Place) {
         let (served, link) = (self.serve)(&self.endpoint, io, origin);
-        let member = self.crowd.join(link);
+        let member = self.crowd.join(&link);
         tokio::spawn(async move {
             served.await;
             drop((member, place));

@@ -101,14 +101,16 @@ pub(super) struct Member {
 
 impl Crowd {
     /// Takes in a connection; it is told to close if all are.
-    pub(super) fn join(self: &Arc<Self>, link: Arc<Link>) -> Member {
+    pub(super) fn join(self: &Arc<Self>, link: &Arc<Link>) -> Member {
         let mut members = self.members();
         members.last_id = members.last_id.wrapping_add(1);
         let id = members.last_id;
-        if members.is_closing {
+        members.links.insert(id, Arc::clone(link));
+        let is_closing = members.is_closing;
+        drop(members);
+        if is_closing {
             link.close();
         }
-        members.links.insert(id, link);
         Member { crowd: Arc::clone(self), id }
     }
 
@@ -151,13 +153,16 @@ impl Crowd {
 impl Drop for Member {
     fn drop(&mut self) {
         let mut members = self.crowd.members();
-        if let Some(link) = members.links.remove(&self.id) {
-            let (answered, cut_off) = link.with(|session| session.tally());
+        // Dropped when the lock is not held, with the stream and the wakers that it owns.
+        let link = members.links.remove(&self.id);
+        if let Some(link) = &link {
+            let (answered, cut_off) = link.tally();
             members.calls_answered = members.calls_answered.saturating_add(answered);
             members.calls_cut_off = members.calls_cut_off.saturating_add(cut_off);
         }
         let is_last = members.links.is_empty();
         drop(members);
+        drop(link);
         if is_last {
             self.crowd.left.notify_waiters();
         }
