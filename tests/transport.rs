@@ -170,6 +170,10 @@ async fn check_cancelled_accept<L: Listener, S>(mut listener: L, dial: impl Asyn
 }
 
 #[cfg(unix)]
+#[path = "transport/strangers.rs"]
+mod strangers;
+
+#[cfg(unix)]
 mod unix {
     use std::fs;
     use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -185,7 +189,8 @@ mod unix {
 
     use super::*;
 
-    /// On this the order of binding, changing the mode and listening rests.
+    /// So who finds the file of another who does not listen yet takes it for dead, unless a lock
+    /// keeps them from looking.
     #[tokio::test]
     async fn a_socket_that_is_bound_and_does_not_listen_refuses() {
         let directory = Directory::new();
@@ -193,45 +198,6 @@ mod unix {
         socket.bind(directory.file()).unwrap();
         let error = UnixStream::connect(directory.file()).await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
-    }
-
-    #[test]
-    fn only_the_owner_gets_in_whatever_the_umask() {
-        if is_child() {
-            return check_that_only_the_owner_gets_in();
-        }
-        // The umask belongs to the whole process, so it is changed in one of its own.
-        let mut child = Command::new("sh");
-        child.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(this_program());
-        run_as_child(&mut child, "unix::only_the_owner_gets_in_whatever_the_umask");
-    }
-
-    fn check_that_only_the_owner_gets_in() {
-        let directory = Directory::new();
-        fs::write(directory.0.join("open"), "").unwrap();
-        assert_eq!(mode(&directory.0.join("open")), 0o666, "the umask is not zero");
-
-        // Somebody who tries until they get in, and looks at the mode at once. Each round has a
-        // path of its own, so that they cannot see the file of the next one.
-        let paths: Vec<_> = (0..1000).map(|n| directory.0.join(n.to_string())).collect();
-        let (sender, seen) = std::sync::mpsc::channel();
-        let intruder = std::thread::spawn({
-            let paths = paths.clone();
-            move || {
-                for path in paths {
-                    while std::os::unix::net::UnixStream::connect(&path).is_err() {}
-                    sender.send(mode(&path)).unwrap();
-                }
-            }
-        });
-        block_on(async {
-            for path in &paths {
-                let listener = UnixListener::bind(path).await.unwrap();
-                assert_eq!(seen.recv().unwrap(), 0o600);
-                drop(listener);
-            }
-        });
-        intruder.join().unwrap();
     }
 
     #[tokio::test]
@@ -431,12 +397,12 @@ mod unix {
         std::env::var_os(CHILD).is_some()
     }
 
-    fn this_program() -> PathBuf {
+    pub(crate) fn this_program() -> PathBuf {
         std::env::current_exe().unwrap()
     }
 
     /// Runs the test of this name once more, in a process that the test has prepared.
-    fn run_as_child(program: &mut Command, test: &str) {
+    pub(crate) fn run_as_child(program: &mut Command, test: &str) {
         let child = program.args(["--exact", test]).env(CHILD, "1").output().unwrap();
         let printed = String::from_utf8_lossy(&child.stdout);
         assert!(child.status.success(), "{printed}");
@@ -471,16 +437,16 @@ mod unix {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
-    fn block_on(future: impl Future<Output = ()>) {
+    pub(crate) fn block_on(future: impl Future<Output = ()>) {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_all().build().unwrap().block_on(future);
     }
 
     /// A directory of one test, deleted with all that is in it.
-    struct Directory(PathBuf);
+    pub(crate) struct Directory(pub(crate) PathBuf);
 
     impl Directory {
-        fn new() -> Self {
+        pub(crate) fn new() -> Self {
             static COUNT: AtomicU32 = AtomicU32::new(0);
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("switchboard-{}-{count}", std::process::id());
@@ -489,7 +455,7 @@ mod unix {
             Self(path)
         }
 
-        fn file(&self) -> PathBuf {
+        pub(crate) fn file(&self) -> PathBuf {
             self.0.join("socket")
         }
 

@@ -2,11 +2,22 @@
 //!
 //! # Who may connect
 //!
-//! The file has mode 0600, so the user who runs the process and root. That holds from the first
-//! moment on, whatever the umask: the socket is bound, then its file gets its mode, then the socket
-//! listens, and until it listens nobody gets through. Who wants more people in changes the mode
-//! afterwards, by intent. The directory decides who may delete or replace the file, so it should
-//! belong to the same user; a directory that others can write to must at least be sticky.
+//! The file has mode 0600, so the user who runs the process and root. That holds from the moment
+//! at which the file is there, whatever the umask. It would be too late to set the mode between
+//! `bind` and `listen`: a `connect` looks at the mode when it looks the path up, and later, under
+//! another lock, at whether the socket listens. Whoever was let past the first gets through if the
+//! socket listens by the second, and another user who tried in a loop did in 5 % of binds. So:
+//!
+//! - On Linux a file gets the mode of its socket, less the umask. The mode is set on the socket
+//!   before it is bound.
+//! - Elsewhere a socket has no mode of its own. The file is made in a new directory that nobody
+//!   else can enter, gets its mode there, and is moved to its place.
+//!
+//! A file system may have modes of its own, so the file is looked at before the socket listens.
+//!
+//! To let more people in, change the mode afterwards. The directory decides who may delete or
+//! replace the file, so it should belong to the same user; a directory that others can write to
+//! must at least be sticky.
 //!
 //! # Whose file it is
 //!
@@ -29,7 +40,11 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,8 +59,9 @@ use crate::transport::origin::Origin;
 
 /// A Unix socket that listens, and its file.
 ///
-/// The file has mode 0600 before anybody can connect: only the user of this process and root get
-/// in. It is deleted when this is dropped, unless somebody has put another one in its place.
+/// The file has mode 0600 from the first moment on, less what the umask takes from the owner: only
+/// the user of this process and root get in. It is deleted when this is dropped, unless somebody
+/// has put another one in its place.
 ///
 /// Use it rather than the listener of tokio, which neither restricts nor deletes its file.
 pub struct UnixListener {
@@ -63,7 +79,8 @@ impl UnixListener {
     /// # Errors
     ///
     /// `failed` if the path is taken, too long for the system (107 bytes on Linux), in a directory
-    /// that cannot be read and written, or in one that somebody else keeps locked for ten seconds.
+    /// that cannot be read and written, in one that somebody else keeps locked for ten seconds, or
+    /// on a file system that lets others in.
     ///
     /// # Panics
     ///
@@ -86,16 +103,15 @@ impl UnixListener {
         let _lock = lock(&directory).await?;
 
         let socket = UnixSocket::new_stream()?;
-        if let Err(error) = socket.bind(path) {
+        if let Err(error) = bind_for_owner(&socket, path) {
             if error.kind() != io::ErrorKind::AddrInUse {
                 return Err(error.into());
             }
             remove_stale(path).await?;
-            socket.bind(path)?;
+            bind_for_owner(&socket, path)?;
         }
         // Nothing waits from here on, so nobody can drop the future with the file half done.
         let file = SocketFile::of_bound(directory.join(name))?;
-        fs::set_permissions(&file.path, Permissions::from_mode(MODE))?;
         let listener = socket.listen(BACKLOG)?;
         Ok(Self { file, listener })
     }
@@ -159,10 +175,13 @@ struct SocketFile {
 type Identity = (u64, u64);
 
 impl SocketFile {
-    /// Takes charge of the file that was bound just now, under the lock on its directory.
-    fn of_bound(path: PathBuf) -> io::Result<Self> {
-        let identity = identity_of(&fs::symlink_metadata(&path)?);
-        Ok(Self { path, identity })
+    /// Takes charge of the file that was bound just now, under the lock on its directory, if it is
+    /// for its owner alone.
+    fn of_bound(path: PathBuf) -> Result<Self, Refusal> {
+        let metadata = fs::symlink_metadata(&path)?;
+        let file = Self { path, identity: identity_of(&metadata) };
+        let is_closed_to_others = metadata.permissions().mode() & MODE_BITS & !MODE == 0;
+        if is_closed_to_others { Ok(file) } else { Err(Refusal::Open) }
     }
 }
 
@@ -189,6 +208,8 @@ enum Refusal {
     Foreign(io::Error),
     /// Something is there that nobody can connect to.
     NotASocket,
+    /// The file system lets others in.
+    Open,
     /// Somebody holds the lock on the directory and does not let go.
     Locked,
     /// The system said no.
@@ -212,6 +233,9 @@ impl Refusal {
             Self::NotASocket => {
                 (format!("what is at {address} already is not a socket; it is left alone"), None)
             }
+            Self::Open => {
+                (format!("the file system does not keep others away from {address}"), None)
+            }
             Self::Locked => {
                 let seconds = LOCK_TIME_MAX.as_secs();
                 (format!("the directory of {address} was locked for {seconds} s"), None)
@@ -224,6 +248,46 @@ impl Refusal {
             None => error,
         }
     }
+}
+
+/// Binds the socket so that at no time anybody but its owner may connect.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bind_for_owner(socket: &UnixSocket, path: &Path) -> io::Result<()> {
+    let file = File::from(socket.as_fd().try_clone_to_owned()?);
+    file.set_permissions(Permissions::from_mode(MODE))?;
+    socket.bind(path)
+}
+
+/// Binds the socket so that at no time anybody but its owner may connect.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bind_for_owner(socket: &UnixSocket, path: &Path) -> io::Result<()> {
+    bind_apart(socket, path)
+}
+
+/// Binds the socket in a directory that nobody else can enter, and moves its file to `path`.
+///
+/// Moving replaces what is there, so it is looked at first. The lock on the directory keeps others
+/// like us away between the two, and nothing keeps other programs away.
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+fn bind_apart(socket: &UnixSocket, path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
+    let apart = path.with_file_name(format!(".{}", std::process::id()));
+    let file = apart.join("s");
+    // As a process of this number has left it that died half-way.
+    let _ = fs::remove_file(&file);
+    let _ = fs::remove_dir(&apart);
+    // Fails if it is there, so it is never one that somebody else has made.
+    fs::DirBuilder::new().mode(0o700).create(&apart)?;
+    let bound = socket.bind(&file);
+    let bound = bound.and_then(|()| fs::set_permissions(&file, Permissions::from_mode(MODE)));
+    let bound = bound.and_then(|()| fs::rename(&file, path));
+    if bound.is_err() {
+        let _ = fs::remove_file(&file);
+    }
+    let _ = fs::remove_dir(&apart);
+    bound
 }
 
 /// Locks a directory until the file is dropped. The lock is advice to those who ask for it.
@@ -286,6 +350,8 @@ fn check_path(path: &Path) -> Result<(), String> {
 
 /// To be read and written by the owner; connecting needs the right to write.
 const MODE: u32 = 0o600;
+/// What of a mode says who may do what.
+const MODE_BITS: u32 = 0o777;
 /// Connections that wait to be accepted. The system may allow fewer.
 const BACKLOG: u32 = 1024;
 /// The size of `sun_path` less the zero at its end.
@@ -305,3 +371,45 @@ const PROBE_TIME_MAX: Duration = Duration::from_secs(1);
 /// The lock is held for a probe and a few system calls.
 const LOCK_TIME_MAX: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The way of other systems, which works here too.
+    #[tokio::test]
+    async fn a_socket_that_is_bound_apart_is_moved_to_its_place() {
+        let directory = std::env::temp_dir().join(format!("switchboard-{}", std::process::id()));
+        let path = directory.join("socket");
+        fs::create_dir(&directory).unwrap();
+        // Left by one that died half-way.
+        let apart = directory.join(format!(".{}", std::process::id()));
+        fs::create_dir(&apart).unwrap();
+        fs::write(apart.join("s"), "").unwrap();
+
+        let socket = UnixSocket::new_stream().unwrap();
+        bind_apart(&socket, &path).unwrap();
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        let file = SocketFile::of_bound(path.clone()).unwrap_or_else(|_| panic!("open to others"));
+        let listener = socket.listen(1).unwrap();
+        let (dialled, accepted) = tokio::join!(UnixStream::connect(&path), listener.accept());
+        assert!(dialled.is_ok() && accepted.is_ok());
+
+        // What is there is never replaced.
+        let error = bind_apart(&UnixSocket::new_stream().unwrap(), &path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop(file);
+        fs::remove_dir(directory).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_others_may_use_is_not_listened_at() {
+        let path = std::env::temp_dir().join(format!("switchboard-open-{}", std::process::id()));
+        for mode in [0o606, 0o660, 0o601] {
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(SocketFile::of_bound(path.clone()), Err(Refusal::Open)), "{mode:o}");
+            assert!(!path.exists(), "{mode:o}");
+        }
+    }
+}
