@@ -169,6 +169,9 @@ async fn check_cancelled_accept<L: Listener, S>(mut listener: L, dial: impl Asyn
     drop(dialled);
 }
 
+#[cfg(target_os = "linux")]
+#[path = "transport/links.rs"]
+mod links;
 #[cfg(unix)]
 #[path = "transport/strangers.rs"]
 mod strangers;
@@ -285,25 +288,27 @@ mod unix {
     #[tokio::test]
     async fn a_path_is_told_what_is_wrong_with_it() {
         let directory = Directory::new();
-        let longest = directory.0.join("x".repeat(107 - directory.0.as_os_str().len() - 1));
+        let longest = directory.0.join("x".repeat(82));
         check_serves(UnixListener::bind(&longest).await.unwrap(), &longest).await;
 
         let too_long = PathBuf::from(format!("{}x", longest.display()));
         let shown = too_long.display();
-        let limit = "is over 107, the most that the system takes for a Unix socket";
+        let limit = "over 82, the most that the system takes for a Unix socket";
         let error = UnixListener::bind(&too_long).await.unwrap_err();
-        check_error(&error, &format!("the path {shown} of 108 bytes {limit}"));
+        check_error(&error, &format!("the file name of unix:{shown} has 83 bytes, {limit}"));
 
         let error = UnixListener::bind("").await.unwrap_err();
         check_error(&error, "the path of a Unix socket is empty");
         let error = UnixListener::bind("a\0b").await.unwrap_err();
         check_error(&error, "the path \"a\\0b\" contains a zero byte");
-        let error = UnixListener::bind(directory.0.join("..")).await.unwrap_err();
-        let shown = directory.0.join("..");
-        check_error(&error, &format!("cannot listen at unix:{}", shown.display()));
-        let missing = directory.0.join("missing/socket");
-        let error = UnixListener::bind(&missing).await.unwrap_err();
-        check_error(&error, &format!("cannot listen at unix:{}", missing.display()));
+        // A pipe in the place of a directory would be waited for if it were opened as a file.
+        let mut mkfifo = Command::new("mkfifo");
+        assert!(mkfifo.arg(directory.0.join("pipe")).status().unwrap().success());
+        for end in ["..", "missing/socket", "pipe/socket", "socket/", "socket/."] {
+            let path = directory.0.join(end);
+            let error = UnixListener::bind(&path).await.unwrap_err();
+            check_error(&error, &format!("cannot listen at unix:{}", path.display()));
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -393,7 +398,7 @@ mod unix {
     }
 
     /// Whether this process was started by `run_as_child`.
-    fn is_child() -> bool {
+    pub(crate) fn is_child() -> bool {
         std::env::var_os(CHILD).is_some()
     }
 
@@ -412,10 +417,16 @@ mod unix {
     const CHILD: &str = "SWITCHBOARD_TRANSPORT_CHILD";
 
     async fn check_taken(path: &Path) {
-        let inode = fs::symlink_metadata(path).unwrap().ino();
+        let before = identity_of(path);
         let error = UnixListener::bind(path).await.unwrap_err();
         check_error(&error, &format!("another process is listening at unix:{}", path.display()));
-        assert_eq!(fs::symlink_metadata(path).unwrap().ino(), inode);
+        assert_eq!(identity_of(path), before);
+    }
+
+    /// Which file it is, and its mode.
+    pub(crate) fn identity_of(path: &Path) -> (u64, u64, u32) {
+        let metadata = fs::symlink_metadata(path).unwrap();
+        (metadata.dev(), metadata.ino(), metadata.mode())
     }
 
     /// Whether who dials the path reaches this listener, and its file has the right mode.

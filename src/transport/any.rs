@@ -89,7 +89,8 @@ enum Kind {
 }
 
 impl AnyListener {
-    /// Where it listens: the port that the system chose, the whole path. It parses back.
+    /// Where it listens, to be dialled: the port that the system chose, or the whole path, however
+    /// long it is. Its text parses back, unless the path is not UTF-8.
     ///
     /// # Errors
     ///

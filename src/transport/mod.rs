@@ -16,6 +16,8 @@
 
 mod address;
 mod any;
+#[cfg(unix)]
+mod directory;
 mod listener;
 mod memory;
 mod origin;

@@ -32,28 +32,40 @@
 //! yet; one who deletes the file that another has just put there. Who does not lock (another
 //! program) is only protected by the connection.
 //!
+//! A fourth is closed by [`Directory`]: the path may lead elsewhere meanwhile, if somebody else can
+//! change one of its links. All is done in the one directory that was found first.
+//!
 //! At drop the file is deleted while the socket still listens, so nobody who obeys the rules above
 //! can have replaced it in between. It is deleted only if device and inode are those of our socket:
 //! a bound socket keeps its inode, so the number cannot have been given to another file meanwhile.
+//!
+//! What stays open, for the system cannot "delete this file if it is that one": whoever may replace
+//! the file and does not lock can do so between our look and the next step, which then meets the
+//! new file. That is between the bind and the look at what was bound, between the probe of a dead
+//! socket and its end, and between the look and the end at drop. Each is a few microseconds, and
+//! needs the right to write to the directory, with which one can delete the file anyway.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::{self, File, Metadata, Permissions, TryLockError};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::fs::File;
+use std::fs::{self, Permissions};
 use std::io;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::{UnixSocket, UnixStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
+use crate::transport::directory::{Directory, Identity, shortened};
 use crate::transport::listener::Listener;
 use crate::transport::origin::Origin;
 
@@ -74,13 +86,17 @@ impl UnixListener {
     /// Listens at `path`. The socket file of a process that is no more is replaced; the one of a
     /// process that listens never is, and neither is a file that is not a socket.
     ///
-    /// File system calls are made on the calling thread: a few short ones, once.
+    /// The directory stays open for as long as this lives: what happens to the path meanwhile does
+    /// not matter. File system calls are made on the calling thread: a few short ones, once.
     ///
     /// # Errors
     ///
-    /// `failed` if the path is taken, too long for the system (107 bytes on Linux), in a directory
-    /// that cannot be read and written, in one that somebody else keeps locked for ten seconds, or
-    /// on a file system that lets others in.
+    /// `failed` if the path is taken, in a directory that cannot be read and written, in one that
+    /// somebody else keeps locked for ten seconds, or on a file system that lets others in.
+    ///
+    /// `failed` too if it is too long. On Linux its file name may have 82 bytes, however long the
+    /// rest is. Elsewhere, and where there is no `/proc`, the whole path without links may have as
+    /// many as the system takes for a socket: 107 on Linux, 103 on BSD and macOS.
     ///
     /// # Panics
     ///
@@ -96,22 +112,25 @@ impl UnixListener {
     }
 
     async fn bind_checked(path: &Path) -> Result<Self, Refusal> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let name = name_of(path).ok_or(io::ErrorKind::InvalidInput)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        // A relative path would lead elsewhere once the process has changed its directory.
-        let directory = fs::canonicalize(parent.unwrap_or_else(|| Path::new(".")))?;
-        let _lock = lock(&directory).await?;
+        let directory = Directory::open(parent.unwrap_or_else(|| Path::new(".")))?;
+        check_length(&directory, name)?;
+        let entry = directory.entry(name);
+        // Anybody who can read the directory can hold the lock, so the wait has an end.
+        let lock = timeout(LOCK_TIME_MAX, directory.lock()).await;
+        let _lock = lock.map_err(|_| Refusal::Locked)??;
 
         let socket = UnixSocket::new_stream()?;
-        if let Err(error) = bind_for_owner(&socket, path) {
+        if let Err(error) = bind_for_owner(&socket, &entry) {
             if error.kind() != io::ErrorKind::AddrInUse {
                 return Err(error.into());
             }
-            remove_stale(path).await?;
-            bind_for_owner(&socket, path)?;
+            remove_stale(&entry).await?;
+            bind_for_owner(&socket, &entry)?;
         }
         // Nothing waits from here on, so nobody can drop the future with the file half done.
-        let file = SocketFile::of_bound(directory.join(name))?;
+        let file = SocketFile::of_bound(directory, name)?;
         let listener = socket.listen(BACKLOG)?;
         Ok(Self { file, listener })
     }
@@ -159,27 +178,35 @@ impl fmt::Debug for UnixListener {
 /// Connects to the socket at `path`.
 pub(super) async fn dial(path: &Path) -> Result<(UnixStream, Origin)> {
     check_path(path).map_err(|text| Error::local(Code::Disconnected, text))?;
-    let connected = UnixStream::connect(path).await;
+    let connected = connect(path).await;
     let stream = connected.map_err(|error| Address::Unix(path.to_owned()).dial_error(error))?;
     let origin = Origin::of_unix(&stream);
     Ok((stream, origin))
 }
 
+/// By a shorter path where the system would not take this one.
+async fn connect(path: &Path) -> io::Result<UnixStream> {
+    let is_short = path.as_os_str().len() <= PATH_BYTES_MAX;
+    let shorter = if is_short { None } else { shortened(path)? };
+    UnixStream::connect(shorter.as_ref().map_or(path, |(_handle, path)| path)).await
+}
+
 /// The file of a socket that we have bound, deleted at drop if it still is that one.
 struct SocketFile {
+    directory: Directory,
+    name: OsString,
+    // To be shown, and to be dialled from elsewhere.
     path: PathBuf,
     identity: Identity,
 }
 
-/// Device and inode.
-type Identity = (u64, u64);
-
 impl SocketFile {
     /// Takes charge of the file that was bound just now, under the lock on its directory, if it is
     /// for its owner alone.
-    fn of_bound(path: PathBuf) -> Result<Self, Refusal> {
-        let metadata = fs::symlink_metadata(&path)?;
-        let file = Self { path, identity: identity_of(&metadata) };
+    fn of_bound(directory: Directory, name: &OsStr) -> Result<Self, Refusal> {
+        let metadata = fs::symlink_metadata(directory.entry(name))?;
+        let (path, identity) = (directory.path_of(name), Identity::of(&metadata));
+        let file = Self { directory, name: name.to_owned(), path, identity };
         let is_closed_to_others = metadata.permissions().mode() & MODE_BITS & !MODE == 0;
         if is_closed_to_others { Ok(file) } else { Err(Refusal::Open) }
     }
@@ -187,17 +214,14 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| identity_of(&metadata) == self.identity);
+        let entry = self.directory.entry(&self.name);
+        let is_ours = fs::symlink_metadata(&entry)
+            .is_ok_and(|metadata| Identity::of(&metadata) == self.identity);
         if is_ours {
             // If it can't be deleted the next one who binds finds a stale file and replaces it.
-            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(entry);
         }
     }
-}
-
-fn identity_of(metadata: &Metadata) -> Identity {
-    (metadata.dev(), metadata.ino())
 }
 
 /// Why a path cannot be listened at.
@@ -212,6 +236,8 @@ enum Refusal {
     Open,
     /// Somebody holds the lock on the directory and does not let go.
     Locked,
+    /// The path, or what of it counts, is longer than the system takes.
+    TooLong { part: &'static str, bytes: usize, bytes_max: usize },
     /// The system said no.
     Io(io::Error),
 }
@@ -239,6 +265,13 @@ impl Refusal {
             Self::Locked => {
                 let seconds = LOCK_TIME_MAX.as_secs();
                 (format!("the directory of {address} was locked for {seconds} s"), None)
+            }
+            Self::TooLong { part, bytes, bytes_max } => {
+                let limit = "the most that the system takes for a Unix socket";
+                (
+                    format!("the {part} of {address} has {bytes} bytes, over {bytes_max}, {limit}"),
+                    None,
+                )
             }
             Self::Io(error) => return address.bind_error(error),
         };
@@ -290,25 +323,6 @@ fn bind_apart(socket: &UnixSocket, path: &Path) -> io::Result<()> {
     bound
 }
 
-/// Locks a directory until the file is dropped. The lock is advice to those who ask for it.
-///
-/// Anybody who can read the directory can hold the lock, so the wait has an end. And it is a series
-/// of tries, because a thread that waits for a lock could not be called back.
-async fn lock(directory: &Path) -> Result<File, Refusal> {
-    let file = File::open(directory)?;
-    let locked = timeout(LOCK_TIME_MAX, async {
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(()),
-                Err(TryLockError::WouldBlock) => sleep(LOCK_PAUSE).await,
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-        }
-    });
-    locked.await.map_err(|_| Refusal::Locked)??;
-    Ok(file)
-}
-
 /// Deletes the socket file at `path` if nobody listens there. The directory is locked.
 async fn remove_stale(path: &Path) -> Result<(), Refusal> {
     let metadata = match fs::symlink_metadata(path) {
@@ -330,9 +344,16 @@ async fn remove_stale(path: &Path) -> Result<(), Refusal> {
     }
 }
 
+/// The name of the file that a path ends in; none if it ends in a directory.
+fn name_of(path: &Path) -> Option<&OsStr> {
+    let name = path.file_name()?;
+    // Not so with a slash, or a slash and a dot, behind it.
+    path.as_os_str().as_bytes().ends_with(name.as_bytes()).then_some(name)
+}
+
 /// The text of what is wrong with a path, before the system gets to say it less clearly.
 fn check_path(path: &Path) -> Result<(), String> {
-    let bytes = OsStr::as_bytes(path.as_os_str());
+    let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
         return Err("the path of a Unix socket is empty".to_owned());
     }
@@ -340,12 +361,17 @@ fn check_path(path: &Path) -> Result<(), String> {
     if bytes.contains(&0) {
         return Err(format!("the path {path:?} contains a zero byte"));
     }
-    if bytes.len() > PATH_BYTES_MAX {
-        let (shown, came) = (path.display(), bytes.len());
-        let limit = "the most that the system takes for a Unix socket";
-        return Err(format!("the path {shown} of {came} bytes is over {PATH_BYTES_MAX}, {limit}"));
-    }
     Ok(())
+}
+
+/// Whether the system takes the path by which this file will be bound, and dialled.
+fn check_length(directory: &Directory, name: &OsStr) -> Result<(), Refusal> {
+    let (part, bytes, bytes_max) = if directory.is_by_handle() {
+        ("file name", name.len(), NAME_BYTES_MAX)
+    } else {
+        ("whole path", directory.path_of(name).as_os_str().len(), PATH_BYTES_MAX)
+    };
+    if bytes > bytes_max { Err(Refusal::TooLong { part, bytes, bytes_max }) } else { Ok(()) }
 }
 
 /// To be read and written by the owner; connecting needs the right to write.
@@ -366,11 +392,13 @@ const PATH_BYTES_MAX: usize = if cfg!(any(
 } else {
     107
 };
+/// What is left of that on Linux behind `/proc/self/fd/2147483647/`. Most numbers are shorter, but
+/// whether a name is taken must not depend on how many files are open.
+const NAME_BYTES_MAX: usize = 82;
 /// A listener on the same machine that doesn't take a connection within this time is busy.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(1);
 /// The lock is held for a probe and a few system calls.
 const LOCK_TIME_MAX: Duration = Duration::from_secs(10);
-const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -390,7 +418,9 @@ mod tests {
         let socket = UnixSocket::new_stream().unwrap();
         bind_apart(&socket, &path).unwrap();
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
-        let file = SocketFile::of_bound(path.clone()).unwrap_or_else(|_| panic!("open to others"));
+        let opened = Directory::open(&directory).unwrap();
+        let file = SocketFile::of_bound(opened, "socket".as_ref());
+        let file = file.unwrap_or_else(|_| panic!("open to others"));
         let listener = socket.listen(1).unwrap();
         let (dialled, accepted) = tokio::join!(UnixStream::connect(&path), listener.accept());
         assert!(dialled.is_ok() && accepted.is_ok());
@@ -404,11 +434,14 @@ mod tests {
 
     #[test]
     fn a_file_that_others_may_use_is_not_listened_at() {
-        let path = std::env::temp_dir().join(format!("switchboard-open-{}", std::process::id()));
+        let name = format!("switchboard-open-{}", std::process::id());
+        let path = std::env::temp_dir().join(&name);
         for mode in [0o606, 0o660, 0o601] {
             fs::write(&path, "").unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            assert!(matches!(SocketFile::of_bound(path.clone()), Err(Refusal::Open)), "{mode:o}");
+            let directory = Directory::open(&std::env::temp_dir()).unwrap();
+            let file = SocketFile::of_bound(directory, name.as_ref());
+            assert!(matches!(file, Err(Refusal::Open)), "{mode:o}");
             assert!(!path.exists(), "{mode:o}");
         }
     }
