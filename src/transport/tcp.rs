@@ -3,11 +3,21 @@
 //! Nagle's algorithm is off at both ends. What belongs together leaves in one write already, and
 //! what doesn't must not wait for the acknowledgement of what went before.
 //!
+//! # A port that answers itself
+//!
+//! A connection gets a port on our side too, out of the range from which the system picks. If the
+//! dialled port is on this machine and in that range, and nobody listens there, the two are the
+//! same at some time, and TCP lets a socket connect to itself: two SYN that cross. The caller would
+//! talk to its own echo, and nobody else could listen there. So it is taken for what it is: nobody
+//! answers.
+//!
 //! There is no time limit in here: whoever dials knows how long they can wait and drops the future.
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::error::{Code, Error, Result};
@@ -44,7 +54,7 @@ pub(super) async fn bind(host: &str, port: u16) -> Result<TcpListener> {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = new_socket(address)?;
     // On Windows it would let us take an address over that somebody else listens at; elsewhere it
     // means "in spite of connections that are just ending".
     #[cfg(not(windows))]
@@ -58,15 +68,38 @@ pub(super) async fn dial(host: &str, port: u16) -> Result<(TcpStream, Origin)> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     // All of them: `localhost` is often `::1` first, where nobody may be listening.
     for address in resolve(host, port).await? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                hurry(&stream);
-                return Ok((stream, Origin::tcp(address)));
-            }
+        match connect(address).await {
+            Ok(stream) => return Ok((stream, Origin::tcp(address))),
             Err(error) => failure = error,
         }
     }
     Err(address_of(host, port).dial_error(failure))
+}
+
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    connect_from(new_socket(address)?, address).await
+}
+
+async fn connect_from(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = socket.connect(address).await?;
+    check_other_end(&stream)?;
+    hurry(&stream);
+    Ok(stream)
+}
+
+/// Refuses a socket that is connected to itself.
+fn check_other_end(stream: &TcpStream) -> io::Result<()> {
+    let (here, there) = (stream.local_addr()?, stream.peer_addr()?);
+    if (here.ip(), here.port()) != (there.ip(), there.port()) {
+        return Ok(());
+    }
+    // Closed in good order it would occupy the port for a minute more. If that fails it does.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+    Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the socket connected to itself"))
+}
+
+fn new_socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
@@ -104,6 +137,39 @@ mod tests {
         let (stream, origin) = dial("127.0.0.1", address.port()).await.unwrap();
         assert!(stream.nodelay().unwrap());
         assert_eq!(origin, Origin::tcp(address));
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_connected_to_itself_is_refused() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let address: SocketAddr = host.parse().unwrap();
+            let socket = new_socket(address).unwrap();
+            if socket.bind(address).is_err() {
+                eprintln!("SKIPPED: this machine has no {host}");
+                continue;
+            }
+            let address = socket.local_addr().unwrap();
+            let error = connect_from(socket, address).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+            // It has left nothing behind that keeps others from listening there.
+            new_socket(address).unwrap().bind(address).unwrap();
+        }
+    }
+
+    /// The system goes through its range in steps of chance, so it comes by the port as a rule.
+    #[tokio::test]
+    async fn a_port_that_nobody_listens_at_is_refused_each_time() {
+        // One that the system gave to a connection; others it gives to listeners first.
+        let listener = bind("127.0.0.1", 0).await.unwrap();
+        let (stream, _) = dial("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
+        let port = stream.local_addr().unwrap().port();
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop((stream, listener));
+        for tries in 0..20_000 {
+            // Another test may listen there by now.
+            let Ok((stream, _)) = dial("127.0.0.1", port).await else { continue };
+            assert_ne!(stream.local_addr().unwrap(), stream.peer_addr().unwrap(), "{tries}");
+        }
     }
 
     #[tokio::test]
