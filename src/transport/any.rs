@@ -17,9 +17,10 @@ use crate::transport::unix::{self, UnixListener};
 
 /// Listens at `address`.
 ///
-/// A host that is a name is listened at under the first of its addresses that works, not under all
-/// of them. A Unix socket is opened as [`UnixListener::bind`](crate::transport::UnixListener::bind)
-/// says: for its owner alone, and a file left behind by a dead process is replaced.
+/// A host that is a name is listened at under the first of its addresses that this machine has, not
+/// under all of them. One that another process has is an error, and no other is taken in its place.
+/// A Unix socket is opened as [`UnixListener::bind`](crate::transport::UnixListener::bind) says:
+/// for its owner alone, and a file left behind by a dead process is replaced.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -41,16 +41,23 @@ impl Listener for TcpListener {
     }
 }
 
-/// Listens at the first address that the host has and the system lets us have.
+/// Listens at the first address of the host that this machine has.
 pub(super) async fn bind(host: &str, port: u16) -> Result<TcpListener> {
+    let addresses = resolve(host, port).await?;
+    listen_at_first(&addresses).map_err(|error| address_of(host, port).bind_error(error))
+}
+
+/// Goes on to the next address only where one is not there. If it is taken, whoever has it would
+/// get those of our callers who try it first, and nobody would be told.
+fn listen_at_first(addresses: &[SocketAddr]) -> io::Result<TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in resolve(host, port).await? {
-        match listen(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => failure = error,
+    for address in addresses {
+        match listen(*address) {
+            Err(error) if is_not_there(&error) => failure = error,
+            listener_or_error => return listener_or_error,
         }
     }
-    Err(address_of(host, port).bind_error(failure))
+    Err(failure)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -89,7 +96,8 @@ async fn connect_from(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpS
 
 /// Refuses a socket that is connected to itself.
 fn check_other_end(stream: &TcpStream) -> io::Result<()> {
-    let (here, there) = (stream.local_addr()?, stream.peer_addr()?);
+    // A peer that is gone already has no address. That was another one, and the first read tells.
+    let (Ok(here), Ok(there)) = (stream.local_addr(), stream.peer_addr()) else { return Ok(()) };
     if (here.ip(), here.port()) != (there.ip(), there.port()) {
         return Ok(());
     }
@@ -100,6 +108,12 @@ fn check_other_end(stream: &TcpStream) -> io::Result<()> {
 
 fn new_socket(address: SocketAddr) -> io::Result<TcpSocket> {
     if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
+}
+
+/// Whether this machine lacks the address, or all of its kind.
+fn is_not_there(error: &io::Error) -> bool {
+    let is_of_no_kind = error.raw_os_error().is_some_and(|code| FAMILY_NOT_THERE.contains(&code));
+    is_of_no_kind || error.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>> {
@@ -125,9 +139,18 @@ fn address_of(host: &str, port: u16) -> Address {
 /// Connections that wait to be accepted; the system may allow fewer. With the usual 128 a crowd
 /// that came at once lost some: the kernel had told them that they were connected, and forgot them.
 const BACKLOG: u32 = 4096;
+/// How the system says that it has no IPv6, or no IPv4.
+#[cfg(unix)]
+const FAMILY_NOT_THERE: [i32; 2] = [libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT];
+/// `WSAEAFNOSUPPORT` and `WSAEPROTONOSUPPORT`, from Microsoft's "Windows Sockets Error Codes".
+#[cfg(not(unix))]
+const FAMILY_NOT_THERE: [i32; 2] = [10_047, 10_043];
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     #[tokio::test]
@@ -137,6 +160,59 @@ mod tests {
         let (stream, origin) = dial("127.0.0.1", address.port()).await.unwrap();
         assert!(stream.nodelay().unwrap());
         assert_eq!(origin, Origin::tcp(address));
+    }
+
+    /// Elsewhere 127.0.0.1 may be the only address of its network.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn only_an_address_that_is_not_there_is_passed_over() {
+        let taken = bind("127.0.0.2", 0).await.unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let addresses = |ips: &[&str]| -> Vec<SocketAddr> {
+            ips.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect()
+        };
+        // What it listens at, or the error. 240.0.0.0 is kept for the future: nobody has it.
+        let check = |ips: &[&str], expected: Result<&str, io::ErrorKind>| {
+            let listener = listen_at_first(&addresses(ips));
+            let ip = listener.map(|listener| listener.local_addr().unwrap().ip().to_string());
+            assert_eq!(ip.as_deref().map_err(io::Error::kind), expected, "{ips:?}");
+        };
+        check(&["127.0.0.3", "127.0.0.2"], Ok("127.0.0.3"));
+        check(&["240.0.0.1", "127.0.0.3"], Ok("127.0.0.3"));
+        check(&["127.0.0.2", "127.0.0.3"], Err(io::ErrorKind::AddrInUse));
+        check(&["240.0.0.1", "127.0.0.2", "127.0.0.3"], Err(io::ErrorKind::AddrInUse));
+        check(&["240.0.0.1", "240.0.0.2"], Err(io::ErrorKind::AddrNotAvailable));
+        check(&[], Err(io::ErrorKind::AddrNotAvailable));
+        // As `localhost` is with many.
+        match listen((Ipv6Addr::LOCALHOST, port).into()) {
+            Ok(_taken) => check(&["::1", "127.0.0.3"], Err(io::ErrorKind::AddrInUse)),
+            Err(error) => {
+                eprintln!("no IPv6 here: {error}");
+                check(&["::1", "127.0.0.3"], Ok("127.0.0.3"));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_whose_address_is_taken_is_not_bound_elsewhere() {
+        let first = bind("localhost", 0).await.unwrap();
+        let port = first.local_addr().unwrap().port();
+        let error = bind("localhost", port).await.unwrap_err();
+        let text = format!("another process is listening at localhost:{port}");
+        assert_eq!((error.code(), error.text()), (Code::Failed, text.as_str()));
+    }
+
+    #[test]
+    fn a_missing_family_is_told_from_other_errors() {
+        for code in FAMILY_NOT_THERE {
+            assert!(is_not_there(&io::Error::from_raw_os_error(code)));
+        }
+        for kind in [io::ErrorKind::AddrInUse, io::ErrorKind::PermissionDenied] {
+            assert!(!is_not_there(&kind.into()));
+        }
+        // The process may have no file left.
+        #[cfg(unix)]
+        assert!(!is_not_there(&io::Error::from_raw_os_error(libc::EMFILE)));
     }
 
     #[tokio::test]
