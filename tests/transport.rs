@@ -169,6 +169,8 @@ async fn check_cancelled_accept<L: Listener, S>(mut listener: L, dial: impl Asyn
     drop(dialled);
 }
 
+#[path = "transport/dial.rs"]
+mod dial;
 #[cfg(target_os = "linux")]
 #[path = "transport/links.rs"]
 mod links;

@@ -58,11 +58,16 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// `disconnected` if nobody answers there.
+    /// `failed` if the address is none, `disconnected` if nobody answers there within the default
+    /// `call_time_max`, 30 seconds.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up connecting.
     pub async fn connect(address: &str) -> Result<Self> {
         let address: Address = address.parse()?;
-        let (io, origin) = transport::dial(&address).await?;
         let limits = Arc::new(Limits::default());
+        let (io, origin) = transport::dial(&address, limits.call_time_max).await?;
         let quota = Quota::new(&limits);
         Ok(Self::new(SharedIo::new(io), origin, limits, &quota))
     }

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
-
 use super::Endpoint;
 use crate::client::Client;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::session::Side;
 use crate::transport::{self, Address, BoxedIo, Io, MemoryStream, Origin};
 
@@ -16,7 +14,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `disconnected` if nobody answers there.
+    /// As [`Endpoint::connect`], with a `call_time_max` of 30 seconds.
     ///
     /// # Cancel safety
     ///
@@ -54,17 +52,8 @@ impl Endpoint {
     /// Dropping the future gives up connecting.
     pub async fn connect(&self, address: &str) -> Result<Client> {
         let address: Address = address.parse()?;
-        let time = self.limits.call_time_max;
-        match timeout(time, transport::dial(&address)).await {
-            Ok(dialled) => {
-                let (io, origin) = dialled?;
-                Ok(self.attach_boxed(io, origin))
-            }
-            Err(_) => {
-                let text = format!("{address} did not answer within call_time_max ({time:?})");
-                Err(Error::local(Code::Disconnected, text))
-            }
-        }
+        let (io, origin) = transport::dial(&address, self.limits.call_time_max).await?;
+        Ok(self.attach_boxed(io, origin))
     }
 
     /// Makes a client over a stream that is open already, and serves the handlers of this endpoint

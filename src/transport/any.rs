@@ -4,10 +4,12 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
 use crate::transport::listener::{BoxedIo, Listener};
 use crate::transport::origin::Origin;
@@ -56,13 +58,21 @@ pub async fn bind(address: &Address) -> Result<AnyListener> {
     Ok(AnyListener { kind })
 }
 
-/// Connects to `address`. It waits as long as the system does, minutes for a host that is silent:
-/// the caller sets the limit.
+/// Connects to `address` within `call_time_max`. By itself the system would wait for minutes for a
+/// host that is silent, and for ever for a Unix socket whose queue is full.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future closes whatever was opened.
-pub(crate) async fn dial(address: &Address) -> Result<(BoxedIo, Origin)> {
+pub(crate) async fn dial(address: &Address, call_time_max: Duration) -> Result<(BoxedIo, Origin)> {
+    let dialled = timeout(call_time_max, dial_patiently(address)).await;
+    dialled.unwrap_or_else(|_| {
+        let text = format!("{address} did not answer within call_time_max ({call_time_max:?})");
+        Err(Error::local(Code::Disconnected, text))
+    })
+}
+
+async fn dial_patiently(address: &Address) -> Result<(BoxedIo, Origin)> {
     match address {
         Address::Tcp { host, port } => {
             let (stream, origin) = tcp::dial(host, *port).await?;
@@ -140,7 +150,6 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
-    use crate::error::Code;
 
     #[tokio::test]
     async fn what_is_dialled_and_what_is_accepted_are_connected() {
@@ -174,7 +183,7 @@ mod tests {
     async fn an_unknown_host_is_said_to_be_unknown() {
         // A zero byte is refused by every resolver, without asking a network.
         let address = Address::Tcp { host: "no\0host".to_owned(), port: 1 };
-        let error = dial(&address).await.err().unwrap();
+        let error = dial_patiently(&address).await.err().unwrap();
         assert_eq!(error.text(), "no address is known for the host \"no\\0host\"");
         assert!(error.source().is_some());
     }
@@ -182,7 +191,7 @@ mod tests {
     async fn check_connected(address: &str) {
         let mut listener = bind(&address.parse().unwrap()).await.unwrap();
         let address = listener.local_address().unwrap();
-        let (dialled, accepted) = tokio::join!(dial(&address), listener.accept());
+        let (dialled, accepted) = tokio::join!(dial_patiently(&address), listener.accept());
         let (mut dialled, _) = dialled.unwrap();
         let (mut accepted, _) = accepted.unwrap();
         dialled.write_all(b"ping").await.unwrap();
@@ -200,7 +209,7 @@ mod tests {
     }
 
     async fn check_refused(address: &str, text: &str) {
-        let error = dial(&address.parse().unwrap()).await.err().unwrap();
+        let error = dial_patiently(&address.parse().unwrap()).await.err().unwrap();
         assert_eq!(error.code(), Code::Disconnected, "{address}");
         assert_eq!(error.text(), format!("{text} {address}"));
         assert!(error.source().unwrap().is::<io::Error>(), "{address}");
