@@ -169,6 +169,7 @@ async fn check_cancelled_accept<L: Listener, S>(mut listener: L, dial: impl Asyn
     drop(dialled);
 }
 
+#[cfg(target_os = "linux")]
 #[path = "transport/dial.rs"]
 mod dial;
 #[cfg(target_os = "linux")]
@@ -472,7 +473,7 @@ mod unix {
             self.0.join("socket")
         }
 
-        fn shown(&self) -> String {
+        pub(crate) fn shown(&self) -> String {
             self.file().display().to_string()
         }
     }

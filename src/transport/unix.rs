@@ -61,7 +61,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::{UnixSocket, UnixStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
@@ -175,7 +175,7 @@ impl fmt::Debug for UnixListener {
     }
 }
 
-/// Connects to the socket at `path`.
+/// Connects to the socket at `path`; waits while its queue is full.
 pub(super) async fn dial(path: &Path) -> Result<(UnixStream, Origin)> {
     check_path(path).map_err(|text| Error::local(Code::Disconnected, text))?;
     let connected = connect(path).await;
@@ -184,11 +184,22 @@ pub(super) async fn dial(path: &Path) -> Result<(UnixStream, Origin)> {
     Ok((stream, origin))
 }
 
-/// By a shorter path where the system would not take this one.
+/// By a shorter path where the system would not take this one, and as often as it takes while too
+/// many others wait to be accepted: a blocking `connect` would wait in line, ours is told at once.
+/// (On Linux. BSD and macOS refuse both, as if nobody were there.)
 async fn connect(path: &Path) -> io::Result<UnixStream> {
     let is_short = path.as_os_str().len() <= PATH_BYTES_MAX;
-    let shorter = if is_short { None } else { shortened(path)? };
-    UnixStream::connect(shorter.as_ref().map_or(path, |(_handle, path)| path)).await
+    let mut pause = DIAL_PAUSE_MIN;
+    loop {
+        // Anew each time, for the listener may have been replaced.
+        let shorter = if is_short { None } else { shortened(path)? };
+        let path = shorter.as_ref().map_or(path, |(_handle, path)| path);
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(pause).await,
+            connected => return connected,
+        }
+        pause = pause.saturating_mul(2).min(DIAL_PAUSE_MAX);
+    }
 }
 
 /// The file of a socket that we have bound, deleted at drop if it still is that one.
@@ -395,6 +406,10 @@ const PATH_BYTES_MAX: usize = if cfg!(any(
 /// What is left of that on Linux behind `/proc/self/fd/2147483647/`. Most numbers are shorter, but
 /// whether a name is taken must not depend on how many files are open.
 const NAME_BYTES_MAX: usize = 82;
+/// Between tries of a dial to a full queue. Each costs a system call, and a server that is busy for
+/// a moment should not be found late.
+const DIAL_PAUSE_MIN: Duration = Duration::from_millis(1);
+const DIAL_PAUSE_MAX: Duration = Duration::from_millis(64);
 /// A listener on the same machine that doesn't take a connection within this time is busy.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(1);
 /// The lock is held for a probe and a few system calls.
