@@ -27,6 +27,9 @@ impl Client {
 impl Endpoint {
     /// Connects to `address`, and serves the handlers of this endpoint to whoever is there.
     ///
+    /// Of a host with several addresses the first that answers is taken. They are tried one after
+    /// the other, each at most 250 ms after the one before, so a silent one does no harm.
+    ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
     /// # use switchboard::{Client, Command, Endpoint, Result};

@@ -16,6 +16,7 @@
 
 mod address;
 mod any;
+mod attempts;
 #[cfg(unix)]
 mod directory;
 mod listener;

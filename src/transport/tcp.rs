@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
+use crate::transport::attempts::first_of;
 use crate::transport::listener::Listener;
 use crate::transport::origin::Origin;
 
@@ -72,15 +73,11 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Connects to the first address of the host that answers.
 pub(super) async fn dial(host: &str, port: u16) -> Result<(TcpStream, Origin)> {
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    // All of them: `localhost` is often `::1` first, where nobody may be listening.
-    for address in resolve(host, port).await? {
-        match connect(address).await {
-            Ok(stream) => return Ok((stream, Origin::tcp(address))),
-            Err(error) => failure = error,
-        }
+    let addresses = resolve(host, port).await?;
+    match first_of(&addresses, connect).await {
+        Ok((stream, address)) => Ok((stream, Origin::tcp(address))),
+        Err(error) => Err(address_of(host, port).dial_error(error)),
     }
-    Err(address_of(host, port).dial_error(failure))
 }
 
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
@@ -260,5 +257,20 @@ mod tests {
                 assert_eq!(origin, Origin::tcp(address));
             }
         }
+    }
+
+    /// On Linux who comes when the queue is full is not even refused.
+    #[cfg(target_os = "linux")]
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_silent_does_not_take_the_time_of_others() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let full = socket.listen(0).unwrap();
+        let silent = full.local_addr().unwrap();
+        let _first = std::net::TcpStream::connect(silent).unwrap();
+        let listener = bind("127.0.0.1", 0).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stream, reached) = first_of(&[silent, silent, address], connect).await.unwrap();
+        assert_eq!(reached, address);
     }
 }
