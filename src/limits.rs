@@ -3,10 +3,20 @@
 //! One struct, no `None`, no "unlimited": each field is finite by default, its default is meant for
 //! an untrusted network, and its documentation says what the worst peer can cost with it.
 //! `tests/endpoint/limits.rs` has a test for each field, and one that fails when a field has none.
+//!
+//! A bound that lets nothing through ends or hangs every call, and nobody sees why. So each field
+//! has a least value, and those that can't work are refused by name where limits are set. Zero is
+//! refused only where it can't mean anything: it may well mean "none", as for
+//! `blocking_calls_max`, or "don't wait", as for `linger_time_max`.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
+use crate::error::{Code, Error, Result};
+
 /// The bounds of an [`Endpoint`](crate::Endpoint) or a [`Client`](crate::Client).
+///
+/// A value that can't work is refused where the limits are set: see [`check`](Self::check).
 ///
 /// ```
 /// use switchboard::Limits;
@@ -17,7 +27,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one protocol line, its end included. Default 1,024.
+    /// Bytes of one protocol line, its end included. Default 1,024, at least 98: a call with the
+    /// longest name, tag and length, and no options.
     ///
     /// Worst case: so many bytes are held for each connection. A longer line ends the connection.
     pub line_bytes_max: usize,
@@ -52,7 +63,8 @@ pub struct Limits {
     /// decoded at one moment, which is at most one for each thread.
     pub decode_bytes_max: usize,
 
-    /// Calls of one connection that may be unanswered at a time, in each direction. Default 1,024.
+    /// Calls of one connection that may be unanswered at a time, in each direction. Default 1,024,
+    /// at least 1.
     ///
     /// One more is refused with `overloaded`. A cancelled call counts until its handler has ended.
     pub calls_per_connection_max: usize,
@@ -60,13 +72,14 @@ pub struct Limits {
     /// large payloads, unsupported formats. Default 100. A call that goes well starts a new count.
     /// Not counted where Go's `net/rpc` is served.
     pub consecutive_errors_max: u32,
-    /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB.
+    /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB,
+    /// at least 1.
     ///
     /// Worst case: so many and one payload for each connection, and as much again while we wait
     /// for replies of the peer ourselves.
     pub unwritten_bytes_max: usize,
 
-    /// Calls that may run at a time in the whole endpoint. Default 16,384.
+    /// Calls that may run at a time in the whole endpoint. Default 16,384, at least 1.
     ///
     /// One more is refused with `overloaded`.
     pub calls_max: usize,
@@ -80,13 +93,15 @@ pub struct Limits {
     /// half leave others no room for large ones until `body_time_max` has passed; small calls are
     /// served all the while.
     pub held_bytes_max: usize,
-    /// Connections open at a time. Default 10,240. One more is told `overloaded` and closed.
+    /// Connections open at a time. Default 10,240, at least 1. One more is told `overloaded` and
+    /// closed.
     pub connections_max: usize,
     /// Connections open at a time from one peer: an IP address, or a user of this machine on a Unix
-    /// socket. Default 1,024. One more is told `overloaded` and closed.
+    /// socket. Default 1,024, at least 1. One more is told `overloaded` and closed.
     pub connections_per_peer_max: usize,
 
-    /// Time from the first byte of a line to its end. Default 10 s; the connection is closed after.
+    /// Time from the first byte of a line to its end. Default 10 s, at least 1 ms, as all times but
+    /// the last two; the connection is closed after.
     pub line_time_max: Duration,
     /// Time from a line to the end of its payload. Default 30 s; the connection is closed after.
     pub body_time_max: Duration,
@@ -120,6 +135,77 @@ impl Limits {
         change(&mut self);
         self
     }
+
+    /// Checks that calls can be made and answered within these limits.
+    ///
+    /// [`Endpoint::limits`](crate::Endpoint::limits) and
+    /// [`Connection::with_limits`](crate::Connection::with_limits) panic with the text of this
+    /// error, since such a limit is a mistake in the program. Call this for limits that come from
+    /// elsewhere.
+    ///
+    /// ```
+    /// use switchboard::Limits;
+    ///
+    /// let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 0);
+    /// let text = "unwritten_bytes_max (0) can't work: it is below 1";
+    /// assert_eq!(limits.check().unwrap_err().text(), text);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `failed` with the name of the first limit that can't work, its value, and the least or most
+    /// that works.
+    pub fn check(&self) -> Result<()> {
+        // Named one by one, so that a new field is not forgotten here. Where nothing is checked,
+        // zero means that there is none of it, or no waiting, and all else works.
+        let Self {
+            line_bytes_max,
+            payload_bytes_max: _,
+            depth_max: _,
+            spare_elements_max: _,
+            definition_bytes_max: _,
+            decode_bytes_max: _,
+            calls_per_connection_max,
+            consecutive_errors_max: _,
+            unwritten_bytes_max,
+            calls_max,
+            blocking_calls_max: _,
+            held_bytes_max: _,
+            connections_max,
+            connections_per_peer_max,
+            line_time_max,
+            body_time_max,
+            idle_time_max,
+            write_time_max,
+            call_time_max,
+            drain_time_max: _,
+            linger_time_max: _,
+            linger_bytes_max: _,
+        } = self;
+        at_least("line_bytes_max", line_bytes_max, &LINE_BYTES_LEAST)?;
+        at_least("calls_per_connection_max", calls_per_connection_max, &1)?;
+        at_least("unwritten_bytes_max", unwritten_bytes_max, &1)?;
+        at_least("calls_max", calls_max, &1)?;
+        at_least("connections_max", connections_max, &1)?;
+        at_least("connections_per_peer_max", connections_per_peer_max, &1)?;
+        at_least("line_time_max", line_time_max, &TIME_LEAST)?;
+        at_least("body_time_max", body_time_max, &TIME_LEAST)?;
+        at_least("idle_time_max", idle_time_max, &TIME_LEAST)?;
+        at_least("write_time_max", write_time_max, &TIME_LEAST)?;
+        at_least("call_time_max", call_time_max, &TIME_LEAST)
+    }
+}
+
+fn at_least<T: PartialOrd + Debug>(name: &str, value: &T, least: &T) -> Result<()> {
+    if value >= least {
+        return Ok(());
+    }
+    Err(cannot_work(format!("{name} ({value:?}) can't work: it is below {least:?}")))
+}
+
+#[cold]
+fn cannot_work(text: String) -> Error {
+    Error::local(Code::Failed, text)
 }
 
 impl Default for Limits {
@@ -160,5 +246,12 @@ pub(crate) fn too_large(bytes: impl std::fmt::Display, payload_bytes_max: usize)
 pub(crate) fn over_time(call_time_max: Duration) -> String {
     format!("the handler did not answer within call_time_max ({call_time_max:?})")
 }
+
+/// A call with the longest name (64), tag (10) and length (20), the spaces between them, and CR LF.
+/// Every reply is shorter.
+const LINE_BYTES_LEAST: usize = 98;
+
+/// The unit in which times are told to a peer, and in which timers run.
+const TIME_LEAST: Duration = Duration::from_millis(1);
 
 const MIB: usize = 1024 * 1024;

@@ -109,8 +109,17 @@ impl Connection {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If one of the limits can't work, with its name: that is a mistake in the program. Use
+    /// [`Limits::check`] where it is not.
     #[must_use]
+    #[track_caller]
     pub fn with_limits(mut self, limits: Limits) -> Self {
+        if let Err(error) = limits.check() {
+            panic!("{}", error.text());
+        }
         self.quota = Quota::new(&limits);
         self.held = Charge::default();
         self.limits = Arc::new(limits);

@@ -81,7 +81,16 @@ impl Endpoint {
 
     /// Sets the limits. They hold for what is served or dialled from this endpoint, and from the
     /// clones made of it from then on; clones made earlier keep theirs.
+    ///
+    /// # Panics
+    ///
+    /// If one of the limits can't work, with its name: that is a mistake in the program. Use
+    /// [`Limits::check`] where it is not.
+    #[track_caller]
     pub fn limits(mut self, limits: Limits) -> Self {
+        if let Err(error) = limits.check() {
+            panic!("{}", error.text());
+        }
         self.quota = Quota::new(&limits);
         self.limits = Arc::new(limits);
         self.doors = Arc::default();

@@ -36,11 +36,12 @@ fn is_field(name: &&str) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn line_bytes_max() {
-    let endpoint = limited(|limits| limits.line_bytes_max = 20);
-    check(&endpoint, "ECHO 1 1 f=line x=y\nx", "<1 ok 1\nx").await;
-    let text = "the line is longer than line_bytes_max (20)";
-    check(&endpoint, "ECHO 1 1 f=line x=yz\nx", &err(0, Code::Protocol, text)).await;
-    check(&endpoint, &"A".repeat(20), &err(0, Code::Protocol, text)).await;
+    let endpoint = limited(|limits| limits.line_bytes_max = 100);
+    let line = |bytes: usize| format!("{:y<1$}\n", "ECHO 1 1 f=line x=", bytes - 1);
+    check(&endpoint, &(line(100) + "x"), "<1 ok 1\nx").await;
+    let text = "the line is longer than line_bytes_max (100)";
+    check(&endpoint, &(line(101) + "x"), &err(0, Code::Protocol, text)).await;
+    check(&endpoint, &"A".repeat(100), &err(0, Code::Protocol, text)).await;
     check_serves(&endpoint).await;
 }
 

@@ -1,0 +1,150 @@
+//! Limits that can't work are refused by name where they are set; the least that works is taken.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::BytesMut;
+#[cfg(all(feature = "bincode", feature = "json"))]
+use switchboard::format::{self, Budget, Format};
+use switchboard::wire::{Line, Name, Options, Part};
+use switchboard::{Code, Limits};
+
+type Set = fn(&mut Limits, u64);
+
+/// Each field, how it is set (times in ns), and the least value that works.
+const FIELDS: [(&str, Set, u64); 22] = [
+    ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 98),
+    ("payload_bytes_max", |limits, value| limits.payload_bytes_max = count(value), 0),
+    ("depth_max", |limits, value| limits.depth_max = count(value), 0),
+    ("spare_elements_max", |limits, value| limits.spare_elements_max = count(value), 0),
+    ("definition_bytes_max", |limits, value| limits.definition_bytes_max = count(value), 0),
+    ("decode_bytes_max", |limits, value| limits.decode_bytes_max = count(value), 0),
+    ("calls_per_connection_max", |limits, value| limits.calls_per_connection_max = count(value), 1),
+    (
+        "consecutive_errors_max",
+        |limits, value| limits.consecutive_errors_max = u32::try_from(value).unwrap_or(u32::MAX),
+        0,
+    ),
+    ("unwritten_bytes_max", |limits, value| limits.unwritten_bytes_max = count(value), 1),
+    ("calls_max", |limits, value| limits.calls_max = count(value), 1),
+    ("blocking_calls_max", |limits, value| limits.blocking_calls_max = count(value), 0),
+    ("held_bytes_max", |limits, value| limits.held_bytes_max = count(value), 0),
+    ("connections_max", |limits, value| limits.connections_max = count(value), 1),
+    ("connections_per_peer_max", |limits, value| limits.connections_per_peer_max = count(value), 1),
+    ("line_time_max", |limits, value| limits.line_time_max = time(value), 1_000_000),
+    ("body_time_max", |limits, value| limits.body_time_max = time(value), 1_000_000),
+    ("idle_time_max", |limits, value| limits.idle_time_max = time(value), 1_000_000),
+    ("write_time_max", |limits, value| limits.write_time_max = time(value), 1_000_000),
+    ("call_time_max", |limits, value| limits.call_time_max = time(value), 1_000_000),
+    ("drain_time_max", |limits, value| limits.drain_time_max = time(value), 0),
+    ("linger_time_max", |limits, value| limits.linger_time_max = time(value), 0),
+    ("linger_bytes_max", |limits, value| limits.linger_bytes_max = count(value), 0),
+];
+
+fn count(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+fn time(value: u64) -> Duration {
+    if value == u64::MAX { Duration::MAX } else { Duration::from_nanos(value) }
+}
+
+#[test]
+fn every_limit_is_in_the_table() {
+    let fields = include_str!("../src/limits.rs").lines().filter_map(|line| {
+        let (name, _) = line.strip_prefix("    pub ")?.split_once(':')?;
+        name.ends_with("_max").then_some(name)
+    });
+    let fields: BTreeSet<_> = fields.collect();
+    assert_eq!(FIELDS.iter().map(|(name, ..)| *name).collect::<BTreeSet<_>>(), fields);
+}
+
+#[test]
+fn limits_that_cannot_work_are_refused_by_name() {
+    for (name, set, least) in FIELDS {
+        let with = |value| Limits::default().with(|limits| set(limits, value));
+        for works in [least, least + 1, u64::MAX] {
+            assert_eq!(with(works).check().map_err(|error| error.to_string()), Ok(()), "{name}");
+        }
+        if let Some(below) = least.checked_sub(1) {
+            check_refused(name, &with(below));
+            check_refused(name, &with(0));
+        }
+    }
+    Limits::default().check().unwrap();
+}
+
+#[track_caller]
+fn check_refused(name: &str, limits: &Limits) {
+    let error = limits.check().unwrap_err();
+    assert_eq!(error.code(), Code::Failed);
+    assert!(error.text().starts_with(&format!("{name} (")), "{name}: {error}");
+    #[cfg(feature = "io")]
+    for text in [
+        panic_of(|| drop(switchboard::Endpoint::new().limits(limits.clone()))),
+        panic_of(|| {
+            let (stream, _) = switchboard::transport::memory();
+            drop(switchboard::Connection::over(stream).with_limits(limits.clone()));
+        }),
+    ] {
+        assert_eq!(text.as_deref(), Some(error.text()), "{name}");
+    }
+}
+
+/// What is said when the program makes a mistake; nothing if it makes none.
+#[cfg(feature = "io")]
+fn panic_of(set: impl FnOnce()) -> Option<String> {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(set)).err()?;
+    panic.downcast::<String>().ok().map(|text| *text)
+}
+
+/// Where zero is taken, it means that there is none of it, and everything else works.
+#[cfg(all(feature = "bincode", feature = "json"))]
+#[test]
+fn a_text_needs_no_depth_no_memory_and_no_spare_elements() {
+    fn check<F: Format<String>>(limits: &Limits) {
+        let mut payload = BytesMut::new();
+        F::encode(&"text".to_owned(), &mut payload).unwrap();
+        let budget = Budget::new(limits, payload.len());
+        assert_eq!(F::decode(payload.freeze(), &budget).unwrap(), "text", "{}", F::NAME);
+    }
+    let limits = Limits::default().with(|limits| {
+        limits.depth_max = 0;
+        limits.spare_elements_max = 0;
+        limits.definition_bytes_max = 0;
+        limits.decode_bytes_max = 0;
+        limits.held_bytes_max = 0;
+    });
+    limits.check().unwrap();
+    check::<format::Bincode>(&limits);
+    check::<format::Json>(&limits);
+    check::<format::Line>(&limits);
+    #[cfg(feature = "postcard")]
+    check::<format::Postcard>(&limits);
+    #[cfg(feature = "gob")]
+    check::<format::Gob>(&limits);
+}
+
+#[test]
+fn what_every_peer_may_say_fits_in_the_least_line() {
+    let mut lines: Vec<_> =
+        Code::ALL.map(|code| Line::Reply(u32::MAX, Part::Err(u64::MAX, code))).into();
+    lines.push(Line::Reply(u32::MAX, Part::Item(u64::MAX)));
+    lines.push(Line::Request(u32::MAX, Part::Item(u64::MAX)));
+    lines.push(Line::Reply(u32::MAX, Part::Credit(u32::MAX)));
+    lines.push(Line::Call {
+        name: Name::parse("N".repeat(Name::BYTES_MAX).as_bytes()).unwrap(),
+        tag: u32::MAX,
+        len: u64::MAX,
+        options: Options::default(),
+    });
+    let bytes = lines.iter().map(|line| {
+        let mut out = BytesMut::new();
+        line.encode(&mut out);
+        // CR before LF.
+        out.len() + 1
+    });
+    assert_eq!(bytes.max(), Some(98));
+}
