@@ -4,10 +4,11 @@
 //! It is not a list of all inner causes: modules below the public surface keep small enums of their
 //! own and turn them into an [`Error`] where a user meets them.
 //!
-//! An [`Error`] has a [`Code`], which is the same on both sides of the wire, and a text. The text
-//! crosses the wire only if its author made it for that: [`Error::new`] is such a statement, while
-//! the texts of foreign errors (`io::Error`, `anyhow::Error`, ..) stay in the log of the side where
-//! they happened.
+//! An [`Error`] has a [`Code`], which is the same on both sides of the wire, and a text. They cross
+//! the wire only if they were made for that: [`Error::new`] is such a statement of a handler's
+//! author, and `Error::found` one of the library about what it was sent. The texts of foreign
+//! errors (`io::Error`, `anyhow::Error`, ..) stay in the log of the side where they happened, and
+//! so does what the library told a handler about anything but the handler's own caller.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -167,10 +168,22 @@ struct Facts {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// How far the text of an error may travel.
+/// Who made an error, and so how far its code and text may travel.
+///
+/// What a handler returns may have been made anywhere: by its author, or by the library while the
+/// handler called somebody else, spoke on a connection of its own or encoded a value. Its caller
+/// learns what was made for a caller, and nothing of the rest ([`Error::of_handler`]).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
-    Wire,
+    /// Whoever wrote the program, for the caller, by [`Error::new`].
+    Author,
+    /// The library, about this very call or the stream that was lent to it.
+    #[cfg(feature = "io")]
+    Caller,
+    /// The library, about a call, a payload or a stream, whoever's they are. It tells its peer
+    /// where it is the one to answer; a handler that hands it on does not.
+    Library,
+    /// Nobody's business but ours.
     Local,
 }
 
@@ -182,8 +195,9 @@ impl Error {
     /// did nothing, and its caller may call again ([`is_safe_to_retry`](Self::is_safe_to_retry)).
     /// `disconnected` cannot be sent: the caller gets `failed`, without the text.
     ///
-    /// An error that was received from another peer, or made from an `io::Error`, is not made for
-    /// the caller, who gets `failed`. To pass one on, make a new one of it:
+    /// An error that the library gave to the handler is not made for the caller, who gets `failed`:
+    /// one that was received from another peer, that a limit or a format of this side caused, or
+    /// that was made from an `io::Error`. To pass one on, make a new one of it:
     ///
     /// ```
     /// # use switchboard::{Error, Result};
@@ -196,7 +210,13 @@ impl Error {
     /// nothing itself so far.
     #[must_use]
     pub fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
-        Self::build(code, text.into(), Reach::Wire)
+        Self::build(code, text.into(), Reach::Author)
+    }
+
+    /// An error that the library makes where it deals with what a peer sent: it may tell that peer,
+    /// and a handler that is given it, as the caller of somebody else, does not hand it on.
+    pub(crate) fn found(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
+        Self::build(code, text.into(), Reach::Library)
     }
 
     /// An error whose text stays on this side; a peer would be told `failed` and nothing else.
@@ -252,6 +272,48 @@ impl Error {
         self.after_sending()
     }
 
+    /// This error as one of the library's own: what a format says, whoever wrote it, is said of a
+    /// payload and not to the caller of a handler that used it.
+    #[cfg(feature = "io")]
+    pub(crate) fn by_library(mut self) -> Self {
+        if self.facts.reach == Reach::Author {
+            self.facts.reach = Reach::Library;
+        }
+        self
+    }
+
+    /// Says that it is about the call that is being answered, or the stream that was lent to it, so
+    /// that the caller may know it even if a handler hands it on.
+    #[cfg(feature = "io")]
+    pub(crate) fn for_caller(mut self) -> Self {
+        if self.facts.reach == Reach::Library {
+            self.facts.reach = Reach::Caller;
+        }
+        self
+    }
+
+    /// This error as one that a handler has returned: whatever was not made for the caller is kept
+    /// here. An `overloaded` that the library gave to the handler would say that nothing was done.
+    #[cfg(feature = "io")]
+    pub(crate) fn of_handler(mut self) -> Self {
+        if self.facts.reach == Reach::Library {
+            self.facts.reach = Reach::Local;
+        }
+        self
+    }
+
+    /// As [`of_handler`](Self::of_handler) for a raw handler, which has begun when its stream finds
+    /// no room.
+    #[cfg(feature = "io")]
+    pub(crate) fn of_raw_handler(mut self) -> Self {
+        let is_refusal = matches!(self.code(), Code::Overloaded | Code::ShuttingDown);
+        if self.facts.reach == Reach::Caller && is_refusal {
+            self.facts.code = Code::Failed;
+            self.facts.fault = Code::Failed.fault();
+        }
+        self.of_handler()
+    }
+
     /// Takes back that the request had been handed to the connection.
     pub(crate) fn before_sending(mut self) -> Self {
         self.facts.was_sent = false;
@@ -283,7 +345,8 @@ impl Error {
     }
 
     /// Whether the request had left for the peer when the call failed. `false` means that the peer
-    /// never saw it.
+    /// never saw it. On a plain connection everything counts as sent but what was refused before a
+    /// byte of it was written.
     #[must_use]
     pub fn was_sent(&self) -> bool {
         self.facts.was_sent
@@ -322,7 +385,7 @@ impl Error {
 
     /// The text for a peer, or `None` if it is nobody's business but ours.
     pub(crate) fn text_for_peer(&self) -> Option<&str> {
-        (self.facts.reach == Reach::Wire).then_some(&*self.facts.text)
+        (self.facts.reach != Reach::Local).then_some(&*self.facts.text)
     }
 }
 

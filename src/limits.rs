@@ -69,8 +69,9 @@ pub struct Limits {
     /// One more is refused with `overloaded`. A cancelled call counts until its handler has ended.
     pub calls_per_connection_max: usize,
     /// Mistakes of the caller in a row before its connection is closed: unknown commands, bad or
-    /// large payloads, unsupported formats. Default 100. A call that goes well starts a new count.
-    /// Not counted where Go's `net/rpc` is served.
+    /// large payloads, unsupported formats, found before a handler ran. Default 100. A call that
+    /// goes well starts a new count; an error that a handler returns, whatever its code, does not
+    /// count. Not counted where Go's `net/rpc` is served.
     pub consecutive_errors_max: u32,
     /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB,
     /// at least 1.

@@ -87,7 +87,7 @@ impl Quota {
             Err(held) => {
                 let text =
                     format!("{bytes} bytes on top of {held} are over held_bytes_max ({max})");
-                Err(Error::new(Code::Overloaded, text))
+                Err(Error::found(Code::Overloaded, text))
             }
         }
     }
@@ -97,7 +97,9 @@ fn take_one(counter: &AtomicUsize, max: usize, name: &str) -> Result<(), Error> 
     let one_more = |count: usize| count.checked_add(1).filter(|count| *count <= max);
     match counter.fetch_update(Ordering::AcqRel, Ordering::Relaxed, one_more) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Error::new(Code::Overloaded, format!("{name} ({max}) are running already"))),
+        Err(_) => {
+            Err(Error::found(Code::Overloaded, format!("{name} ({max}) are running already")))
+        }
     }
 }
 
@@ -181,7 +183,7 @@ impl Drop for Permit {
 /// may try again, would be a lie.
 pub(crate) fn unheld(error: Error) -> Error {
     let text = format!("the reply found no room: {}", error.text());
-    Error::new(Code::Failed, text).with_source(error)
+    Error::found(Code::Failed, text).with_source(error)
 }
 
 /// Bytes that each holder has free.

@@ -44,6 +44,8 @@ const LATE: Command<u64, String, Gob> = Command::new("Echo.Late");
 const ORIGIN: Command<i64, String, Gob> = Command::new("Echo.Origin");
 /// Fails with an error that is not made for the caller.
 const BREAK: Command<i64, i64, Gob> = Command::new("Arith.Break");
+/// Calls somebody else, for whom this side has no room.
+const ASK: Command<i64, i64, Gob> = Command::new("Arith.Ask");
 const PANIC: Command<i64, i64, Gob> = Command::new("Arith.Panic");
 /// Waits until it is let go, then answers what it was sent.
 const HOLD: Command<i64, i64, Gob> = Command::new("Hold.On");
@@ -145,6 +147,7 @@ async fn a_call_that_fails_does_no_harm_to_the_next() {
     check_failure(&mut go, &long, two, &format!("{ill_formed}{}", "x".repeat(64))).await;
     check_failure(&mut go, "Arith.Divide", two, "divide by zero").await;
     check_failure(&mut go, "Arith.Break", &1_i64, "the handler failed").await;
+    check_failure(&mut go, "Arith.Ask", &1_i64, "the handler failed").await;
     check_failure(&mut go, "Arith.Panic", &1_i64, "the handler panicked").await;
     let mismatch = "the payload is not valid gob: wanted Args, received string";
     check_failure(&mut go, "Arith.Divide", text, mismatch).await;
@@ -581,6 +584,7 @@ fn endpoint() -> Endpoint {
         .on(LATE, late)
         .on(ORIGIN, async |_: i64, context: Context| Ok::<_, Error>(context.origin().to_string()))
         .on(BREAK, async |_: i64| Err::<i64, _>("a secret"))
+        .on(ASK, ask)
         .on(PANIC, panic)
         .on_raw("STRING", async |caller: &mut Connection| caller.write_line("Thank you.").await)
 }
@@ -590,6 +594,14 @@ async fn divide(args: Args) -> Result<Quotient> {
         return Err(Error::new(Code::Failed, "divide by zero"));
     }
     Ok(Quotient { quo: args.a / args.b, rem: args.a % args.b })
+}
+
+async fn ask(number: i64) -> Result<i64> {
+    let (here, _there) = transport::memory();
+    let limits = Limits::default().with(|limits| limits.held_bytes_max = 1);
+    let client = Endpoint::new().limits(limits).attach(here);
+    client.call(Command::<_, (), Gob>::new("ASK"), &"x".repeat(100_000)).await?;
+    Ok(number)
 }
 
 async fn slow(milliseconds: i64) -> Result<i64> {

@@ -690,20 +690,25 @@ fn many_mistakes_end_the_connection() {
         (Code::Overloaded, false),
         (Code::Panicked, false),
     ] {
-        check(code, is_mistake, false);
-        check(code, false, true);
+        check(code, is_mistake, true, false);
+        check(code, false, true, true);
+        // Whatever a handler returns, it has run.
+        check(code, false, false, false);
     }
 
-    fn check(code: Code, is_over: bool, with_good_ones: bool) {
+    fn check(code: Code, is_over: bool, is_refused: bool, with_good_ones: bool) {
         let limits = Limits::default().with(|limits| limits.consecutive_errors_max = 3);
         let mut pair = Pair::alone(&limits);
         for number in 1..=8 {
             pair.inject(SERVER, b"GREET 1 0\nGREET 0 0\n");
             let ids: Vec<_> = pair.peers[SERVER].calls.drain(..).map(|call| call.id).collect();
             for id in ids {
-                let is_good = with_good_ones && id.tag() == 0;
-                let reply = if is_good { Ok("") } else { Err(Error::new(code, "")) };
-                pair.peers[SERVER].answer(id, reply);
+                let (is_good, error) = (with_good_ones && id.tag() == 0, Error::new(code, ""));
+                match is_refused && !is_good {
+                    true => pair.peers[SERVER].refuse(id, &error),
+                    false if is_good => pair.peers[SERVER].answer(id, Ok("")),
+                    false => pair.peers[SERVER].answer(id, Err(error)),
+                }
             }
             assert_eq!(pair.peers[SERVER].violations.is_empty(), !is_over || number < 2, "{code}");
         }

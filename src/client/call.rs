@@ -141,7 +141,7 @@ impl<Rep> Call<Rep> {
             };
         }
         let State::Sent(tag) = self.state else {
-            return Poll::Ready(Err(Error::local(Code::Failed, "a call was polled after its end")));
+            return Poll::Ready(Err(polled_too_late()));
         };
         let link = self.request.handle.link();
         let reply = ready!(link.poll_reply(tag, cx));
@@ -213,7 +213,7 @@ impl Request {
         let payload = match self.payload.take() {
             Some(Ok(payload)) => payload,
             Some(Err(error)) => return Poll::Ready(Err(error)),
-            None => return Poll::Ready(Err(Error::local(Code::Failed, "polled after its end"))),
+            None => return Poll::Ready(Err(polled_too_late())),
         };
         let (options, deadline) = match self.options() {
             Ok(options) => options,
@@ -319,10 +319,15 @@ impl fmt::Debug for Notify {
     }
 }
 
+/// The error of a future that has given out its result: the call may have been sent.
+fn polled_too_late() -> Error {
+    Error::local(Code::Failed, "a call was polled after its end").after_sending()
+}
+
 /// The payload for `value`, which is refused here rather than by the peer if it is too large.
 pub(super) fn encode<F: Format<T>, T>(value: &T, limits: &Limits) -> Result<BytesMut> {
     let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
-    F::encode(value, &mut payload)?;
+    F::encode(value, &mut payload).map_err(Error::by_library)?;
     checked(payload, limits)
 }
 

@@ -165,9 +165,13 @@ impl Link {
         Poll::Ready(())
     }
 
-    /// Reports the end of a handler, room or not: what there is to say is short.
-    pub(crate) fn refuse(&self, id: CallId, error: Error, held: &mut Charge) {
-        self.end_call(self.lock(), id, Err(error), held);
+    /// Reports that a call does not run, or was stopped, room or not: that is said in few bytes.
+    pub(crate) fn refuse(&self, id: CallId, error: &Error, held: &mut Charge) {
+        let mut state = self.lock();
+        state.held.absorb(held);
+        state.session.handle_refusal(id, error);
+        state.cover_no_more(&self.quota);
+        Self::unlock_and_wake(state);
     }
 
     fn end_call(

@@ -102,9 +102,9 @@ fn refused(cause: switchboard_gob::Error) -> Error {
         // By the name that the limit has here.
         ErrorKind::Limit => {
             let text = cause.to_string().replace("value_bytes_max", "payload_bytes_max");
-            Error::new(Code::TooLarge, text)
+            Error::found(Code::TooLarge, text)
         }
-        _ => Error::new(Code::BadPayload, format!("the payload is not valid gob: {cause}")),
+        _ => Error::found(Code::BadPayload, format!("the payload is not valid gob: {cause}")),
     };
     error.with_source(cause)
 }

@@ -48,6 +48,8 @@ pub struct Connection {
     input_bytes_peak: usize,
     quota: Arc<Quota>,
     held: Charge,
+    // It is the one over which the call came that is being answered.
+    is_lent: bool,
     // Made for the first gob.
     #[cfg(feature = "gob")]
     gobs: Option<Box<gob::Gobs>>,
@@ -94,6 +96,7 @@ impl Connection {
             input_bytes_peak: 0,
             quota: Arc::clone(quota),
             held: Charge::default(),
+            is_lent: false,
             #[cfg(feature = "gob")]
             gobs: None,
         }
@@ -160,7 +163,8 @@ impl Connection {
         match String::from_utf8(line.into()) {
             Ok(line) => Ok(Some(line)),
             Err(error) => {
-                Err(Error::new(Code::BadPayload, "the line is not UTF-8").with_source(error))
+                let wrong = Error::found(Code::BadPayload, "the line is not UTF-8");
+                Err(self.wrong(wrong.with_source(error)))
             }
         }
     }
@@ -177,13 +181,13 @@ impl Connection {
     pub async fn read_bytes(&mut self, len: usize) -> Result<Bytes> {
         let max = self.limits.payload_bytes_max;
         if len > max {
-            return Err(Error::new(Code::TooLarge, too_large(len, max)));
+            return Err(self.wrong(Error::found(Code::TooLarge, too_large(len, max))));
         }
         let mut clock = self.clock();
         while self.input.len() < len {
             let missing = len.saturating_sub(self.input.len());
             if self.fill(&mut clock, missing).await? == 0 {
-                return Err(cut_short());
+                return Err(self.wrong(cut_short()));
             }
         }
         Ok(self.input.split_to(len).freeze())
@@ -204,7 +208,7 @@ impl Connection {
             return Ok(None);
         };
         let budget = Budget::new(&self.limits, payload.len());
-        F::decode(payload, &budget).map(Some)
+        F::decode(payload, &budget).map(Some).map_err(|error| self.wrong(error))
     }
 
     /// Writes a line of text and its end.
@@ -219,7 +223,7 @@ impl Connection {
     /// Not cancel safe: part of the line may have been written when the future is dropped.
     pub async fn write_line(&mut self, line: &str) -> Result<()> {
         if line.contains(['\n', '\r']) {
-            return Err(Error::new(Code::BadPayload, LINE_END));
+            return Err(Error::found(Code::BadPayload, LINE_END));
         }
         let mut bytes = Vec::with_capacity(line.len().saturating_add(1));
         bytes.extend_from_slice(line.as_bytes());
@@ -243,8 +247,8 @@ impl Connection {
             self.io.flush().await
         };
         match timeout_at(after(time), write).await {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(slow("nothing was read for write_time_max", time)),
+            Ok(result) => result.map_err(|error| self.wrong(error.into())),
+            Err(_) => Err(self.wrong(slow("nothing was read for write_time_max", time))),
         }
     }
 
@@ -260,7 +264,7 @@ impl Connection {
     /// Not cancel safe: part of the value may have been written when the future is dropped.
     pub async fn write_value<F: Format<T>, T>(&mut self, value: &T) -> Result<()> {
         let mut payload = BytesMut::new();
-        F::encode(value, &mut payload)?;
+        F::encode(value, &mut payload).map_err(Error::by_library)?;
         self.write_payload(F::FRAMING, &payload).await
     }
 
@@ -270,7 +274,7 @@ impl Connection {
     ///
     /// `disconnected` if the stream fails.
     pub async fn finish(&mut self) -> Result<()> {
-        Ok(self.io.shutdown().await?)
+        self.io.shutdown().await.map_err(|error| self.wrong(error.into()))
     }
 
     pub(crate) async fn read_payload(&mut self, framing: Framing) -> Result<Option<Bytes>> {
@@ -283,7 +287,8 @@ impl Connection {
                 let text = std::str::from_utf8(&line).unwrap_or_default();
                 let is_canonical = text == "0" || !text.starts_with(['0', '+']);
                 let len = text.parse().ok().filter(|_| is_canonical).ok_or_else(|| {
-                    Error::new(Code::BadPayload, "the length before a payload is a decimal")
+                    let text = "the length before a payload is a decimal";
+                    self.wrong(Error::found(Code::BadPayload, text))
                 })?;
                 self.read_bytes(len).await.map(Some)
             }
@@ -298,10 +303,10 @@ impl Connection {
     pub(crate) async fn write_payload(&mut self, framing: Framing, payload: &[u8]) -> Result<()> {
         let (len, max) = (payload.len(), self.limits.payload_bytes_max);
         if len > max {
-            return Err(Error::new(Code::TooLarge, too_large(len, max)));
+            return Err(self.known(Error::found(Code::TooLarge, too_large(len, max))));
         }
         if framing == Framing::Line && memchr::memchr2(b'\n', b'\r', payload).is_some() {
-            return Err(Error::new(Code::BadPayload, LINE_END));
+            return Err(Error::found(Code::BadPayload, LINE_END));
         }
         #[cfg(feature = "gob")]
         if framing == Framing::Gob {
@@ -353,7 +358,7 @@ impl Connection {
             if let Some(end) = memchr::memchr(b'\n', fresh) {
                 let end = scanned.saturating_add(end);
                 if end > max {
-                    return Err(too_long(end, max));
+                    return Err(self.wrong(too_long(end, max)));
                 }
                 let mut line = self.input.split_to(end);
                 self.input.advance(1);
@@ -364,10 +369,10 @@ impl Connection {
             }
             scanned = self.input.len();
             if scanned > max {
-                return Err(too_long(scanned, max));
+                return Err(self.wrong(too_long(scanned, max)));
             }
             if self.fill(&mut clock, 0).await? == 0 {
-                return if self.input.is_empty() { Ok(None) } else { Err(cut_short()) };
+                return self.at_end();
             }
         }
     }
@@ -377,13 +382,15 @@ impl Connection {
     pub(crate) async fn read_gob(&mut self, clock: &mut Clock) -> Result<Option<Bytes>> {
         loop {
             self.gobs();
-            if let Some(gobs) = &mut self.gobs
-                && let Some(payload) = gobs.take(&mut self.input)?
-            {
-                return Ok(Some(payload));
+            if let Some(gobs) = &mut self.gobs {
+                match gobs.take(&mut self.input) {
+                    Ok(None) => {}
+                    Ok(payload) => return Ok(payload),
+                    Err(error) => return Err(self.wrong(error)),
+                }
             }
             if self.fill(clock, 0).await? == 0 {
-                return if self.input.is_empty() { Ok(None) } else { Err(cut_short()) };
+                return self.at_end();
             }
         }
     }
@@ -397,13 +404,36 @@ impl Connection {
         let is_first = self.input.is_empty();
         let read = std::future::poll_fn(|cx| self.poll_fill(cx, missing));
         let count = match timeout_at(clock.due, read).await {
-            Ok(result) => result?,
-            Err(_) => return Err(slow(clock.what, clock.time)),
+            Ok(Ok(count)) => count,
+            Ok(Err(error)) => return Err(self.wrong(error)),
+            Err(_) => return Err(self.wrong(slow(clock.what, clock.time))),
         };
         if is_first {
             *clock = self.clock();
         }
         Ok(count)
+    }
+
+    /// What a stream that has ended in front of a payload, or in the middle of one, gives.
+    fn at_end(&self) -> Result<Option<Bytes>> {
+        if self.input.is_empty() { Ok(None) } else { Err(self.wrong(cut_short())) }
+    }
+
+    /// Lends it to a call that came over it: its caller may know what is wrong with it.
+    pub(crate) fn lend(&mut self) {
+        self.is_lent = true;
+    }
+
+    /// An error of this stream after bytes may have left: whoever is at the other end may have done
+    /// what they ask for.
+    pub(crate) fn wrong(&self, error: Error) -> Error {
+        self.known(error.after_sending())
+    }
+
+    /// An error of this stream, for whoever may know of it.
+    fn known(&self, error: Error) -> Error {
+        let error = error.by_library();
+        if self.is_lent { error.for_caller() } else { error }
     }
 
     /// When the reading that begins now is too slow.
@@ -422,16 +452,16 @@ impl std::fmt::Debug for Connection {
 }
 
 fn cut_short() -> Error {
-    Error::new(Code::BadPayload, "the stream ended in the middle of a payload")
+    Error::found(Code::BadPayload, "the stream ended in the middle of a payload")
 }
 
 fn too_long(bytes: usize, max: usize) -> Error {
     let text = format!("a line of {bytes} bytes or more is over payload_bytes_max ({max})");
-    Error::new(Code::TooLarge, text)
+    Error::found(Code::TooLarge, text)
 }
 
 fn slow(what: &str, time: Duration) -> Error {
-    Error::new(Code::DeadlineExceeded, format!("{what} ({time:?})"))
+    Error::found(Code::DeadlineExceeded, format!("{what} ({time:?})"))
 }
 
 const LINE_END: &str = "a line cannot have a line end in it";

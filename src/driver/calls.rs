@@ -27,7 +27,7 @@ impl Driver {
             Ok(work) => work,
             Err(error) => {
                 tracing::debug!(tag = id.tag(), %error, "refused a call");
-                return running.refuse(without_source(error));
+                return running.refuse(&without_source(error));
             }
         };
         // A registered name: one that a peer made up has been refused by now.
@@ -62,7 +62,7 @@ impl Driver {
             Ok(Entry::Typed(route)) => route,
             Ok(Entry::Raw(_)) => {
                 let text = format!("{} is a raw command: call it plainly", call.name);
-                return Err(Error::new(Code::UnsupportedFormat, text));
+                return Err(Error::found(Code::UnsupportedFormat, text));
             }
             Err(_) if call.name.as_bytes() == LIST => {
                 let list = self.list(call.options.format(), &call.payload)?;
@@ -80,10 +80,10 @@ impl Driver {
     /// The list of commands, for whoever asks for it without more ado.
     pub(super) fn list(&self, format: Option<FormatWord>, payload: &[u8]) -> Result<String> {
         if format.is_some() {
-            return Err(Error::new(Code::UnsupportedFormat, "? has no formats to choose from"));
+            return Err(Error::found(Code::UnsupportedFormat, "? has no formats to choose from"));
         }
         if !payload.is_empty() {
-            return Err(Error::new(Code::BadPayload, "? takes no payload"));
+            return Err(Error::found(Code::BadPayload, "? takes no payload"));
         }
         Ok(self.registry.describe())
     }

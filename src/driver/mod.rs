@@ -410,7 +410,7 @@ fn handle_line(
         Body::Skip => decoder.skip_body(),
         Body::Take if decoder.is_skipping() => {
             let text = too_large(body_len, decoder.payload_bytes_max());
-            session.handle_body_refused(&Error::new(Code::TooLarge, text));
+            session.handle_body_refused(&Error::found(Code::TooLarge, text));
         }
         Body::Take => {}
     }

@@ -44,6 +44,8 @@ impl Driver {
         if !self.flush().await {
             return;
         }
+        // A raw handler may have put one of its own in its place.
+        self.connection.lend();
         let name = plain.name;
         let end = match self.registry.find(name) {
             Ok(entry) => {
@@ -103,7 +105,7 @@ impl Driver {
             (Entry::Raw(handler), None) => self.run_raw(&*handler).await,
             (Entry::Raw(_), Some(_)) => {
                 let text = "a raw command has no formats to choose from";
-                PlainEnd::OutOfStep(Error::new(Code::UnsupportedFormat, text))
+                PlainEnd::OutOfStep(Error::found(Code::UnsupportedFormat, text))
             }
         }
     }
@@ -111,7 +113,8 @@ impl Driver {
     async fn run_raw(&mut self, handler: &dyn for<'a> RawHandler<'a>) -> PlainEnd {
         let Self { connection, link, clock, .. } = self;
         // Called within the future, so that a panic before its first await is caught as well.
-        let mut work: Work<'_, ()> = Box::pin(async { handler.call(connection).await });
+        let mut work: Work<'_, ()> =
+            Box::pin(async { handler.call(connection).await.map_err(Error::of_raw_handler) });
         let result = attend(link, clock, poll_fn(|cx| poll_caught(&mut work, cx))).await;
         let_go(work, result).map_or_else(PlainEnd::OutOfStep, |()| PlainEnd::Done)
     }
@@ -132,7 +135,7 @@ impl Driver {
         let ended = timeout_at(deadline.into(), poll_fn(|cx| poll_caught(&mut work, cx)));
         let reply = attend(&self.link, &mut self.clock, async {
             let text = || over_time(self.link.limits().call_time_max);
-            ended.await.unwrap_or_else(|_| Err(Error::new(Code::DeadlineExceeded, text())))
+            ended.await.unwrap_or_else(|_| Err(Error::found(Code::DeadlineExceeded, text())))
         })
         .await;
         let reply = let_go(work, reply).and_then(|reply| {
@@ -153,8 +156,10 @@ impl Driver {
         match written {
             Ok(()) => PlainEnd::Done,
             // Refused before a byte of it was written.
-            Err(error) if matches!(error.code(), Code::TooLarge | Code::BadPayload) => {
-                PlainEnd::Failed(error)
+            Err(error) if error.code() == Code::TooLarge => PlainEnd::Failed(error),
+            Err(error) if error.code() == Code::BadPayload => {
+                let text = "the reply cannot be framed";
+                PlainEnd::Failed(Error::local(Code::Failed, text).with_source(error))
             }
             // Part of it may be written, and whatever came after would be taken for the rest.
             Err(error) => {
@@ -176,7 +181,7 @@ impl Driver {
         let read = self.connection.read_payload(framing);
         let payload = attend(&self.link, &mut self.clock, read).await?;
         let payload = payload.ok_or_else(|| {
-            Error::new(Code::BadPayload, "the stream ended where a payload should be")
+            Error::found(Code::BadPayload, "the stream ended where a payload should be")
         })?;
         self.connection.settle();
         // Not before: who sends no payload must not keep others from running.
@@ -208,7 +213,7 @@ async fn attend<T>(
             let due = link.with(|session| session.poll_timeout());
             match clock.poll(link, cx, due) {
                 Poll::Ready(Err(violation)) => {
-                    return Poll::Ready(Err(Error::new(violation.code(), violation.to_string())));
+                    return Poll::Ready(Err(Error::found(violation.code(), violation.to_string())));
                 }
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => break,
@@ -216,7 +221,7 @@ async fn attend<T>(
             if link.with(|session| session.is_drained()) {
                 let time = link.limits().drain_time_max;
                 let text = format!("the call did not end within drain_time_max ({time:?})");
-                return Poll::Ready(Err(Error::new(Code::Cancelled, text)));
+                return Poll::Ready(Err(Error::found(Code::Cancelled, text)));
             }
         }
         // Woken when a deadline nearer than the timer's comes in.

@@ -41,14 +41,14 @@ impl Doors {
         let (max, peer_max) = (limits.connections_max, limits.connections_per_peer_max);
         if counts.connections >= max {
             let text = format!("connections_max ({max}) are open");
-            return Err(Error::new(Code::Overloaded, text));
+            return Err(Error::found(Code::Overloaded, text));
         }
         let key = origin.peer_key();
         if let Some(key) = key {
             let of_peer = counts.of_peer.get(&key).copied().unwrap_or_default();
             if of_peer >= peer_max {
                 let text = format!("connections_per_peer_max ({peer_max}) of yours are open");
-                return Err(Error::new(Code::Overloaded, text));
+                return Err(Error::found(Code::Overloaded, text));
             }
             counts.of_peer.insert(key, of_peer.saturating_add(1));
         }

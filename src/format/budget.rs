@@ -316,7 +316,7 @@ impl Budget {
         cause: Box<dyn StdError + Send + Sync>,
     ) -> Error {
         let error = match (self.passed.get(), detail) {
-            (Some(passed), _) => Error::new(Code::TooLarge, self.text(passed)),
+            (Some(passed), _) => Error::found(Code::TooLarge, self.text(passed)),
             (None, None) => not_valid(format_name, ""),
             (None, Some(detail)) => not_valid(format_name, format_args!(": {detail}")),
         };
@@ -343,7 +343,7 @@ pub(super) fn no_payload(
     format_name: &'static str,
     cause: impl Into<Box<dyn StdError + Send + Sync>>,
 ) -> Error {
-    Error::new(Code::BadPayload, format!("the value has no form in {format_name}"))
+    Error::found(Code::BadPayload, format!("the value has no form in {format_name}"))
         .with_source(cause)
 }
 
@@ -355,5 +355,5 @@ fn left_over(format_name: &'static str, bytes: usize) -> Error {
 
 #[cold]
 fn not_valid(format_name: &'static str, rest: impl fmt::Display) -> Error {
-    Error::new(Code::BadPayload, format!("the payload is not valid {format_name}{rest}"))
+    Error::found(Code::BadPayload, format!("the payload is not valid {format_name}{rest}"))
 }

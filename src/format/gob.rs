@@ -58,7 +58,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
         let Progress { used_bytes, is_complete, .. } = decoder.push(&payload).map_err(refused)?;
         if !is_complete {
             let text = "the payload is not valid gob: it ends in the middle of a value";
-            return Err(Error::new(Code::BadPayload, text));
+            return Err(Error::found(Code::BadPayload, text));
         }
         budget.check_all_used(NAME, payload.len().saturating_sub(used_bytes))?;
         decoder.check::<T>().map_err(refused)?;
@@ -98,7 +98,7 @@ fn limits(payload: &Bytes, budget: &Budget) -> Limits {
 /// the payload no more than a key on the way there and the name of a type.
 fn refused(budget: &Budget, cause: switchboard_gob::Error) -> Error {
     match cause.kind() {
-        ErrorKind::Limit => Error::new(Code::TooLarge, cause.to_string()).with_source(cause),
+        ErrorKind::Limit => Error::found(Code::TooLarge, cause.to_string()).with_source(cause),
         ErrorKind::Custom => budget.error(NAME, cause),
         _ => budget.error_with_detail(NAME, cause.to_string(), cause),
     }

@@ -69,5 +69,5 @@ fn not_one_line(index: usize, text: &[u8]) -> Error {
         Some(b'\r') => "carriage return",
         _ => "NUL",
     };
-    Error::new(Code::BadPayload, format!("the text is not one line: {name} at byte {index}"))
+    Error::found(Code::BadPayload, format!("the text is not one line: {name} at byte {index}"))
 }

@@ -30,7 +30,9 @@ use crate::error::{Code, Error, Result};
 ///
 /// `E` is [`Error`], `anyhow::Error`, `io::Error`, a string, or whatever else goes into a boxed
 /// error. An `Error` made by [`Error::new`] reaches the caller with its code and text; of anything
-/// else, an `Error` inside another error included, the caller learns `failed` and the log the rest.
+/// else the caller learns `failed` and the log the rest. That includes an `Error` inside another
+/// error, and one that the library gave to the handler: by a call of its own, a
+/// [`Connection`] of its own, a limit or a format.
 ///
 /// `Shape` tells these forms apart. It is inferred.
 ///
@@ -76,7 +78,8 @@ pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
 ///
 /// It begins behind the line with its name and should return behind its payload: the next byte is
 /// the beginning of the next command. If it returns an error, the caller is told and the connection
-/// closed, since nobody knows where the payload would have ended.
+/// closed, since nobody knows where the payload would have ended. Of the library's own errors the
+/// caller is told those about the connection that was lent: that a line is too long, for one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a raw handler",
     label = "not a raw handler",
@@ -303,7 +306,7 @@ async fn run_blocking<Rep: Send + 'static>(
     context: Context,
     function: impl FnOnce(Context) -> Result<Rep> + Send + 'static,
 ) -> Result<Rep> {
-    let permit = context.link().quota().blocking_call()?;
+    let permit = context.link().quota().blocking_call().map_err(Error::for_caller)?;
     let work = move || {
         // Given back when the function has ended, whoever still waits for it.
         let _permit = permit;
@@ -311,13 +314,16 @@ async fn run_blocking<Rep: Send + 'static>(
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(reply) => reply,
-        Err(error) if error.is_panic() => Err(panicked().with_source(error)),
-        Err(error) => Err(Error::new(Code::Cancelled, "the runtime stopped").with_source(error)),
+        Err(error) if error.is_panic() => Err(panicked().for_caller().with_source(error)),
+        Err(error) => {
+            let stopped = Error::found(Code::Cancelled, "the runtime stopped");
+            Err(stopped.for_caller().with_source(error))
+        }
     }
 }
 
 pub(crate) fn panicked() -> Error {
-    Error::new(Code::Panicked, "the handler panicked")
+    Error::found(Code::Panicked, "the handler panicked")
 }
 
 /// Runs code of a user; a panic is its error. What it panicked with may panic once more when it is

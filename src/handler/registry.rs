@@ -59,7 +59,7 @@ impl Registry {
     pub(crate) fn find(&self, name: Name) -> Result<Entry> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.get(&name).cloned().ok_or_else(|| {
-            Error::new(Code::UnknownCommand, format!("there is no command {name}; ? lists them"))
+            Error::found(Code::UnknownCommand, format!("there is no command {name}; ? lists them"))
         })
     }
 

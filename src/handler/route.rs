@@ -96,7 +96,7 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
         found.ok_or_else(|| {
             let names: Vec<_> = self.formats.iter().map(|(codec, _)| codec.name).collect();
             let text = format!("this command speaks {}", names.join(" and "));
-            Error::new(Code::UnsupportedFormat, text)
+            Error::found(Code::UnsupportedFormat, text)
         })
     }
 }
@@ -124,7 +124,7 @@ where
         let is_one_way = context.is_one_way();
         let answer = self.handler.call(request, context);
         Ok(Box::pin(async move {
-            let reply = answer.await?;
+            let reply = answer.await.map_err(Error::of_handler)?;
             if is_one_way {
                 return Ok(BytesMut::new());
             }
@@ -191,7 +191,7 @@ impl Running {
     }
 
     /// The call is refused, or its handler has ended without a reply.
-    pub(crate) fn refuse(&mut self, error: Error) {
+    pub(crate) fn refuse(&mut self, error: &Error) {
         self.is_over = true;
         self.link.refuse(self.id, error, &mut self.held);
     }
@@ -203,7 +203,7 @@ impl Drop for Running {
             self.link.leave_room(place);
         }
         if !self.is_over {
-            self.refuse(Error::new(Code::Cancelled, "the handler was stopped"));
+            self.refuse(&Error::found(Code::Cancelled, "the handler was stopped"));
         }
         if self.is_admitted {
             self.link.quota().end_call();
@@ -211,8 +211,8 @@ impl Drop for Running {
     }
 }
 
-/// What a handler returned as an error, for its caller: an `Error` as it is, anything else as the
-/// source of one that says nothing of it.
+/// What a handler returned as an error: an `Error` as it is, anything else as the source of one
+/// that says nothing of it. What of it the caller learns is decided where the handler is called.
 pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     match error.into().downcast::<Error>() {
         Ok(error) => *error,

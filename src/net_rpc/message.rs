@@ -111,7 +111,7 @@ fn text(error: &Error, service_method: &str) -> String {
 }
 
 fn failed(error: switchboard_gob::Error) -> Error {
-    Error::new(Code::Failed, "an answer of net/rpc cannot be written").with_source(error)
+    Error::found(Code::Failed, "an answer of net/rpc cannot be written").with_source(error)
 }
 
 /// What a reply may grow by on the one stream: a length and numbers of types, a few bytes each.

@@ -123,7 +123,7 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
     if is_ended {
         return Ok(());
     }
-    Err(Error::new(Code::ShuttingDown, "the client for the calls of net/rpc is closed"))
+    Err(Error::found(Code::ShuttingDown, "the client for the calls of net/rpc is closed"))
 }
 
 /// A call that has come whole.
@@ -168,7 +168,7 @@ async fn call(client: &Client, name: &str, argument: Bytes) -> Result<Bytes> {
         Ok(name) => client.call_encoded(name, GOB, BytesMut::from(argument)).await,
         Err(_) => {
             let text = format!("rpc: service/method request ill-formed: {name:.64}");
-            Err(Error::new(Code::UnknownCommand, text))
+            Err(Error::found(Code::UnknownCommand, text))
         }
     }
 }
@@ -206,20 +206,24 @@ impl Incoming {
             let Some(header) = connection.read_gob(clock).await? else {
                 return Ok(None);
             };
-            self.header = Some(Header::decode(header, connection.limits())?);
+            let header = Header::decode(header, connection.limits());
+            self.header = Some(header.map_err(|error| connection.wrong(error))?);
         }
         let argument = connection.read_gob(clock).await?;
         self.clock = None;
         match (self.header.take(), argument) {
             (Some(header), Some(argument)) => Ok(Some(Request { header, argument })),
-            _ => Err(Error::new(Code::BadPayload, "the stream ended before an argument")),
+            _ => {
+                let error = Error::found(Code::BadPayload, "the stream ended before an argument");
+                Err(connection.wrong(error))
+            }
         }
     }
 }
 
 /// The error of a connection whose calls were stopped from outside.
 fn stopped(error: tokio::task::JoinError) -> Error {
-    Error::new(Code::Cancelled, "the runtime stopped").with_source(error)
+    Error::found(Code::Cancelled, "the runtime stopped").with_source(error)
 }
 
 /// The format that everything is spoken in.

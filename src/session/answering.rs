@@ -40,7 +40,7 @@ pub(super) struct Answering {
     events: VecDeque<Event>,
     // Boxed, as few connections ever have one.
     plain: Option<Box<Plain>>,
-    // Errors of the caller's making since the last call that went well.
+    // Calls refused for a mistake of the caller's since the last one that went well.
     consecutive_errors: u32,
     // Calls that got the reply of their handler, and calls that were ended with the connection.
     answered: u64,
@@ -86,13 +86,13 @@ impl Answering {
         let error = if !is_open {
             no_more_calls()
         } else if len > payload_max {
-            Error::new(Code::TooLarge, too_large(len, self.payload_bytes_max))
+            Error::found(Code::TooLarge, too_large(len, self.payload_bytes_max))
         } else if self.running >= self.calls_max {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are running");
-            Error::new(Code::Overloaded, text)
+            Error::found(Code::Overloaded, text)
         } else if options.is_stream() {
-            Error::new(Code::UnsupportedFormat, "this command takes no stream")
+            Error::found(Code::UnsupportedFormat, "this command takes no stream")
         } else {
             return Ok(true);
         };
@@ -121,7 +121,7 @@ impl Answering {
         let deadline = deadline.unwrap_or(now);
         if deadline <= now {
             let text = "the deadline had passed when the call arrived";
-            self.refuse(tag, &Error::new(Code::DeadlineExceeded, text), outbox);
+            self.refuse(tag, &Error::found(Code::DeadlineExceeded, text), outbox);
             return;
         }
         self.last_serial = self.last_serial.wrapping_add(1);
@@ -147,7 +147,7 @@ impl Answering {
         if part != Part::Cancel {
             return Err(Violation::NotAStream(tag));
         }
-        self.stop(id, &Error::new(Code::Cancelled, "the caller cancelled"), outbox);
+        self.stop(id, &Error::found(Code::Cancelled, "the caller cancelled"), outbox);
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl Answering {
                 if id.tag != 0 {
                     // The same code as for the caller's large payload, and not its mistake.
                     let text = too_large(payload.len(), self.payload_bytes_max);
-                    push_error(id.tag, &Error::new(Code::TooLarge, text), outbox);
+                    push_error(id.tag, &Error::found(Code::TooLarge, text), outbox);
                 }
             }
             Ok(payload) => {
@@ -182,7 +182,17 @@ impl Answering {
                     outbox.push_body(payload);
                 }
             }
-            Err(error) => self.refuse(id.tag, &error, outbox),
+            // Whatever its code, it is no mistake of the caller's that the handler returned it.
+            Err(error) if id.tag != 0 => push_error(id.tag, &error, outbox),
+            Err(_) => {}
+        }
+    }
+
+    pub(super) fn handle_refusal(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
+        self.running = self.running.saturating_sub(1);
+        if self.open.remove(id) {
+            self.answered = self.answered.saturating_add(1);
+            self.refuse(id.tag, error, outbox);
         }
     }
 
@@ -201,9 +211,9 @@ impl Answering {
         }
         for (id, is_limit) in late {
             let error = if is_limit {
-                Error::new(Code::DeadlineExceeded, over_time(self.call_time_max))
+                Error::found(Code::DeadlineExceeded, over_time(self.call_time_max))
             } else {
-                Error::new(Code::DeadlineExceeded, "the handler did not answer in time")
+                Error::found(Code::DeadlineExceeded, "the handler did not answer in time")
             };
             self.stop(id, &error, outbox);
         }
@@ -212,7 +222,7 @@ impl Answering {
     /// Ends every call that is open.
     pub(super) fn cancel_all(&mut self, drain_time_max: Duration, outbox: &mut Outbox) {
         let text = format!("the call did not end within drain_time_max ({drain_time_max:?})");
-        let error = Error::new(Code::Cancelled, text);
+        let error = Error::found(Code::Cancelled, text);
         let ids: Vec<_> = self.open.iter().map(|(id, _)| id).collect();
         for id in ids {
             self.cut_off = self.cut_off.saturating_add(1);
@@ -333,7 +343,7 @@ impl Answering {
 }
 
 pub(super) fn no_more_calls() -> Error {
-    Error::new(Code::ShuttingDown, "no more calls are taken")
+    Error::found(Code::ShuttingDown, "no more calls are taken")
 }
 
 /// Mistakes that a peer of good will does not make again and again.

@@ -116,7 +116,7 @@ impl Asking {
     ) -> (Poll<Result<Bytes, Error>>, Option<Waker>) {
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
             let error = Error::local(Code::Cancelled, "the call is over");
-            return (Poll::Ready(Err(error)), None);
+            return (Poll::Ready(Err(error.after_sending())), None);
         };
         if let State::Waiting { waker: kept, .. } = entry.get_mut() {
             let spent = if waker.is_some() { std::mem::replace(kept, waker.take()) } else { None };
@@ -130,7 +130,8 @@ impl Asking {
                 reply
             }
             State::Waiting { .. } | State::Forgotten => {
-                Err(Error::local(Code::Cancelled, "the call was given up"))
+                let error = Error::local(Code::Cancelled, "the call was given up");
+                Err(error.after_sending())
             }
         };
         (Poll::Ready(reply), None)

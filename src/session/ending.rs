@@ -73,7 +73,7 @@ impl Session {
     pub fn handle_violation(&mut self, violation: &Violation) {
         let text = violation.to_string();
         if violation.is_worth_telling() {
-            self.tell(&Error::new(violation.code(), text.clone()));
+            self.tell(&Error::found(violation.code(), text.clone()));
         }
         self.give_up(|| Error::local(Code::Protocol, text.clone()).after_sending());
         // No call was under way: one that crosses this on the wire did not run.

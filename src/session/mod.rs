@@ -342,9 +342,16 @@ impl Session {
     }
 
     /// The handler of a call has ended. The reply is written unless the caller has had one already.
-    /// To be reported exactly once for each [`Event::Call`].
+    /// To be reported exactly once for each [`Event::Call`], unless it is refused.
     pub fn handle_reply(&mut self, id: CallId, reply: Result<BytesMut, Error>) {
         self.answering.handle_reply(id, reply, &mut self.outgoing.outbox);
+    }
+
+    /// A call is not run, in place of [`handle_reply`](Self::handle_reply). Of these some are
+    /// mistakes of the caller, which count towards `consecutive_errors_max`; an error of a handler
+    /// is none.
+    pub fn handle_refusal(&mut self, id: CallId, error: &Error) {
+        self.answering.handle_refusal(id, error, &mut self.outgoing.outbox);
     }
 
     /// Whether no handler is running.

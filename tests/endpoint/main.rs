@@ -22,6 +22,7 @@ mod connection;
 mod fairness;
 #[cfg(feature = "gob")]
 mod gob;
+mod handed_on;
 mod handlers;
 mod hostile;
 mod limits;

@@ -237,6 +237,12 @@ impl Peer {
         self.events();
     }
 
+    /// Does not run a call.
+    pub(crate) fn refuse(&mut self, id: CallId, error: &Error) {
+        self.session.handle_refusal(id, error);
+        self.events();
+    }
+
     /// Ends the handler of the call that came first with what it was called with.
     pub(crate) fn echo(&mut self) {
         let call = self.calls.pop_front().unwrap();
