@@ -88,12 +88,16 @@ impl Driver {
         Ok(self.registry.describe())
     }
 
-    /// Drops the handles of all tasks, which have ended.
+    /// Whether the table of tasks has anything in it, or memory.
+    pub(super) fn has_tasks(&self) -> bool {
+        self.tasks.capacity() > 0
+    }
+
+    /// Drops the handles of all tasks, which have ended, and the memory of the table: each handle
+    /// keeps the memory of its task.
     pub(super) fn forget_tasks(&mut self) {
-        if !self.tasks.is_empty() {
-            self.tasks = HashMap::new();
-            self.tasks_swept_at = TASKS_SWEPT_MIN;
-        }
+        self.tasks = HashMap::new();
+        self.tasks_swept_at = TASKS_SWEPT_MIN;
     }
 
     /// Drops the handles of tasks that have ended, once half of them may be such.

@@ -196,7 +196,7 @@ impl Driver {
                 work = work.saturating_sub(WORK_OF_A_READ);
                 continue;
             }
-            if look.is_at_rest {
+            if look.is_at_rest && self.has_tasks() {
                 self.forget_tasks();
             }
             if self.poll_clock(cx, look.due).is_ready() {
@@ -262,11 +262,14 @@ impl Driver {
     /// Goes to sleep, unless there is news: looked at once more under the lock, since it may have
     /// come while nobody was listening.
     fn sleep(&mut self, cx: &Context<'_>, wanted_input: bool, is_blocked: bool) -> bool {
-        let clock = &self.clock;
+        let (clock, has_tasks) = (&self.clock, self.has_tasks());
         self.link.sleep(cx, clock.alarm(), |session| {
             let is_said = is_blocked || !session.has_transmit() && !session.is_over();
             let is_read = wanted_input || !session.wants_input();
-            is_said && is_read && !session.has_event() && !clock.is_late_for(session)
+            // The last handler may have ended since it was looked at.
+            let is_tidy = !has_tasks || !session.is_at_rest();
+            let is_quiet = is_said && is_read && is_tidy && !session.has_event();
+            is_quiet && !clock.is_late_for(session)
         })
     }
 

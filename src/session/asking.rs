@@ -127,6 +127,7 @@ impl Asking {
             State::Answered(reply) => {
                 entry.remove();
                 self.note_claimed(&reply);
+                self.tidy();
                 reply
             }
             State::Waiting { .. } | State::Forgotten => {
@@ -152,6 +153,7 @@ impl Asking {
             State::Answered(reply) => {
                 entry.remove();
                 self.note_claimed(&reply);
+                self.tidy();
                 None
             }
             State::Waiting { waker, .. } => {
@@ -201,6 +203,7 @@ impl Asking {
             }
             State::Forgotten => {
                 entry.remove();
+                self.tidy();
                 None
             }
         }
@@ -254,6 +257,7 @@ impl Asking {
             };
             true
         });
+        self.tidy();
         wakers
     }
 
@@ -341,8 +345,12 @@ impl Asking {
         self.unclaimed = self.unclaimed.saturating_sub(1);
         self.unclaimed_bytes = self.unclaimed_bytes.saturating_sub(bytes);
         self.has_claimed = true;
-        if self.calls.is_empty() && self.calls.capacity() > TABLE_KEPT_MAX {
-            self.calls = HashMap::new();
+    }
+
+    /// Gives back the table of many calls; to be done wherever the last of them may have left it.
+    fn tidy(&mut self) {
+        if self.calls.is_empty() {
+            self.calls.shrink_to(TABLE_KEPT_MAX);
         }
     }
 

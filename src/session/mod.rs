@@ -451,7 +451,7 @@ impl Session {
     /// can be done when no lock is held.
     pub fn take_wakers(&mut self) -> Vec<Waker> {
         // Those who wait are often as many as the last time.
-        let usual = self.wakers.len().min(TABLE_KEPT_MAX);
+        let usual = self.wakers.len().min(WAKERS_USUAL_MAX);
         std::mem::replace(&mut self.wakers, Vec::with_capacity(usual))
     }
 
@@ -484,5 +484,9 @@ impl Session {
     }
 }
 
-/// Places in a table that an idle session may keep.
-const TABLE_KEPT_MAX: usize = 64;
+/// Places in a table that an idle session may keep. A hash table is shrunk by itself: what its
+/// `capacity` tells is less when calls have come and gone in it.
+const TABLE_KEPT_MAX: usize = 14;
+
+/// Wakers for which there is room before they are there.
+const WAKERS_USUAL_MAX: usize = 64;

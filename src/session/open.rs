@@ -63,8 +63,8 @@ impl OpenCalls {
         let key = Key::of(id);
         if self.newest.take_if(|(newest, _)| *newest == key).is_none() {
             self.others.remove(&key);
-            if self.others.is_empty() && self.others.capacity() > TABLE_KEPT_MAX {
-                self.others = HashMap::new();
+            if self.others.is_empty() {
+                self.others.shrink_to(TABLE_KEPT_MAX);
             }
         }
         true

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::TABLE_KEPT_MAX;
 use crate::wire::Outbox;
 
 #[derive(Debug)]
@@ -111,6 +112,9 @@ impl Backlog {
                 return;
             }
             self.asked.pop_front();
+        }
+        if self.asked.capacity() > TABLE_KEPT_MAX {
+            self.asked = VecDeque::new();
         }
     }
 
