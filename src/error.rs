@@ -326,7 +326,8 @@ impl Error {
         self.facts.code
     }
 
-    /// Whose fault it was: that of its code, but the callee's if it was the reply that was wrong.
+    /// Whose fault it was: that of its code, but the callee's if it was the reply that was wrong,
+    /// or if this side found out that the callee broke the protocol.
     #[must_use]
     pub fn fault(&self) -> Fault {
         self.facts.fault

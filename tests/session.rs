@@ -22,9 +22,9 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use switchboard::session::{Body, PlainEnd, Slowness, Violation};
+use switchboard::session::{Body, PlainEnd, Session, Slowness, Violation};
 use switchboard::wire::{Flaw, FormatWord, Options, Tag};
-use switchboard::{Code, Error, Limits};
+use switchboard::{Code, Error, Fault, Limits};
 
 use crate::pair::{CLIENT, GREET, Pair, SERVER};
 use crate::random::{Random, rounds};
@@ -649,7 +649,7 @@ fn a_lost_connection_stops_everything() {
     let own = pair.call(SERVER, "", SECOND);
     pair.inject(SERVER, b"GREET 1 0\nGREET 2 0\n");
     let session = &mut pair.peers[SERVER].session;
-    session.handle_lost();
+    session.handle_lost(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
     assert!(!session.has_transmit() && session.unwritten_bytes() == 0);
     pair.peers[SERVER].events();
     assert_eq!(pair.peers[SERVER].stops.len(), 2);
@@ -658,6 +658,53 @@ fn a_lost_connection_stops_everything() {
     pair.peers[SERVER].echo();
     assert!(!pair.peers[SERVER].session.has_transmit());
     assert!(pair.peers[SERVER].session.is_finished());
+}
+
+#[test]
+fn the_cause_of_an_end_is_told_to_every_caller() {
+    let io = || std::io::Error::from(std::io::ErrorKind::ConnectionReset).into();
+    check(Code::Disconnected, Fault::Connection, |session| session.handle_eof());
+    check(Code::Disconnected, Fault::Connection, |session| session.handle_lost(io()));
+    check(Code::Disconnected, Fault::Connection, |session| session.handle_abandoned("stopped"));
+    check(Code::Disconnected, Fault::Connection, |session| {
+        session.handle_unwritable(io());
+        session.handle_eof();
+    });
+    check_violation(Code::Disconnected, Fault::Connection, Violation::CutShort);
+    for slowness in [Slowness::Line, Slowness::Body, Slowness::Write] {
+        let violation = Violation::Slow(slowness, SECOND);
+        check_violation(Code::DeadlineExceeded, Fault::Callee, violation);
+    }
+    for violation in [
+        Violation::Flaw(Flaw::EmptyLine),
+        Violation::DuplicateTag(1),
+        Violation::UnknownTag(1),
+        Violation::NotAStream(1),
+        Violation::TooManyErrors(1),
+    ] {
+        check_violation(Code::Protocol, Fault::Callee, violation);
+    }
+
+    fn check_violation(code: Code, fault: Fault, violation: Violation) {
+        check(code, fault, |session| session.handle_violation(&violation));
+    }
+
+    fn check(code: Code, fault: Fault, end: impl Fn(&mut Session)) {
+        let mut pair = Pair::alone(&Limits::default());
+        let tags = [0; 2].map(|_| pair.call(SERVER, "", SECOND));
+        end(&mut pair.peers[SERVER].session);
+        // What follows from it is not the cause.
+        pair.peers[SERVER].session.handle_abandoned("over");
+        let first = pair.peers[SERVER].reply(tags[0]).unwrap().unwrap_err();
+        let second = pair.peers[SERVER].reply(tags[1]).unwrap().unwrap_err();
+        assert_eq!(first.text(), second.text());
+        assert_eq!((first.code(), first.fault(), first.was_sent()), (code, fault, true), "{first}");
+        let later = pair.try_call(SERVER, "", Options::default(), SECOND).unwrap_err();
+        assert_eq!((later.code(), later.was_sent()), (Code::Disconnected, false));
+        let (prefix, _) = later.text().split_once(": ").unwrap();
+        assert_eq!(prefix, "the connection is closed");
+        assert!(!later.text().ends_with(": over"), "{later}");
+    }
 }
 
 #[test]
@@ -671,7 +718,7 @@ fn a_stop_that_waits_is_not_lost_with_the_connection() {
     session.handle_line(pair.now, line(b">1 cancel")).unwrap();
     session.handle_line(pair.now, line(b"GREET 2 0")).unwrap();
     session.handle_body(pair.now, bytes::Bytes::new());
-    session.handle_lost();
+    session.handle_lost(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
     pair.peers[SERVER].events();
     let first = pair.peers[SERVER].calls[0].id;
     assert_eq!(pair.peers[SERVER].stops, [first]);

@@ -269,9 +269,11 @@ impl Request {
         Error::local(Code::DeadlineExceeded, text)
     }
 
-    /// Names the limit if it was that, and no deadline of the caller's, that ended the call.
+    /// Names the limit if it was that, and no deadline of the caller's, that ended the call. (An
+    /// error with a source tells why the connection ended.)
     fn explain(&self, error: Error) -> Error {
-        let is_late = error.code() == Code::DeadlineExceeded && !error.is_from_peer();
+        let is_ours = !error.is_from_peer() && std::error::Error::source(&error).is_none();
+        let is_late = error.code() == Code::DeadlineExceeded && is_ours;
         if !is_late || self.deadline.is_some() {
             return error;
         }

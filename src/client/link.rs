@@ -291,7 +291,8 @@ impl Link {
     /// The driver is gone: no call will be answered, and nobody waits any longer.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
-        state.session.handle_lost();
+        let is_panicking = std::thread::panicking();
+        state.session.handle_abandoned(if is_panicking { PANICKED } else { STOPPED });
         state.is_ended = true;
         Self::unlock_and_wake(state);
         self.pen.drop_io();
@@ -358,6 +359,12 @@ impl State {
         let _ = self.held.cover(quota, self.session.held_bytes());
     }
 }
+
+/// Why a connection ends whose driver is dropped before its time.
+const STOPPED: &str = "the task of the connection was stopped";
+
+/// Why a connection ends whose driver panics: the stream's own code has.
+const PANICKED: &str = "the task of the connection panicked";
 
 fn now() -> std::time::Instant {
     Instant::now().into_std()

@@ -33,7 +33,8 @@ use crate::wire::{FormatWord, Name};
 /// A client lives as long as its one connection and never connects by itself. Either side may end
 /// that: the side that accepted closes a connection on which nothing happened for `idle_time_max`,
 /// five minutes by default, with `shutting_down`. All calls after that fail, with an error that
-/// [is safe to retry](crate::Error::is_safe_to_retry) on a new client.
+/// [is safe to retry](crate::Error::is_safe_to_retry) on a new client, and whose text and source
+/// tell why the connection ended, as those of the calls that were under way do.
 /// [`closed`](Self::closed) waits for the end. To connect anew is the program's own matter
 /// (`examples/reconnect.rs`).
 ///

@@ -47,6 +47,8 @@ struct Held {
     // `None` once the driver is gone, so that the stream is closed then, and when the stream has
     // failed: whoever met that is the last who writes.
     io: Option<SharedIo>,
+    // How it failed when a caller wrote, for the driver to say.
+    failure: Option<io::Error>,
     // Taken out of the session, and not written yet.
     outbox: Outbox,
     // Bytes have been written that the stream may still hold back.
@@ -58,14 +60,15 @@ struct Held {
 impl Pen {
     pub(super) fn new(io: SharedIo) -> Self {
         let (io, outbox) = (Some(io), Outbox::default());
-        let held = Mutex::new(Held { io, outbox, has_written: false, waker: None });
+        let held = Held { io, failure: None, outbox, has_written: false, waker: None };
+        let held = Mutex::new(held);
         Self { held, runtime: Handle::try_current().ok() }
     }
 
     /// Lets go of the stream.
     pub(super) fn drop_io(&self) {
         let mut held = self.lock();
-        let let_go = (held.io.take(), held.waker.take());
+        let let_go = (held.io.take(), held.waker.take(), held.failure.take());
         held.outbox = Outbox::default();
         // What is dropped runs its owner's code, which may come here.
         drop(held);
@@ -116,7 +119,11 @@ impl Link {
     pub(super) fn write_now(&self) {
         // A panic of the stream's own code ends the connection, and is none of the caller's.
         let is_written = catch_unwind(AssertUnwindSafe(|| self.try_write()));
-        if !is_written.unwrap_or(false) {
+        let is_written = is_written.unwrap_or_else(|_| {
+            self.pen.lock().failure = Some(io::Error::other("the stream panicked"));
+            false
+        });
+        if !is_written {
             self.wake_driver();
         }
     }
@@ -142,7 +149,14 @@ impl Link {
         let _runtime = self.enter_runtime();
         let written = held.poll_write(self, &mut Context::from_waker(&waker), true, false);
         held.waker = Some(waker);
-        matches!(written, Poll::Ready(Ok(()))) && !held.has_written
+        match written {
+            Poll::Ready(Ok(())) => !held.has_written,
+            Poll::Ready(Err(error)) => {
+                held.failure = Some(error);
+                false
+            }
+            Poll::Pending => false,
+        }
     }
 }
 
@@ -156,7 +170,8 @@ impl Held {
         goes_on: bool,
     ) -> Poll<io::Result<()>> {
         let Some(mut io) = self.io.take() else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            let failure = self.failure.take();
+            return Poll::Ready(Err(failure.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())));
         };
         let written = self.poll_write_on(&mut io, link, cx, has_transmit, goes_on);
         if !matches!(written, Poll::Ready(Err(_))) {

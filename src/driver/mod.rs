@@ -60,6 +60,8 @@ pub(crate) struct Driver {
     is_at_end: bool,
     // How often callers had their turn since something was written.
     turns_given: u8,
+    // Nothing can be written any more, and what has come is still taken in.
+    is_unwritable: bool,
     // There is nobody to say farewell to.
     is_broken: bool,
 }
@@ -131,6 +133,7 @@ impl Driver {
             has_read: false,
             is_at_end: false,
             turns_given: 0,
+            is_unwritable: false,
             is_broken: false,
         })
     }
@@ -177,6 +180,7 @@ impl Driver {
                     self.handle(cx, event);
                     continue;
                 }
+                Next::Nothing(look) if look.is_over && self.is_unwritable => break,
                 Next::Nothing(look) if look.is_over => return Poll::Ready(Exit::Finished),
                 Next::Nothing(look) => look,
             };
@@ -277,7 +281,11 @@ impl Driver {
     fn poll_write(&mut self, cx: &mut Context<'_>, has_transmit: bool) -> Poll<()> {
         match self.link.poll_write(cx, has_transmit) {
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => self.lost(),
+            Poll::Ready(Err(error)) => {
+                // Replies may have come by now, and why the peer has gone.
+                self.is_unwritable = true;
+                self.link.with(|session| session.handle_unwritable(error.into()));
+            }
             Poll::Pending => {
                 self.link.with(|session| session.handle_write_blocked(now()));
                 return Poll::Pending;
@@ -300,12 +308,17 @@ impl Driver {
 
     /// Reads what is there, if it is wanted; `Ready` if something came, the end included.
     fn poll_read(&mut self, cx: &mut Context<'_>, is_wanted: bool) -> Poll<()> {
-        if !is_wanted {
+        if !is_wanted && !self.is_unwritable {
             self.link.with(Session::handle_input_paused);
             return Poll::Pending;
         }
         let missing = self.decoder.missing_body_bytes(self.connection.input());
-        match self.connection.poll_fill(cx, missing) {
+        let filled = is_wanted.then(|| self.connection.poll_fill(cx, missing));
+        match filled.unwrap_or(Poll::Pending) {
+            Poll::Pending if self.is_unwritable => {
+                self.is_broken = true;
+                self.link.with(Session::handle_eof);
+            }
             Poll::Pending => {
                 self.connection.release();
                 return Poll::Pending;
@@ -318,7 +331,7 @@ impl Driver {
                 self.decoder.skip_body();
                 self.link.with(|session| session.handle_body_refused(&error));
             }
-            Poll::Ready(Err(_)) => self.lost(),
+            Poll::Ready(Err(error)) => self.lost(error),
         }
         Poll::Ready(())
     }
@@ -335,15 +348,13 @@ impl Driver {
     fn violated(&mut self, violation: &Violation) {
         tracing::info!(peer = %self.link.origin(), %violation, "closing the connection");
         self.link.with(|session| session.handle_violation(violation));
-        if !violation.is_worth_telling() {
-            self.lost();
-        }
+        self.is_broken |= !violation.is_worth_telling();
     }
 
     /// The stream is of no use any more.
-    fn lost(&mut self) {
+    fn lost(&mut self, error: Error) {
         self.is_broken = true;
-        self.link.with(Session::handle_lost);
+        self.link.with(|session| session.handle_lost(error));
     }
 }
 

@@ -75,7 +75,7 @@ impl Driver {
             self.link.rise();
             loop {
                 if self.poll_write(cx, true).is_ready() {
-                    return Poll::Ready(!self.is_broken);
+                    return Poll::Ready(!self.is_broken && !self.is_unwritable);
                 }
                 let due = self.link.with(|session| session.poll_timeout());
                 let clock_is_pending = self.poll_clock(cx, due).is_pending();
@@ -163,8 +163,8 @@ impl Driver {
             }
             // Part of it may be written, and whatever came after would be taken for the rest.
             Err(error) => {
-                self.lost();
-                PlainEnd::OutOfStep(error)
+                self.lost(error);
+                PlainEnd::Done
             }
         }
     }

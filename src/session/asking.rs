@@ -20,13 +20,14 @@
 
 use std::collections::hash_map::Entry;
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use foldhash::{HashMap, HashMapExt};
 
 use super::TABLE_KEPT_MAX;
 use super::Violation;
+use super::cause::Cause;
 use super::earliest::Earliest;
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::Limits;
@@ -221,25 +222,22 @@ impl Asking {
         self.has_farewell = true;
     }
 
-    /// The peer has ended its side; answers who is to be woken.
+    /// No reply will come any more, for this cause; answers who is to be woken.
     ///
-    /// After its farewell a call without an answer did not run, and the notice is its answer. A
-    /// peer that was killed while it drained ends the same way but for the farewell.
-    pub(super) fn handle_eof(&mut self) -> Vec<Waker> {
+    /// What the peer said itself comes first. After its farewell a call without an answer did not
+    /// run, and the notice is its answer. A peer that was killed while it drained ends the same way
+    /// but for the farewell.
+    pub(super) fn end(&mut self, cause: &Cause) -> Vec<Waker> {
         let is_refusal = |code| matches!(code, Code::ShuttingDown | Code::Overloaded);
         match self.notice.as_deref().cloned() {
             Some((code, text)) if self.has_farewell || !is_refusal(code) => {
                 self.fail(|| Error::from_peer(code, &text))
             }
-            _ => self.fail(|| {
-                let text = "the connection was closed before the reply came";
-                Error::local(Code::Disconnected, text).after_sending()
-            }),
+            _ => self.fail(|| cause.of_call()),
         }
     }
 
-    /// No reply will come any more; answers who is to be woken.
-    pub(super) fn fail(&mut self, error: impl Fn() -> Error) -> Vec<Waker> {
+    fn fail(&mut self, error: impl Fn() -> Error) -> Vec<Waker> {
         let mut wakers = Vec::new();
         self.calls.retain(|_, state| {
             *state = match std::mem::replace(state, State::Forgotten) {
@@ -262,7 +260,12 @@ impl Asking {
     }
 
     /// Gives up every call that waits for its reply; answers who is to be woken.
-    pub(super) fn cancel_all(&mut self, outbox: &mut Outbox) -> Vec<Waker> {
+    pub(super) fn cancel_all(
+        &mut self,
+        drain_time_max: Duration,
+        outbox: &mut Outbox,
+    ) -> Vec<Waker> {
+        let text = format!("no reply came within drain_time_max ({drain_time_max:?}) of closing");
         let mut wakers = Vec::new();
         for (tag, state) in &mut self.calls {
             let State::Waiting { waker, .. } = state else {
@@ -270,8 +273,8 @@ impl Asking {
             };
             wakers.extend(waker.take());
             outbox.push_line(&Line::Request(*tag, Part::Cancel));
-            let text = "the connection was closed before the reply came";
-            *state = State::Late(Error::local(Code::Cancelled, text).after_sending());
+            let error = Error::local(Code::Cancelled, text.clone());
+            *state = State::Late(error.after_sending());
         }
         wakers
     }

@@ -5,17 +5,20 @@
 //! | we close                  | finish            | finish         | `shutting_down`, farewell |
 //! | we turn the peer away     | there are none    | there are none | why, farewell             |
 //! | the peer ends its side    | finish            | fail           | nothing                   |
-//! | the peer breaks the rules | are stopped       | fail           | why                       |
+//! | the peer breaks the rules | are stopped       | fail           | why, unless it is unread  |
 //! | the stream breaks         | are stopped       | fail           | nothing, it cannot be     |
+//!
+//! How our own calls fail is in `cause`.
 //!
 //! The farewell `<0 ok 0` says that every call that was taken is answered, so that a call without
 //! an answer surely did not run. A peer that was killed while it drained does not say it.
 
 use std::time::Instant;
 
+use super::cause::Cause;
 use super::earliest::FOREVER;
 use super::{Session, Slowness, Violation, answering};
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 impl Session {
     /// Takes no more calls, in either direction, and lets those under way finish until
@@ -39,7 +42,7 @@ impl Session {
     pub fn turn_away(&mut self, error: &Error) {
         self.tell(error);
         self.owes_farewell = true;
-        self.handle_eof();
+        self.stop_reading(Cause::Closed);
     }
 
     /// Whether nothing is left to do but to write what is waiting.
@@ -63,45 +66,71 @@ impl Session {
 
     /// The peer will send nothing more. Its calls are still answered; ours get no more replies.
     pub fn handle_eof(&mut self) {
-        self.is_eof = true;
-        self.pace.handle_eof();
-        self.wakers.extend(self.asking.handle_eof());
-        self.wakers.extend(self.room.wake_all());
+        self.stop_reading(Cause::Ended);
     }
 
-    /// The peer broke the protocol: it is told so, and nothing more is taken from it.
+    /// The peer broke the protocol: it is told so if it would hear it, and nothing more is taken
+    /// from it.
     pub fn handle_violation(&mut self, violation: &Violation) {
-        let text = violation.to_string();
         if violation.is_worth_telling() {
-            self.tell(&Error::found(violation.code(), text.clone()));
+            self.tell(&Error::found(violation.code(), violation.to_string()));
+        } else {
+            self.outgoing.clear();
         }
-        self.give_up(|| Error::local(Code::Protocol, text.clone()).after_sending());
+        self.give_up(Cause::Violated(*violation));
         // No call was under way: one that crosses this on the wire did not run.
         self.owes_farewell = matches!(violation, Violation::Slow(Slowness::Idle, _));
     }
 
-    /// The connection is lost: nothing more comes or goes.
-    pub fn handle_lost(&mut self) {
-        let text = "the connection was lost before the reply came";
-        self.give_up(|| Error::local(Code::Disconnected, text).after_sending());
+    /// Nothing more goes, for the stream has failed like this; what has come may still be taken in,
+    /// until [`handle_eof`](Self::handle_eof): replies, and what the peer said of its end.
+    pub fn handle_unwritable(&mut self, error: Error) {
+        self.cause.get_or_insert_with(|| Box::new(Cause::Lost(error)));
+        self.is_draining = true;
+        self.drain_until = None;
         self.owes_farewell = false;
+        self.answering.abandon();
         self.outgoing.clear();
+        self.wakers.extend(self.room.wake_all());
+    }
+
+    /// The stream has failed like this: nothing more comes or goes.
+    pub fn handle_lost(&mut self, error: Error) {
+        self.give_up_all(Cause::Lost(error));
+    }
+
+    /// Nobody moves the session on any more, for this reason if it is not over.
+    pub fn handle_abandoned(&mut self, why: &'static str) {
+        let is_over = self.is_over();
+        self.give_up_all(if is_over { Cause::Closed } else { Cause::Abandoned(why) });
     }
 
     /// A plain call that will not run leaves its payload in the stream, where its end is unknown:
     /// nothing behind it can be read.
     pub(super) fn refuse_plain(&mut self) {
         self.answering.drop_plain();
-        self.handle_eof();
+        self.stop_reading(Cause::OutOfStep);
     }
 
-    fn give_up(&mut self, error: impl Fn() -> Error) {
+    /// Takes no more from the peer: no reply to our calls either.
+    pub(super) fn stop_reading(&mut self, cause: Cause) {
         self.is_eof = true;
+        self.pace.handle_eof();
+        let cause = self.cause.get_or_insert_with(|| Box::new(cause));
+        self.wakers.extend(self.asking.end(cause));
+        self.wakers.extend(self.room.wake_all());
+    }
+
+    fn give_up(&mut self, cause: Cause) {
         self.is_draining = true;
         self.drain_until = None;
-        self.pace.handle_eof();
-        self.wakers.extend(self.asking.fail(error));
-        self.wakers.extend(self.room.wake_all());
+        self.stop_reading(cause);
         self.answering.abandon();
+    }
+
+    fn give_up_all(&mut self, cause: Cause) {
+        self.give_up(cause);
+        self.owes_farewell = false;
+        self.outgoing.clear();
     }
 }

@@ -35,6 +35,7 @@
 
 mod answering;
 mod asking;
+mod cause;
 mod earliest;
 mod ending;
 mod event;
@@ -55,6 +56,7 @@ use bytes::{Bytes, BytesMut};
 
 use self::answering::Answering;
 use self::asking::Asking;
+use self::cause::Cause;
 use self::earliest::earlier;
 use self::event::BodyOf;
 use self::outgoing::Outgoing;
@@ -78,6 +80,8 @@ pub struct Session {
     // The peer was told why we close, and is still to be told that all its calls were answered.
     owes_farewell: bool,
     is_eof: bool,
+    // Why nothing is read any more.
+    cause: Option<Box<Cause>>,
     // A plain call has the stream.
     is_lent: bool,
     body_of: Option<BodyOf>,
@@ -100,6 +104,7 @@ impl Session {
             is_draining: false,
             owes_farewell: false,
             is_eof: false,
+            cause: None,
             is_lent: false,
             body_of: None,
             wakers: Vec::new(),
@@ -226,7 +231,8 @@ impl Session {
         if self.drain_until.is_some_and(|until| until <= now) {
             self.drain_until = None;
             self.answering.cancel_all(self.drain_time_max, &mut self.outgoing.outbox);
-            self.wakers.extend(self.asking.cancel_all(&mut self.outgoing.outbox));
+            let outbox = &mut self.outgoing.outbox;
+            self.wakers.extend(self.asking.cancel_all(self.drain_time_max, outbox));
         }
         if self.room.handle_timeout(now) {
             self.offer_room(|| now);
@@ -336,7 +342,7 @@ impl Session {
             PlainEnd::Failed(error) => self.tell(&error),
             PlainEnd::OutOfStep(error) => {
                 self.tell(&error);
-                self.handle_eof();
+                self.stop_reading(Cause::OutOfStep);
             }
         }
     }
@@ -467,15 +473,13 @@ impl Session {
     }
 
     fn check_open(&self) -> Result<(), Error> {
-        match self.asking.refusal() {
-            Some(error) => Err(error),
-            None if self.is_eof => {
-                Err(Error::local(Code::Disconnected, "the connection is closed"))
-            }
-            None if self.is_draining => {
+        match (self.asking.refusal(), &self.cause) {
+            (Some(error), _) => Err(error),
+            (None, Some(cause)) => Err(cause.of_connection()),
+            (None, None) if self.is_draining => {
                 Err(Error::local(Code::ShuttingDown, "this side is closing"))
             }
-            None => Ok(()),
+            (None, None) => Ok(()),
         }
     }
 

@@ -133,7 +133,7 @@ async fn a_connection_that_is_lost_ends_its_calls() {
     assert_eq!(error.to_string(), format!("ECHO: disconnected: {}", error.text()));
 
     let error = within(client.call(ECHO, &text())).await.unwrap_err();
-    check_error(&error, Code::Disconnected, "the connection is closed");
+    check_error(&error, Code::Disconnected, "the connection is closed: the peer ended its side");
     assert!(!error.was_sent() && error.is_safe_to_retry());
     within(client.closed()).await;
 }

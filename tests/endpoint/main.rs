@@ -16,6 +16,7 @@
 
 mod accept;
 mod calls;
+mod causes;
 mod client;
 mod codes;
 mod connection;

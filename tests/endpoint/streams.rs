@@ -12,28 +12,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::support::*;
 
 /// What a stream does first whenever it is read, or written; an error is all that it does.
-type Trick = Box<dyn FnMut() -> io::Result<()> + Send>;
+pub type Trick = Box<dyn FnMut() -> io::Result<()> + Send>;
 
 #[derive(Clone, Default)]
-struct Tricks {
+pub struct Tricks {
     reading: Arc<Mutex<Option<Trick>>>,
     writing: Arc<Mutex<Option<Trick>>>,
 }
 
 impl Tricks {
-    fn set_reading(&self, trick: impl FnMut() -> io::Result<()> + Send + 'static) {
+    pub fn set_reading(&self, trick: impl FnMut() -> io::Result<()> + Send + 'static) {
         *self.reading.lock().unwrap() = Some(Box::new(trick));
     }
 
-    fn set_writing(&self, trick: impl FnMut() -> io::Result<()> + Send + 'static) {
+    pub fn set_writing(&self, trick: impl FnMut() -> io::Result<()> + Send + 'static) {
         *self.writing.lock().unwrap() = Some(Box::new(trick));
     }
 }
 
 /// A stream that plays its tricks.
-struct Tricky {
-    stream: MemoryStream,
-    tricks: Tricks,
+pub struct Tricky {
+    pub stream: MemoryStream,
+    pub tricks: Tricks,
 }
 
 fn play(trick: &Mutex<Option<Trick>>) -> io::Result<()> {

@@ -346,7 +346,7 @@ impl Peer {
         self.is_reset = true;
         self.pipe.clear();
         self.outbox = Outbox::default();
-        self.session.handle_lost();
+        self.session.handle_lost(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
         self.events();
     }
 
