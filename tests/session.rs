@@ -22,7 +22,7 @@ use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use switchboard::session::{Body, PlainEnd, Session, Slowness, Violation};
+use switchboard::session::{Body, CallId, PlainEnd, Session, Slowness, Violation};
 use switchboard::wire::{Flaw, FormatWord, Options, Tag};
 use switchboard::{Code, Error, Fault, Limits};
 
@@ -404,7 +404,7 @@ fn a_one_way_call_has_no_reply() {
     let mut pair = Pair::new(&Limits::default());
     let payload = || BytesMut::from("payload");
     for _ in 0..3 {
-        pair.peers[CLIENT].session.notify(GREET, Options::default(), payload()).unwrap();
+        pair.peers[CLIENT].session.notify(None, GREET, Options::default(), payload()).unwrap();
     }
     pair.drive();
     let ids: Vec<_> = pair.peers[SERVER].calls.drain(..).map(|call| call.id).collect();
@@ -525,6 +525,70 @@ fn a_call_that_comes_while_draining_is_refused() {
     assert_eq!((error.code(), error.is_safe_to_retry()), (Code::ShuttingDown, true));
     let refusal = NOTICE.replace("<0", &format!("<{tag}"));
     assert_eq!(pair.peers[SERVER].take_sent(), format!("{NOTICE}{refusal}"));
+}
+
+/// Who may finish may also ask, and nobody else.
+#[test]
+fn a_call_is_made_within_a_call_until_that_has_its_answer() {
+    const SOON: &[u8] = b"<0 err 4 shutting_down\nsoon";
+    check(true, |_, _| ());
+    check(true, |pair, _| pair.close(SERVER));
+    check(true, |pair, _| pair.inject(SERVER, SOON));
+    check(true, |pair, _| {
+        pair.inject(SERVER, SOON);
+        pair.close(SERVER);
+    });
+    check(false, |pair, id| {
+        pair.peers[SERVER].answer(id, Ok(""));
+        pair.close(SERVER);
+    });
+    check(false, |pair, _| {
+        pair.close(SERVER);
+        pair.inject(SERVER, b">1 cancel\n");
+    });
+    check(false, |pair, _| {
+        pair.close(SERVER);
+        pair.advance(10 * SECOND);
+    });
+    check(false, |pair, _| {
+        pair.close(SERVER);
+        pair.cut(SERVER);
+    });
+    check(false, |pair, _| pair.inject(SERVER, b"<0 err 4 shutting_down\nsoon<0 ok 0\n"));
+    check(false, |pair, _| pair.inject(SERVER, b"<0 err 4 protocol\noops"));
+
+    fn check(is_open: bool, happens: impl Fn(&mut Pair, CallId)) {
+        let mut pair = Pair::alone(&Limits::default());
+        pair.inject(SERVER, b"GREET 1 0\nGREET 0 0\n");
+        let ids: Vec<_> = pair.peers[SERVER].calls.iter().map(|call| call.id).collect();
+        happens(&mut pair, ids[0]);
+        let due = pair.now + SECOND;
+        let session = &mut pair.peers[SERVER].session;
+        assert_eq!(session.is_open(Some(ids[0])), is_open);
+        let called = session.call(Some(ids[0]), GREET, Options::default(), BytesMut::new(), due);
+        assert_eq!(called.is_ok(), is_open);
+        let told = session.notify(Some(ids[0]), GREET, Options::default(), BytesMut::new());
+        assert_eq!(told.is_ok(), is_open);
+        assert!(called.err().is_none_or(|error| !error.was_sent()));
+    }
+}
+
+/// While it waits for a reply of its own, whose handler may have to call back.
+#[test]
+fn a_side_that_drains_takes_calls_while_it_waits_for_a_reply() {
+    let mut pair = Pair::alone(&Limits::default());
+    let own = pair.call(SERVER, "", 60 * SECOND);
+    pair.close(SERVER);
+    pair.peers[SERVER].take_sent();
+    pair.inject(SERVER, b"GREET 1 2\nhiGREET 2 2\nho");
+    assert_eq!(pair.peers[SERVER].calls.len(), 2);
+    pair.peers[SERVER].echo();
+    pair.inject(SERVER, format!("<{own} ok 0\nGREET 3 0\n").as_bytes());
+    let refusal = NOTICE.replace("<0", "<3");
+    assert_eq!(pair.peers[SERVER].take_sent(), format!("<1 ok 2\nhi{refusal}"));
+    pair.peers[SERVER].echo();
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), format!("<2 ok 2\nho{FAREWELL}"));
 }
 
 #[test]

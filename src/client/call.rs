@@ -123,10 +123,11 @@ impl<Rep> Call<Rep> {
 
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rep>> {
         if let State::Unsent = self.state {
+            let within = self.request.handle.within();
             let sent = ready!(self.request.poll_send(
                 cx,
                 |session, waker, name, options, payload, due| {
-                    let tag = session.call(name, options, payload, due)?;
+                    let tag = session.call(within, name, options, payload, due)?;
                     // Not answered yet: the lock is held. Only the waker is left there.
                     let _ = session.poll_reply(tag, waker);
                     Ok(tag)
@@ -183,8 +184,9 @@ impl Future for Notify {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let request = &mut self.get_mut().request;
+        let within = request.handle.within();
         let sent = ready!(request.poll_send(cx, |session, _, name, options, payload, _| {
-            session.notify(name, options, payload)
+            session.notify(within, name, options, payload)
         }));
         Poll::Ready(sent.map_err(|error| error.in_command(request.name.as_str())))
     }
@@ -221,8 +223,8 @@ impl Request {
         };
         let (name, bytes) = (self.name, payload.len());
         let mut payload = Some(payload);
-        let link = self.handle.link();
-        let sent = link.poll_send(cx, &mut self.place, bytes, |session, waker| {
+        let (link, within) = (self.handle.link(), self.handle.within());
+        let sent = link.poll_send(cx, within, &mut self.place, bytes, |session, waker| {
             send(session, waker, name, options, payload.take().unwrap_or_default(), deadline)
         });
         if sent.is_ready() {

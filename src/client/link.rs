@@ -106,18 +106,20 @@ impl Link {
     }
 
     /// Sends something of `bytes` bytes by `send`, as soon as less than `unwritten_bytes_max` waits
-    /// to be written and nobody who came before waits for that. `place` is where this one waits;
-    /// whoever gives up waiting gives it back by [`leave_room`](Self::leave_room).
+    /// to be written and nobody who came before waits for that; within a call of the peer's, if it
+    /// is a handler's. `place` is where this one waits; whoever gives up waiting gives it back by
+    /// [`leave_room`](Self::leave_room).
     pub(crate) fn poll_send<R>(
         &self,
         cx: &Context<'_>,
+        within: Option<CallId>,
         place: &mut Option<Place>,
         bytes: usize,
         send: impl FnOnce(&mut Session, &mut Option<Waker>) -> Result<R, Error>,
     ) -> Poll<Result<R, Error>> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
-        if state.session.poll_room(place, &mut waker).is_pending() {
+        if state.session.poll_room(within, place, &mut waker).is_pending() {
             Self::unlock_and_wake_callers(state);
             return Poll::Pending;
         }

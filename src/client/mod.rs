@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::command::Command;
 use crate::format::Format;
+use crate::session::CallId;
 use crate::transport::Origin;
 #[cfg(feature = "gob")]
 use crate::wire::{FormatWord, Name};
@@ -62,17 +63,19 @@ pub struct Client {
 pub(crate) struct Handle {
     link: Arc<Link>,
     is_owner: bool,
+    // The call of the peer whose handler was given it.
+    within: Option<CallId>,
 }
 
 impl Client {
     /// The client that owns its connection.
     pub(crate) fn owner(link: Arc<Link>) -> Self {
-        Self { handle: Arc::new(Handle { link, is_owner: true }) }
+        Self { handle: Arc::new(Handle { link, is_owner: true, within: None }) }
     }
 
-    /// A client over a connection that somebody else owns.
-    pub(crate) fn guest(link: Arc<Link>) -> Self {
-        Self { handle: Arc::new(Handle { link, is_owner: false }) }
+    /// A client over a connection that somebody else owns, for the handler of this call.
+    pub(crate) fn guest(link: Arc<Link>, within: CallId) -> Self {
+        Self { handle: Arc::new(Handle { link, is_owner: false, within: Some(within) }) }
     }
 
     /// Calls a command. The request is encoded at once and sent when the [`Call`] is first polled.
@@ -141,6 +144,7 @@ impl Client {
     }
 
     /// Takes no more calls, lets those under way finish, and waits until the connection is closed.
+    /// Until then their handlers may call back.
     ///
     /// # Cancel safety
     ///
@@ -153,7 +157,7 @@ impl Client {
     /// Whether the connection is closed, or takes no more calls because either side is closing it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.handle.link.with(|session| !session.is_open())
+        self.handle.link.with(|session| !session.is_open(self.handle.within))
     }
 
     /// Waits until the connection is closed, by either side.
@@ -169,6 +173,10 @@ impl Client {
 impl Handle {
     pub(crate) fn link(&self) -> &Arc<Link> {
         &self.link
+    }
+
+    pub(crate) fn within(&self) -> Option<CallId> {
+        self.within
     }
 }
 

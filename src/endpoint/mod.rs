@@ -218,7 +218,8 @@ impl Endpoint {
 
     /// Serves whoever connects to `listener` until `stop` is ready, and then drains: no connection
     /// is accepted and no call taken any more, calls under way finish, and what is left after
-    /// `drain_time_max` is ended with `cancelled`.
+    /// `drain_time_max` is ended with `cancelled`. A handler under way may still call back
+    /// ([`Context::peer`](crate::Context::peer)).
     ///
     /// To serve several listeners, call this once for each on the same endpoint.
     ///

@@ -41,10 +41,11 @@ impl Context {
         self.link.origin()
     }
 
-    /// A client that calls back over the same connection.
+    /// A client that calls back over the same connection, also while either side is closing it:
+    /// until this call has its answer. What is left of the draining time is left for both.
     #[must_use]
     pub fn peer(&self) -> Client {
-        Client::guest(Arc::clone(&self.link))
+        Client::guest(Arc::clone(&self.link), self.call.id)
     }
 
     /// When the answer is due; after it the handler is stopped and the caller told.

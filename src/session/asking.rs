@@ -337,6 +337,11 @@ impl Asking {
         !self.calls.values().any(|state| matches!(state, State::Waiting { .. }))
     }
 
+    /// Whether the peer has answered every call that it took, and takes no more.
+    pub(super) const fn has_farewell(&self) -> bool {
+        self.has_farewell
+    }
+
     /// Why no call can be made, if the peer said so.
     pub(super) fn refusal(&self) -> Option<Error> {
         let (code, text) = self.notice.as_deref()?;

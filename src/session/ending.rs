@@ -22,7 +22,7 @@ use crate::error::Error;
 
 impl Session {
     /// Takes no more calls, in either direction, and lets those under way finish until
-    /// `drain_time_max` has passed.
+    /// `drain_time_max` has passed; what their handlers have to ask for that is taken.
     pub fn close(&mut self, now: Instant) {
         if self.is_draining {
             return;

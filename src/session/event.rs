@@ -80,7 +80,7 @@ impl Call {
     /// Whether it is a plain one.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
-        self.id.serial == 0
+        self.id.is_plain()
     }
 }
 
@@ -89,6 +89,10 @@ impl CallId {
     #[must_use]
     pub const fn tag(self) -> Tag {
         self.tag
+    }
+
+    pub(super) const fn is_plain(self) -> bool {
+        self.serial == 0
     }
 }
 

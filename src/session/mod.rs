@@ -27,14 +27,17 @@
 //!
 //! The whole connection has three phases:
 //!
-//! | phase    | entered by        | new calls in            | new calls out | left when          |
-//! |----------|-------------------|-------------------------|---------------|--------------------|
-//! | open     | `new`             | run                     | sent          | close, end of file |
-//! | draining | `close`           | refused `shutting_down` | refused       | no call runs       |
-//! | finished | `is_finished`     | not read                | refused       |                    |
+//! | phase    | entered by    | new calls in            | new calls out | left when          |
+//! |----------|---------------|-------------------------|---------------|--------------------|
+//! | open     | `new`         | run                     | sent          | close, end of file |
+//! | draining | `close`       | refused `shutting_down` | refused       | no call runs       |
+//! | finished | `is_finished` | not read                | refused       |                    |
+//!
+//! While it drains, calls may still be made inside of others (`calling_back`).
 
 mod answering;
 mod asking;
+mod calling_back;
 mod cause;
 mod earliest;
 mod ending;
@@ -62,7 +65,7 @@ use self::event::BodyOf;
 use self::outgoing::Outgoing;
 use self::pace::Pace;
 use self::room::Room;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Position, Tag};
 
@@ -129,7 +132,7 @@ impl Session {
                 Ok(Body::None)
             }
             Line::Call { name, tag, len, options } => {
-                let is_open = !self.is_draining;
+                let is_open = self.takes_calls();
                 let outbox = &mut self.outgoing.outbox;
                 if !self.answering.handle_call(is_open, tag, len, &options, outbox)? {
                     return Ok(Body::Skip);
@@ -158,7 +161,7 @@ impl Session {
     pub fn handle_body(&mut self, now: Instant, body: Bytes) {
         match self.body_of.take() {
             Some(BodyOf::Call(mut call)) => {
-                let is_open = !self.is_draining;
+                let is_open = self.takes_calls();
                 call.payload = body;
                 self.answering.handle_body(now, is_open, call, &mut self.outgoing.outbox);
             }
@@ -233,6 +236,7 @@ impl Session {
             self.answering.cancel_all(self.drain_time_max, &mut self.outgoing.outbox);
             let outbox = &mut self.outgoing.outbox;
             self.wakers.extend(self.asking.cancel_all(self.drain_time_max, outbox));
+            self.wakers.extend(self.room.wake_all());
         }
         if self.room.handle_timeout(now) {
             self.offer_room(|| now);
@@ -250,12 +254,13 @@ impl Session {
         earlier(earlier(calls, self.drain_until), self.pace.earliest(self.is_idle()))
     }
 
-    // Calls that we make.
+    // Calls that we make. A handler makes them within the call that it answers, for as long as that
+    // has no reply.
 
     /// Whether calls can be made.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.check_open().is_ok()
+    pub fn is_open(&self, within: Option<CallId>) -> bool {
+        self.check_open(within).is_ok()
     }
 
     /// Sends a call. Its reply comes from [`poll_reply`](Self::poll_reply), or the call is given up
@@ -267,12 +272,13 @@ impl Session {
     /// more calls.
     pub fn call(
         &mut self,
+        within: Option<CallId>,
         name: Name,
         options: Options,
         payload: BytesMut,
         deadline: Instant,
     ) -> Result<Tag, Error> {
-        self.check_open()?;
+        self.check_open(within)?;
         let before = self.outgoing.outbox.len();
         let tag = self.asking.call(name, options, payload, deadline, &mut self.outgoing.outbox)?;
         self.outgoing.note_asked(before);
@@ -284,8 +290,14 @@ impl Session {
     /// # Errors
     ///
     /// Why the connection takes no more calls.
-    pub fn notify(&mut self, name: Name, options: Options, payload: BytesMut) -> Result<(), Error> {
-        self.check_open()?;
+    pub fn notify(
+        &mut self,
+        within: Option<CallId>,
+        name: Name,
+        options: Options,
+        payload: BytesMut,
+    ) -> Result<(), Error> {
+        self.check_open(within)?;
         let before = self.outgoing.outbox.len();
         self.asking.notify(name, options, payload, &mut self.outgoing.outbox);
         self.outgoing.note_asked(before);
@@ -470,17 +482,6 @@ impl Session {
     fn expect(&mut self, body_of: BodyOf) -> Body {
         self.body_of = Some(body_of);
         Body::Take
-    }
-
-    fn check_open(&self) -> Result<(), Error> {
-        match (self.asking.refusal(), &self.cause) {
-            (Some(error), _) => Err(error),
-            (None, Some(cause)) => Err(cause.of_connection()),
-            (None, None) if self.is_draining => {
-                Err(Error::local(Code::ShuttingDown, "this side is closing"))
-            }
-            (None, None) => Ok(()),
-        }
     }
 
     fn is_idle(&self) -> bool {

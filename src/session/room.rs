@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::{Session, TABLE_KEPT_MAX};
+use super::{CallId, Session, TABLE_KEPT_MAX};
 
 /// The place of one who waits for room. To be given back by
 /// [`Session::leave_room`] if it waits no longer.
@@ -57,8 +57,14 @@ impl Session {
     /// Whether less than `unwritten_bytes_max` waits to be written, and nobody who came before
     /// waits for that. If not, `waker` is taken and woken when it is so; `place` is where one waits
     /// who asks again.
-    pub fn poll_room(&mut self, place: &mut Option<Place>, waker: &mut Option<Waker>) -> Poll<()> {
-        if self.is_draining || self.is_eof {
+    pub fn poll_room(
+        &mut self,
+        within: Option<CallId>,
+        place: &mut Option<Place>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<()> {
+        // Who cannot call learns so at once.
+        if (self.is_draining || self.is_eof) && !self.is_open(within) {
             place.take().into_iter().for_each(|place| self.leave_room(place));
             return Poll::Ready(());
         }

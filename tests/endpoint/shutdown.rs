@@ -1,10 +1,11 @@
 //! Stopping: what is under way finishes, what is not is told, and no reply is lost.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use switchboard::format::Line;
 use switchboard::transport::{self, MemoryDialer};
-use switchboard::{Code, Command, Connection, Endpoint, Report, Result};
+use switchboard::{Client, Code, Command, Connection, Context, Endpoint, Error, Report, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -283,11 +284,145 @@ async fn no_reply_is_lost_to_a_violation() {
     const BIG: Command<String, String, Line> = Command::new("BIG");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let big = async |_: String| Ok::<_, switchboard::Error>("x".repeat(500_000));
+    let big = async |_: String| Ok::<_, Error>("x".repeat(500_000));
     let endpoint = endpoint().on(BIG, big);
     tokio::spawn(async move { endpoint.serve(listener).await });
     let stream = TcpStream::connect(address).await.unwrap();
     let got = exchange_over(stream, format!("BIG 1 0\n\n{}", "A".repeat(100_000))).await;
     let expected = format!("<1 ok 500000\n{}", "x".repeat(500_000));
     assert!(got == expected + &err(0, Code::Protocol, "an empty line"), "{} bytes", got.len());
+}
+
+/// A command whose handler calls back, and what it kept of that.
+#[derive(Clone)]
+struct Job {
+    held: Held,
+    kept: Arc<Mutex<Option<Client>>>,
+}
+
+impl Job {
+    fn new() -> Self {
+        Self { held: Held::new(), kept: Arc::default() }
+    }
+
+    fn on(&self, endpoint: Endpoint) -> Endpoint {
+        let job = self.clone();
+        endpoint.on(JOB, move |text: String, context: Context| job.clone().run(text, context))
+    }
+
+    /// Waits until it is let go, tells how far it is, and asks how to go on.
+    async fn run(self, text: String, context: Context) -> Result<String> {
+        let peer = context.peer();
+        *self.kept.lock().unwrap() = Some(peer.clone());
+        self.held.begun.add();
+        self.held.gate.acquire().await.unwrap().forget();
+        peer.notify(PROGRESS, &text).await?;
+        peer.call(PROGRESS, &text).await
+    }
+
+    /// What was kept of a handler that has ended is of no use.
+    async fn check_kept(&self) {
+        let kept = self.kept.lock().unwrap().take().unwrap();
+        assert!(kept.is_closed());
+        let error = kept.call(PROGRESS, &String::new()).await.unwrap_err();
+        assert_eq!((error.code(), error.was_sent()), (Code::ShuttingDown, false), "{error}");
+        let error = kept.notify(PROGRESS, &String::new()).await.unwrap_err();
+        assert_eq!((error.code(), error.was_sent()), (Code::ShuttingDown, false), "{error}");
+    }
+}
+
+const JOB: Command<String, String, Line> = Command::new("JOB");
+const PROGRESS: Command<String, String, Line> = Command::new("PROGRESS");
+
+/// Who may finish may also ask.
+#[tokio::test(start_paused = true)]
+async fn a_handler_calls_back_while_its_side_drains() {
+    let job = Job::new();
+    let serving = Serving::new(&job.on(job.held.on(endpoint())));
+    let mut peer = serving.dial().await;
+    peer.send("JOB 1 1\naHOLD 2 1\nb").await;
+    job.held.begun.reach(2).await;
+    let start = Instant::now();
+    serving.stop.send(()).unwrap();
+    peer.expect(CLOSING).await;
+    // The first in the queue.
+    job.held.release(1);
+    peer.expect("PROGRESS 0 1\na").await;
+    peer.expect("PROGRESS 1 1\na").await;
+    peer.send("<1 ok 1\nc").await;
+    peer.expect("<1 ok 1\nc").await;
+    job.check_kept().await;
+    job.held.release(1);
+    peer.expect("<2 ok 1\nb").await;
+    peer.expect_farewell().await;
+    drop(peer);
+    let report = within(serving.report).await.unwrap().unwrap();
+    assert_eq!((report.calls_answered, report.calls_cut_off), (2, 0));
+    assert!(start.elapsed() < Duration::from_millis(10));
+}
+
+/// It is the caller who stops, and the handler at the other side asks it.
+#[tokio::test(start_paused = true)]
+async fn a_handler_calls_back_while_its_caller_drains() {
+    let job = Job::new();
+    let asked = endpoint().on(PROGRESS, async |text: String| Ok::<_, Error>(text + "!"));
+    let client = asked.attach(dial(&job.on(job.held.on(endpoint()))));
+    let call = tokio::spawn(client.call(JOB, &"a".to_owned()));
+    let other = tokio::spawn(client.call(HOLD, &"b".to_owned()));
+    job.held.begun.reach(2).await;
+    let start = Instant::now();
+    let closing = tokio::spawn(client.close());
+    settle().await;
+    job.held.release(1);
+    assert_eq!(within(call).await.unwrap().unwrap(), "a!");
+    job.check_kept().await;
+    job.held.release(1);
+    assert_eq!(within(other).await.unwrap().unwrap(), "b");
+    within(closing).await.unwrap();
+    assert!(start.elapsed() < Duration::from_millis(10));
+}
+
+/// A call in a call in a call, over one connection that drains.
+#[tokio::test(start_paused = true)]
+async fn calls_within_calls_finish_too() {
+    let job = Job::new();
+    let serving = Serving::new(&job.on(endpoint()));
+    let echo = |text: String, context: Context| async move {
+        let answer = context.peer().call(ECHO, &text).await?;
+        Ok::<_, Error>(answer + "!")
+    };
+    let stream = serving.dialer.dial().await.unwrap();
+    let client = Endpoint::new().on(PROGRESS, echo).attach(stream);
+    let call = tokio::spawn(client.call(JOB, &"a".to_owned()));
+    job.held.begun.reach(1).await;
+    serving.stop.send(()).unwrap();
+    settle().await;
+    job.held.release(1);
+    assert_eq!(within(call).await.unwrap().unwrap(), "a!");
+    let report = within(serving.report).await.unwrap().unwrap();
+    assert_eq!(report.calls_cut_off, 0);
+}
+
+/// A peer that does not answer does not hold up the end.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_calls_back_in_vain_is_ended_in_time() {
+    let job = Job::new();
+    let serving = Serving::new(&job.on(endpoint()));
+    let mut peer = serving.dial().await;
+    peer.send("JOB 1 1\na").await;
+    job.held.begun.reach(1).await;
+    let start = Instant::now();
+    serving.stop.send(()).unwrap();
+    peer.expect(CLOSING).await;
+    job.held.release(1);
+    peer.expect("PROGRESS 0 1\na").await;
+    peer.expect("PROGRESS 1 1\na").await;
+    let text = "the call did not end within drain_time_max (10s)";
+    peer.expect(&err(1, Code::Cancelled, text)).await;
+    peer.expect(">1 cancel\n").await;
+    peer.expect_farewell().await;
+    drop(peer);
+    let report = within(serving.report).await.unwrap().unwrap();
+    assert_eq!((report.calls_answered, report.calls_cut_off), (0, 1));
+    assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
 }

@@ -115,7 +115,7 @@ impl Model {
         let time_ms = u64::from(time >> 2) * 100;
         let options = Options::new(None, (time & 3 != 0).then_some(time_ms));
         let deadline = self.pair.now + Duration::from_millis(time_ms);
-        match session.call(GREET, options, payload(number, size), deadline) {
+        match session.call(None, GREET, options, payload(number, size), deadline) {
             Ok(tag) => {
                 self.last_number = number;
                 let before = self.asked[end].insert(tag, Asked { number, deadline });
@@ -129,7 +129,7 @@ impl Model {
         let session = &mut self.pair.peers[end].session;
         if has_room(session) {
             self.last_number += 1;
-            _ = session.notify(GREET, Options::default(), payload(self.last_number, size));
+            _ = session.notify(None, GREET, Options::default(), payload(self.last_number, size));
         }
     }
 
@@ -277,7 +277,7 @@ impl Model {
 /// Whether something may be sent; if not, it is not waited for.
 fn has_room(session: &mut Session) -> bool {
     let mut place = None;
-    let is_room = session.poll_room(&mut place, &mut None).is_ready();
+    let is_room = session.poll_room(None, &mut place, &mut None).is_ready();
     place.into_iter().for_each(|place| session.leave_room(place));
     is_room
 }

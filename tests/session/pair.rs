@@ -179,7 +179,7 @@ impl Pair {
         time: Duration,
     ) -> Result<Tag, Error> {
         let deadline = self.now + time;
-        self.peers[end].session.call(GREET, options, BytesMut::from(payload), deadline)
+        self.peers[end].session.call(None, GREET, options, BytesMut::from(payload), deadline)
     }
 
     pub(crate) fn close(&mut self, end: usize) {

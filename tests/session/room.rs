@@ -61,7 +61,7 @@ impl Queue {
     fn ask(&mut self, at: usize) -> bool {
         let Waiting { place, woken } = &mut self.waiting[at];
         let mut waker = Some(Waker::from(Arc::clone(woken)));
-        let may_go = self.session.poll_room(place, &mut waker).is_ready();
+        let may_go = self.session.poll_room(None, place, &mut waker).is_ready();
         if may_go {
             assert!(place.is_none());
             self.fill();
@@ -107,7 +107,7 @@ fn the_first_goes_first_whoever_asks() {
     // Nobody overtakes, neither from behind nor from outside.
     assert!(!queue.ask(2) && !queue.ask(1));
     let mut newcomer = None;
-    assert!(queue.session.poll_room(&mut newcomer, &mut None).is_pending());
+    assert!(queue.session.poll_room(None, &mut newcomer, &mut None).is_pending());
     queue.session.leave_room(newcomer.unwrap());
     assert!(queue.ask(0));
     queue.check_woken(&[1, 0, 0]);
@@ -143,7 +143,7 @@ fn one_that_gives_up_lets_the_next_come() {
     queue.leave(3);
     queue.empty();
     let mut newcomer = None;
-    assert!(queue.session.poll_room(&mut newcomer, &mut None).is_ready());
+    assert!(queue.session.poll_room(None, &mut newcomer, &mut None).is_ready());
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_newcomer_goes_where_only_those_wait_that_do_not_come() {
     queue.advance(TURN_TIME);
     queue.check_woken(&[1, 1]);
     let mut newcomer = None;
-    assert!(queue.session.poll_room(&mut newcomer, &mut None).is_ready());
+    assert!(queue.session.poll_room(None, &mut newcomer, &mut None).is_ready());
     queue.fill();
     queue.empty();
     assert!(queue.ask(1));

@@ -1,0 +1,43 @@
+//! Calls that are made inside of others: who may finish may also ask.
+//!
+//! A side that drains lets the calls under way finish, and a handler that has to ask its caller
+//! something cannot finish without. So on a connection that drains
+//!
+//! - a handler whose caller still waits may call its peer, whichever side it is that drains;
+//! - the side that drains takes calls as long as it waits for a reply of its own: the handler at
+//!   the other side may have to ask. It cannot know which calls come from there, so it takes all
+//!   that come, and it is the other side that makes no others once it has been told.
+//!
+//! When its time is up both are over: every call is ended then.
+
+use super::{CallId, Session};
+use crate::error::{Code, Error};
+
+impl Session {
+    /// Whether calls of the peer are run.
+    pub(super) fn takes_calls(&self) -> bool {
+        !self.is_draining || self.cause.is_none() && !self.asking.is_answered()
+    }
+
+    /// Why no calls can be made, by the handler of the call `within` if by one.
+    pub(super) fn check_open(&self, within: Option<CallId>) -> Result<(), Error> {
+        let error = match (self.asking.refusal(), &self.cause) {
+            (None, None) if !self.is_draining => return Ok(()),
+            (Some(error), _) => error,
+            (None, Some(cause)) => cause.of_connection(),
+            (None, None) => Error::local(Code::ShuttingDown, "this side is closing"),
+        };
+        let is_drain = error.code() == Code::ShuttingDown;
+        if is_drain && within.is_some_and(|within| self.is_finishing(within)) {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// Whether this call of the peer waits for its answer, and the peer for calls of ours.
+    fn is_finishing(&self, within: CallId) -> bool {
+        let is_waiting =
+            if within.is_plain() { self.is_lent } else { self.answering.is_wanted(within) };
+        is_waiting && self.cause.is_none() && !self.asking.has_farewell()
+    }
+}
