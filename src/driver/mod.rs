@@ -26,6 +26,7 @@ mod plain;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -284,7 +285,8 @@ impl Driver {
             Poll::Ready(Err(error)) => {
                 // Replies may have come by now, and why the peer has gone.
                 self.is_unwritable = true;
-                self.link.with(|session| session.handle_unwritable(error.into()));
+                let error = of_stream(error.into());
+                self.link.with(|session| session.handle_unwritable(error));
             }
             Poll::Pending => {
                 self.link.with(|session| session.handle_write_blocked(now()));
@@ -354,6 +356,7 @@ impl Driver {
     /// The stream is of no use any more.
     fn lost(&mut self, error: Error) {
         self.is_broken = true;
+        let error = of_stream(error);
         self.link.with(|session| session.handle_lost(error));
     }
 }
@@ -429,6 +432,20 @@ fn handle_line(
         Body::Take => {}
     }
     Ok(())
+}
+
+/// The error of a stream with a copy of its source. The source itself may be of the stream's own
+/// type, whose code must not run where the session shows and drops it.
+fn of_stream(error: Error) -> Error {
+    let told = Error::local(error.code(), error.text().to_owned());
+    let source = std::error::Error::source(&error);
+    match source.and_then(|source| source.downcast_ref::<io::Error>()) {
+        Some(source) => match source.raw_os_error() {
+            Some(code) => told.with_source(io::Error::from_raw_os_error(code)),
+            None => told.with_source(io::Error::new(source.kind(), source.to_string())),
+        },
+        None => told,
+    }
 }
 
 /// Wakes the task as soon as others have had their turn.

@@ -27,7 +27,8 @@ pub(super) enum Cause {
     Closed,
     /// The peer broke the protocol, or was too slow.
     Violated(Violation),
-    /// The stream failed.
+    /// The stream failed. Nothing of the stream's own is in the error: it is shown and dropped
+    /// where no code of a user's may run.
     Lost(Error),
     /// A plain call of the peer has left the stream out of step.
     OutOfStep,

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use switchboard::transport::{self, MemoryStream};
-use switchboard::{Call, Client, Command, Endpoint, Error, Limits, Result};
+use switchboard::{Call, Client, Code, Command, Endpoint, Error, Limits, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::support::*;
@@ -205,7 +205,7 @@ fn with_back(endpoint: Endpoint, asking: &Asking) -> Endpoint {
     })
 }
 
-/// A stream that asks when it is dropped.
+/// A stream that asks when it is dropped, and at its end fails with an error that asks as well.
 struct AskingStream {
     stream: MemoryStream,
     asking: Asking,
@@ -223,7 +223,15 @@ impl AsyncRead for AskingStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match read {
+            Poll::Ready(Ok(())) if buffer.filled().len() == before => {
+                let error = DropError(Some(self.asking.clone()));
+                Poll::Ready(Err(std::io::Error::other(error)))
+            }
+            read => read,
+        }
     }
 }
 
@@ -246,22 +254,28 @@ impl AsyncWrite for AskingStream {
 }
 
 #[test]
-fn a_stream_is_dropped_without_a_lock() {
+fn a_stream_and_its_error_are_dropped_without_a_lock() {
     check_ends(async || {
         let (here, mut there) = transport::memory();
         let mut asking = Asking::default();
         let stream = AskingStream { stream: here, asking: asking.clone() };
         let client = Endpoint::new().attach(stream);
         asking.set(&client);
+        let mut call = Box::pin(client.call(ECHO, &"a".to_owned()));
+        assert!(poll_once(&mut call, Waker::noop()).is_pending());
         settle().await;
         there.shutdown().await.unwrap();
         within(client.closed()).await;
         settle().await;
         asking.check();
+        let error = call.await.unwrap_err();
+        assert_eq!((error.code(), error.text()), (Code::Disconnected, LOST));
     });
 }
 
-/// An error that asks, or panics, when it is dropped.
+const LOST: &str = "the connection was lost: a secret";
+
+/// An error that asks when it is shown, and asks or panics when it is dropped.
 struct DropError(Option<Asking>);
 
 impl Drop for DropError {
@@ -281,6 +295,7 @@ impl fmt::Debug for DropError {
 
 impl fmt::Display for DropError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().for_each(Asking::ask);
         f.write_str("a secret")
     }
 }
