@@ -66,8 +66,17 @@ pub struct Limits {
     /// Calls of one connection that may be unanswered at a time, in each direction. Default 1,024,
     /// at least 1.
     ///
-    /// One more is refused with `overloaded`. A cancelled call counts until its handler has ended.
+    /// One more is refused with `overloaded`, and a one-way call, which would never be heard of,
+    /// waits. A cancelled call counts until its handler has ended.
     pub calls_per_connection_max: usize,
+    /// Bytes of one-way calls of one connection that wait for the handlers of others to end, once
+    /// [`calls_per_connection_max`](Self::calls_per_connection_max) run. Default 4 MiB; each call
+    /// counts 256 bytes beside its payload.
+    ///
+    /// Worst case: so many and one payload for each connection, as long as
+    /// [`held_bytes_max`](Self::held_bytes_max) allows. When there are more, the connection is not
+    /// read until some have begun. Handlers that wait for replies of this peer get none meanwhile.
+    pub one_way_bytes_max: usize,
     /// Mistakes of the caller in a row before its connection is closed: unknown commands, bad or
     /// large payloads, unsupported formats, found before a handler ran. Default 100. A call that
     /// goes well starts a new count; an error that a handler returns, whatever its code, does not
@@ -167,6 +176,7 @@ impl Limits {
             definition_bytes_max: _,
             decode_bytes_max: _,
             calls_per_connection_max,
+            one_way_bytes_max: _,
             consecutive_errors_max: _,
             unwritten_bytes_max,
             calls_max,
@@ -219,6 +229,7 @@ impl Default for Limits {
             definition_bytes_max: 16 * 1024,
             decode_bytes_max: 16 * MIB,
             calls_per_connection_max: 1024,
+            one_way_bytes_max: 4 * MIB,
             consecutive_errors_max: 100,
             unwritten_bytes_max: MIB,
             calls_max: 16_384,

@@ -4,8 +4,9 @@
 //! so they are counted with atomics and nobody waits for them: what does not fit is refused.
 //! Everything taken is a value that gives it back when dropped.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error};
 use crate::limits::Limits;
@@ -15,9 +16,17 @@ pub(crate) struct Quota {
     held_bytes: AtomicUsize,
     calls: AtomicUsize,
     blocking_calls: AtomicUsize,
+    unheard: Mutex<Unheard>,
     held_bytes_max: usize,
     calls_max: usize,
     blocking_calls_max: usize,
+}
+
+/// One-way calls that were refused, of which nobody hears but the log.
+#[derive(Debug, Default)]
+struct Unheard {
+    calls: u64,
+    logged_at: Option<Instant>,
 }
 
 /// The bytes that one holder has charged to the endpoint.
@@ -48,6 +57,7 @@ impl Quota {
             held_bytes: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
             blocking_calls: AtomicUsize::new(0),
+            unheard: Mutex::default(),
             held_bytes_max: limits.held_bytes_max,
             calls_max: limits.calls_max,
             blocking_calls_max: limits.blocking_calls_max,
@@ -71,6 +81,19 @@ impl Quota {
     pub(crate) fn call(self: &Arc<Self>) -> Result<Permit, Error> {
         self.begin_call()?;
         Ok(Permit { quota: Arc::clone(self), counter: |quota| &quota.calls })
+    }
+
+    /// Notes that so many one-way calls did not run; answers how many are to be logged now. That is
+    /// done once in [`LOG_PAUSE`], since a peer can send them as fast as it likes.
+    pub(crate) fn note_unheard(&self, calls: u64, now: Instant) -> Option<u64> {
+        let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
+        unheard.calls = unheard.calls.saturating_add(calls);
+        let is_due = |at| now.saturating_duration_since(at) >= LOG_PAUSE;
+        if !unheard.logged_at.is_none_or(is_due) {
+            return None;
+        }
+        unheard.logged_at = Some(now);
+        Some(std::mem::take(&mut unheard.calls))
     }
 
     /// Counts a blocking call until the permit is dropped.
@@ -185,6 +208,9 @@ pub(crate) fn unheld(error: Error) -> Error {
     let text = format!("the reply found no room: {}", error.text());
     Error::found(Code::Failed, text).with_source(error)
 }
+
+/// Time between two lines in the log about one-way calls.
+const LOG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Bytes that each holder has free.
 const FREE_BYTES: usize = 4096;

@@ -238,7 +238,7 @@ fn check_drained(signal: &str) {
     let heard = server.end();
     let expected = "stopping: calls under way may finish\n\
                     stopped: 1 connections served, 0 turned away; \
-                    1 tagged calls answered, 0 cut off\n";
+                    1 tagged calls answered, 0 cut off; 0 one-way calls run, 0 not\n";
     assert_eq!(heard, expected, "SIG{signal}");
 }
 

@@ -14,7 +14,7 @@ use switchboard::{Code, Limits};
 type Set = fn(&mut Limits, u64);
 
 /// Each field, how it is set (times in ns), and the least value that works.
-const FIELDS: [(&str, Set, u64); 22] = [
+const FIELDS: [(&str, Set, u64); 23] = [
     ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 98),
     ("payload_bytes_max", |limits, value| limits.payload_bytes_max = count(value), 0),
     ("depth_max", |limits, value| limits.depth_max = count(value), 0),
@@ -22,6 +22,7 @@ const FIELDS: [(&str, Set, u64); 22] = [
     ("definition_bytes_max", |limits, value| limits.definition_bytes_max = count(value), 0),
     ("decode_bytes_max", |limits, value| limits.decode_bytes_max = count(value), 0),
     ("calls_per_connection_max", |limits, value| limits.calls_per_connection_max = count(value), 1),
+    ("one_way_bytes_max", |limits, value| limits.one_way_bytes_max = count(value), 0),
     (
         "consecutive_errors_max",
         |limits, value| limits.consecutive_errors_max = u32::try_from(value).unwrap_or(u32::MAX),

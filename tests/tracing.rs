@@ -187,3 +187,23 @@ async fn a_foreign_error_is_in_the_log() {
     let lines = Log::lines(Level::WARN);
     assert!(lines.len() == 1 && lines[0].contains(expected), "{lines:#?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn refused_one_way_calls_are_logged_once_a_second() {
+    Log::listen();
+    let mut peer = peer(&endpoint());
+    for _ in 0..3 {
+        peer.send("NOPE 0 1\na".repeat(10)).await;
+        settle().await;
+    }
+    tokio::time::advance(std::time::Duration::from_millis(999)).await;
+    peer.send("NOPE 0 1\na").await;
+    settle().await;
+    tokio::time::advance(std::time::Duration::from_millis(1)).await;
+    peer.send("NOPE 0 1\naECHO 1 1\na").await;
+    peer.expect("<1 ok 1\na").await;
+    let lines = Log::lines(Level::WARN);
+    let [first, second] = &lines[..] else { panic!("{lines:?}") };
+    assert!(first.ends_with("peer=unknown calls=10"), "{first}");
+    assert!(second.ends_with("peer=unknown calls=22"), "{second}");
+}

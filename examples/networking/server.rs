@@ -82,9 +82,11 @@ impl Drop for Stopped {
 
 fn in_words(report: &Report) -> String {
     let Report { connections, connections_refused, calls_answered, calls_cut_off, .. } = report;
+    let Report { one_way_calls, one_way_calls_refused, .. } = report;
     format!(
         "stopped: {connections} connections served, {connections_refused} turned away; \
-         {calls_answered} tagged calls answered, {calls_cut_off} cut off"
+         {calls_answered} tagged calls answered, {calls_cut_off} cut off; \
+         {one_way_calls} one-way calls run, {one_way_calls_refused} not"
     )
 }
 

@@ -12,6 +12,7 @@
 //! waker keeps alive is dropped with it, and so is the client that it owns. So wakers are cloned
 //! before the lock is taken, and those that the session gives back are woken and dropped after it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -23,7 +24,7 @@ use super::pen::{FLUSH_BYTES, Pen};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::quota::{Charge, Cover, Quota, unheld};
-use crate::session::{CallId, Place, Session, Side};
+use crate::session::{CallId, Place, Session, Side, Tally};
 use crate::transport::{Origin, SharedIo};
 use crate::wire::{Outbox, Tag};
 
@@ -31,6 +32,9 @@ pub(crate) struct Link {
     state: Mutex<State>,
     pub(super) pen: Pen,
     ended: Notify,
+    flushed: Notify,
+    // Somebody waits for `flushed`.
+    is_flush_awaited: AtomicBool,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
     origin: Origin,
@@ -70,6 +74,8 @@ impl Link {
             state: Mutex::new(state),
             pen,
             ended: Notify::new(),
+            flushed: Notify::new(),
+            is_flush_awaited: AtomicBool::new(false),
             limits,
             quota,
             origin,
@@ -171,7 +177,7 @@ impl Link {
     pub(crate) fn refuse(&self, id: CallId, error: &Error, held: &mut Charge) {
         let mut state = self.lock();
         state.held.absorb(held);
-        state.session.handle_refusal(id, error);
+        state.session.handle_refusal(now, id, error);
         state.cover_no_more(&self.quota);
         Self::unlock_and_wake(state);
     }
@@ -187,15 +193,14 @@ impl Link {
         // Not given back in between, or somebody else might take what the reply needs.
         state.held.absorb(held);
         let covered = state.cover(&self.quota, bytes).map_err(unheld);
-        state.session.handle_reply(id, covered.and(reply));
-        state.session.offer_room(now);
+        state.session.handle_reply(now, id, covered.and(reply));
         // Nobody may have wanted it.
         state.cover_no_more(&self.quota);
         Self::unlock_and_wake(state);
     }
 
     /// See [`Session::tally`]. Wakes nobody.
-    pub(crate) fn tally(&self) -> (u64, u64) {
+    pub(crate) fn tally(&self) -> Tally {
         self.lock().session.tally()
     }
 
@@ -299,11 +304,48 @@ impl Link {
         Self::unlock_and_wake(state);
         self.pen.drop_io();
         self.ended.notify_waiters();
+        self.flushed.notify_waiters();
     }
 
     /// Takes no more calls; see [`Session::close`].
     pub(crate) fn close(&self) {
         self.with(|session| session.close(now()));
+    }
+
+    /// Waits until everything that has been sent so far is written.
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        let sent_end = self.lock().session.sent_end();
+        loop {
+            let mut flushed = std::pin::pin!(self.flushed.notified());
+            // Registered before looking, so that nothing in between is missed.
+            flushed.as_mut().enable();
+            let is_ended = {
+                let state = self.lock();
+                if state.session.is_flushed(sent_end) {
+                    return Ok(());
+                }
+                state.is_ended
+            };
+            if is_ended {
+                return Err(self.lock().session.end_error());
+            }
+            self.is_flush_awaited.store(true, Ordering::Release);
+            self.wake_driver();
+            flushed.await;
+        }
+    }
+
+    /// Whether somebody waits for what has been written to be flushed; asked once.
+    pub(super) fn take_flush_awaited(&self) -> bool {
+        // As nearly always nobody does, and then nothing is written.
+        let is_awaited = self.is_flush_awaited.load(Ordering::Acquire);
+        is_awaited && self.is_flush_awaited.swap(false, Ordering::AcqRel)
+    }
+
+    /// All that has been written has left the stream's own buffers.
+    pub(super) fn handle_flushed(&self) {
+        self.lock().session.handle_flushed();
+        self.flushed.notify_waiters();
     }
 
     /// Waits until the driver is gone.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::command::Command;
+use crate::error::Result;
 use crate::format::Format;
 use crate::session::CallId;
 use crate::transport::Origin;
@@ -100,7 +101,12 @@ impl Client {
     }
 
     /// Calls a command and wants no reply, not even an error. The request is encoded at once and
-    /// handed to the connection when the [`Notify`] is polled.
+    /// handed to the connection when the [`Notify`] is polled; [`flush`](Self::flush) waits until it
+    /// is written.
+    ///
+    /// The peer begins such calls in the order in which they were handed over, also those that have
+    /// to wait there until others have ended. Handlers that await something go on side by side, so
+    /// nothing is promised of the order in which they end.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -141,6 +147,36 @@ impl Client {
     #[must_use]
     pub fn origin(&self) -> &Origin {
         self.handle.link.origin()
+    }
+
+    /// Waits until everything that was handed over is written: the requests of all calls, one-way
+    /// ones too, that this client and its clones have sent so far. The system has it then; whether
+    /// the peer has read it is not known.
+    ///
+    /// A [`notify`](Self::notify) is ready when the connection has taken it, which is before it is
+    /// written. A program that leaves `main` drops its runtime, and with it whatever was not
+    /// written yet; call this, or [`close`](Self::close), before that.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Client, Command, Result};
+    /// # const LOG: Command<String, ()> = Command::new("LOG");
+    /// # async fn example(client: Client) -> Result<()> {
+    /// client.notify(LOG, &"stopped".to_owned()).await?;
+    /// client.flush().await
+    /// # } }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Why the connection ended, if it did before that: a peer that does not read is cut off after
+    /// `write_time_max`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only waits; nothing is lost.
+    pub async fn flush(&self) -> Result<()> {
+        self.handle.link.flush().await
     }
 
     /// Takes no more calls, lets those under way finish, and waits until the connection is closed.

@@ -213,6 +213,9 @@ impl Held {
         if self.has_written && Pin::new(io).poll_flush(cx)?.is_ready() {
             self.has_written = false;
         }
+        if !self.has_written && link.take_flush_awaited() {
+            link.handle_flushed();
+        }
         Poll::Ready(Ok(()))
     }
 }

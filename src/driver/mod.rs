@@ -59,6 +59,8 @@ pub(crate) struct Driver {
     has_read: bool,
     // The peer has ended its side.
     is_at_end: bool,
+    // One-way calls that did not run and are in the log.
+    unheard: u64,
     // How often callers had their turn since something was written.
     turns_given: u8,
     // Nothing can be written any more, and what has come is still taken in.
@@ -105,6 +107,8 @@ struct Look {
     // Something waits, and more is likely to come at once.
     is_gathering: bool,
     due: Option<Instant>,
+    // One-way calls that did not run.
+    unheard: u64,
     wants_input: bool,
     // It wants input, and there is memory for what that may bring.
     may_read: bool,
@@ -132,6 +136,7 @@ impl Driver {
             tasks: HashMap::new(),
             tasks_swept_at: calls::TASKS_SWEPT_MIN,
             has_read: false,
+            unheard: 0,
             is_at_end: false,
             turns_given: 0,
             is_unwritable: false,
@@ -185,6 +190,9 @@ impl Driver {
                 Next::Nothing(look) if look.is_over => return Poll::Ready(Exit::Finished),
                 Next::Nothing(look) => look,
             };
+            if look.unheard > self.unheard {
+                self.note_unheard(look.unheard);
+            }
             // Callers who have just got their replies have their turn to add to what waits.
             let is_gathering = look.is_gathering && self.turns_given < TURNS_MAX;
             if !is_gathering {
@@ -240,10 +248,20 @@ impl Driver {
                 has_transmit,
                 is_gathering: session.is_gathering(FLUSH_BYTES),
                 due: session.poll_timeout(),
+                unheard: session.tally().one_way_refused,
                 wants_input: session.wants_input(),
                 may_read: pause == Pause::NeedsBytes,
             })
         })
+    }
+
+    /// Tells the log of one-way calls that did not run: nobody else hears of them.
+    fn note_unheard(&mut self, unheard: u64) {
+        let more = unheard.saturating_sub(self.unheard);
+        self.unheard = unheard;
+        if let Some(calls) = self.link.quota().note_unheard(more, now()) {
+            tracing::warn!(peer = %self.link.origin(), calls, "one-way calls were refused");
+        }
     }
 
     fn handle(&mut self, cx: &mut Context<'_>, event: session::Event) {
@@ -285,7 +303,7 @@ impl Driver {
             Poll::Ready(Err(error)) => {
                 // Replies may have come by now, and why the peer has gone.
                 self.is_unwritable = true;
-                let error = of_stream(error.into());
+                let error = of_stream(&error.into());
                 self.link.with(|session| session.handle_unwritable(error));
             }
             Poll::Pending => {
@@ -333,7 +351,7 @@ impl Driver {
                 self.decoder.skip_body();
                 self.link.with(|session| session.handle_body_refused(&error));
             }
-            Poll::Ready(Err(error)) => self.lost(error),
+            Poll::Ready(Err(error)) => self.lost(&error),
         }
         Poll::Ready(())
     }
@@ -354,10 +372,10 @@ impl Driver {
     }
 
     /// The stream is of no use any more.
-    fn lost(&mut self, error: Error) {
+    fn lost(&mut self, error: &Error) {
         self.is_broken = true;
-        let error = of_stream(error);
-        self.link.with(|session| session.handle_lost(error));
+        let told = of_stream(error);
+        self.link.with(|session| session.handle_lost(told));
     }
 }
 
@@ -390,8 +408,10 @@ fn decode_event(
                 // What it was charged as input it is charged as what it becomes.
                 connection.settle();
                 // A call is charged by itself. For a reply nobody may come for long.
-                let bytes = session.held_bytes().saturating_add(body.len());
-                let covered = if session.is_reply_due() { held.cover(bytes) } else { Ok(()) };
+                let covered = match session.kept_bytes(body.len()) {
+                    0 => Ok(()),
+                    kept => held.cover(session.held_bytes().saturating_add(kept)),
+                };
                 match covered {
                     Ok(()) => session.handle_body(moment.now(), body),
                     Err(error) => session.handle_body_refused(&error),
@@ -436,9 +456,9 @@ fn handle_line(
 
 /// The error of a stream with a copy of its source. The source itself may be of the stream's own
 /// type, whose code must not run where the session shows and drops it.
-fn of_stream(error: Error) -> Error {
+fn of_stream(error: &Error) -> Error {
     let told = Error::local(error.code(), error.text().to_owned());
-    let source = std::error::Error::source(&error);
+    let source = std::error::Error::source(error);
     match source.and_then(|source| source.downcast_ref::<io::Error>()) {
         Some(source) => match source.raw_os_error() {
             Some(code) => told.with_source(io::Error::from_raw_os_error(code)),

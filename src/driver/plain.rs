@@ -163,7 +163,7 @@ impl Driver {
             }
             // Part of it may be written, and whatever came after would be taken for the rest.
             Err(error) => {
-                self.lost(error);
+                self.lost(&error);
                 PlainEnd::Done
             }
         }

@@ -72,8 +72,14 @@ where
         drop(listener);
         self.crowd.close();
         self.crowd.empty().await;
-        let (calls_answered, calls_cut_off) = self.crowd.tally();
-        Report { calls_answered, calls_cut_off, ..self.report }
+        let tally = self.crowd.tally();
+        Report {
+            calls_answered: tally.answered,
+            calls_cut_off: tally.cut_off,
+            one_way_calls: tally.one_way,
+            one_way_calls_refused: tally.one_way_refused,
+            ..self.report
+        }
     }
 
     fn welcome(&mut self, io: BoxedIo, origin: Origin) {

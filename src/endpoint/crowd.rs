@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::client::Link;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
+use crate::session::Tally;
 use crate::transport::{Origin, PeerKey};
 
 /// Counts the connections of an endpoint, in all and for each peer.
@@ -88,8 +89,7 @@ struct Members {
     links: HashMap<u64, Arc<Link>>,
     last_id: u64,
     is_closing: bool,
-    calls_answered: u64,
-    calls_cut_off: u64,
+    tally: Tally,
 }
 
 /// One of a crowd, until dropped.
@@ -139,10 +139,9 @@ impl Crowd {
         }
     }
 
-    /// Calls that were answered, and calls that were ended with their connection.
-    pub(super) fn tally(&self) -> (u64, u64) {
-        let members = self.members();
-        (members.calls_answered, members.calls_cut_off)
+    /// What became of the calls of those who have left.
+    pub(super) fn tally(&self) -> Tally {
+        self.members().tally
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
@@ -156,9 +155,7 @@ impl Drop for Member {
         // Dropped when the lock is not held, with the stream and the wakers that it owns.
         let link = members.links.remove(&self.id);
         if let Some(link) = &link {
-            let (answered, cut_off) = link.tally();
-            members.calls_answered = members.calls_answered.saturating_add(answered);
-            members.calls_cut_off = members.calls_cut_off.saturating_add(cut_off);
+            members.tally.add(link.tally());
         }
         let is_last = members.links.is_empty();
         drop(members);

@@ -66,9 +66,14 @@ pub struct Report {
     pub connections_refused: u64,
     /// Tagged calls whose handler's answer, or error, was given.
     pub calls_answered: u64,
-    /// Tagged calls that were ended because their connection was: it was lost, or
-    /// `drain_time_max` passed.
+    /// Calls that were ended because their connection was: it was lost, or `drain_time_max` passed.
     pub calls_cut_off: u64,
+    /// One-way calls whose handler has ended before its time was over.
+    pub one_way_calls: u64,
+    /// One-way calls that did not run, of which their caller could not be told: the endpoint was
+    /// full or stopping, or there is no such command, or the payload was too large or bad. They
+    /// are also logged, as a number, at most once a second.
+    pub one_way_calls_refused: u64,
 }
 
 impl Endpoint {

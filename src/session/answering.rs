@@ -14,6 +14,8 @@
 //!                         └──► (gone from the wire) ──handle_reply: nothing──► (gone)
 //! ```
 //!
+//! A one-way call for which there is no place waits in `one_way` between its body and its handler.
+//!
 //! A plain call is a barrier: it is given out when no call before it is open, and no line is read
 //! while it waits.
 
@@ -24,8 +26,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::TABLE_KEPT_MAX;
 use super::earliest::{Earliest, FOREVER};
+use super::one_way::OneWay;
 use super::open::OpenCalls;
-use super::{Call, CallId, Event, Plain, Violation};
+use super::{Call, CallId, Event, Plain, Tally, Violation};
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::{Limits, over_time, too_large};
 use crate::wire::{Line, Options, Outbox, Part, Tag};
@@ -42,9 +45,8 @@ pub(super) struct Answering {
     plain: Option<Box<Plain>>,
     // Calls refused for a mistake of the caller's since the last one that went well.
     consecutive_errors: u32,
-    // Calls that got the reply of their handler, and calls that were ended with the connection.
-    answered: u64,
-    cut_off: u64,
+    tally: Tally,
+    one_way: OneWay,
     payload_bytes_max: usize,
     calls_max: usize,
     consecutive_errors_max: u32,
@@ -61,8 +63,8 @@ impl Answering {
             events: VecDeque::new(),
             plain: None,
             consecutive_errors: 0,
-            answered: 0,
-            cut_off: 0,
+            tally: Tally::default(),
+            one_way: OneWay::new(limits.one_way_bytes_max),
             payload_bytes_max: limits.payload_bytes_max,
             calls_max: limits.calls_per_connection_max,
             consecutive_errors_max: limits.consecutive_errors_max,
@@ -87,7 +89,7 @@ impl Answering {
             no_more_calls()
         } else if len > payload_max {
             Error::found(Code::TooLarge, too_large(len, self.payload_bytes_max))
-        } else if self.running >= self.calls_max {
+        } else if tag != 0 && self.running >= self.calls_max {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are running");
             Error::found(Code::Overloaded, text)
@@ -105,20 +107,43 @@ impl Answering {
         &mut self,
         now: Instant,
         is_open: bool,
-        mut call: Box<Call>,
+        call: Box<Call>,
         outbox: &mut Outbox,
     ) {
-        let (tag, begun) = (call.id.tag, call.deadline);
+        let tag = call.id.tag;
         if !is_open {
             self.refuse(tag, &no_more_calls(), outbox);
-            return;
+        } else if tag == 0 && self.is_next_to_wait() {
+            self.one_way.push(call);
+        } else {
+            let line_came = call.deadline;
+            self.begin(now, line_came, call, outbox);
         }
-        let asked = call.options.time_ms().map(Duration::from_millis);
-        let is_limit = asked.is_none_or(|asked| asked > self.call_time_max);
-        let time = asked.map_or(self.call_time_max, |asked| asked.min(self.call_time_max));
+    }
+
+    /// Begins those that waited, as far as there is place for them.
+    pub(super) fn begin_waiting(&mut self, now: impl Fn() -> Instant, outbox: &mut Outbox) {
+        while self.running < self.calls_max
+            && let Some(call) = self.one_way.pop()
+        {
+            // Waiting is not its handler's time.
+            let now = now();
+            self.begin(now, now, call, outbox);
+        }
+    }
+
+    /// Begins a call. Our limit on its time counts from `since`, the caller's from its line.
+    fn begin(&mut self, now: Instant, since: Instant, mut call: Box<Call>, outbox: &mut Outbox) {
         // A time too far away for the clock is as good as one that nobody lives to see.
-        let deadline = begun.checked_add(time).or_else(|| begun.checked_add(FOREVER));
-        let deadline = deadline.unwrap_or(now);
+        let after = |from: Instant, time| {
+            from.checked_add(time).or_else(|| from.checked_add(FOREVER)).unwrap_or(now)
+        };
+        let ours = after(since, self.call_time_max);
+        let asked = call.options.time_ms().map(Duration::from_millis);
+        let asked = asked.map(|asked| after(call.deadline, asked));
+        let is_limit = asked.is_none_or(|asked| asked > ours);
+        let deadline = asked.map_or(ours, |asked| asked.min(ours));
+        let tag = call.id.tag;
         if deadline <= now {
             let text = "the deadline had passed when the call arrived";
             self.refuse(tag, &Error::found(Code::DeadlineExceeded, text), outbox);
@@ -165,7 +190,7 @@ impl Answering {
         if !self.open.remove(id) {
             return;
         }
-        self.answered = self.answered.saturating_add(1);
+        self.note_ended(id);
         match reply {
             Ok(payload) if payload.len() > self.payload_bytes_max => {
                 if id.tag != 0 {
@@ -191,7 +216,9 @@ impl Answering {
     pub(super) fn handle_refusal(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
         self.running = self.running.saturating_sub(1);
         if self.open.remove(id) {
-            self.answered = self.answered.saturating_add(1);
+            if id.tag != 0 {
+                self.note_ended(id);
+            }
             self.refuse(id.tag, error, outbox);
         }
     }
@@ -224,8 +251,9 @@ impl Answering {
         let text = format!("the call did not end within drain_time_max ({drain_time_max:?})");
         let error = Error::found(Code::Cancelled, text);
         let ids: Vec<_> = self.open.iter().map(|(id, _)| id).collect();
+        let waiting = self.one_way.clear();
+        self.note_cut_off(ids.len().saturating_add(waiting));
         for id in ids {
-            self.cut_off = self.cut_off.saturating_add(1);
             self.stop(id, &error, outbox);
         }
     }
@@ -244,10 +272,11 @@ impl Answering {
             Event::Stop(_) => true,
             Event::Plain(_) | Event::Close(_) => false,
         });
-        for id in self.open.take() {
-            self.cut_off = self.cut_off.saturating_add(1);
-            self.events.push_back(Event::Stop(id));
-        }
+        let waiting = self.one_way.clear();
+        let events = self.events.len();
+        self.events.extend(self.open.take().map(Event::Stop));
+        let stopped = self.events.len().saturating_sub(events);
+        self.note_cut_off(stopped.saturating_add(waiting));
     }
 
     pub(super) fn drop_plain(&mut self) {
@@ -271,8 +300,17 @@ impl Answering {
         !self.events.is_empty() || self.plain.is_some() && self.is_replied()
     }
 
-    pub(super) const fn tally(&self) -> (u64, u64) {
-        (self.answered, self.cut_off)
+    pub(super) const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(super) const fn one_way(&self) -> &OneWay {
+        &self.one_way
+    }
+
+    /// Whether a one-way call that comes now has to wait.
+    pub(super) fn is_next_to_wait(&self) -> bool {
+        self.running >= self.calls_max || !self.one_way.is_empty()
     }
 
     pub(super) fn tell(&mut self, error: &Error, outbox: &mut Outbox) {
@@ -285,7 +323,8 @@ impl Answering {
 
     /// Whether every call has its final reply, and no event waits.
     pub(super) fn is_answered(&self) -> bool {
-        self.open.is_empty() && self.events.is_empty() && self.plain.is_none()
+        let is_empty = self.open.is_empty() && self.one_way.is_empty();
+        is_empty && self.events.is_empty() && self.plain.is_none()
     }
 
     pub(super) const fn payload_bytes_max(&self) -> usize {
@@ -296,8 +335,8 @@ impl Answering {
         self.plain.is_some()
     }
 
-    pub(super) const fn is_idle(&self) -> bool {
-        self.running == 0 && self.plain.is_none()
+    pub(super) fn is_idle(&self) -> bool {
+        self.running == 0 && self.plain.is_none() && self.one_way.is_empty()
     }
 
     pub(super) const fn earliest(&self) -> Option<Instant> {
@@ -321,9 +360,23 @@ impl Answering {
     /// Answers an open call with an error while its handler is still running.
     fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
         if self.open.remove(id) {
-            self.refuse(id.tag, error, outbox);
+            if id.tag != 0 {
+                push_error(id.tag, error, outbox);
+            }
             self.push_event(Event::Stop(id));
         }
+    }
+
+    /// The handler of a call has ended.
+    fn note_ended(&mut self, id: CallId) {
+        let Tally { answered, one_way, .. } = &mut self.tally;
+        let count = if id.tag == 0 { one_way } else { answered };
+        *count = count.saturating_add(1);
+    }
+
+    fn note_cut_off(&mut self, calls: usize) {
+        let calls = u64::try_from(calls).unwrap_or(u64::MAX);
+        self.tally.cut_off = self.tally.cut_off.saturating_add(calls);
     }
 
     /// Answers a call that does not run.
@@ -336,7 +389,9 @@ impl Answering {
                 self.push_event(Event::Close(violation));
             }
         }
-        if tag != 0 {
+        if tag == 0 {
+            self.tally.one_way_refused = self.tally.one_way_refused.saturating_add(1);
+        } else {
             push_error(tag, error, outbox);
         }
     }

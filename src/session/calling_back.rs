@@ -34,6 +34,13 @@ impl Session {
         Err(error)
     }
 
+    /// Why the connection ended.
+    #[must_use]
+    pub fn end_error(&self) -> Error {
+        let closed = || Error::local(Code::Disconnected, "the connection is closed");
+        self.check_open(None).err().unwrap_or_else(closed)
+    }
+
     /// Whether this call of the peer waits for its answer, and the peer for calls of ours.
     fn is_finishing(&self, within: CallId) -> bool {
         let is_waiting =

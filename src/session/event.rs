@@ -96,6 +96,30 @@ impl CallId {
     }
 }
 
+/// What became of the calls of a peer, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Calls with a tag that were given an answer, or an error.
+    pub answered: u64,
+    /// Calls, with or without a tag, that were ended with the connection or its draining.
+    pub cut_off: u64,
+    /// One-way calls whose handler has ended before its time was over.
+    pub one_way: u64,
+    /// One-way calls that did not run, of which their caller cannot be told.
+    pub one_way_refused: u64,
+}
+
+impl Tally {
+    /// Adds what became of the calls of another peer.
+    pub fn add(&mut self, other: Self) {
+        self.answered = self.answered.saturating_add(other.answered);
+        self.cut_off = self.cut_off.saturating_add(other.cut_off);
+        self.one_way = self.one_way.saturating_add(other.one_way);
+        self.one_way_refused = self.one_way_refused.saturating_add(other.one_way_refused);
+    }
+}
+
 /// How a plain call ended.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -42,13 +42,14 @@ mod cause;
 mod earliest;
 mod ending;
 mod event;
+mod one_way;
 mod open;
 mod outgoing;
 mod pace;
 mod room;
 mod violation;
 
-pub use self::event::{Body, Call, CallId, Event, Plain, PlainEnd, Side};
+pub use self::event::{Body, Call, CallId, Event, Plain, PlainEnd, Side, Tally};
 pub use self::room::Place;
 pub use self::violation::{Slowness, Violation};
 
@@ -67,7 +68,7 @@ use self::pace::Pace;
 use self::room::Room;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::wire::{Line, Name, Options, Outbox, Part, Position, Tag};
+use crate::wire::{Line, Name, Options, Part, Position, Tag};
 
 /// The life of the calls of one connection.
 #[derive(Debug)]
@@ -202,17 +203,19 @@ impl Session {
         self.pace.handle_input_paused();
     }
 
-    /// Calls of the peer that were answered, and calls that were ended with the connection.
+    /// What became of the calls of the peer.
     #[must_use]
-    pub const fn tally(&self) -> (u64, u64) {
+    pub const fn tally(&self) -> Tally {
         self.answering.tally()
     }
 
-    /// Whether more should be read. Not while a plain call waits for the answers before it, and not
-    /// while the peer does not read what we answer.
+    /// Whether more should be read. Not while a plain call waits for the answers before it, not
+    /// while the peer does not read what we answer, and not while as many one-way calls wait as
+    /// may.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        if self.is_eof || self.is_lent || self.answering.has_plain() {
+        let is_held_up = self.answering.has_plain() || self.answering.one_way().is_full();
+        if self.is_eof || self.is_lent || is_held_up {
             return false;
         }
         // While we wait for replies ourselves, what the peer asks is read a little longer.
@@ -361,20 +364,27 @@ impl Session {
 
     /// The handler of a call has ended. The reply is written unless the caller has had one already.
     /// To be reported exactly once for each [`Event::Call`], unless it is refused.
-    pub fn handle_reply(&mut self, id: CallId, reply: Result<BytesMut, Error>) {
+    pub fn handle_reply(
+        &mut self,
+        now: impl Fn() -> Instant,
+        id: CallId,
+        reply: Result<BytesMut, Error>,
+    ) {
         self.answering.handle_reply(id, reply, &mut self.outgoing.outbox);
+        self.handle_place(now);
     }
 
     /// A call is not run, in place of [`handle_reply`](Self::handle_reply). Of these some are
     /// mistakes of the caller, which count towards `consecutive_errors_max`; an error of a handler
     /// is none.
-    pub fn handle_refusal(&mut self, id: CallId, error: &Error) {
+    pub fn handle_refusal(&mut self, now: impl Fn() -> Instant, id: CallId, error: &Error) {
         self.answering.handle_refusal(id, error, &mut self.outgoing.outbox);
+        self.handle_place(now);
     }
 
     /// Whether no handler is running.
     #[must_use]
-    pub const fn is_at_rest(&self) -> bool {
+    pub fn is_at_rest(&self) -> bool {
         self.answering.is_idle()
     }
 
@@ -389,57 +399,6 @@ impl Session {
         self.answering.tell(error, &mut self.outgoing.outbox);
     }
 
-    // Bytes out.
-
-    /// Takes out everything that waits to be written, to be written in this order.
-    pub fn take_transmit(&mut self) -> Outbox {
-        if self.is_finished() && std::mem::take(&mut self.owes_farewell) {
-            self.outgoing.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
-        }
-        self.asking.handle_transmit();
-        self.outgoing.take()
-    }
-
-    /// Whether the caller who has just called should write what waits, instead of leaving it to be
-    /// gathered: it is `flush_bytes` long, or its call is the only one under way, or it was the
-    /// last of those whose replies came together.
-    #[must_use]
-    pub fn is_flush_due(&self, flush_bytes: usize) -> bool {
-        self.outgoing.unwritten_bytes() >= flush_bytes || self.asking.is_turn_over()
-    }
-
-    /// Whether something waits, less than `flush_bytes`, and callers who have not taken their
-    /// replies yet may well add to it when they have.
-    #[must_use]
-    pub fn is_gathering(&self, flush_bytes: usize) -> bool {
-        let is_little = self.outgoing.unwritten_bytes() < flush_bytes;
-        is_little && self.asking.has_unclaimed() && self.has_transmit()
-    }
-
-    /// Whether anything waits to be taken out.
-    #[must_use]
-    pub fn has_transmit(&self) -> bool {
-        !self.outgoing.outbox.is_empty() || self.owes_farewell && self.is_finished()
-    }
-
-    /// So many bytes of what was taken out have been written.
-    pub fn handle_written(&mut self, now: Instant, bytes: usize) {
-        self.outgoing.handle_written(bytes);
-        self.pace.handle_written(now, bytes);
-        self.offer_room(|| now);
-    }
-
-    /// The peer does not take more bytes for now.
-    pub fn handle_write_blocked(&mut self, now: Instant) {
-        self.pace.handle_write_blocked(now, self.unwritten_bytes());
-    }
-
-    /// Bytes waiting to be written, taken out or not.
-    #[must_use]
-    pub fn unwritten_bytes(&self) -> usize {
-        self.outgoing.unwritten_bytes()
-    }
-
     /// Whether a plain call has the stream, so that nothing else may be written.
     #[must_use]
     pub const fn is_lent(&self) -> bool {
@@ -452,17 +411,25 @@ impl Session {
         !self.wakers.is_empty() || !self.spent_wakers.is_empty()
     }
 
-    /// Bytes that this session keeps: those waiting to be written, and replies that their callers
-    /// have not taken yet.
+    /// Bytes that this session keeps: those waiting to be written, replies that their callers have
+    /// not taken yet, and one-way calls that wait.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.unwritten_bytes().saturating_add(self.asking.unclaimed_bytes())
+        let waiting = self.answering.one_way().held_bytes();
+        self.unwritten_bytes().saturating_add(self.asking.unclaimed_bytes()).saturating_add(waiting)
     }
 
-    /// Whether the body that comes next is a reply.
+    /// Bytes that this session will keep of the body that comes next, which has so many: of a reply,
+    /// and of a one-way call that has to wait.
     #[must_use]
-    pub const fn is_reply_due(&self) -> bool {
-        matches!(self.body_of, Some(BodyOf::Reply(..)))
+    pub fn kept_bytes(&self, body_bytes: usize) -> usize {
+        match &self.body_of {
+            Some(BodyOf::Reply(..)) => body_bytes,
+            Some(BodyOf::Call(call)) if call.id.tag == 0 && self.answering.is_next_to_wait() => {
+                one_way::bytes_of(body_bytes)
+            }
+            _ => 0,
+        }
     }
 
     /// Those to be woken after what was handled. They are collected rather than woken, so that it
@@ -477,6 +444,12 @@ impl Session {
     /// cloning one does; so none of that is done in here.
     pub fn take_spent_wakers(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.spent_wakers)
+    }
+
+    /// A handler has ended: somebody may come who waited for its place, or for the room of its reply.
+    fn handle_place(&mut self, now: impl Fn() -> Instant) {
+        self.answering.begin_waiting(&now, &mut self.outgoing.outbox);
+        self.offer_room(now);
     }
 
     fn expect(&mut self, body_of: BodyOf) -> Body {

@@ -10,9 +10,10 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Instant;
 
-use super::TABLE_KEPT_MAX;
-use crate::wire::Outbox;
+use super::{Session, TABLE_KEPT_MAX};
+use crate::wire::{Line, Outbox, Part};
 
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -21,13 +22,83 @@ pub(super) struct Outgoing {
     // Bytes that were taken out and not written yet.
     in_write: usize,
     backlog: Backlog,
+    // The place in the stream up to which everything has left the stream's own buffers.
+    flushed: usize,
     unwritten_bytes_max: usize,
+}
+
+impl Session {
+    /// Takes out everything that waits to be written, to be written in this order.
+    pub fn take_transmit(&mut self) -> Outbox {
+        if self.is_finished() && std::mem::take(&mut self.owes_farewell) {
+            self.outgoing.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
+        }
+        self.asking.handle_transmit();
+        self.outgoing.take()
+    }
+
+    /// Whether the caller who has just called should write what waits, instead of leaving it to be
+    /// gathered: it is `flush_bytes` long, or its call is the only one under way, or it was the
+    /// last of those whose replies came together.
+    #[must_use]
+    pub fn is_flush_due(&self, flush_bytes: usize) -> bool {
+        self.outgoing.unwritten_bytes() >= flush_bytes || self.asking.is_turn_over()
+    }
+
+    /// Whether something waits, less than `flush_bytes`, and callers who have not taken their
+    /// replies yet may well add to it when they have.
+    #[must_use]
+    pub fn is_gathering(&self, flush_bytes: usize) -> bool {
+        let is_little = self.outgoing.unwritten_bytes() < flush_bytes;
+        is_little && self.asking.has_unclaimed() && self.has_transmit()
+    }
+
+    /// Whether anything waits to be taken out.
+    #[must_use]
+    pub fn has_transmit(&self) -> bool {
+        !self.outgoing.outbox.is_empty() || self.owes_farewell && self.is_finished()
+    }
+
+    /// So many bytes of what was taken out have been written.
+    pub fn handle_written(&mut self, now: Instant, bytes: usize) {
+        self.outgoing.handle_written(bytes);
+        self.pace.handle_written(now, bytes);
+        self.offer_room(|| now);
+    }
+
+    /// What has been written has left the stream's own buffers as well.
+    pub fn handle_flushed(&mut self) {
+        self.outgoing.handle_flushed();
+    }
+
+    /// Where in the stream what has been sent so far ends; see [`is_flushed`](Self::is_flushed).
+    #[must_use]
+    pub fn sent_end(&self) -> usize {
+        self.outgoing.sent_end()
+    }
+
+    /// Whether everything up to there has been written.
+    #[must_use]
+    pub fn is_flushed(&self, sent_end: usize) -> bool {
+        self.outgoing.is_flushed(sent_end)
+    }
+
+    /// The peer does not take more bytes for now.
+    pub fn handle_write_blocked(&mut self, now: Instant) {
+        self.pace.handle_write_blocked(now, self.unwritten_bytes());
+    }
+
+    /// Bytes waiting to be written, taken out or not.
+    #[must_use]
+    pub fn unwritten_bytes(&self) -> usize {
+        self.outgoing.unwritten_bytes()
+    }
 }
 
 impl Outgoing {
     pub(super) fn new(unwritten_bytes_max: usize) -> Self {
         let (outbox, backlog) = (Outbox::default(), Backlog::default());
-        Self { outbox, in_write: 0, backlog, unwritten_bytes_max }
+        Self { outbox, in_write: 0, backlog, flushed: 0, unwritten_bytes_max }
     }
 
     pub(super) fn take(&mut self) -> Outbox {
@@ -41,11 +112,25 @@ impl Outgoing {
         self.backlog.handle_written(bytes);
     }
 
+    pub(super) fn handle_flushed(&mut self) {
+        self.flushed = self.backlog.written;
+    }
+
+    /// The place in the stream of whatever is sent next.
+    pub(super) fn sent_end(&self) -> usize {
+        self.backlog.written.wrapping_add(self.unwritten_bytes())
+    }
+
+    pub(super) fn is_flushed(&self, sent_end: usize) -> bool {
+        // Huge, by wrapping, if it is not there yet.
+        self.flushed.wrapping_sub(sent_end) <= usize::MAX / 2
+    }
+
     /// Nothing of it will be written.
     pub(super) fn clear(&mut self) {
         self.outbox = Outbox::default();
         self.in_write = 0;
-        self.backlog = Backlog::default();
+        self.backlog = Backlog { written: self.backlog.written, ..Backlog::default() };
     }
 
     /// Notes that what came since the outbox was so long is a call of ours.

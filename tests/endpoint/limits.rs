@@ -173,6 +173,30 @@ async fn calls_per_connection_max() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_way_bytes_max() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| {
+        limits.calls_per_connection_max = 1;
+        limits.one_way_bytes_max = 2 * 256 + 20;
+    }));
+    let mut peer = peer(&endpoint);
+    // One runs and one waits; the next is the last that may. Behind it nothing is read.
+    peer.send("HOLD 0 10\n0123456789".repeat(2)).await;
+    peer.send("ECHO 1 1\nc").await;
+    peer.expect_error(1, Code::Overloaded).await;
+    peer.send("HOLD 0 10\n0123456789ECHO 2 1\nc").await;
+    let unread = tokio::time::timeout(Duration::from_secs(5), peer.next()).await;
+    assert!(unread.is_err(), "{unread:?}");
+    check_serves(&endpoint).await;
+    held.release(1);
+    peer.expect_error(2, Code::Overloaded).await;
+    held.release(2);
+    held.ended.reach(3).await;
+    peer.send("ECHO 3 1\nc").await;
+    peer.expect("<3 ok 1\nc").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn consecutive_errors_max() {
     let endpoint = limited(|limits| limits.consecutive_errors_max = 2);
     let mut peer = peer(&endpoint);

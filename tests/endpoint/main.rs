@@ -28,6 +28,7 @@ mod handlers;
 mod hostile;
 mod limits;
 mod locks;
+mod one_way;
 mod pen;
 mod plain;
 #[path = "../random/mod.rs"]

@@ -167,7 +167,7 @@ async fn a_call_that_wants_no_reply_is_waited_for() {
     peer.expect_farewell().await;
     drop(peer);
     let report = within(serving.report).await.unwrap().unwrap();
-    assert_eq!((report.calls_answered, report.calls_cut_off), (1, 0));
+    assert_eq!((report.one_way_calls, report.calls_answered, report.calls_cut_off), (1, 0, 0));
     assert!(start.elapsed() < Duration::from_millis(10));
 }
 

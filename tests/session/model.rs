@@ -145,7 +145,8 @@ impl Model {
             3 => Ok(payload(number, 300)),
             _ => Ok(payload(number, usize::from(how))),
         };
-        self.pair.peers[end].session.handle_reply(id, reply);
+        let now = self.pair.now;
+        self.pair.peers[end].session.handle_reply(|| now, id, reply);
         self.pair.peers[end].events();
     }
 

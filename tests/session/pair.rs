@@ -31,6 +31,8 @@ pub(crate) struct Pair {
 /// One end.
 #[derive(Debug)]
 pub(crate) struct Peer {
+    /// The time, as the pair has it.
+    pub(crate) now: Instant,
     pub(crate) session: Session,
     /// Calls to be run, and those to be stopped, in the order in which they came.
     pub(crate) calls: VecDeque<Box<Call>>,
@@ -86,11 +88,16 @@ impl Pair {
             let Some(due) = self.poll_timeout().filter(|due| *due <= end) else {
                 break;
             };
-            self.now = self.now.max(due);
+            self.set_now(self.now.max(due));
             self.timeout();
         }
-        self.now = end;
+        self.set_now(end);
         self.drive();
+    }
+
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = now;
+        self.peers.iter_mut().for_each(|peer| peer.now = now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -205,6 +212,7 @@ impl Pair {
 impl Peer {
     fn new(now: Instant, side: Side, limits: &Limits) -> Self {
         Self {
+            now,
             session: Session::new(now, side, limits),
             calls: VecDeque::new(),
             stops: Vec::new(),
@@ -233,20 +241,23 @@ impl Peer {
 
     /// Ends a handler.
     pub(crate) fn answer(&mut self, id: CallId, reply: Result<&str, Error>) {
-        self.session.handle_reply(id, reply.map(BytesMut::from));
+        let now = self.now;
+        self.session.handle_reply(|| now, id, reply.map(BytesMut::from));
         self.events();
     }
 
     /// Does not run a call.
     pub(crate) fn refuse(&mut self, id: CallId, error: &Error) {
-        self.session.handle_refusal(id, error);
+        let now = self.now;
+        self.session.handle_refusal(|| now, id, error);
         self.events();
     }
 
     /// Ends the handler of the call that came first with what it was called with.
     pub(crate) fn echo(&mut self) {
+        let now = self.now;
         let call = self.calls.pop_front().unwrap();
-        self.session.handle_reply(call.id, Ok(BytesMut::from(&*call.payload)));
+        self.session.handle_reply(|| now, call.id, Ok(BytesMut::from(&*call.payload)));
         self.events();
     }
 

@@ -1,0 +1,273 @@
+//! Calls that want no reply: none vanishes, and what was handed over can be waited for.
+
+use std::time::Duration;
+
+use switchboard::format::Line;
+use switchboard::transport::{self, MemoryStream};
+use switchboard::{Client, Code, Command, Context, Endpoint, Error, Report};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
+use tokio::sync::oneshot;
+
+use super::support::watched::{Step, Watched};
+use super::support::*;
+
+/// Wants no reply.
+const NOTE: Command<String, String, Line> = Command::new("NOTE");
+/// What the handler of `NOTE` asks its caller.
+const ASK: Command<String, String, Line> = Command::new("ASK");
+
+/// Serves one client by `endpoint` until `work` is done; answers what happened.
+async fn serve<F: Future<Output = ()>>(
+    endpoint: Endpoint,
+    caller: Endpoint,
+    work: impl FnOnce(Client) -> F,
+) -> Report {
+    let (listener, dialer) = transport::memory_listener();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(async move { endpoint.serve_until(listener, stopped).await });
+    let client = caller.attach(dialer.dial().await.unwrap());
+    work(client.clone()).await;
+    within(client.close()).await;
+    drop(stop);
+    within(serving).await.unwrap().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_at_once_all_run() {
+    let ran = Count::default();
+    let endpoint = {
+        let ran = ran.clone();
+        Endpoint::new().on(NOTE, move |_: String| {
+            let ran = ran.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                ran.add();
+                Ok::<_, Error>(String::new())
+            }
+        })
+    };
+    let report = serve(endpoint, Endpoint::new(), async |client| {
+        for number in 0..10_000 {
+            client.notify(NOTE, &number.to_string()).await.unwrap();
+        }
+        within(client.flush()).await.unwrap();
+    })
+    .await;
+    assert_eq!(ran.now(), 10_000);
+    assert_eq!((report.one_way_calls, report.one_way_calls_refused), (10_000, 0));
+    assert_eq!((report.calls_answered, report.calls_cut_off), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_that_ask_back_are_answered_however_many_wait() {
+    let ran = Count::default();
+    let endpoint = {
+        let ran = ran.clone();
+        Endpoint::new().on(NOTE, move |text: String, context: Context| {
+            let ran = ran.clone();
+            async move {
+                assert_eq!(context.peer().call(ASK, &text).await?, text);
+                ran.add();
+                Ok::<_, Error>(String::new())
+            }
+        })
+    };
+    let caller = Endpoint::new().on(ASK, async |text: String| Ok::<_, Error>(text));
+    let begun = tokio::time::Instant::now();
+    let report = serve(endpoint, caller, async |client| {
+        for number in 0..10_000 {
+            client.notify(NOTE, &number.to_string()).await.unwrap();
+        }
+        within(ran.reach(10_000)).await;
+    })
+    .await;
+    assert_eq!(report.one_way_calls, 10_000);
+    // No handler waited for its deadline.
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn they_begin_in_the_order_in_which_they_came() {
+    let (sender, mut begun) = tokio::sync::mpsc::channel(1000);
+    let endpoint = limited(|limits| limits.calls_per_connection_max = 3);
+    let endpoint = endpoint.on(NOTE, move |text: String| {
+        sender.try_send(text.clone()).unwrap();
+        async move {
+            // Longer for some than for others, so that they end in another order.
+            let number: u64 = text.parse().unwrap();
+            tokio::time::sleep(Duration::from_millis(number * 7 % 10)).await;
+            Ok::<_, Error>(String::new())
+        }
+    });
+    let client = client(&endpoint);
+    for number in 0..500 {
+        client.notify(NOTE, &number.to_string()).await.unwrap();
+    }
+    for number in 0..500 {
+        assert_eq!(within(begun.recv()).await.unwrap(), number.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_endpoint_counts_what_it_refuses() {
+    let held = Held::new();
+    let full = held.on(limited(|limits| limits.calls_max = 1));
+    let report = serve(full, Endpoint::new(), async |client| {
+        for _ in 0..5 {
+            client.notify(HOLD, &"a".to_owned()).await.unwrap();
+        }
+        // Neither are these lost unseen.
+        client.notify(NOTE, &"unknown".to_owned()).await.unwrap();
+        held.begun.reach(1).await;
+        within(client.flush()).await.unwrap();
+        settle().await;
+        held.release(1);
+    })
+    .await;
+    assert_eq!((report.one_way_calls, report.one_way_calls_refused), (1, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_are_charged() {
+    let held = Held::new();
+    let small = held.on(limited(|limits| {
+        limits.calls_per_connection_max = 1;
+        limits.held_bytes_max = 64 * 1024;
+    }));
+    let report = serve(small, Endpoint::new(), async |client| {
+        for _ in 0..10 {
+            client.notify(HOLD, &"x".repeat(20_000)).await.unwrap();
+            within(client.flush()).await.unwrap();
+            settle().await;
+        }
+        held.release(10);
+    })
+    .await;
+    let Report { one_way_calls: ran, one_way_calls_refused: refused, .. } = report;
+    assert_eq!(ran + refused, 10);
+    assert!((2..=4).contains(&ran), "{ran} were held in 64 KiB");
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_until_all_that_was_handed_over_is_written() {
+    let (client, mut peer) = client_and_peer();
+    within(client.flush()).await.unwrap();
+    let large = "x".repeat(500_000);
+    client.notify(NOTE, &large).await.unwrap();
+    let mut flush = tokio::spawn({
+        let client = client.clone();
+        async move { client.flush().await }
+    });
+    settle().await;
+    assert!(!flush.is_finished(), "the peer has not read it");
+    peer.expect(&format!("NOTE 0 500000\n{large}")).await;
+    within(&mut flush).await.unwrap().unwrap();
+    // What comes later is not waited for.
+    client.notify(NOTE, &"a".to_owned()).await.unwrap();
+    within(client.flush()).await.unwrap();
+    peer.expect("NOTE 0 1\na").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_for_the_streams_own_buffer() {
+    let (here, mut there) = transport::memory();
+    let client = Endpoint::new().attach(BufWriter::with_capacity(1 << 20, here));
+    client.notify(NOTE, &"a".to_owned()).await.unwrap();
+    within(client.flush()).await.unwrap();
+    let mut read = [0; 10];
+    let count = there.read_exact(&mut read).await.unwrap();
+    assert_eq!(&read[..count], b"NOTE 0 1\na");
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_ends_with_the_connection() {
+    type Break = fn(MemoryStream) -> Option<MemoryStream>;
+    let cases: [(Break, &str); 2] = [
+        (|peer| Some(peer), "nothing was read for write_time_max (10s)"),
+        (
+            |peer| {
+                drop(peer);
+                None
+            },
+            "broken pipe",
+        ),
+    ];
+    for (break_it, text) in cases {
+        let (client, peer) = client_and_peer();
+        client.notify(NOTE, &"x".repeat(500_000)).await.unwrap();
+        settle().await;
+        let _peer = break_it(peer.stream);
+        let error = within(client.flush()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Disconnected);
+        assert!(error.text().contains(text), "{error}");
+        assert_eq!(within(client.flush()).await.unwrap_err().text(), error.text());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_while_the_stream_takes_nothing() {
+    let (here, there) = transport::memory();
+    let (gate, opened) = std::sync::mpsc::channel::<()>();
+    let mut is_open = false;
+    let (stream, _) = Watched::stepping(here, move || {
+        is_open |= opened.try_recv().is_ok();
+        if is_open { Step::Take(3) } else { Step::Wait }
+    });
+    let client = Endpoint::new().attach(stream);
+    let mut peer = Peer::new(there);
+    client.notify(NOTE, &"abc".to_owned()).await.unwrap();
+    let flush = tokio::spawn({
+        let client = client.clone();
+        async move { client.flush().await }
+    });
+    settle().await;
+    assert!(!flush.is_finished());
+    gate.send(()).unwrap();
+    within(flush).await.unwrap().unwrap();
+    peer.expect("NOTE 0 3\nabc").await;
+}
+
+#[test]
+fn a_program_that_flushes_may_leave_main() {
+    // A real socket: what was handed to the system outlives the runtime.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = Client::connect(&address).await.unwrap();
+        for _ in 0..1000 {
+            client.notify(NOTE, &"abcdefghij".to_owned()).await.unwrap();
+        }
+        client.flush().await.unwrap();
+    });
+    drop(runtime);
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut read = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut read).unwrap();
+    let notes = read.windows(5).filter(|window| window == b"NOTE ").count();
+    assert_eq!(notes, 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_call_that_has_the_stream_holds_a_flush_up() {
+    let held = Held::new();
+    let back = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let slot = back.clone();
+    let endpoint = held.on(Endpoint::new()).on(ECHO, move |text: String, context: Context| {
+        *slot.lock().unwrap() = Some(context.peer());
+        async move { Ok::<_, Error>(text) }
+    });
+    let mut peer = peer(&endpoint);
+    peer.send("ECHO 1 1\naHOLD\nb\n").await;
+    peer.expect("<1 ok 1\na").await;
+    held.begun.reach(1).await;
+    let client: Client = back.lock().unwrap().take().unwrap();
+    client.notify(NOTE, &"c".to_owned()).await.unwrap();
+    let flush = tokio::spawn(async move { client.flush().await });
+    settle().await;
+    assert!(!flush.is_finished());
+    held.release(1);
+    peer.expect_bytes("b\nNOTE 0 1\nc").await;
+    within(flush).await.unwrap().unwrap();
+    peer.stream.shutdown().await.unwrap();
+}
