@@ -93,8 +93,8 @@ pub struct Limits {
     ///
     /// One more is refused with `overloaded`.
     pub calls_max: usize,
-    /// Blocking handlers that may run at a time in the whole endpoint, each on a thread of its own.
-    /// Default 64. One more is refused with `overloaded`.
+    /// Blocking handlers that may run at a time in the whole endpoint, each on a thread of its own,
+    /// or wait for a thread of the runtime. Default 64. One more is refused with `overloaded`.
     pub blocking_calls_max: usize,
     /// Bytes held by the whole endpoint: read and not yet used up, decoded and not yet answered,
     /// answered and not yet written. Default 256 MiB, and 4 KiB for each connection beside it.

@@ -214,6 +214,27 @@ fn a_cancelled_call_is_answered_at_once_and_its_tag_kept_until_then() {
 }
 
 #[test]
+fn a_call_that_ends_before_anybody_has_seen_it_never_begins() {
+    let line = |text: &[u8]| switchboard::wire::Line::parse(text).unwrap();
+    for is_cancelled in [true, false] {
+        let mut pair = Pair::alone(&Limits::default());
+        let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+        session.handle_line(now, line(b"GREET 1 0 t=50")).unwrap();
+        session.handle_body(now, bytes::Bytes::new());
+        if is_cancelled {
+            session.handle_line(now, line(b">1 cancel")).unwrap();
+        } else {
+            session.handle_timeout(now + 50 * MS).unwrap();
+        }
+        assert!(session.is_at_rest() && !session.has_event());
+        pair.drive();
+        assert!(pair.peers[SERVER].calls.is_empty() && pair.peers[SERVER].stops.is_empty());
+        let told = pair.peers[SERVER].take_sent();
+        assert!(told.starts_with("<1 err "), "{told}");
+    }
+}
+
+#[test]
 fn a_cancel_may_cross_the_reply() {
     let mut pair = Pair::new(&Limits::default());
     let tag = pair.call(CLIENT, "hello", SECOND);

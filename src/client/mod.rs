@@ -101,8 +101,8 @@ impl Client {
     }
 
     /// Calls a command and wants no reply, not even an error. The request is encoded at once and
-    /// handed to the connection when the [`Notify`] is polled; [`flush`](Self::flush) waits until it
-    /// is written.
+    /// handed to the connection when the [`Notify`] is polled; [`flush`](Self::flush) waits until
+    /// it is written.
     ///
     /// The peer begins such calls in the order in which they were handed over, also those that have
     /// to wait there until others have ended. Handlers that await something go on side by side, so

@@ -16,7 +16,7 @@ pub(crate) use self::route::{Route, Running, Typed, Work};
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
@@ -127,7 +127,9 @@ pub fn with<S, F>(state: &Arc<S>, function: F) -> With<S, F> {
 /// `blocking_calls_max` at a time.
 ///
 /// A blocking function cannot be stopped: after a cancel or a deadline its caller has an answer,
-/// but it runs on until it looks at [`Context::is_cancelled`] or returns.
+/// but it runs on until it looks at [`Context::is_cancelled`] or returns. One that still waits for
+/// a thread of the runtime when its call ends never begins; it counts until a thread has come to
+/// it.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -307,10 +309,18 @@ async fn run_blocking<Rep: Send + 'static>(
     function: impl FnOnce(Context) -> Result<Rep> + Send + 'static,
 ) -> Result<Rep> {
     let permit = context.link().quota().blocking_call().map_err(Error::for_caller)?;
+    // Dropped with this future, when the call has ended.
+    let waiting = Waiting(Arc::new(Mutex::new(Some((function, context)))));
+    let begin = waiting.clone();
     let work = move || {
-        // Given back when the function has ended, whoever still waits for it.
+        // Given back when the function has ended, whoever still waits for it. Also not before the
+        // pool has come to a function that will not begin: its queue has no other bound.
         let _permit = permit;
-        function(context)
+        match begin.take() {
+            // The end may have been told and not have come here.
+            Some((function, context)) if !context.is_cancelled() => function(context),
+            _ => Err(Error::found(Code::Cancelled, "the call ended before its function began")),
+        }
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(reply) => reply,
@@ -319,6 +329,29 @@ async fn run_blocking<Rep: Send + 'static>(
             let stopped = Error::found(Code::Cancelled, "the runtime stopped");
             Err(stopped.for_caller().with_source(error))
         }
+    }
+}
+
+/// What waits for a thread of the pool. Whoever takes it out first has it; when the call or the
+/// thread lets go of it, nobody has it any more.
+struct Waiting<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Waiting<T> {
+    fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<T> Clone for Waiting<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Drop for Waiting<T> {
+    fn drop(&mut self) {
+        // The lock is not held when it is dropped: it has the request in it.
+        drop(self.take());
     }
 }
 

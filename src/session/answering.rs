@@ -357,12 +357,21 @@ impl Answering {
         self.events.push_back(event);
     }
 
-    /// Answers an open call with an error while its handler is still running.
+    /// Answers an open call with an error while its handler is still running, or before it is.
     fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
-        if self.open.remove(id) {
-            if id.tag != 0 {
-                push_error(id.tag, error, outbox);
-            }
+        if !self.open.remove(id) {
+            return;
+        }
+        if id.tag != 0 {
+            push_error(id.tag, error, outbox);
+        }
+        // A call that nobody has seen need not be stopped: it never begins.
+        let events = self.events.len();
+        self.events.retain(|event| !matches!(event, Event::Call(call) if call.id == id));
+        if self.events.len() < events {
+            self.running = self.running.saturating_sub(1);
+            self.note_refused(id.tag);
+        } else {
             self.push_event(Event::Stop(id));
         }
     }
@@ -372,6 +381,13 @@ impl Answering {
         let Tally { answered, one_way, .. } = &mut self.tally;
         let count = if id.tag == 0 { one_way } else { answered };
         *count = count.saturating_add(1);
+    }
+
+    /// A call does not run. If it has a tag its caller has been told.
+    fn note_refused(&mut self, tag: Tag) {
+        if tag == 0 {
+            self.tally.one_way_refused = self.tally.one_way_refused.saturating_add(1);
+        }
     }
 
     fn note_cut_off(&mut self, calls: usize) {
@@ -389,11 +405,10 @@ impl Answering {
                 self.push_event(Event::Close(violation));
             }
         }
-        if tag == 0 {
-            self.tally.one_way_refused = self.tally.one_way_refused.saturating_add(1);
-        } else {
+        if tag != 0 {
             push_error(tag, error, outbox);
         }
+        self.note_refused(tag);
     }
 }
 

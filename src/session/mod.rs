@@ -144,6 +144,7 @@ impl Session {
             }
             Line::Request(tag, part) => {
                 self.answering.handle_request(tag, part, &mut self.outgoing.outbox)?;
+                self.answering.begin_waiting(|| now, &mut self.outgoing.outbox);
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
             Line::Reply(0, Part::Err(_, code)) => Ok(self.expect(BodyOf::Notice(code))),
@@ -234,6 +235,7 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
         self.wakers.extend(self.asking.handle_timeout(now, &mut self.outgoing.outbox));
         self.answering.handle_timeout(now, &mut self.outgoing.outbox);
+        self.answering.begin_waiting(|| now, &mut self.outgoing.outbox);
         if self.drain_until.is_some_and(|until| until <= now) {
             self.drain_until = None;
             self.answering.cancel_all(self.drain_time_max, &mut self.outgoing.outbox);
@@ -419,8 +421,8 @@ impl Session {
         self.unwritten_bytes().saturating_add(self.asking.unclaimed_bytes()).saturating_add(waiting)
     }
 
-    /// Bytes that this session will keep of the body that comes next, which has so many: of a reply,
-    /// and of a one-way call that has to wait.
+    /// Bytes that this session will keep of the body that comes next, which has so many: of a
+    /// reply, and of a one-way call that has to wait.
     #[must_use]
     pub fn kept_bytes(&self, body_bytes: usize) -> usize {
         match &self.body_of {
@@ -446,7 +448,8 @@ impl Session {
         std::mem::take(&mut self.spent_wakers)
     }
 
-    /// A handler has ended: somebody may come who waited for its place, or for the room of its reply.
+    /// A handler has ended: somebody may come who waited for its place, or for the room that its
+    /// reply did not take.
     fn handle_place(&mut self, now: impl Fn() -> Instant) {
         self.answering.begin_waiting(&now, &mut self.outgoing.outbox);
         self.offer_room(now);

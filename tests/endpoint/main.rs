@@ -31,6 +31,7 @@ mod locks;
 mod one_way;
 mod pen;
 mod plain;
+mod queued;
 #[path = "../random/mod.rs"]
 mod random;
 mod rest;

@@ -1,11 +1,13 @@
-//! One-way calls are never dropped in silence: over the limit they wait, in order, in bounded memory.
+//! One-way calls are never dropped in silence: over the limit they wait, in order and in bounded
+//! memory.
 
 use std::time::Duration;
 
 use switchboard::session::{Call, Tally};
+use switchboard::wire::{Line, Options};
 use switchboard::{Code, Error, Limits};
 
-use crate::pair::{Pair, SERVER};
+use crate::pair::{GREET, Pair, SERVER};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -165,4 +167,22 @@ fn those_that_do_not_run_are_counted() {
     let call = pair.peers[SERVER].calls.pop_front().unwrap();
     pair.peers[SERVER].refuse(call.id, &Error::new(Code::Overloaded, "full"));
     assert_eq!(tally(&pair), (0, 0, 0, 3));
+}
+
+#[test]
+fn one_that_ends_before_anybody_has_seen_it_gives_its_place_to_the_next() {
+    let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1);
+    let mut pair = Pair::alone(&limits);
+    let now = pair.now;
+    let session = &mut pair.peers[SERVER].session;
+    for (payload, time_ms) in [("a", Some(1000)), ("b", None)] {
+        let (name, options) = (GREET, Options::new(None, time_ms));
+        session.handle_line(now, Line::Call { name, tag: 0, len: 1, options }).unwrap();
+        session.handle_body(now, payload.into());
+    }
+    // Its time is over, and nobody has asked for it yet.
+    session.handle_timeout(now + SECOND).unwrap();
+    pair.peers[SERVER].events();
+    assert_eq!(begun(&pair), ["b"]);
+    assert_eq!(tally(&pair), (0, 0, 0, 1));
 }
