@@ -64,7 +64,7 @@ async fn an_accepted_stream_does_not_wait_for_more() {
     let (dialled, accepted) =
         tokio::join!(TcpStream::connect(address), Listener::accept(&mut listener));
     let (accepted, origin) = accepted.unwrap();
-    assert!(accepted.nodelay().unwrap());
+    assert!(accepted.as_ref().nodelay().unwrap());
     assert_eq!(origin, Origin::tcp(dialled.unwrap().local_addr().unwrap()));
     assert_eq!(origin.credentials(), None);
 }

@@ -60,7 +60,8 @@ impl Endpoint {
     }
 
     /// Makes a client over a stream that is open already, and serves the handlers of this endpoint
-    /// to whoever is there.
+    /// to whoever is there. Where the process may have reset SIGPIPE, make it a
+    /// [`Socket`](transport::Socket) first.
     ///
     /// # Panics
     ///

@@ -242,7 +242,8 @@ impl Endpoint {
         Ok(Accept::new(self.clone(), Self::accepted).run(listener, stop).await)
     }
 
-    /// Serves one stream that is open already, until it ends.
+    /// Serves one stream that is open already, until it ends. Where the process may have reset
+    /// SIGPIPE, make it a [`Socket`](transport::Socket) first.
     ///
     /// # Cancel safety
     ///

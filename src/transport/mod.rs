@@ -13,6 +13,13 @@
 //!
 //! Anything else, a TLS stream for one, is served by implementing [`Listener`] for a type of your
 //! own; it passes on the [`Origin`] that the listener beneath it gave.
+//!
+//! # SIGPIPE
+//!
+//! A peer that closes can end a process: whoever writes to it gets the signal SIGPIPE. Rust ignores
+//! that signal, unless the process has reset it or was not started by Rust. What the listeners here
+//! accept, those of tokio included, and what is dialled, never raises it. A stream of your own is
+//! used as it is: make it a [`Socket`], or look after the signal.
 
 mod address;
 mod any;
@@ -23,6 +30,7 @@ mod listener;
 mod memory;
 mod origin;
 mod shared;
+mod socket;
 mod tcp;
 #[cfg(unix)]
 mod unix;
@@ -35,5 +43,6 @@ pub use self::memory::{MemoryDialer, MemoryListener, MemoryStream, memory, memor
 pub(crate) use self::origin::PeerKey;
 pub use self::origin::{Credentials, Origin, PeerAddress};
 pub(crate) use self::shared::SharedIo;
+pub use self::socket::Socket;
 #[cfg(unix)]
 pub use self::unix::UnixListener;

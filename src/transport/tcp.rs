@@ -25,6 +25,7 @@ use crate::transport::address::Address;
 use crate::transport::attempts::first_of;
 use crate::transport::listener::Listener;
 use crate::transport::origin::Origin;
+use crate::transport::socket::Socket;
 
 /// Each stream has `TCP_NODELAY` set.
 ///
@@ -32,13 +33,13 @@ use crate::transport::origin::Origin;
 ///
 /// Cancel safe, as `TcpListener::accept` of tokio is.
 impl Listener for TcpListener {
-    type Io = TcpStream;
+    type Io = Socket<TcpStream>;
 
-    async fn accept(&mut self) -> io::Result<(TcpStream, Origin)> {
+    async fn accept(&mut self) -> io::Result<(Socket<TcpStream>, Origin)> {
         // By path: `self.accept()` would call this function, the inherent one takes `&self`.
         let (stream, address) = Self::accept(self).await?;
         hurry(&stream);
-        Ok((stream, Origin::tcp(address)))
+        Ok((stream.into(), Origin::tcp(address)))
     }
 }
 
@@ -72,10 +73,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Connects to the first address of the host that answers.
-pub(super) async fn dial(host: &str, port: u16) -> Result<(TcpStream, Origin)> {
+pub(super) async fn dial(host: &str, port: u16) -> Result<(Socket<TcpStream>, Origin)> {
     let addresses = resolve(host, port).await?;
     match first_of(&addresses, connect).await {
-        Ok((stream, address)) => Ok((stream, Origin::tcp(address))),
+        Ok((stream, address)) => Ok((stream.into(), Origin::tcp(address))),
         Err(error) => Err(address_of(host, port).dial_error(error)),
     }
 }
@@ -155,7 +156,7 @@ mod tests {
         let listener = bind("127.0.0.1", 0).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stream, origin) = dial("127.0.0.1", address.port()).await.unwrap();
-        assert!(stream.nodelay().unwrap());
+        assert!(stream.as_ref().nodelay().unwrap());
         assert_eq!(origin, Origin::tcp(address));
     }
 
@@ -235,12 +236,13 @@ mod tests {
         // One that the system gave to a connection; others it gives to listeners first.
         let listener = bind("127.0.0.1", 0).await.unwrap();
         let (stream, _) = dial("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
-        let port = stream.local_addr().unwrap().port();
-        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        let port = stream.as_ref().local_addr().unwrap().port();
+        SockRef::from(stream.as_ref()).set_linger(Some(Duration::ZERO)).unwrap();
         drop((stream, listener));
         for tries in 0..20_000 {
             // Another test may listen there by now.
             let Ok((stream, _)) = dial("127.0.0.1", port).await else { continue };
+            let stream = stream.as_ref();
             assert_ne!(stream.local_addr().unwrap(), stream.peer_addr().unwrap(), "{tries}");
         }
     }

@@ -68,6 +68,7 @@ use crate::transport::address::Address;
 use crate::transport::directory::{Directory, Identity, shortened};
 use crate::transport::listener::Listener;
 use crate::transport::origin::Origin;
+use crate::transport::socket::Socket;
 
 /// A Unix socket that listens, and its file.
 ///
@@ -146,9 +147,9 @@ impl UnixListener {
 ///
 /// Cancel safe, as the listener of tokio is.
 impl Listener for UnixListener {
-    type Io = UnixStream;
+    type Io = Socket<UnixStream>;
 
-    async fn accept(&mut self) -> io::Result<(UnixStream, Origin)> {
+    async fn accept(&mut self) -> io::Result<(Socket<UnixStream>, Origin)> {
         Listener::accept(&mut self.listener).await
     }
 }
@@ -159,13 +160,13 @@ impl Listener for UnixListener {
 ///
 /// Cancel safe, as its own `accept` is.
 impl Listener for tokio::net::UnixListener {
-    type Io = UnixStream;
+    type Io = Socket<UnixStream>;
 
-    async fn accept(&mut self) -> io::Result<(UnixStream, Origin)> {
+    async fn accept(&mut self) -> io::Result<(Socket<UnixStream>, Origin)> {
         // By path: `self.accept()` would call this function, the inherent one takes `&self`.
         let (stream, _) = Self::accept(self).await?;
         let origin = Origin::of_unix(&stream);
-        Ok((stream, origin))
+        Ok((stream.into(), origin))
     }
 }
 
@@ -176,12 +177,12 @@ impl fmt::Debug for UnixListener {
 }
 
 /// Connects to the socket at `path`; waits while its queue is full.
-pub(super) async fn dial(path: &Path) -> Result<(UnixStream, Origin)> {
+pub(super) async fn dial(path: &Path) -> Result<(Socket<UnixStream>, Origin)> {
     check_path(path).map_err(|text| Error::local(Code::Disconnected, text))?;
     let connected = connect(path).await;
     let stream = connected.map_err(|error| Address::Unix(path.to_owned()).dial_error(error))?;
     let origin = Origin::of_unix(&stream);
-    Ok((stream, origin))
+    Ok((stream.into(), origin))
 }
 
 /// By a shorter path where the system would not take this one, and as often as it takes while too
