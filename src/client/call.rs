@@ -5,8 +5,8 @@
 //!     │ drop: nothing was sent                │ drop: `>TAG cancel` is sent
 //! ```
 //!
-//! The session keeps the deadline of a call that is sent. A call that waits for room is in no
-//! session yet, so it keeps its own.
+//! The session keeps the deadline of a call, whether it waits for room or for its reply. In which
+//! runtime that comes to pass is told in `watch`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,21 +14,25 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use tokio::time::Sleep;
-
 use super::Handle;
+use super::link::Sending;
 use crate::connection::{after, after_that};
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::{Limits, too_large};
 use crate::session::{Place, Session};
 use crate::wire::{FormatWord, Name, Options, Tag};
+use bytes::{Bytes, BytesMut};
 
 /// A call under way: a future of the reply.
 ///
 /// Without [`within`](Self::within) or [`by`](Self::by) its deadline is `call_time_max` of the
-/// client's limits, so it always ends.
+/// client's limits from the first poll on, so it always ends.
+///
+/// Its deadline is kept by the tokio runtime in which it is polled, which must have time enabled.
+/// So it ends in time also while nobody drives the runtime of the connection, or its only thread is
+/// busy. A call that is polled outside of any runtime is ended by that of the connection, and waits
+/// as long as that is held up.
 ///
 /// # Errors
 ///
@@ -73,10 +77,12 @@ struct Request {
     format: Option<FormatWord>,
     // `None` when sent, or when its error has been given out.
     payload: Option<Result<BytesMut>>,
+    // The caller's own.
     deadline: Option<Instant>,
+    // When the call ends; from the first poll on.
+    due: Option<Instant>,
     trace: Option<Box<str>>,
     // Only while there is no room.
-    timer: Option<Pin<Box<Sleep>>>,
     place: Option<Place>,
 }
 
@@ -126,6 +132,7 @@ impl<Rep> Call<Rep> {
             let within = self.request.handle.within();
             let sent = ready!(self.request.poll_send(
                 cx,
+                true,
                 |session, waker, name, options, payload, due| {
                     let tag = session.call(within, name, options, payload, due)?;
                     // Not answered yet: the lock is held. Only the waker is left there.
@@ -185,7 +192,7 @@ impl Future for Notify {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let request = &mut self.get_mut().request;
         let within = request.handle.within();
-        let sent = ready!(request.poll_send(cx, |session, _, name, options, payload, _| {
+        let sent = ready!(request.poll_send(cx, false, |session, _, name, options, payload, _| {
             session.notify(within, name, options, payload)
         }));
         Poll::Ready(sent.map_err(|error| error.in_command(request.name.as_str())))
@@ -195,14 +202,15 @@ impl Future for Notify {
 impl Request {
     fn new(handle: Arc<Handle>, name: Name, payload: Result<BytesMut>) -> Self {
         let (payload, format) = (Some(payload), None);
-        let (deadline, trace, timer, place) = (None, None, None, None);
-        Self { handle, name, format, payload, deadline, trace, timer, place }
+        let (deadline, due, trace, place) = (None, None, None, None);
+        Self { handle, name, format, payload, deadline, due, trace, place }
     }
 
     /// Waits for room, then hands the request to the session by `send`.
     fn poll_send<R>(
         &mut self,
         cx: &mut Context<'_>,
+        wants_reply: bool,
         send: impl FnOnce(
             &mut Session,
             &mut Option<Waker>,
@@ -219,37 +227,37 @@ impl Request {
         };
         let (options, deadline) = match self.options() {
             Ok(options) => options,
-            Err(error) => return Poll::Ready(Err(error)),
+            Err(error) => {
+                self.leave_room();
+                return Poll::Ready(Err(error));
+            }
         };
         let (name, bytes) = (self.name, payload.len());
         let mut payload = Some(payload);
         let (link, within) = (self.handle.link(), self.handle.within());
-        let sent = link.poll_send(cx, within, &mut self.place, bytes, |session, waker| {
+        let place = &mut self.place;
+        let sending = Sending { within, place, bytes, deadline, wants_reply };
+        let sent = link.poll_send(cx, sending, |session, waker| {
             send(session, waker, name, options, payload.take().unwrap_or_default(), deadline)
         });
-        if sent.is_ready() {
-            self.timer = None;
-            return sent;
+        if sent.is_pending() {
+            self.payload = payload.map(Ok);
         }
-        self.payload = payload.map(Ok);
-        ready!(self.poll_deadline(cx));
-        self.payload = None;
-        self.leave_room();
-        Poll::Ready(Err(self.unsent()))
+        sent
     }
 
     /// What the peer is told beside the payload, and when the call ends.
-    fn options(&self) -> Result<(Options, Instant)> {
-        let limits = self.handle.link().limits();
+    fn options(&mut self) -> Result<(Options, Instant)> {
         let now = tokio::time::Instant::now();
-        let left = match self.deadline {
-            Some(deadline) => deadline.saturating_duration_since(now.into_std()),
-            None => limits.call_time_max,
+        let due = match self.due.or(self.deadline) {
+            Some(due) => due,
+            None => after_that(now, self.handle.link().limits().call_time_max).into_std(),
         };
+        self.due = Some(due);
+        let left = due.saturating_duration_since(now.into_std());
         if left.is_zero() {
             return Err(self.unsent());
         }
-        let deadline = self.deadline.unwrap_or_else(|| after_that(now, left).into_std());
         // Rounded up: a peer must not give up before its caller does.
         let round_up = |left: Duration| left.as_nanos().div_ceil(1_000_000);
         let left_ms = self.deadline.map(|_| u64::try_from(round_up(left)).unwrap_or(u64::MAX));
@@ -259,12 +267,12 @@ impl Request {
                 Error::local(Code::BadPayload, "a trace is 1 to 128 printable ASCII bytes")
             })?;
         }
-        Ok((options, deadline))
+        Ok((options, due))
     }
 
     /// The error of a call whose deadline passed before it was sent.
     fn unsent(&self) -> Error {
-        let text = match self.timer {
+        let text = match self.place {
             Some(_) => "the deadline passed before there was room to send",
             None => "the deadline had passed before the call was sent",
         };
@@ -289,19 +297,6 @@ impl Request {
         if let Some(place) = self.place.take() {
             self.handle.link().leave_room(place);
         }
-    }
-
-    /// Whether the deadline of a call that waits for room has passed.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let link = self.handle.link();
-        let deadline = self.deadline;
-        let timer = self.timer.get_or_insert_with(|| {
-            let time = link.limits().call_time_max;
-            let deadline = deadline.map_or_else(|| after(time), Into::into);
-            let _runtime = link.enter_runtime();
-            Box::pin(tokio::time::sleep_until(deadline))
-        });
-        timer.as_mut().poll(cx)
     }
 }
 

@@ -15,12 +15,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use tokio::runtime::Id;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::pen::{FLUSH_BYTES, Pen};
+use super::watch::{Watchers, single_runtime};
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::quota::{Charge, Cover, Quota, unheld};
@@ -35,21 +37,36 @@ pub(crate) struct Link {
     flushed: Notify,
     // Somebody waits for `flushed`.
     is_flush_awaited: AtomicBool,
+    // The driver's, if it has one thread: calls that are polled there need no watcher.
+    pub(super) single_runtime: Option<Id>,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
     origin: Origin,
 }
 
-struct State {
-    session: Session,
+pub(super) struct State {
+    pub(super) session: Session,
     // The driver, while it sleeps, and when it will wake by itself.
     driver: Option<Waker>,
-    alarm: Option<std::time::Instant>,
+    alarm: Option<Instant>,
     // It was to be woken and is up; it must look once more before it sleeps.
     is_driver_wanted: bool,
+    pub(super) watchers: Watchers,
     // Covers what waits to be written.
     held: Charge,
-    is_ended: bool,
+    pub(super) is_ended: bool,
+}
+
+/// What a caller sends.
+pub(crate) struct Sending<'a> {
+    /// The call of the peer that it is made for, if it is a handler's.
+    pub(crate) within: Option<CallId>,
+    /// Where it waits for room. Whoever gives up waiting gives it back by [`Link::leave_room`].
+    pub(crate) place: &'a mut Option<Place>,
+    pub(crate) bytes: usize,
+    pub(crate) deadline: Instant,
+    /// Whether a reply is waited for until then.
+    pub(crate) wants_reply: bool,
 }
 
 impl Link {
@@ -66,6 +83,7 @@ impl Link {
             driver: None,
             alarm: None,
             is_driver_wanted: false,
+            watchers: Watchers::default(),
             held: Charge::default(),
             is_ended: false,
         };
@@ -76,6 +94,7 @@ impl Link {
             ended: Notify::new(),
             flushed: Notify::new(),
             is_flush_awaited: AtomicBool::new(false),
+            single_runtime: single_runtime(),
             limits,
             quota,
             origin,
@@ -111,33 +130,42 @@ impl Link {
         result
     }
 
-    /// Sends something of `bytes` bytes by `send`, as soon as less than `unwritten_bytes_max` waits
-    /// to be written and nobody who came before waits for that; within a call of the peer's, if it
-    /// is a handler's. `place` is where this one waits; whoever gives up waiting gives it back by
-    /// [`leave_room`](Self::leave_room).
+    /// Sends something by `send`, as soon as less than `unwritten_bytes_max` waits to be written
+    /// and nobody who came before waits for that. Woken as well when the deadline has passed.
     pub(crate) fn poll_send<R>(
-        &self,
+        self: &Arc<Self>,
         cx: &Context<'_>,
-        within: Option<CallId>,
-        place: &mut Option<Place>,
-        bytes: usize,
+        sending: Sending<'_>,
         send: impl FnOnce(&mut Session, &mut Option<Waker>) -> Result<R, Error>,
     ) -> Poll<Result<R, Error>> {
+        let Sending { within, place, bytes, deadline, wants_reply } = sending;
         let mut waker = Some(cx.waker().clone());
+        let runtime = if wants_reply || place.is_some() { self.runtime_to_watch() } else { None };
         let mut state = self.lock();
-        if state.session.poll_room(within, place, &mut waker).is_pending() {
-            Self::unlock_and_wake_callers(state);
+        if state.session.poll_room(within, place, deadline, &mut waker).is_pending() {
+            let runtime = runtime.or_else(|| self.runtime_to_watch());
+            let watch = runtime.map(|runtime| state.watchers.watch(runtime, deadline));
+            if state.is_driver_late() {
+                Self::unlock_and_wake(state);
+            } else {
+                Self::unlock_and_wake_callers(state);
+            }
+            watch.into_iter().for_each(|watch| self.begin_watch(watch));
             return Poll::Pending;
         }
         let covered = state.cover(&self.quota, bytes);
         let result = covered.and_then(|()| send(&mut state.session, &mut waker));
         state.session.offer_room(now);
+        let is_waiting = wants_reply && result.is_ok();
+        let runtime = runtime.filter(|_| is_waiting);
+        let watch = runtime.map(|runtime| state.watchers.watch(runtime, deadline));
         if state.session.is_flush_due(FLUSH_BYTES) && !state.is_driver_late() {
             Self::unlock_and_wake_callers(state);
             self.write_now();
         } else {
             Self::unlock_and_wake(state);
         }
+        watch.into_iter().for_each(|watch| self.begin_watch(watch));
         Poll::Ready(result)
     }
 
@@ -263,7 +291,7 @@ impl Link {
     pub(crate) fn sleep(
         &self,
         cx: &Context<'_>,
-        alarm: Option<std::time::Instant>,
+        alarm: Option<Instant>,
         is_quiet: impl FnOnce(&Session) -> bool,
     ) -> bool {
         let waker = cx.waker().clone();
@@ -301,7 +329,9 @@ impl Link {
         let is_panicking = std::thread::panicking();
         state.session.handle_abandoned(if is_panicking { PANICKED } else { STOPPED });
         state.is_ended = true;
+        let watchers = state.watchers.take_wakers();
         Self::unlock_and_wake(state);
+        watchers.into_iter().for_each(Waker::wake);
         self.pen.drop_io();
         self.ended.notify_waiters();
         self.flushed.notify_waiters();
@@ -361,7 +391,7 @@ impl Link {
         }
     }
 
-    fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
+    pub(super) fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
         let driver = state.driver.take();
         Self::unlock_and_wake_callers(state);
         if let Some(driver) = driver {
@@ -380,7 +410,7 @@ impl Link {
     }
 
     /// The session is whole after a panic: none of its steps runs foreign code.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -410,8 +440,8 @@ const STOPPED: &str = "the task of the connection was stopped";
 /// Why a connection ends whose driver panics: the stream's own code has.
 const PANICKED: &str = "the task of the connection panicked";
 
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl std::fmt::Debug for Link {

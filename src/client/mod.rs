@@ -7,6 +7,7 @@
 mod call;
 mod link;
 mod pen;
+mod watch;
 
 pub use self::call::{Call, Notify};
 pub(crate) use self::link::Link;

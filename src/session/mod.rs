@@ -233,7 +233,7 @@ impl Session {
     ///
     /// The peer was too slow and must be cut off.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
-        self.wakers.extend(self.asking.handle_timeout(now, &mut self.outgoing.outbox));
+        let _ = self.handle_call_timeout(now);
         self.answering.handle_timeout(now, &mut self.outgoing.outbox);
         self.answering.begin_waiting(|| now, &mut self.outgoing.outbox);
         if self.drain_until.is_some_and(|until| until <= now) {
@@ -254,9 +254,26 @@ impl Session {
     /// that nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let calls = earlier(self.asking.earliest(), self.answering.earliest());
+        let calls = earlier(self.poll_call_timeout(), self.answering.earliest());
         let calls = earlier(calls, self.room.earliest());
         earlier(earlier(calls, self.drain_until), self.pace.earliest(self.is_idle()))
+    }
+
+    /// Ends calls of our own whose deadline has passed, and lets those know who wait for room;
+    /// whether there were any. A part of [`handle_timeout`](Self::handle_timeout), for whoever
+    /// keeps the time of callers alone.
+    pub fn handle_call_timeout(&mut self, now: Instant) -> bool {
+        let wakers = self.wakers.len();
+        let unwritten = self.outgoing.outbox.len();
+        self.wakers.extend(self.asking.handle_timeout(now, &mut self.outgoing.outbox));
+        self.room.handle_deadlines(now, &mut self.wakers);
+        self.wakers.len() > wakers || self.outgoing.outbox.len() > unwritten
+    }
+
+    /// When [`handle_call_timeout`](Self::handle_call_timeout) should be called next.
+    #[must_use]
+    pub fn poll_call_timeout(&self) -> Option<Instant> {
+        earlier(self.asking.earliest(), self.room.earliest_deadline())
     }
 
     // Calls that we make. A handler makes them within the call that it answers, for as long as that

@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::earliest::Earliest;
 use super::{CallId, Session, TABLE_KEPT_MAX};
 
 /// The place of one who waits for room. To be given back by
@@ -36,11 +37,13 @@ pub(super) struct Room {
     overdue: usize,
     // When the one who has its turn is overdue.
     turn_until: Option<Instant>,
+    deadlines: Earliest,
 }
 
 #[derive(Debug)]
 struct Waiting {
     place: u64,
+    deadline: Option<Instant>,
     // `None` while it has its turn.
     waker: Option<Waker>,
 }
@@ -55,12 +58,13 @@ pub(super) enum Asked {
 
 impl Session {
     /// Whether less than `unwritten_bytes_max` waits to be written, and nobody who came before
-    /// waits for that. If not, `waker` is taken and woken when it is so; `place` is where one waits
-    /// who asks again.
+    /// waits for that. If not, `waker` is taken and woken when it is so, or when `deadline` has
+    /// passed; `place` is where one waits who asks again.
     pub fn poll_room(
         &mut self,
         within: Option<CallId>,
         place: &mut Option<Place>,
+        deadline: Instant,
         waker: &mut Option<Waker>,
     ) -> Poll<()> {
         // Who cannot call learns so at once.
@@ -68,7 +72,7 @@ impl Session {
             place.take().into_iter().for_each(|place| self.leave_room(place));
             return Poll::Ready(());
         }
-        self.poll_reply_room(place, waker)
+        self.poll_any_room(place, Some(deadline), waker)
     }
 
     /// As [`poll_room`](Self::poll_room) for a reply of ours, which has to wait for a peer that
@@ -78,7 +82,16 @@ impl Session {
         place: &mut Option<Place>,
         waker: &mut Option<Waker>,
     ) -> Poll<()> {
-        match self.room.ask(self.outgoing.has_room(), place, waker) {
+        self.poll_any_room(place, None, waker)
+    }
+
+    fn poll_any_room(
+        &mut self,
+        place: &mut Option<Place>,
+        deadline: Option<Instant>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<()> {
+        match self.room.ask(self.outgoing.has_room(), place, deadline, waker) {
             Asked::Goes(spent) => {
                 self.spent_wakers.extend(spent);
                 Poll::Ready(())
@@ -110,6 +123,7 @@ impl Room {
         &mut self,
         has_room: bool,
         place: &mut Option<Place>,
+        deadline: Option<Instant>,
         waker: &mut Option<Waker>,
     ) -> Asked {
         let at = place.as_ref().and_then(|Place(place)| self.find(*place));
@@ -121,8 +135,9 @@ impl Room {
             Some(waiting) => Asked::Waits(std::mem::replace(&mut waiting.waker, waker.take())),
             None => {
                 self.last_place = self.last_place.wrapping_add(1);
-                let waiting = Waiting { place: self.last_place, waker: waker.take() };
-                self.waiting.push_back(waiting);
+                let (place_number, waker) = (self.last_place, waker.take());
+                self.waiting.push_back(Waiting { place: place_number, deadline, waker });
+                deadline.into_iter().for_each(|deadline| self.deadlines.note(deadline));
                 *place = Some(Place(self.last_place));
                 Asked::Waits(None)
             }
@@ -138,6 +153,7 @@ impl Room {
         }
         if self.waiting.is_empty() {
             self.turn_until = None;
+            self.deadlines = Earliest::default();
             if self.waiting.capacity() > TABLE_KEPT_MAX {
                 self.waiting = VecDeque::new();
             }
@@ -153,6 +169,26 @@ impl Room {
         if woken.len() > before {
             self.turn_until = now().checked_add(TURN_TIME);
         }
+    }
+
+    /// Lets those know whose deadline has passed: they are added to `woken`, and leave.
+    pub(super) fn handle_deadlines(&mut self, now: Instant, woken: &mut Vec<Waker>) {
+        if self.deadlines.0.is_none_or(|earliest| earliest > now) {
+            return;
+        }
+        self.deadlines = Earliest::default();
+        for waiting in &mut self.waiting {
+            match waiting.deadline {
+                Some(deadline) if deadline <= now => woken.extend(waiting.waker.take()),
+                Some(deadline) => self.deadlines.note(deadline),
+                None => {}
+            }
+        }
+    }
+
+    /// When somebody's deadline passes.
+    pub(super) const fn earliest_deadline(&self) -> Option<Instant> {
+        self.deadlines.0
     }
 
     /// Whether one who had its turn did not come, so that the next should have one.

@@ -269,13 +269,14 @@ fn a_reply_waits_for_room_when_a_call_of_ours_would_not() {
     let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 10);
     let mut session = Session::new(now, Side::Accepted, &limits);
     let (mut call, mut reply) = (None, None);
+    let later = now + Duration::from_secs(3600);
     let waker = || Some(std::task::Waker::noop().clone());
     assert!(session.poll_reply_room(&mut reply, &mut None).is_ready());
     session.tell(&Error::new(Code::Failed, "more than ten bytes"));
-    assert!(session.poll_room(None, &mut call, &mut waker()).is_pending());
+    assert!(session.poll_room(None, &mut call, later, &mut waker()).is_pending());
     session.handle_eof();
     session.take_wakers();
-    assert!(session.poll_room(None, &mut call, &mut waker()).is_ready());
+    assert!(session.poll_room(None, &mut call, later, &mut waker()).is_ready());
     assert!(session.poll_reply_room(&mut reply, &mut waker()).is_pending());
     let written = session.take_transmit().len();
     session.handle_written(now, written);

@@ -38,4 +38,5 @@ mod rest;
 mod shutdown;
 mod streams;
 mod support;
+mod watch;
 mod writes;

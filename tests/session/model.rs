@@ -107,7 +107,7 @@ impl Model {
 
     fn call(&mut self, end: usize, size: usize, time: u8) {
         let session = &mut self.pair.peers[end].session;
-        if !has_room(session) {
+        if !has_room(session, self.pair.now) {
             return;
         }
         let number = self.last_number + 1;
@@ -127,7 +127,7 @@ impl Model {
 
     fn notify(&mut self, end: usize, size: usize) {
         let session = &mut self.pair.peers[end].session;
-        if has_room(session) {
+        if has_room(session, self.pair.now) {
             self.last_number += 1;
             _ = session.notify(None, GREET, Options::default(), payload(self.last_number, size));
         }
@@ -276,9 +276,10 @@ impl Model {
 }
 
 /// Whether something may be sent; if not, it is not waited for.
-fn has_room(session: &mut Session) -> bool {
+fn has_room(session: &mut Session, now: Instant) -> bool {
     let mut place = None;
-    let is_room = session.poll_room(None, &mut place, &mut None).is_ready();
+    let deadline = now + Duration::from_secs(3600);
+    let is_room = session.poll_room(None, &mut place, deadline, &mut None).is_ready();
     place.into_iter().for_each(|place| session.leave_room(place));
     is_room
 }

@@ -10,6 +10,8 @@ use switchboard::{Code, Error, Limits};
 
 const TURN_TIME: Duration = Duration::from_millis(10);
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// A session with room for one at a time, and those who wait for it.
 struct Queue {
     now: Instant,
@@ -61,7 +63,7 @@ impl Queue {
     fn ask(&mut self, at: usize) -> bool {
         let Waiting { place, woken } = &mut self.waiting[at];
         let mut waker = Some(Waker::from(Arc::clone(woken)));
-        let may_go = self.session.poll_room(None, place, &mut waker).is_ready();
+        let may_go = self.session.poll_room(None, place, self.now + HOUR, &mut waker).is_ready();
         if may_go {
             assert!(place.is_none());
             self.fill();
@@ -107,7 +109,7 @@ fn the_first_goes_first_whoever_asks() {
     // Nobody overtakes, neither from behind nor from outside.
     assert!(!queue.ask(2) && !queue.ask(1));
     let mut newcomer = None;
-    assert!(queue.session.poll_room(None, &mut newcomer, &mut None).is_pending());
+    assert!(queue.session.poll_room(None, &mut newcomer, queue.now + HOUR, &mut None).is_pending());
     queue.session.leave_room(newcomer.unwrap());
     assert!(queue.ask(0));
     queue.check_woken(&[1, 0, 0]);
@@ -143,7 +145,7 @@ fn one_that_gives_up_lets_the_next_come() {
     queue.leave(3);
     queue.empty();
     let mut newcomer = None;
-    assert!(queue.session.poll_room(None, &mut newcomer, &mut None).is_ready());
+    assert!(queue.session.poll_room(None, &mut newcomer, queue.now + HOUR, &mut None).is_ready());
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn a_newcomer_goes_where_only_those_wait_that_do_not_come() {
     queue.advance(TURN_TIME);
     queue.check_woken(&[1, 1]);
     let mut newcomer = None;
-    assert!(queue.session.poll_room(None, &mut newcomer, &mut None).is_ready());
+    assert!(queue.session.poll_room(None, &mut newcomer, queue.now + HOUR, &mut None).is_ready());
     queue.fill();
     queue.empty();
     assert!(queue.ask(1));
@@ -192,4 +194,25 @@ fn at_the_end_nobody_waits() {
     queue.wake();
     queue.check_woken(&[1, 1, 1]);
     assert!(queue.ask(2) && queue.ask(0) && queue.ask(1));
+}
+
+#[test]
+fn one_whose_deadline_passes_is_woken_and_leaves() {
+    let mut queue = Queue::new(2);
+    let mut place = None;
+    let woken = Arc::new(Count::default());
+    let mut waker = Some(Waker::from(Arc::clone(&woken)));
+    let deadline = queue.now + TURN_TIME;
+    assert!(queue.session.poll_room(None, &mut place, deadline, &mut waker).is_pending());
+    assert_eq!(queue.session.poll_call_timeout(), Some(deadline));
+    assert!(!queue.session.handle_call_timeout(deadline - Duration::from_nanos(1)));
+    assert!(queue.session.handle_call_timeout(deadline));
+    queue.wake();
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    queue.check_woken(&[0, 0]);
+    assert_eq!(queue.session.poll_call_timeout(), Some(queue.now + HOUR));
+    queue.session.leave_room(place.unwrap());
+    queue.leave(0);
+    queue.leave(1);
+    assert_eq!(queue.session.poll_call_timeout(), None);
 }

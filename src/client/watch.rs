@@ -1,0 +1,177 @@
+//! Deadlines of calls, kept where the calls are polled.
+//!
+//! The driver keeps the time of its session. But it may be in another runtime than a caller: in one
+//! that nobody drives, or whose only thread is busy, and then a call would not end in time. So each
+//! runtime in which calls are polled has a watcher for the connection, one task for all of them,
+//! which does nothing but end those that are late:
+//!
+//! ```text
+//!              a call is sent, or waits for room            its deadline, or an earlier one
+//!   (nobody) ─────────────────────────────────► asleep ────────────────────────────────► looks
+//!      ▲                                          ▲                                        │ │
+//!      │ no call is under way,                    └──────── some are: until the next ──────┘ │
+//!      └── or the connection has ended ◄─────────────────────────────────────────────────────┘
+//! ```
+//!
+//! None is needed in the driver's own runtime if that has one thread: where a call is polled, the
+//! driver is. A caller in no runtime at all relies on the driver, too.
+
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use tokio::runtime::{Handle, Id, RuntimeFlavor};
+
+use super::Link;
+
+/// The watchers of one connection, kept under its lock.
+#[derive(Debug, Default)]
+pub(super) struct Watchers {
+    watchers: Vec<Watcher>,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    runtime: Id,
+    // When it looks next. It will not have looked before it is woken, either.
+    alarm: Instant,
+    // `None` while it is about to look.
+    waker: Option<Waker>,
+}
+
+/// What has to be done for a deadline, when the lock is released.
+#[derive(Debug)]
+pub(super) enum Watch {
+    /// Nothing: a watcher looks by then.
+    Is,
+    /// A watcher sleeps for longer.
+    Wake(Waker),
+    /// There is no watcher.
+    Begin(Id),
+}
+
+impl Watchers {
+    /// Sees to it that somebody looks at `deadline` in `runtime`.
+    pub(super) fn watch(&mut self, runtime: Id, deadline: Instant) -> Watch {
+        let mut watchers = self.watchers.iter_mut();
+        let Some(watcher) = watchers.find(|watcher| watcher.runtime == runtime) else {
+            self.watchers.push(Watcher { runtime, alarm: deadline, waker: None });
+            return Watch::Begin(runtime);
+        };
+        if watcher.alarm <= deadline {
+            return Watch::Is;
+        }
+        watcher.alarm = deadline;
+        watcher.waker.take().map_or(Watch::Is, Watch::Wake)
+    }
+
+    /// A watcher goes to sleep until `alarm`; answers the waker that it had before.
+    fn sleep(&mut self, runtime: Id, alarm: Instant, waker: Waker) -> Option<Waker> {
+        let mut watchers = self.watchers.iter_mut();
+        match watchers.find(|watcher| watcher.runtime == runtime) {
+            Some(watcher) => {
+                watcher.alarm = alarm;
+                watcher.waker.replace(waker)
+            }
+            None => Some(waker),
+        }
+    }
+
+    /// The watcher of this runtime is gone; answers its waker.
+    fn remove(&mut self, runtime: Id) -> Option<Waker> {
+        let at = self.watchers.iter().position(|watcher| watcher.runtime == runtime)?;
+        self.watchers.swap_remove(at).waker
+    }
+
+    /// Those to be woken when the connection has ended.
+    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
+        self.watchers.iter_mut().filter_map(|watcher| watcher.waker.take()).collect()
+    }
+}
+
+impl Link {
+    /// The runtime whose watcher has to look after a call that is polled here, unless the driver
+    /// does.
+    pub(super) fn runtime_to_watch(&self) -> Option<Id> {
+        let runtime = Handle::try_current().ok()?.id();
+        (self.single_runtime != Some(runtime)).then_some(runtime)
+    }
+
+    /// Does what a deadline asks for. No lock is held.
+    pub(super) fn begin_watch(self: &Arc<Self>, watch: Watch) {
+        match watch {
+            Watch::Is => {}
+            Watch::Wake(waker) => waker.wake(),
+            Watch::Begin(runtime) => {
+                let duty = Duty { link: Arc::downgrade(self), runtime, is_done: false };
+                drop(tokio::spawn(watch_over(duty)));
+            }
+        }
+    }
+
+    /// Ends the calls that are late; answers when to look again, if at all, and registers `waker`
+    /// to be woken before that for a deadline that is nearer.
+    fn end_late_calls(&self, runtime: Id, waker: Waker) -> Option<Instant> {
+        let now = tokio::time::Instant::now().into_std();
+        let mut state = self.lock();
+        let is_late = state.session.handle_call_timeout(now);
+        let next = if state.is_ended { None } else { state.session.poll_call_timeout() };
+        let spent = match next {
+            Some(next) => [state.watchers.sleep(runtime, next, waker), None],
+            None => [state.watchers.remove(runtime), Some(waker)],
+        };
+        if is_late {
+            // There are cancels to be written.
+            Self::unlock_and_wake(state);
+        } else {
+            drop(state);
+        }
+        drop(spent);
+        next
+    }
+}
+
+/// The runtime of a driver, if it has one thread, on which its callers are as well.
+pub(super) fn single_runtime() -> Option<Id> {
+    let runtime = Handle::try_current().ok()?;
+    matches!(runtime.runtime_flavor(), RuntimeFlavor::CurrentThread).then(|| runtime.id())
+}
+
+/// What a watcher does, and where. If its runtime stops before it is done, it is struck off.
+struct Duty {
+    link: Weak<Link>,
+    runtime: Id,
+    is_done: bool,
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        if let Some(link) = self.link.upgrade().filter(|_| !self.is_done) {
+            let gone = link.lock().watchers.remove(self.runtime);
+            drop(gone);
+        }
+    }
+}
+
+/// Ends calls of a connection in time, for as long as there are any.
+async fn watch_over(mut duty: Duty) {
+    let mut timer = pin!(tokio::time::sleep_until(tokio::time::Instant::now()));
+    std::future::poll_fn(|cx| {
+        loop {
+            let next = duty.link.upgrade().and_then(|link| {
+                let waker = cx.waker().clone();
+                link.end_late_calls(duty.runtime, waker)
+            });
+            let Some(next) = next else {
+                duty.is_done = true;
+                return Poll::Ready(());
+            };
+            timer.as_mut().reset(next.into());
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
