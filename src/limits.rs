@@ -57,10 +57,17 @@ pub struct Limits {
     pub definition_bytes_max: usize,
     /// Bytes of memory that one decode may fill. Default 16 MiB.
     ///
-    /// Charged with the size of each value before it is made, and with text and byte strings beyond
-    /// the length of the payload. So many of those as the payload is long come on top, and so does
-    /// what containers and the allocator add. Worst case: so many bytes for each payload being
-    /// decoded at one moment, which is at most one for each thread.
+    /// Charged is what the allocator is asked for and what it adds: for vectors, hash tables, trees
+    /// and boxes of the standard library and `serde_json::Value` what they take, for other
+    /// containers the worst of these, and text and byte strings beyond the length of the payload.
+    /// So many of those as the payload is long come on top. Of types that serde fills from a buffer
+    /// (`untagged`, `tag`, `flatten`) the buffer is charged, as another container. A megabyte of
+    /// JSON is about 10 MB as a `Value`, but 50 MB if it is all objects of one or two fields.
+    ///
+    /// Worst case: so many bytes for each payload, all of which count against
+    /// [`held_bytes_max`](Self::held_bytes_max) while it is decoded, and with the call that holds
+    /// it; beside that 16 KiB for each thread that decodes. `tests/charges.rs` has a table of 50
+    /// types, with what each is charged and takes.
     pub decode_bytes_max: usize,
 
     /// Calls of one connection that may be unanswered at a time, in each direction. Default 1,024,
@@ -97,11 +104,14 @@ pub struct Limits {
     /// or wait for a thread of the runtime. Default 64. One more is refused with `overloaded`.
     pub blocking_calls_max: usize,
     /// Bytes held by the whole endpoint: read and not yet used up, decoded and not yet answered,
-    /// answered and not yet written. Default 256 MiB, and 4 KiB for each connection beside it.
+    /// answered and not yet written. Default 256 MiB, and 4 KiB for each connection beside it, of
+    /// what it has read and of all else.
     ///
-    /// What does not fit is refused with `overloaded`. Worst case: peers that send large payloads
-    /// half leave others no room for large ones until `body_time_max` has passed; small calls are
-    /// served all the while.
+    /// A call under way counts 2 KiB, with 1 KiB of what it keeps; what its handler makes itself is
+    /// not counted. What does not fit is refused with `overloaded`. Worst case: peers that send
+    /// large payloads half leave others no room for large ones until `body_time_max` has passed;
+    /// one small call at a time is served on each connection all the while. All that lives together
+    /// is at most a quarter more, and 24 KiB for each connection, which `tests/memory.rs` measures.
     pub held_bytes_max: usize,
     /// Connections open at a time. Default 10,240, at least 1. One more is told `overloaded` and
     /// closed.
@@ -265,5 +275,10 @@ const LINE_BYTES_LEAST: usize = 98;
 
 /// The unit in which times are told to a peer, and in which timers run.
 const TIME_LEAST: Duration = Duration::from_millis(1);
+
+/// What is said of bytes that the endpoint has no room for.
+pub(crate) fn over_held(bytes: usize, held: usize, held_bytes_max: usize) -> String {
+    format!("{bytes} bytes on top of {held} are over held_bytes_max ({held_bytes_max})")
+}
 
 const MIB: usize = 1024 * 1024;

@@ -13,23 +13,30 @@
 //! hand out again what they were sent once, such as gob the name of a field for each element, and
 //! others may unpack it. [`Budget::memory_used`] has both in it.
 //!
+//! Memory is charged as the allocator is asked for it, with what it adds: a container by how it
+//! grows, a box by what is in it. `growth` says how much that is, and `tests/charges.rs` has a
+//! table of types with their charges and what they take. An endpoint's budget is granted its memory
+//! by the endpoint, which counts it against `held_bytes_max`, in steps while the value is made.
+//!
 //! A budget remembers which limit was passed by itself, since a format may throw the messages of
 //! custom errors away (postcard does) or wrap them in words that quote the payload (JSON does).
 //!
 //! It does not see what a type makes of a value that it was given, as `#[serde(untagged)]`,
-//! `flatten` and `tag` do: they keep the value in a buffer of serde's, which is charged, and fill
-//! the type from that, which is not. Nor does it see the overhead of containers and allocators.
+//! `flatten` and `tag` do: they keep the value in a buffer of serde's, which is charged as the
+//! worst that is known, and fill the type from that, which is not charged again. So a field with a
+//! large default within such a type costs more than its charge.
 
 use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::de::{self, Deserialize, Deserializer};
 
 use super::guard;
 use crate::error::{Code, Error, Result};
-use crate::limits::Limits;
+use crate::limits::{Limits, over_held};
 
 /// What the decoding of one payload may use: depth, elements, memory.
 ///
@@ -84,9 +91,26 @@ pub struct Budget {
     depth_left: Cell<usize>,
     elements_left: Cell<usize>,
     memory_left: Cell<usize>,
+    // Bytes of memory that may still be asked for, and where; what has been granted.
+    ungranted: Cell<usize>,
+    grantor: Option<Arc<dyn Grant>>,
+    granted: Cell<usize>,
     // Bytes of text and byte strings that are still free.
     content_left: Cell<usize>,
     passed: Cell<Option<Passed>>,
+}
+
+/// Whoever counts the memory of all decodes together.
+pub(crate) trait Grant: Send + Sync {
+    /// Takes so many bytes from what all may have.
+    ///
+    /// # Errors
+    ///
+    /// How many are taken, and may be, if so many are not left.
+    fn grant(&self, bytes: usize) -> Result<(), (usize, usize)>;
+
+    /// Gives back so many bytes that were granted.
+    fn give_back(&self, bytes: usize);
 }
 
 /// A budget as the guard passes it along, with what is known of the format.
@@ -105,6 +129,7 @@ pub(super) enum Passed {
     Depth,
     Elements,
     Memory { bytes: usize },
+    Held { bytes: usize, held: usize, held_bytes_max: usize },
 }
 
 impl Budget {
@@ -122,9 +147,23 @@ impl Budget {
             depth_left: Cell::new(limits.depth_max),
             elements_left: Cell::new(elements),
             memory_left: Cell::new(limits.decode_bytes_max),
+            ungranted: Cell::new(0),
+            grantor: None,
+            granted: Cell::new(0),
             content_left: Cell::new(payload_bytes),
             passed: Cell::new(None),
         }
+    }
+
+    /// This budget with its memory granted by `grantor`, as it is used, all but a little at the
+    /// beginning. It is given back with the budget.
+    #[cfg(feature = "io")]
+    pub(crate) fn granted_by(mut self, grantor: Arc<dyn Grant>) -> Self {
+        let first = self.decode_bytes_max.min(UNGRANTED_BYTES);
+        self.memory_left.set(first);
+        self.ungranted.set(self.decode_bytes_max.saturating_sub(first));
+        self.grantor = Some(grantor);
+        self
     }
 
     /// A value from `deserializer`, made within this budget.
@@ -146,7 +185,8 @@ impl Budget {
     }
 
     /// The error for a payload that did not decode: `too_large` with the limit, its value and what
-    /// came if this budget was used up, else `bad_payload` with the name of the format. `cause` is
+    /// came if this budget was used up, `overloaded` if the endpoint had no memory left for it,
+    /// else `bad_payload` with the name of the format. `cause` is
     /// kept as the source and does not reach the peer.
     #[must_use]
     pub fn error(
@@ -181,7 +221,7 @@ impl Budget {
     /// Bytes of memory that were charged so far, and those of text and byte strings, free or not.
     #[must_use]
     pub fn memory_used(&self) -> usize {
-        let charged_bytes = self.decode_bytes_max.saturating_sub(self.memory_left.get());
+        let charged_bytes = self.decode_bytes_max.saturating_sub(self.unused());
         let content_bytes = self.payload_bytes.saturating_sub(self.content_left.get());
         charged_bytes.saturating_add(content_bytes)
     }
@@ -221,16 +261,21 @@ impl Budget {
         self.depth_left.set(self.depth_left.get().wrapping_add(1));
     }
 
-    /// Charges one element of a sequence or a map.
-    #[inline]
-    pub(super) fn charge_element(&self) -> Result<(), Passed> {
-        match self.elements_left.get().checked_sub(1) {
-            Some(left) => {
-                self.elements_left.set(left);
-                Ok(())
-            }
-            None => Err(self.pass(Passed::Elements)),
+    /// Charges so many elements of a sequence or a map, or as many as are left; answers how many.
+    pub(super) fn charge_elements(&self, wanted: usize) -> Result<usize, Passed> {
+        let left = self.elements_left.get();
+        let charged = wanted.min(left);
+        if charged == 0 {
+            return Err(self.pass(Passed::Elements));
         }
+        self.elements_left.set(left.saturating_sub(charged));
+        Ok(charged)
+    }
+
+    /// Gives back elements that were charged and are not made.
+    #[inline]
+    pub(super) fn refund_elements(&self, elements: usize) {
+        self.elements_left.set(self.elements_left.get().saturating_add(elements));
     }
 
     /// Charges `bytes` of memory that are about to be filled.
@@ -241,8 +286,20 @@ impl Budget {
                 self.memory_left.set(left);
                 Ok(())
             }
-            None => Err(self.pass(Passed::Memory { bytes })),
+            None => self.charge_beyond_grant(bytes),
         }
+    }
+
+    /// Gives back what was charged for memory that is free again.
+    #[inline]
+    pub(super) fn refund_memory(&self, bytes: usize) {
+        self.memory_left.set(self.memory_left.get().saturating_add(bytes));
+    }
+
+    /// Asks for the memory of text and byte strings that are free, which live beside the payload.
+    #[inline]
+    pub(super) fn begin_content(&self) -> Result<(), Passed> {
+        if self.payload_bytes > UNGRANTED_BYTES { self.ask(self.payload_bytes) } else { Ok(()) }
     }
 
     /// Takes note of text or bytes that the value will probably keep, and charges those beyond the
@@ -258,6 +315,15 @@ impl Budget {
         }
     }
 
+    /// Takes note of memory that the format needs while it decodes, and the value does not keep.
+    #[cfg(feature = "json")]
+    pub(super) fn note_scratch(&self, bytes: usize) -> Result<()> {
+        if bytes <= UNGRANTED_BYTES {
+            return Ok(());
+        }
+        self.ask(bytes).map_err(|passed| Error::new(passed.code(), self.text(passed)))
+    }
+
     /// Takes note that the value keeps the whole payload, which is free.
     #[inline]
     pub(super) fn note_payload(&self) {
@@ -268,6 +334,42 @@ impl Budget {
     #[inline]
     pub(super) fn elements_left(&self) -> usize {
         self.elements_left.get()
+    }
+
+    /// Bytes of memory that may still be charged.
+    fn unused(&self) -> usize {
+        self.memory_left.get().saturating_add(self.ungranted.get())
+    }
+
+    /// Asks for more, a quarter of what there is at least, and charges `bytes` of it.
+    #[cold]
+    #[inline(never)]
+    fn charge_beyond_grant(&self, bytes: usize) -> Result<(), Passed> {
+        let (left, ungranted) = (self.memory_left.get(), self.ungranted.get());
+        let missing = bytes.saturating_sub(left);
+        if missing > ungranted {
+            return Err(self.pass(Passed::Memory { bytes }));
+        }
+        let asked = missing.max(self.granted.get() / 4).max(UNGRANTED_BYTES).min(ungranted);
+        self.ask(asked)?;
+        self.ungranted.set(ungranted.saturating_sub(asked));
+        self.memory_left.set(left.saturating_add(asked).saturating_sub(bytes));
+        Ok(())
+    }
+
+    fn ask(&self, bytes: usize) -> Result<(), Passed> {
+        let Some(grantor) = &self.grantor else {
+            return Ok(());
+        };
+        match grantor.grant(bytes) {
+            Ok(()) => {
+                self.granted.set(self.granted.get().saturating_add(bytes));
+                Ok(())
+            }
+            Err((held, held_bytes_max)) => {
+                Err(self.pass(Passed::Held { bytes, held, held_bytes_max }))
+            }
+        }
     }
 
     #[cold]
@@ -302,9 +404,10 @@ impl Budget {
             }
             Passed::Memory { bytes } => {
                 let bytes_max = self.decode_bytes_max;
-                let used = bytes_max.saturating_sub(self.memory_left.get()).saturating_add(bytes);
+                let used = bytes_max.saturating_sub(self.unused()).saturating_add(bytes);
                 format!("value of {used} bytes in memory is over decode_bytes_max ({bytes_max})")
             }
+            Passed::Held { bytes, held, held_bytes_max } => over_held(bytes, held, held_bytes_max),
         }
     }
 
@@ -316,11 +419,30 @@ impl Budget {
         cause: Box<dyn StdError + Send + Sync>,
     ) -> Error {
         let error = match (self.passed.get(), detail) {
-            (Some(passed), _) => Error::found(Code::TooLarge, self.text(passed)),
+            (Some(passed), _) => Error::found(passed.code(), self.text(passed)),
             (None, None) => not_valid(format_name, ""),
             (None, Some(detail)) => not_valid(format_name, format_args!(": {detail}")),
         };
         error.with_source(cause)
+    }
+}
+
+impl Passed {
+    fn code(self) -> Code {
+        match self {
+            Self::Depth | Self::Elements | Self::Memory { .. } => Code::TooLarge,
+            Self::Held { .. } => Code::Overloaded,
+        }
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        if let Some(grantor) = &self.grantor
+            && self.granted.get() > 0
+        {
+            grantor.give_back(self.granted.get());
+        }
     }
 }
 
@@ -329,7 +451,7 @@ impl fmt::Debug for Budget {
         f.debug_struct("Budget")
             .field("depth_left", &self.depth_left.get())
             .field("elements_left", &self.elements_left.get())
-            .field("memory_left", &self.memory_left.get())
+            .field("memory_left", &self.unused())
             .field("memory_used", &self.memory_used())
             .field("passed", &self.passed.get())
             .finish_non_exhaustive()
@@ -357,3 +479,6 @@ fn left_over(format_name: &'static str, bytes: usize) -> Error {
 fn not_valid(format_name: &'static str, rest: impl fmt::Display) -> Error {
     Error::found(Code::BadPayload, format!("the payload is not valid {format_name}{rest}"))
 }
+
+/// What a decode may use before it asks for more.
+const UNGRANTED_BYTES: usize = 16 * 1024;

@@ -18,9 +18,12 @@
 //!   within the room that the last check found.
 //! - **Elements**: each element of a sequence and each key of a map, once the format has said that
 //!   it is there. Not fields: a struct or tuple has as many as its type says.
-//! - **Memory**: every value is charged with its size once. A field lies within its struct and the
-//!   content of an option within the option; only what lies beyond, behind a `Box` for instance, is
-//!   charged anew. That is why a [`Guard`] knows the type that was paid for.
+//! - **Memory** is charged where it is taken from the allocator. A sequence or a map takes it as it
+//!   grows: [`growth`](super::growth) knows how, from the type that its visitor makes. A field lies
+//!   within its struct and the content of an option within the option; only what lies beyond,
+//!   behind a `Box` for instance, is charged by itself. That is why a [`Guard`] knows the type that
+//!   was paid for. An element is paid for when it is there, before it is put into its container;
+//!   what is reserved for elements that were announced, before the first of them is read.
 //! - **Text and byte strings** when they are handed to their visitor, before it copies them. Names
 //!   of fields and variants only if they may be kept.
 //!
@@ -29,6 +32,8 @@
 //!
 //! What can be known from types is in types and constants, and what is passed along is one pointer:
 //! the optimiser sees through the wrappers then. Each word more made `benches/decode.rs` slower.
+
+mod access;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -39,7 +44,9 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 
+use self::access::{Access, Seed};
 use super::budget::{Account, Budget, Passed};
+use super::growth::{allocated, bytes_behind};
 
 /// A `T` from `deserializer`, made within `budget`.
 #[inline]
@@ -47,6 +54,7 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>, B: Acc
     deserializer: D,
     budget: B,
 ) -> Result<T, D::Error> {
+    budget.begin_content().map_err(|passed| refuse(&budget, passed))?;
     let guard = Guard::<_, _, ()>::new(deserializer, budget);
     budget.check_passed(with_stack::<false, _>(|| T::deserialize(guard)))
 }
@@ -64,27 +72,15 @@ impl<B: Account, D, Paid> Guard<B, D, Paid> {
         Self { inner, budget, paid: PhantomData }
     }
 
-    /// A visitor, with the size of its value paid.
+    /// A visitor, with what its value takes beside its place paid.
     #[inline]
     fn paid_watch<'de, V: Visitor<'de>, E: Error, const IS_FIXED: bool>(
         &self,
         inner: V,
     ) -> Result<Watch<B, V, IS_FIXED>, E> {
-        pay(&self.budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+        pay(&self.budget, bytes_behind::<Paid, V::Value>())?;
         Ok(Watch { inner, budget: self.budget })
     }
-}
-
-/// Calls the inner deserializer with a watched visitor, with nothing to pay: for values that have
-/// nothing inside, and whose size is a few words.
-macro_rules! forward_plain {
-    ($($method:ident to $inner_method:ident)*) => {$(
-        #[inline]
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            let watch = Watch::<_, _, false> { inner: visitor, budget: self.budget };
-            self.inner.$inner_method(watch)
-        }
-    )*};
 }
 
 /// Calls the inner deserializer with a watched visitor whose value has been paid for.
@@ -107,25 +103,39 @@ type Names = &'static [&'static str];
 impl<'de, B: Account, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<B, D, Paid> {
     type Error = D::Error;
 
-    forward_plain! {
-        deserialize_bool to deserialize_bool
-        deserialize_i8 to deserialize_i8
-        deserialize_i16 to deserialize_i16
-        deserialize_i32 to deserialize_i32
-        deserialize_i64 to deserialize_i64
-        deserialize_i128 to deserialize_i128
-        deserialize_u8 to deserialize_u8
-        deserialize_u16 to deserialize_u16
-        deserialize_u32 to deserialize_u32
-        deserialize_u64 to deserialize_u64
-        deserialize_u128 to deserialize_u128
-        deserialize_f32 to deserialize_f32
-        deserialize_f64 to deserialize_f64
-        deserialize_char to deserialize_char
-        deserialize_bytes to deserialize_bytes
-        deserialize_byte_buf to deserialize_bytes
-        deserialize_unit to deserialize_unit
-        deserialize_ignored_any to deserialize_ignored_any
+    forward_paid! {
+        deserialize_bool() is_fixed: false
+        deserialize_i8() is_fixed: false
+        deserialize_i16() is_fixed: false
+        deserialize_i32() is_fixed: false
+        deserialize_i64() is_fixed: false
+        deserialize_i128() is_fixed: false
+        deserialize_u8() is_fixed: false
+        deserialize_u16() is_fixed: false
+        deserialize_u32() is_fixed: false
+        deserialize_u64() is_fixed: false
+        deserialize_u128() is_fixed: false
+        deserialize_f32() is_fixed: false
+        deserialize_f64() is_fixed: false
+        deserialize_char() is_fixed: false
+        deserialize_bytes() is_fixed: false
+        deserialize_unit() is_fixed: false
+        deserialize_ignored_any() is_fixed: false
+        deserialize_any() is_fixed: false
+        deserialize_option() is_fixed: false
+        deserialize_unit_struct(name: &'static str) is_fixed: false
+        deserialize_newtype_struct(name: &'static str) is_fixed: false
+        deserialize_seq() is_fixed: false
+        deserialize_map() is_fixed: false
+        deserialize_enum(name: &'static str, variants: Names) is_fixed: false
+        deserialize_tuple(len: usize) is_fixed: true
+        deserialize_tuple_struct(name: &'static str, len: usize) is_fixed: true
+        deserialize_struct(name: &'static str, fields: Names) is_fixed: true
+    }
+
+    #[inline]
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.deserialize_bytes(visitor)
     }
 
     #[inline]
@@ -135,10 +145,11 @@ impl<'de, B: Account, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<B,
 
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
         if B::IS_TEXT_READ_AS_BYTES {
-            self.inner.deserialize_bytes(Text { inner: visitor, budget: self.budget })
+            self.inner.deserialize_bytes(Text { inner: watch.inner, budget: watch.budget })
         } else {
-            self.inner.deserialize_str(Watch::<_, _, false> { inner: visitor, budget: self.budget })
+            self.inner.deserialize_str(watch)
         }
     }
 
@@ -151,19 +162,6 @@ impl<'de, B: Account, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<B,
         }
         let watch = Watch::<_, _, false> { inner: visitor, budget: self.budget };
         self.inner.deserialize_identifier(watch)
-    }
-
-    forward_paid! {
-        deserialize_any() is_fixed: false
-        deserialize_option() is_fixed: false
-        deserialize_unit_struct(name: &'static str) is_fixed: false
-        deserialize_newtype_struct(name: &'static str) is_fixed: false
-        deserialize_seq() is_fixed: false
-        deserialize_map() is_fixed: false
-        deserialize_enum(name: &'static str, variants: Names) is_fixed: false
-        deserialize_tuple(len: usize) is_fixed: true
-        deserialize_tuple_struct(name: &'static str, len: usize) is_fixed: true
-        deserialize_struct(name: &'static str, fields: Names) is_fixed: true
     }
 
     #[inline]
@@ -189,11 +187,10 @@ macro_rules! visit_plain {
 }
 
 macro_rules! visit_content {
-    ($($method:ident: $type:ty)*) => {$(
+    ($($method:ident: $type:ty, $size:ident)*) => {$(
         #[inline]
         fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
-            let noted = self.budget.note_content(value.len());
-            noted.map_err(|passed| refuse(&self.budget, passed))?;
+            note::<V::Value, _>(&self.budget, value.$size())?;
             self.inner.$method(value)
         }
     )*};
@@ -226,12 +223,12 @@ impl<'de, B: Account, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de>
     }
 
     visit_content! {
-        visit_str: &str
-        visit_borrowed_str: &'de str
-        visit_string: String
-        visit_bytes: &[u8]
-        visit_borrowed_bytes: &'de [u8]
-        visit_byte_buf: Vec<u8>
+        visit_str: &str, len
+        visit_borrowed_str: &'de str, len
+        visit_string: String, capacity
+        visit_bytes: &[u8], len
+        visit_borrowed_bytes: &'de [u8], len
+        visit_byte_buf: Vec<u8>, capacity
     }
 
     #[inline]
@@ -258,13 +255,13 @@ impl<'de, B: Account, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de>
 
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let access = Access::<_, _, IS_FIXED>::new::<V::Value>(inner, self.budget);
+        let access = Access::<_, _, V::Value, IS_FIXED>::new(inner, self.budget);
         within(&self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_seq(access)))
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let access = Access::<_, _, IS_FIXED>::new::<V::Value>(inner, self.budget);
+        let access = Access::<_, _, V::Value, IS_FIXED>::new(inner, self.budget);
         within(&self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_map(access)))
     }
 
@@ -290,91 +287,11 @@ impl<'de, B: Account, V: Visitor<'de>> Visitor<'de> for Text<B, V> {
 
     #[inline]
     fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<V::Value, E> {
-        let noted = self.budget.note_content(bytes.len());
-        noted.map_err(|passed| refuse(&self.budget, passed))?;
+        note::<V::Value, _>(&self.budget, bytes.len())?;
         match std::str::from_utf8(bytes) {
             Ok(text) => self.inner.visit_borrowed_str(text),
             Err(cause) => Err(E::custom(cause)),
         }
-    }
-}
-
-/// What a sequence or a map hands out, within a budget. Fields of a struct or a tuple are fixed.
-struct Access<B, A, const IS_FIXED: bool> {
-    inner: A,
-    budget: B,
-    /// Bytes of the struct or tuple that no field has taken yet.
-    room_bytes: usize,
-}
-
-impl<B: Account, A, const IS_FIXED: bool> Access<B, A, IS_FIXED> {
-    #[inline]
-    fn new<T>(inner: A, budget: B) -> Self {
-        Self { inner, budget, room_bytes: if IS_FIXED { size_of::<T>() } else { 0 } }
-    }
-
-    /// Pays for what does not lie within the struct or tuple.
-    #[inline]
-    fn pay<T, E: Error>(&mut self) -> Result<(), E> {
-        let bytes_owed = size_of::<T>().saturating_sub(self.room_bytes);
-        self.room_bytes = self.room_bytes.saturating_sub(size_of::<T>());
-        pay(&self.budget, bytes_owed)
-    }
-}
-
-impl<'de, B: Account, A: SeqAccess<'de>, const IS_FIXED: bool> SeqAccess<'de>
-    for Access<B, A, IS_FIXED>
-{
-    type Error = A::Error;
-
-    #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        inner: S,
-    ) -> Result<Option<S::Value>, A::Error> {
-        if IS_FIXED {
-            self.pay::<S::Value, _>()?;
-            self.inner.next_element_seed(Seed::<_, _, false> { inner, budget: self.budget })
-        } else {
-            self.inner.next_element_seed(Seed::<_, _, true> { inner, budget: self.budget })
-        }
-    }
-
-    #[inline]
-    fn size_hint(&self) -> Option<usize> {
-        let hint = self.inner.size_hint()?;
-        Some(hint.min(self.budget.elements_left()))
-    }
-}
-
-impl<'de, B: Account, A: MapAccess<'de>, const IS_FIXED: bool> MapAccess<'de>
-    for Access<B, A, IS_FIXED>
-{
-    type Error = A::Error;
-
-    #[inline]
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        inner: S,
-    ) -> Result<Option<S::Value>, A::Error> {
-        if IS_FIXED {
-            // Names of fields are read and forgotten: they take no room in their struct.
-            self.inner.next_key_seed(Seed::<_, _, false> { inner, budget: self.budget })
-        } else {
-            self.inner.next_key_seed(Seed::<_, _, true> { inner, budget: self.budget })
-        }
-    }
-
-    #[inline]
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, inner: S) -> Result<S::Value, A::Error> {
-        self.pay::<S::Value, _>()?;
-        self.inner.next_value_seed(Seed::<_, _, false> { inner, budget: self.budget })
-    }
-
-    #[inline]
-    fn size_hint(&self) -> Option<usize> {
-        let hint = self.inner.size_hint()?;
-        Some(hint.min(self.budget.elements_left()))
     }
 }
 
@@ -395,7 +312,7 @@ impl<'de, B: Account, A: EnumAccess<'de>, Paid> EnumAccess<'de> for Choice<B, A,
         inner: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
         let budget = self.budget;
-        let (value, inner) = self.inner.variant_seed(Seed::<_, _, false> { inner, budget })?;
+        let (value, inner) = self.inner.variant_seed(Seed { inner, budget })?;
         Ok((value, Choice { inner, budget, paid: PhantomData }))
     }
 }
@@ -411,14 +328,16 @@ impl<'de, B: Account, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice
     #[inline]
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, inner: S) -> Result<S::Value, A::Error> {
         let budget = self.budget;
-        pay(&budget, size_of::<S::Value>().saturating_sub(size_of::<Paid>()))?;
-        within(&budget, || self.inner.newtype_variant_seed(Seed::<_, _, false> { inner, budget }))
+        // The content of a variant lies in its enum, unless that is too small for it.
+        let is_behind = size_of::<S::Value>() > size_of::<Paid>();
+        pay(&budget, if is_behind { bytes_behind::<Paid, S::Value>() } else { 0 })?;
+        within(&budget, || self.inner.newtype_variant_seed(Seed { inner, budget }))
     }
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, inner: V) -> Result<V::Value, A::Error> {
         let budget = self.budget;
-        pay(&budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+        pay(&budget, bytes_behind::<Paid, V::Value>())?;
         self.inner.tuple_variant(len, Watch::<_, _, true> { inner, budget })
     }
 
@@ -429,32 +348,18 @@ impl<'de, B: Account, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice
         inner: V,
     ) -> Result<V::Value, A::Error> {
         let budget = self.budget;
-        pay(&budget, size_of::<V::Value>().saturating_sub(size_of::<Paid>()))?;
+        pay(&budget, bytes_behind::<Paid, V::Value>())?;
         self.inner.struct_variant(fields, Watch::<_, _, true> { inner, budget })
     }
 }
 
-/// What an access is asked for, within a budget. An element is charged when the seed is used, for
-/// an access that has come to its end drops it.
-struct Seed<B, S, const IS_ELEMENT: bool> {
-    inner: S,
-    budget: B,
-}
-
-impl<'de, B: Account, S: DeserializeSeed<'de>, const IS_ELEMENT: bool> DeserializeSeed<'de>
-    for Seed<B, S, IS_ELEMENT>
-{
-    type Value = S::Value;
-
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
-        if IS_ELEMENT {
-            let charged = self.budget.charge_element();
-            charged.map_err(|passed| refuse(&self.budget, passed))?;
-            pay(&self.budget, size_of::<S::Value>())?;
-        }
-        self.inner.deserialize(Guard::<_, _, S::Value>::new(inner, self.budget))
+/// Charges text or bytes of which a `T` is made, with what the allocator adds to them.
+#[inline]
+fn note<T, E: Error>(budget: &Budget, bytes: usize) -> Result<(), E> {
+    if needs_drop::<T>() {
+        pay(budget, allocated(bytes).saturating_sub(bytes))?;
     }
+    budget.note_content(bytes).map_err(|passed| refuse(budget, passed))
 }
 
 /// Charges `bytes` of memory, if any.

@@ -60,6 +60,11 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
     }
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
+        if payload.len() > SCRATCH_BYTES_MIN && memchr::memchr(b'\\', &payload).is_some() {
+            // Text with escapes is put together in a buffer that grows up to the whole payload, and
+            // lives twice while it does.
+            budget.note_scratch(payload.len().saturating_mul(3))?;
+        }
         let mut decoder = serde_json::Deserializer::from_slice(&payload);
         decoder.disable_recursion_limit();
         match budget.deserialize(&mut decoder) {
@@ -112,5 +117,8 @@ fn bad_json(budget: &Budget, reason: &str, cause: serde_json::Error) -> Error {
     let (line, column) = (cause.line(), cause.column());
     budget.error_with_detail(NAME, format_args!("{reason} at line {line} column {column}"), cause)
 }
+
+/// A payload whose scratch is worth counting.
+const SCRATCH_BYTES_MIN: usize = 16 * 1024;
 
 const NAME: &str = "json";

@@ -11,6 +11,7 @@
 mod budget;
 #[cfg(feature = "gob")]
 mod gob;
+mod growth;
 mod guard;
 
 #[cfg(feature = "bincode")]
@@ -25,6 +26,8 @@ mod postcard;
 #[cfg(feature = "bincode")]
 pub use self::bincode::Bincode;
 pub use self::budget::Budget;
+#[cfg(feature = "io")]
+pub(crate) use self::budget::Grant;
 pub use self::bytes::Bytes;
 #[cfg(feature = "gob")]
 pub use self::gob::Gob;
