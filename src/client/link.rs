@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use super::pen::{FLUSH_BYTES, Pen};
 use super::watch::{Watchers, single_runtime};
 use crate::error::Error;
+use crate::format::Grant;
 use crate::limits::Limits;
 use crate::quota::{Charge, Cover, Quota, unheld};
 use crate::session::{CallId, Place, Session, Side, Tally};
@@ -52,8 +53,10 @@ pub(super) struct State {
     // It was to be woken and is up; it must look once more before it sleeps.
     is_driver_wanted: bool,
     pub(super) watchers: Watchers,
-    // Covers what waits to be written.
+    // Covers what waits to be written, replies not taken yet, one-way calls that wait, and the
+    // calls of the peer under way.
     held: Charge,
+    calls_bytes: usize,
     pub(super) is_ended: bool,
 }
 
@@ -85,6 +88,7 @@ impl Link {
             is_driver_wanted: false,
             watchers: Watchers::default(),
             held: Charge::default(),
+            calls_bytes: 0,
             is_ended: false,
         };
         let pen = Pen::new(io);
@@ -124,8 +128,8 @@ impl Link {
     /// As [`with`](Self::with), together with what covers the bytes that the session keeps.
     pub(crate) fn with_held<R>(&self, action: impl FnOnce(&mut Session, &mut Cover<'_>) -> R) -> R {
         let mut state = self.lock();
-        let State { session, held, .. } = &mut *state;
-        let result = action(session, &mut held.of(&self.quota));
+        let State { session, held, calls_bytes, .. } = &mut *state;
+        let result = action(session, &mut held.of(&self.quota, calls_bytes));
         Self::unlock_and_wake(state);
         result
     }
@@ -177,6 +181,22 @@ impl Link {
         });
     }
 
+    /// Makes a call of the peer that is under way hold `bytes` instead of `before`.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint has not that much left; the call holds what it held then.
+    pub(crate) fn hold_for_call(&self, before: usize, bytes: usize) -> Result<(), Error> {
+        let mut state = self.lock();
+        let calls_bytes = state.calls_bytes.saturating_sub(before);
+        state.calls_bytes = calls_bytes.saturating_add(bytes);
+        let covered = state.cover(&self.quota, 0);
+        if covered.is_err() {
+            state.calls_bytes = calls_bytes.saturating_add(before);
+        }
+        covered
+    }
+
     /// Reports the end of a handler, which held so much, as soon as its reply has room. Looked at
     /// and taken under one lock, so that no two replies take the same room. An error has lost its
     /// source, which is a user's and is not dropped in here.
@@ -186,7 +206,7 @@ impl Link {
         place: &mut Option<Place>,
         id: CallId,
         reply: &mut Option<Result<BytesMut, Error>>,
-        held: &mut Charge,
+        held_bytes: usize,
     ) -> Poll<()> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
@@ -195,16 +215,16 @@ impl Link {
             return Poll::Pending;
         }
         match reply.take() {
-            Some(reply) => self.end_call(state, id, reply, held),
+            Some(reply) => self.end_call(state, id, reply, held_bytes),
             None => Self::unlock_and_wake_callers(state),
         }
         Poll::Ready(())
     }
 
     /// Reports that a call does not run, or was stopped, room or not: that is said in few bytes.
-    pub(crate) fn refuse(&self, id: CallId, error: &Error, held: &mut Charge) {
+    pub(crate) fn refuse(&self, id: CallId, error: &Error, held_bytes: usize) {
         let mut state = self.lock();
-        state.held.absorb(held);
+        state.calls_bytes = state.calls_bytes.saturating_sub(held_bytes);
         state.session.handle_refusal(now, id, error);
         state.cover_no_more(&self.quota);
         Self::unlock_and_wake(state);
@@ -215,11 +235,11 @@ impl Link {
         mut state: MutexGuard<'_, State>,
         id: CallId,
         reply: Result<BytesMut, Error>,
-        held: &mut Charge,
+        held_bytes: usize,
     ) {
         let bytes = reply.as_ref().map_or(0, BytesMut::len);
         // Not given back in between, or somebody else might take what the reply needs.
-        state.held.absorb(held);
+        state.calls_bytes = state.calls_bytes.saturating_sub(held_bytes);
         let covered = state.cover(&self.quota, bytes).map_err(unheld);
         state.session.handle_reply(now, id, covered.and(reply));
         // Nobody may have wanted it.
@@ -424,13 +444,24 @@ impl State {
 
     /// Charges `bytes` more that will wait to be written.
     fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
-        self.held.cover(quota, self.session.held_bytes().saturating_add(bytes))
+        let held_bytes = self.session.held_bytes().saturating_add(self.calls_bytes);
+        self.held.cover(quota, held_bytes.saturating_add(bytes))
     }
 
     /// Charges no more than what waits to be written.
     fn cover_no_more(&mut self, quota: &Arc<Quota>) {
         // If more is wanted, by refusals, and cannot be had, the peer is not read until it is.
-        let _ = self.held.cover(quota, self.session.held_bytes());
+        let _ = self.cover(quota, 0);
+    }
+}
+
+impl Grant for Link {
+    fn grant(&self, bytes: usize) -> Result<(), (usize, usize)> {
+        self.quota.hold(bytes).map_err(|held| (held, self.quota.held_bytes_max()))
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.quota.give_back(bytes);
     }
 }
 

@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::Driver;
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, Route, Running, Work, caught};
-use crate::quota::{Charge, unheld};
+use crate::quota::{call_bytes, unheld};
 use crate::session::{Call, CallId};
 use crate::wire::{FormatWord, Name};
 
@@ -22,7 +22,7 @@ impl Driver {
         let (id, name) = (call.id, call.name);
         // Its payload is charged to the call from here on, and not twice.
         self.connection.settle();
-        let mut running = Running::new(&self.link, id);
+        let mut running = Running::new(&self.link, id, call_bytes(call.payload.len()));
         let mut work = match self.admit(&mut running, call) {
             Ok(work) => work,
             Err(error) => {
@@ -74,7 +74,7 @@ impl Driver {
         let format = call.options.format();
         let payload = std::mem::take(&mut call.payload);
         let context = handler::Context::new(self.link.clone(), call);
-        call_caught(&*route, format, payload, context, running.held())
+        call_caught(&*route, format, payload, context, &mut |bytes| running.cover(bytes))
     }
 
     /// The list of commands, for whoever asks for it without more ado.
@@ -182,9 +182,9 @@ pub(super) fn call_caught(
     format: Option<FormatWord>,
     payload: Bytes,
     context: handler::Context,
-    held: &mut Charge,
+    hold: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Work<'static, BytesMut>> {
-    caught(|| route.call(format, payload, context, held)).and_then(|work| work)
+    caught(|| route.call(format, payload, context, hold)).and_then(|work| work)
 }
 
 /// Polls a handler; a panic is its error.

@@ -41,7 +41,7 @@ use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
 use crate::handler::Registry;
 use crate::limits::too_large;
-use crate::quota::Cover;
+use crate::quota::{Cover, call_bytes};
 use crate::session::{self, Body, CallId, Session, Violation};
 use crate::wire::{Decoder, Event, Line, Position};
 
@@ -232,7 +232,12 @@ impl Driver {
         // One look under the lock: what changes behind it is seen before going to sleep.
         link.with_held(|session, held| {
             let pause = match decode_event(session, held, moment, decoder, connection) {
-                Ok(event) => return Next::Event(event, session.unwritten_bytes()),
+                Ok(event) => {
+                    if let session::Event::Call(call) = &event {
+                        held.begin_call(call_bytes(call.payload.len()));
+                    }
+                    return Next::Event(event, session.unwritten_bytes());
+                }
                 Err(pause) => pause,
             };
             if std::mem::take(has_read) {
@@ -407,12 +412,10 @@ fn decode_event(
             Ok(Some(Event::Body(body))) => {
                 // What it was charged as input it is charged as what it becomes.
                 connection.settle();
-                // A call is charged by itself. For a reply nobody may come for long.
-                let covered = match session.kept_bytes(body.len()) {
-                    0 => Ok(()),
-                    kept => held.cover(session.held_bytes().saturating_add(kept)),
-                };
-                match covered {
+                // What the session keeps, or else what the call takes from now on.
+                let kept = session.kept_bytes(body.len());
+                let kept = kept.unwrap_or_else(|| call_bytes(body.len()));
+                match held.cover(session.held_bytes().saturating_add(kept)) {
                     Ok(()) => session.handle_body(moment.now(), body),
                     Err(error) => session.handle_body_refused(&error),
                 }

@@ -190,7 +190,9 @@ impl Driver {
         let options = Options::new(format, None);
         let call = Call::plain(name, options, deadline);
         let context = handler::Context::new(self.link.clone(), call);
-        let work = call_caught(route, format, payload, context, held)?;
+        let quota = self.link.quota();
+        let hold = &mut |bytes| held.cover(quota, bytes);
+        let work = call_caught(route, format, payload, context, hold)?;
         Ok((work, permit, deadline))
     }
 }

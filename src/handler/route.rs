@@ -16,12 +16,12 @@ use super::{Context, Handler};
 use crate::client::Link;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
-use crate::quota::Charge;
+use crate::quota::call_bytes;
 use crate::session::{CallId, Place};
 use crate::wire::FormatWord;
 
 pub(crate) trait Route: Send + Sync {
-    /// Decodes a payload, charges `held` with what came of it, and begins to answer it.
+    /// Decodes a payload, says by `hold` how many bytes came of it, and begins to answer it.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ pub(crate) trait Route: Send + Sync {
         format: Option<FormatWord>,
         payload: Bytes,
         context: Context,
-        held: &mut Charge,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work<'static, BytesMut>>;
 
     /// How a plain payload in this format is framed.
@@ -63,7 +63,7 @@ pub(crate) struct Running {
     id: CallId,
     is_admitted: bool,
     is_over: bool,
-    held: Charge,
+    held_bytes: usize,
     // Where its reply waits for room.
     place: Option<Place>,
 }
@@ -113,13 +113,18 @@ where
         format: Option<FormatWord>,
         payload: Bytes,
         context: Context,
-        held: &mut Charge,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work<'static, BytesMut>> {
         let (request_codec, reply_codec) = self.codecs(format)?;
-        let budget = Budget::new(context.link().limits(), payload.len());
         let payload_bytes = payload.len();
+        let grantor = Arc::clone(context.link());
+        let budget = Budget::new(context.link().limits(), payload_bytes).granted_by(grantor);
         let request = (request_codec.decode)(payload, &budget)?;
-        held.cover(context.link().quota(), budget.memory_used().max(payload_bytes))?;
+        let request_bytes = budget.memory_used().max(payload_bytes);
+        // What was granted to the decode is given back, to be held by the call.
+        drop(budget);
+        let answer_bytes = returned_bytes(|request, context| self.handler.call(request, context));
+        hold(request_bytes.saturating_add(answer_bytes))?;
         let encode = reply_codec.encode;
         let is_one_way = context.is_one_way();
         let answer = self.handler.call(request, context);
@@ -132,7 +137,7 @@ where
             encode(&reply, &mut payload).map_err(|error| {
                 Error::local(Code::Failed, "the reply cannot be encoded").with_source(error)
             })?;
-            Ok(payload)
+            Ok(without_surplus(payload))
         }))
     }
 
@@ -148,9 +153,10 @@ where
 }
 
 impl Running {
-    pub(crate) fn new(link: &Arc<Link>, id: CallId) -> Self {
-        let (link, held) = (Arc::clone(link), Charge::default());
-        Self { link, id, is_admitted: false, is_over: false, held, place: None }
+    /// A call that holds so much, as its link knows.
+    pub(crate) fn new(link: &Arc<Link>, id: CallId, held_bytes: usize) -> Self {
+        let (link, place) = (Arc::clone(link), None);
+        Self { link, id, is_admitted: false, is_over: false, held_bytes, place }
     }
 
     /// Takes from the endpoint what the call needs to run.
@@ -164,18 +170,19 @@ impl Running {
         Ok(())
     }
 
-    /// What the call holds of the endpoint's memory.
-    pub(crate) fn held(&mut self) -> &mut Charge {
-        &mut self.held
-    }
-
-    /// Makes the call hold so much.
+    /// Makes the call hold so much of the peer's, or of what came of it.
     ///
     /// # Errors
     ///
     /// `overloaded` if the endpoint has not that much left.
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<()> {
-        self.held.cover(self.link.quota(), bytes)
+        let wanted = call_bytes(bytes);
+        let surplus_bytes = self.held_bytes.saturating_sub(wanted);
+        if wanted > self.held_bytes || surplus_bytes > SURPLUS_BYTES_MAX {
+            self.link.hold_for_call(self.held_bytes, wanted)?;
+            self.held_bytes = wanted;
+        }
+        Ok(())
     }
 
     /// The handler has ended with this, which is taken as soon as there is room for it.
@@ -184,8 +191,8 @@ impl Running {
         cx: &task::Context<'_>,
         reply: &mut Option<Result<BytesMut>>,
     ) -> Poll<()> {
-        let Self { link, place, held, .. } = self;
-        let finished = link.poll_reply_end(cx, place, self.id, reply, held);
+        let Self { link, place, held_bytes, .. } = self;
+        let finished = link.poll_reply_end(cx, place, self.id, reply, *held_bytes);
         self.is_over = finished.is_ready();
         finished
     }
@@ -193,7 +200,7 @@ impl Running {
     /// The call is refused, or its handler has ended without a reply.
     pub(crate) fn refuse(&mut self, error: &Error) {
         self.is_over = true;
-        self.link.refuse(self.id, error, &mut self.held);
+        self.link.refuse(self.id, error, self.held_bytes);
     }
 }
 
@@ -220,6 +227,22 @@ pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Erro
     }
 }
 
+/// A payload in a buffer that is not much larger, as it is charged with its own length.
+fn without_surplus(payload: BytesMut) -> BytesMut {
+    let surplus_bytes = payload.capacity().saturating_sub(payload.len());
+    if surplus_bytes <= payload.len() / 4 || surplus_bytes <= REPLY_SURPLUS_BYTES_MAX {
+        return payload;
+    }
+    let mut exact = Vec::from(payload);
+    exact.shrink_to_fit();
+    BytesMut::from(Bytes::from(exact))
+}
+
+/// The size of what a function returns.
+fn returned_bytes<A, B, R>(_: impl FnOnce(A, B) -> R) -> usize {
+    size_of::<R>()
+}
+
 /// A type's name without the paths in it.
 fn short(name: &str) -> String {
     let mut text = String::new();
@@ -236,3 +259,9 @@ fn short(name: &str) -> String {
     }
     text + &word
 }
+
+/// What is not worth a call of the allocator.
+const REPLY_SURPLUS_BYTES_MAX: usize = 4096;
+
+/// What a call may keep charged too much, rather than take the lock for it.
+const SURPLUS_BYTES_MAX: usize = 16 * 1024;

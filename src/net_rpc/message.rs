@@ -1,5 +1,7 @@
 //! What Go's `net/rpc` writes round arguments and replies, and what it says of errors.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use switchboard_gob::Encoder;
@@ -9,7 +11,7 @@ use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Gob};
 use crate::limits::Limits;
-use crate::quota::Charge;
+use crate::quota::{Portion, SharedCharge};
 
 /// What comes before an argument: Go's `rpc.Request`.
 #[derive(Serialize, Deserialize)]
@@ -38,7 +40,7 @@ pub(super) struct Answers {
     encoder: Encoder,
     out: Vec<u8>,
     // Covers the replies in it.
-    held: Charge,
+    held: Portion,
 }
 
 impl Header {
@@ -49,8 +51,8 @@ impl Header {
 }
 
 impl Answers {
-    pub(super) fn new() -> Self {
-        Self { encoder: Encoder::new(), out: Vec::new(), held: Charge::default() }
+    pub(super) fn new(held: &Arc<SharedCharge>) -> Self {
+        Self { encoder: Encoder::new(), out: Vec::new(), held: held.portion() }
     }
 
     /// Appends the answer of a call.
@@ -87,7 +89,7 @@ impl Answers {
     pub(super) async fn write(&mut self, connection: &mut Connection) -> Result<()> {
         let out = std::mem::take(&mut self.out);
         connection.write_bytes(&out).await?;
-        self.held = Charge::default();
+        self.held.give_back();
         Ok(())
     }
 
@@ -122,14 +124,16 @@ mod tests {
     use bytes::BytesMut;
 
     use super::*;
+    use crate::quota::Quota;
 
     #[test]
     fn replies_take_the_room_that_they_are_charged() {
         let mut reply = BytesMut::new();
         Gob::encode(&"x".repeat(1_000_000), &mut reply).unwrap();
-        let mut answers = Answers::new();
+        let held = SharedCharge::new(&Quota::new(&Limits::default()));
+        let mut answers = Answers::new(&held);
         let header = Header { service_method: "Echo.Letters".to_owned(), seq: 0 };
-        let ended = Ended { header, reply: Ok(reply.freeze()), held: Charge::default() };
+        let ended = Ended { header, reply: Ok(reply.freeze()), held: held.portion() };
         answers.put(ended).unwrap();
         assert!((1_000_000..1_001_000).contains(&answers.len()));
         assert!(answers.out.capacity() < 1_001_000, "{}", answers.out.capacity());

@@ -16,6 +16,7 @@
 mod message;
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinSet;
@@ -24,7 +25,7 @@ use self::message::{Answers, Header};
 use crate::client::Client;
 use crate::connection::{Clock, Connection};
 use crate::error::{Code, Error, Result};
-use crate::quota::{Charge, unheld};
+use crate::quota::{Portion, SharedCharge, call_bytes, unheld};
 use crate::wire::{FormatWord, Name};
 
 /// Speaks Go's `net/rpc` on a connection until the peer ends its side: each of its calls is a call
@@ -86,8 +87,9 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
     let limits = client.link().limits();
     let calls_max = limits.calls_per_connection_max.max(1);
     let mut calls = JoinSet::new();
+    let held = SharedCharge::new(client.link().quota());
     let mut incoming = Incoming::default();
-    let mut answers = Answers::new();
+    let mut answers = Answers::new(&held);
     let mut closed = pin!(client.closed());
     let (mut is_closed, mut is_ended) = (false, false);
     while !(is_closed || is_ended) || !calls.is_empty() {
@@ -106,7 +108,7 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
             request = incoming.next(connection), if is_read => match request {
                 Ok(Some(request)) => {
                     connection.settle();
-                    calls.spawn(request.begin(client));
+                    calls.spawn(request.begin(client, &held));
                 }
                 Ok(None) => is_ended = true,
                 Err(error) => {
@@ -137,17 +139,21 @@ struct Ended {
     header: Header,
     reply: Result<Bytes>,
     // Covers the reply.
-    held: Charge,
+    held: Portion,
 }
 
 impl Request {
     /// The call, with what it holds charged to the client from now on.
-    fn begin(self, client: &Client) -> impl Future<Output = Ended> + use<> {
+    fn begin(
+        self,
+        client: &Client,
+        held: &Arc<SharedCharge>,
+    ) -> impl Future<Output = Ended> + use<> {
         let Self { header, argument } = self;
         let client = client.clone();
-        let mut held = Charge::default();
+        let mut held = held.portion();
         let name_bytes = header.service_method.len();
-        let covered = held.cover(client.link().quota(), argument.len().saturating_add(name_bytes));
+        let covered = held.cover(call_bytes(argument.len().saturating_add(name_bytes)));
         async move {
             let reply = match covered {
                 Ok(()) => call(&client, &header.service_method, argument).await,
@@ -155,7 +161,7 @@ impl Request {
             };
             let reply = reply.and_then(|reply| {
                 let bytes = reply.len().saturating_add(name_bytes);
-                held.cover(client.link().quota(), bytes).map_err(unheld)?;
+                held.cover(call_bytes(bytes)).map_err(unheld)?;
                 Ok(reply)
             });
             Ended { header, reply, held }

@@ -439,15 +439,15 @@ impl Session {
     }
 
     /// Bytes that this session will keep of the body that comes next, which has so many: of a
-    /// reply, and of a one-way call that has to wait.
+    /// reply, and of a one-way call that has to wait; `None` if it is of a call that is given out.
     #[must_use]
-    pub fn kept_bytes(&self, body_bytes: usize) -> usize {
+    pub fn kept_bytes(&self, body_bytes: usize) -> Option<usize> {
         match &self.body_of {
-            Some(BodyOf::Reply(..)) => body_bytes,
             Some(BodyOf::Call(call)) if call.id.tag == 0 && self.answering.is_next_to_wait() => {
-                one_way::bytes_of(body_bytes)
+                Some(one_way::bytes_of(body_bytes))
             }
-            _ => 0,
+            Some(BodyOf::Call(_)) => None,
+            Some(BodyOf::Reply(..) | BodyOf::Notice(_)) | None => Some(body_bytes),
         }
     }
 

@@ -1,0 +1,366 @@
+//! What an endpoint holds at most, whatever its peers send: counted in bytes that live, all of
+//! them.
+//!
+//! Peers and endpoint are in one thread, where every allocation is counted, over streams in memory
+//! with paused time: a peer that can write no more is found by the clock, which runs only when
+//! nobody has anything to do. The memory of the streams themselves is in the bounds.
+
+#![cfg(all(feature = "io", feature = "bincode", feature = "json"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a panic is how a test fails"
+)]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
+use std::task::Poll;
+use std::time::Duration;
+
+use allocation_counter::{AllocationInfo, measure};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use switchboard::format::{self, Bincode, Format, Json};
+use switchboard::transport::{self, MemoryListener, MemoryStream};
+use switchboard::{Code, Command, Endpoint, Error, Limits};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const MIB: usize = 1 << 20;
+
+/// `held_bytes_max` of every endpoint here. One value may take twice as much, by its own limit.
+const HELD_BYTES_MAX: usize = 8 * MIB;
+
+/// What a connection takes that holds nothing: its task, its session, what is free for it, and at
+/// its two ends what a stream in memory has.
+const CONNECTION_BYTES: usize = 4096 + 20 * 1024;
+
+/// What waits in a stream in memory, in either direction, of what its writer would not stop to
+/// send.
+const STREAM_BYTES: usize = 2 * 64 * 1024;
+
+/// The endpoint, the runtime, and what each thread keeps.
+const BASE_BYTES: usize = 256 * 1024;
+
+/// A peer that says this and nothing more.
+struct Script {
+    parts: Vec<&'static [u8]>,
+    times: usize,
+    is_reading: bool,
+}
+
+impl Script {
+    fn new(part: impl Into<Vec<u8>>) -> Self {
+        Self { parts: vec![part.into().leak()], times: 1, is_reading: true }
+    }
+
+    /// So many calls, each with a tag of its own.
+    fn calls(name: &str, payload: &[u8], times: usize) -> Self {
+        let call = |tag| {
+            let line = format!("{name} {tag} {}\n", payload.len());
+            &*[line.as_bytes(), payload].concat().leak()
+        };
+        Self { parts: (1..=times).map(call).collect(), times: 1, is_reading: true }
+    }
+
+    async fn play(&self, mut stream: MemoryStream) {
+        let (mut reading, mut writing) = tokio::io::split(&mut stream);
+        let read = async {
+            let mut room = [0; 4096];
+            while self.is_reading && matches!(reading.read(&mut room).await, Ok(1..)) {}
+            std::future::pending::<()>().await;
+        };
+        let write = async {
+            for part in std::iter::repeat_n(&self.parts, self.times).flatten() {
+                if writing.write_all(part).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { () = read => {}, () = write => {}, () = quiet() => {} }
+    }
+}
+
+/// Until nobody has anything to do.
+async fn quiet() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+fn limits() -> Limits {
+    Limits::default().with(|limits| {
+        limits.held_bytes_max = HELD_BYTES_MAX;
+        limits.consecutive_errors_max = u32::MAX;
+    })
+}
+
+/// What lives at most while so many peers play a script.
+fn attack(endpoint: impl FnOnce() -> Endpoint, peers: usize, script: &Script) -> AllocationInfo {
+    attack_with(peers, script, endpoint, async |endpoint, listener| {
+        endpoint.serve(listener).await.unwrap();
+    })
+}
+
+fn attack_with(
+    peers: usize,
+    script: &Script,
+    endpoint: impl FnOnce() -> Endpoint,
+    serve: impl AsyncFn(Endpoint, MemoryListener),
+) -> AllocationInfo {
+    measured(async || {
+        let (listener, dialer) = transport::memory_listener();
+        let play = async {
+            let mut playing = Vec::new();
+            for _ in 0..peers {
+                playing.push(Box::pin(script.play(dialer.dial().await.unwrap())));
+            }
+            all(playing).await;
+        };
+        tokio::select! { () = serve(endpoint(), listener) => {}, () = play => {} }
+    })
+}
+
+/// What lives at most while this runs, and its tasks.
+fn measured(run: impl AsyncFnOnce()) -> AllocationInfo {
+    measure(|| {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(run());
+    })
+}
+
+/// Waits for all of them.
+async fn all(mut futures: Vec<std::pin::Pin<Box<impl Future<Output = ()>>>>) {
+    std::future::poll_fn(|cx| {
+        futures.retain_mut(|future| future.as_mut().poll(cx).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+#[track_caller]
+fn check(name: &str, peers: usize, found: &AllocationInfo) {
+    let peak_bytes = usize::try_from(found.bytes_max).unwrap();
+    let bound = HELD_BYTES_MAX / 4 * 5 + peers * (CONNECTION_BYTES + STREAM_BYTES) + BASE_BYTES;
+    println!("{name:40} {peers:>4} peers {:>8} KiB of {:>8}", peak_bytes >> 10, bound >> 10);
+    assert!(peak_bytes <= bound, "{name}: {peak_bytes} bytes live, more than {bound}");
+    // It does hold something, or nothing was tried.
+    assert!(peak_bytes > peers * 1024, "{name}: {peak_bytes} bytes");
+}
+
+/// A handler that keeps what it was given for as long as it may.
+fn keeping<F, T>() -> Endpoint
+where
+    F: Format<T> + Format<()> + 'static,
+    T: Send + 'static,
+{
+    let keep = async |value: T| {
+        std::future::pending::<()>().await;
+        drop(value);
+        Ok::<_, Error>(())
+    };
+    Endpoint::new().limits(limits()).on(Command::<T, (), F>::new("KEEP"), keep)
+}
+
+fn check_kept<F, T>(name: &str, payload: impl Into<Vec<u8>>)
+where
+    F: Format<T> + Format<()> + 'static,
+    T: Send + 'static,
+{
+    let script = Script::calls("KEEP", &payload.into(), 6);
+    check(name, 4, &attack(keeping::<F, T>, 4, &script));
+}
+
+fn check_json<T: Serialize + DeserializeOwned + Send + 'static>(name: &str, text: &str) {
+    check_kept::<Json, T>(
+        name,
+        format!("[{}{text}]", format!("{text},").repeat(39_999 / text.len())),
+    );
+}
+
+fn check_bincode<T: Serialize + DeserializeOwned + Send + 'static>(name: &str, element: &[u8]) {
+    let count = 40_000 / element.len();
+    let length = u32::try_from(count).unwrap().to_le_bytes();
+    let payload = [&[0xfc], length.as_slice(), &element.repeat(count)].concat();
+    check_kept::<Bincode, T>(name, payload);
+}
+
+#[test]
+fn values_that_grow() {
+    check_json::<Value>("Value, objects of one", r#"{"":[]}"#);
+    check_json::<Value>("Value, arrays", "[0]");
+    check_json::<Value>("Value, numbers", "0");
+    check_json::<Vec<String>>("strings with escapes", r#""\n""#);
+    check_bincode::<Vec<BTreeMap<u8, u64>>>("trees of one", &[1, 7, 7]);
+    check_bincode::<Vec<BTreeSet<u8>>>("sets of one", &[1, 7]);
+    check_bincode::<Vec<HashMap<u8, u64>>>("tables of one", &[1, 7, 7]);
+    check_bincode::<Vec<HashSet<u8>>>("hashed sets of one", &[1, 7]);
+    check_bincode::<Vec<Box<u8>>>("boxes", &[7]);
+    check_bincode::<Vec<Vec<u8>>>("vectors of one", &[1, 7]);
+    check_bincode::<Vec<String>>("strings of one", &[1, b'x']);
+    check_bincode::<Vec<Option<Box<[u64; 8]>>>>("boxed arrays", &[1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    check_bincode::<Vec<u64>>("numbers", &[7]);
+    check_kept::<Json, String>("one text with escapes", format!("\"{}\"", "\\n".repeat(400_000)));
+    check_kept::<Bincode, String>(
+        "one text",
+        [&[0xfc, 0, 0, 15, 0], vec![b'x'; 15 << 16].as_slice()].concat(),
+    );
+}
+
+/// Keeps payloads as they came, and says nothing.
+fn keeping_bytes() -> Endpoint {
+    const KEEP: Command<bytes::Bytes, bytes::Bytes, format::Bytes> = Command::new("KEEP");
+    Endpoint::new().limits(limits()).on(KEEP, async |bytes: bytes::Bytes| {
+        std::future::pending::<()>().await;
+        Ok::<_, Error>(bytes)
+    })
+}
+
+#[test]
+fn many_small_calls() {
+    for bytes in [0, 1, 100, 1000, 4000, 10_000] {
+        let script = Script::calls("KEEP", &vec![7; bytes], 1024);
+        let found = attack(keeping_bytes, 16, &script);
+        check(&format!("calls of {bytes} bytes"), 16, &found);
+    }
+    // The next call is unknown, so that the one byte that is kept lies among others that are not.
+    let mut script = Script::calls("KEEP", b"\x07", 1024);
+    for part in &mut script.parts {
+        *part = [part, format!("NOTHING 0 6000\n{}", "x".repeat(6000)).as_bytes()].concat().leak();
+    }
+    check("a byte among many", 16, &attack(keeping_bytes, 16, &script));
+}
+
+#[test]
+fn calls_that_want_no_reply() {
+    let mut script = Script::new([b"KEEP 0 1000\n".as_slice(), &[7; 1000]].concat());
+    script.times = 10_000;
+    check("one-way calls", 16, &attack(keeping_bytes, 16, &script));
+}
+
+#[test]
+fn payloads_that_come_in_part() {
+    for bytes in [100, 5000, 600_000] {
+        let script = Script::new([b"KEEP 1 1048576\n".as_slice(), &vec![7; bytes]].concat());
+        check(&format!("{bytes} bytes of a payload"), 64, &attack(keeping_bytes, 64, &script));
+    }
+}
+
+#[test]
+fn replies_that_nobody_reads() {
+    for letters in [100, 40_000, 700_000] {
+        let answering = || {
+            const LETTERS: Command<usize, String, Json> = Command::new("LETTERS");
+            Endpoint::new().limits(limits()).on(LETTERS, async |letters: usize| {
+                tokio::task::yield_now().await;
+                Ok::<_, Error>("x".repeat(letters))
+            })
+        };
+        let calls = (4 * MIB / letters).min(1000);
+        let mut script = Script::calls("LETTERS", letters.to_string().as_bytes(), calls);
+        script.is_reading = false;
+        check(&format!("replies of {letters} letters"), 16, &attack(answering, 16, &script));
+    }
+}
+
+#[test]
+fn errors_that_nobody_reads() {
+    let mut script = Script::new(b"NOTHING 1 0\n".repeat(1000));
+    (script.times, script.is_reading) = (100, false);
+    check("unknown commands", 16, &attack(keeping_bytes, 16, &script));
+}
+
+/// Our own callers who do not take their replies: so many of so many letters, and `kept` of them.
+fn leave_replies(replies: u32, letters: usize, held_bytes_max: usize, kept: RangeInclusive<u32>) {
+    const LETTERS: Command<u32, String, Json> = Command::new("LETTERS");
+    let body: &[u8] = format!("\"{}\"", "x".repeat(letters)).leak().as_bytes();
+    let found = measured(async || {
+        let (here, mut there) = transport::memory();
+        let limits = limits().with(|limits| limits.held_bytes_max = held_bytes_max);
+        let client = Endpoint::new().limits(limits).attach(here);
+        let mut calls: Vec<_> = (0..replies).map(|number| client.call(LETTERS, &number)).collect();
+        for call in &mut calls {
+            let mut call = std::pin::pin!(call);
+            std::future::poll_fn(|cx| {
+                assert!(call.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        let write = async {
+            for tag in 1..=replies {
+                let line = format!("<{tag} ok {}\n", body.len());
+                there.write_all(line.as_bytes()).await.unwrap();
+                there.write_all(body).await.unwrap();
+            }
+        };
+        let written = tokio::time::timeout(Duration::from_secs(1), write).await;
+        assert!(written.is_ok(), "the connection is not read on");
+        quiet().await;
+        let mut taken = 0;
+        for call in calls {
+            match call.await {
+                Ok(_) => taken += 1,
+                // It was read and dropped, so that those behind it could come.
+                Err(error) => assert_eq!(error.code(), Code::Overloaded, "{error}"),
+            }
+        }
+        assert!(kept.contains(&taken), "{taken} replies were kept");
+    });
+    check(&format!("replies of {letters} letters, not taken"), 1, &found);
+}
+
+#[test]
+fn replies_that_nobody_takes() {
+    leave_replies(100, 400_000, HELD_BYTES_MAX, 10..=20);
+    // So small that what is read of them at a time is free.
+    leave_replies(1000, 3000, MIB, 200..=350);
+}
+
+#[cfg(feature = "gob")]
+mod gob {
+    use super::*;
+
+    const KEEP: Command<Vec<String>, Vec<String>, format::Gob> = Command::new("Arith.Keep");
+
+    fn keeping() -> Endpoint {
+        Endpoint::new().limits(limits()).on(KEEP, async |texts: Vec<String>| {
+            std::future::pending::<()>().await;
+            Ok::<_, Error>(texts)
+        })
+    }
+
+    #[derive(Serialize, serde::Deserialize)]
+    #[serde(rename = "Request", rename_all = "PascalCase")]
+    struct Request {
+        service_method: String,
+        seq: u64,
+    }
+
+    fn requests(count: u64, texts: &Vec<String>) -> Vec<u8> {
+        let mut encoder = switchboard_gob::Encoder::new();
+        let mut out = Vec::new();
+        for seq in 0..count {
+            let service_method = "Arith.Keep".to_owned();
+            encoder.encode(&Request { service_method, seq }, &mut out).unwrap();
+            encoder.encode(texts, &mut out).unwrap();
+        }
+        out
+    }
+
+    fn attack_net_rpc(name: &str, peers: usize, said: Vec<u8>) {
+        let found = attack_with(peers, &Script::new(said), keeping, async |endpoint, listener| {
+            endpoint.serve_net_rpc(listener).await.unwrap();
+        });
+        check(name, peers, &found);
+    }
+
+    #[test]
+    fn net_rpc_connections() {
+        attack_net_rpc("net/rpc, idle", 64, requests(1, &vec![]));
+        attack_net_rpc("net/rpc, small calls", 16, requests(1000, &vec!["x".to_owned()]));
+        attack_net_rpc("net/rpc, texts", 16, requests(30, &vec!["x".repeat(100_000)]));
+        attack_net_rpc("net/rpc, tiny texts", 16, requests(3, &vec!["x".to_owned(); 100_000]));
+    }
+}
