@@ -1,14 +1,14 @@
 //! How bytes come into the buffer of a connection, and its memory goes back.
 //!
 //! A connection on which nothing comes holds no buffer, and none is larger than what has come:
-//! little is read by way of the stack, much into room that grows with what is there. What waits is
-//! charged to the endpoint.
+//! little is read by way of the stack, much into room that grows with what is there. The room is
+//! charged to the endpoint before it is made.
 
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::{Connection, STACK_BYTES};
@@ -26,10 +26,14 @@ impl Connection {
         cx: &mut Context<'_>,
         missing: usize,
     ) -> Poll<Result<usize>> {
-        let count = if missing > STACK_BYTES || self.has_spare_capacity() {
-            self.input.reserve(room_for(missing, self.input.len()));
+        let spare = self.input.capacity().saturating_sub(self.input.len());
+        // The end of a large body goes where there is room for it, and nothing from behind it.
+        let is_end = (1..=spare).contains(&missing) && self.input.len() > STACK_BYTES;
+        let count = if missing > STACK_BYTES || spare >= STACK_BYTES || is_end {
+            self.reserve(room_for(missing, self.input.len()))?;
             // Not what comes behind a body: the body will own the buffer.
-            let mut room = (&mut self.input).limit(missing.max(STACK_BYTES));
+            let most = if is_end { missing } else { missing.max(STACK_BYTES) };
+            let mut room = (&mut self.input).limit(most);
             ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?
         } else {
             match self.poll_fill_from_stack(cx) {
@@ -42,19 +46,46 @@ impl Connection {
         Poll::Ready(Ok(count))
     }
 
-    /// Charges no more than what waits: what was taken out is its taker's.
+    /// Makes room, which is charged before it is there.
+    fn reserve(&mut self, bytes: usize) -> Result<()> {
+        let spare = self.input.capacity().saturating_sub(self.input.len());
+        if spare < bytes {
+            let wanted = self.input.len().saturating_add(bytes);
+            let others = self.held_bytes().saturating_sub(self.input.capacity());
+            self.held.cover(&self.quota, wanted.saturating_add(others))?;
+            // Exactly, for the body will keep what is too much; `BytesMut` would make it twice as
+            // large at least.
+            let mut buffer = Vec::from(std::mem::take(&mut self.input));
+            buffer.reserve_exact(bytes);
+            self.input = BytesMut::from(Bytes::from(buffer));
+        }
+        Ok(())
+    }
+
+    /// Charges no more than what waits: what was taken out is its taker's, with the buffer if that
+    /// is large.
     pub(crate) fn settle(&mut self) {
+        self.leave_large_buffer();
         // Covering less cannot fail.
         let _ = self.held.cover(&self.quota, self.held_bytes());
     }
 
     /// Gives back the memory of a buffer that nothing waits in, or little after much.
     pub(crate) fn release(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+            self.input_bytes_peak = 0;
+        }
+        self.settle();
+    }
+
+    /// Moves little that waits out of a buffer that much has waited in: else a body that was taken
+    /// out of it would live as long as what came behind it.
+    fn leave_large_buffer(&mut self) {
         let is_large = self.input_bytes_peak > STACK_BYTES.saturating_mul(2);
-        if self.input.is_empty() || is_large && self.input.len() <= STACK_BYTES {
+        if is_large && self.input.len() <= STACK_BYTES {
             self.input = BytesMut::from(&*self.input);
             self.input_bytes_peak = self.input.len();
-            self.settle();
         }
     }
 
@@ -67,17 +98,13 @@ impl Connection {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    fn has_spare_capacity(&self) -> bool {
-        self.input.capacity().saturating_sub(self.input.len()) >= STACK_BYTES
-    }
-
-    /// Bytes of memory that what was read takes.
+    /// Bytes of memory that what was read takes: the whole buffer, empty places and all.
     fn held_bytes(&self) -> usize {
         #[cfg(feature = "gob")]
         if let Some(gobs) = &self.gobs {
-            return self.input.len().saturating_add(gobs.held_bytes());
+            return self.input.capacity().saturating_add(gobs.held_bytes());
         }
-        self.input.len()
+        self.input.capacity()
     }
 }
 

@@ -25,8 +25,8 @@ use crate::transport::origin::Origin;
 
 /// Two streams, each of which reads what the other one writes.
 ///
-/// Each direction holds up to 65,536 bytes. Memory is taken as they are written and given back when
-/// they are read, all but 1 KiB; each thread keeps two buffers of 64 KiB at most for the next
+/// Each direction holds up to 65,536 bytes. Memory is taken as they are written, and given back
+/// when they are read, all but 1 KiB; each thread keeps two buffers of 64 KiB at most for the next
 /// writers. Dropping one stream, or shutting down its writing half, lets the other one read to the
 /// end; writing to a dropped one fails with `BrokenPipe`.
 ///

@@ -310,7 +310,7 @@ async fn a_gob_that_announces_too_much_is_refused_before_it_comes() {
 /// The bytes of half a gob are held twice: as they came, and where they are looked at.
 #[tokio::test(start_paused = true)]
 async fn half_a_gob_is_held() {
-    let endpoint = with_gobs(limited(|limits| limits.held_bytes_max = 100_000));
+    let endpoint = with_gobs(limited(|limits| limits.held_bytes_max = 160_000));
     let text = "x".repeat(45_000);
     let call = [b"TEXTS gob\n".to_vec(), to_vec(&vec![text.clone()]).unwrap()].concat();
     for _ in 0..20 {
