@@ -193,7 +193,7 @@ impl Charge {
         if wanted > before {
             let max = quota.held_bytes_max;
             let held = quota.hold(wanted.saturating_sub(before));
-            held.map_err(|held| Error::new(Code::Overloaded, over_held(bytes, held, max)))?;
+            held.map_err(|held| Error::found(Code::Overloaded, over_held(bytes, held, max)))?;
         } else if wanted.saturating_add(STEP_BYTES) < before {
             quota.give_back(before.saturating_sub(wanted));
         } else {

@@ -321,7 +321,7 @@ impl Budget {
         if bytes <= UNGRANTED_BYTES {
             return Ok(());
         }
-        self.ask(bytes).map_err(|passed| Error::new(passed.code(), self.text(passed)))
+        self.ask(bytes).map_err(|passed| Error::found(passed.code(), self.text(passed)))
     }
 
     /// Takes note that the value keeps the whole payload, which is free.
