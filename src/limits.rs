@@ -55,7 +55,8 @@ pub struct Limits {
     /// A gob with more, or one that needs a definition that was forgotten, is refused and the
     /// connection closed.
     pub definition_bytes_max: usize,
-    /// Bytes of memory that one decode may fill. Default 16 MiB.
+    /// Bytes of memory that one decode may fill. Default 16 MiB, at least 1 KiB, which a number or a
+    /// short text needs.
     ///
     /// Charged is what the allocator is asked for and what it adds: for vectors, hash tables, trees
     /// and boxes of the standard library and `serde_json::Value` what they take, for other
@@ -184,7 +185,7 @@ impl Limits {
             depth_max: _,
             spare_elements_max: _,
             definition_bytes_max: _,
-            decode_bytes_max: _,
+            decode_bytes_max,
             calls_per_connection_max,
             one_way_bytes_max: _,
             consecutive_errors_max: _,
@@ -204,6 +205,7 @@ impl Limits {
             linger_bytes_max: _,
         } = self;
         at_least("line_bytes_max", line_bytes_max, &LINE_BYTES_LEAST)?;
+        at_least("decode_bytes_max", decode_bytes_max, &DECODE_BYTES_LEAST)?;
         at_least("calls_per_connection_max", calls_per_connection_max, &1)?;
         at_least("unwritten_bytes_max", unwritten_bytes_max, &1)?;
         at_least("calls_max", calls_max, &1)?;
@@ -272,6 +274,9 @@ pub(crate) fn over_time(call_time_max: Duration) -> String {
 /// A call with the longest name (64), tag (10) and length (20), the spaces between them, and CR LF.
 /// Every reply is shorter.
 const LINE_BYTES_LEAST: usize = 98;
+
+/// More than a short text takes, with what the allocator adds.
+const DECODE_BYTES_LEAST: usize = 1024;
 
 /// The unit in which times are told to a peer, and in which timers run.
 const TIME_LEAST: Duration = Duration::from_millis(1);

@@ -20,7 +20,7 @@ const FIELDS: [(&str, Set, u64); 23] = [
     ("depth_max", |limits, value| limits.depth_max = count(value), 0),
     ("spare_elements_max", |limits, value| limits.spare_elements_max = count(value), 0),
     ("definition_bytes_max", |limits, value| limits.definition_bytes_max = count(value), 0),
-    ("decode_bytes_max", |limits, value| limits.decode_bytes_max = count(value), 0),
+    ("decode_bytes_max", |limits, value| limits.decode_bytes_max = count(value), 1024),
     ("calls_per_connection_max", |limits, value| limits.calls_per_connection_max = count(value), 1),
     ("one_way_bytes_max", |limits, value| limits.one_way_bytes_max = count(value), 0),
     (
@@ -104,23 +104,24 @@ fn panic_of(set: impl FnOnce()) -> Option<String> {
 /// Where zero is taken, it means that there is none of it, and everything else works.
 #[cfg(all(feature = "bincode", feature = "json"))]
 #[test]
-fn a_number_needs_no_depth_no_memory_and_no_spare_elements() {
-    fn check<F: Format<u64>>(limits: &Limits) {
+fn a_text_needs_no_depth_no_spare_elements_and_little_memory() {
+    fn check<F: Format<String>>(limits: &Limits) {
         let mut payload = BytesMut::new();
-        F::encode(&70_000, &mut payload).unwrap();
+        F::encode(&"text".to_owned(), &mut payload).unwrap();
         let budget = Budget::new(limits, payload.len());
-        assert_eq!(F::decode(payload.freeze(), &budget).unwrap(), 70_000, "{}", F::NAME);
+        assert_eq!(F::decode(payload.freeze(), &budget).unwrap(), "text", "{}", F::NAME);
     }
     let limits = Limits::default().with(|limits| {
         limits.depth_max = 0;
         limits.spare_elements_max = 0;
         limits.definition_bytes_max = 0;
-        limits.decode_bytes_max = 0;
+        limits.decode_bytes_max = 1024;
         limits.held_bytes_max = 0;
     });
     limits.check().unwrap();
     check::<format::Bincode>(&limits);
     check::<format::Json>(&limits);
+    check::<format::Line>(&limits);
     #[cfg(feature = "postcard")]
     check::<format::Postcard>(&limits);
     #[cfg(feature = "gob")]
