@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use switchboard::session::{Body, CallId, PlainEnd, Session, Slowness, Violation};
-use switchboard::wire::{Flaw, FormatWord, Options, Tag};
+use switchboard::wire::{Flaw, FormatWord, Line, Options, Tag};
 use switchboard::{Code, Error, Fault, Limits};
 
 use crate::pair::{CLIENT, GREET, Pair, SERVER};
@@ -1162,4 +1162,32 @@ impl Wake for Count {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+#[test]
+fn a_call_that_nobody_has_seen_is_over_with_its_connection() {
+    let mut pair = Pair::alone(&Limits::default());
+    let now = pair.now;
+    let session = &mut pair.peers[SERVER].session;
+    for tag in [1, 0] {
+        let (name, options) = (GREET, Options::default());
+        session.handle_line(now, Line::Call { name, tag, len: 0, options }).unwrap();
+        session.handle_body(now, Bytes::new());
+    }
+    assert!(!session.is_at_rest());
+    session.handle_lost(Error::new(Code::Disconnected, "broken"));
+    assert!(session.poll_event().is_none() && session.is_at_rest());
+    assert_eq!(session.tally().cut_off, 2);
+}
+
+#[test]
+fn a_call_that_our_own_draining_cuts_off_may_have_run() {
+    let mut pair = Pair::new(&Limits::default());
+    let tag = pair.call(CLIENT, "", 60 * SECOND);
+    pair.drive();
+    pair.close(CLIENT);
+    pair.advance(10 * SECOND);
+    let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_from_peer()), (Code::Cancelled, false));
+    assert!(error.was_sent() && !error.is_safe_to_retry());
 }

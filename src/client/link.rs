@@ -263,19 +263,15 @@ impl Link {
     }
 
     /// So many bytes have been written; answers what waits next, if that `is_wanted`. Wakes those
-    /// who waited for room, and the driver if it may end or read now.
+    /// who waited for room. Not the driver: it sleeps only when nothing is left to write, or when
+    /// the stream takes no more, and then no caller writes.
     pub(super) fn handle_written(&self, bytes: usize, is_wanted: bool) -> Option<Outbox> {
         let mut state = self.lock();
-        let wanted_input = state.session.wants_input();
         state.session.handle_written(now(), bytes);
         state.cover_no_more(&self.quota);
         let next = is_wanted && state.session.has_transmit();
         let next = next.then(|| state.session.take_transmit());
-        if state.session.is_finished() || wanted_input != state.session.wants_input() {
-            Self::unlock_and_wake(state);
-        } else {
-            Self::unlock_and_wake_callers(state);
-        }
+        Self::unlock_and_wake_callers(state);
         next
     }
 

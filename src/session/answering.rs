@@ -262,21 +262,22 @@ impl Answering {
     pub(super) fn abandon(&mut self) {
         self.plain = None;
         // Calls that nobody has seen need not be stopped; those that were told to stop still must.
-        let (open, running) = (&mut self.open, &mut self.running);
+        let (open, mut unseen) = (&mut self.open, 0_usize);
         self.events.retain(|event| match event {
             Event::Call(call) => {
                 open.remove(call.id);
-                *running = running.saturating_sub(1);
+                unseen = unseen.saturating_add(1);
                 false
             }
             Event::Stop(_) => true,
             Event::Plain(_) | Event::Close(_) => false,
         });
+        self.running = self.running.saturating_sub(unseen);
         let waiting = self.one_way.clear();
         let events = self.events.len();
         self.events.extend(self.open.take().map(Event::Stop));
         let stopped = self.events.len().saturating_sub(events);
-        self.note_cut_off(stopped.saturating_add(waiting));
+        self.note_cut_off(stopped.saturating_add(unseen).saturating_add(waiting));
     }
 
     pub(super) fn drop_plain(&mut self) {
