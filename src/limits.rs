@@ -55,8 +55,8 @@ pub struct Limits {
     /// A gob with more, or one that needs a definition that was forgotten, is refused and the
     /// connection closed.
     pub definition_bytes_max: usize,
-    /// Bytes of memory that one decode may fill. Default 16 MiB, at least 1 KiB, which a number or a
-    /// short text needs.
+    /// Bytes of memory that one decode may fill. Default 16 MiB, at least 1 KiB, since even a short
+    /// text needs some.
     ///
     /// Charged is what the allocator is asked for and what it adds: for vectors, hash tables, trees
     /// and boxes of the standard library and `serde_json::Value` what they take, for other
