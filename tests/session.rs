@@ -215,12 +215,12 @@ fn a_cancelled_call_is_answered_at_once_and_its_tag_kept_until_then() {
 
 #[test]
 fn a_call_that_ends_before_anybody_has_seen_it_never_begins() {
-    let line = |text: &[u8]| switchboard::wire::Line::parse(text).unwrap();
+    let line = |text: &[u8]| Line::parse(text).unwrap();
     for is_cancelled in [true, false] {
         let mut pair = Pair::alone(&Limits::default());
         let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
         session.handle_line(now, line(b"GREET 1 0 t=50")).unwrap();
-        session.handle_body(now, bytes::Bytes::new());
+        session.handle_body(now, Bytes::new());
         if is_cancelled {
             session.handle_line(now, line(b">1 cancel")).unwrap();
         } else {
@@ -499,7 +499,7 @@ fn a_body_for_which_there_is_no_room_is_refused() {
     let mut pair = Pair::alone(&Limits::default());
     let now = pair.now;
     let session = &mut pair.peers[SERVER].session;
-    let line = switchboard::wire::Line::parse(b"GREET 7 100").unwrap();
+    let line = Line::parse(b"GREET 7 100").unwrap();
     assert_eq!(session.handle_line(now, line), Ok(Body::Take));
     session.handle_body_refused(&Error::new(Code::Overloaded, "full"));
     pair.drive();
@@ -801,10 +801,10 @@ fn a_stop_that_waits_is_not_lost_with_the_connection() {
     pair.inject(SERVER, b"GREET 1 0\n");
     // The cancel and what breaks the connection come together.
     let session = &mut pair.peers[SERVER].session;
-    let line = |text: &[u8]| switchboard::wire::Line::parse(text).unwrap();
+    let line = |text: &[u8]| Line::parse(text).unwrap();
     session.handle_line(pair.now, line(b">1 cancel")).unwrap();
     session.handle_line(pair.now, line(b"GREET 2 0")).unwrap();
-    session.handle_body(pair.now, bytes::Bytes::new());
+    session.handle_body(pair.now, Bytes::new());
     session.handle_lost(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
     pair.peers[SERVER].events();
     let first = pair.peers[SERVER].calls[0].id;

@@ -373,7 +373,7 @@ impl Link {
                 state.is_ended
             };
             if is_ended {
-                return Err(self.lock().session.end_error());
+                return Err(self.lock().session.flush_error());
             }
             self.is_flush_awaited.store(true, Ordering::Release);
             self.wake_driver();

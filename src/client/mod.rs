@@ -152,7 +152,7 @@ impl Client {
 
     /// Waits until everything that was handed over is written: the requests of all calls, one-way
     /// ones too, that this client and its clones have sent so far. The system has it then; whether
-    /// the peer has read it is not known.
+    /// the peer has read it is not known, and one that stops drops what it has not read.
     ///
     /// A [`notify`](Self::notify) is ready when the connection has taken it, which is before it is
     /// written. A program that leaves `main` drops its runtime, and with it whatever was not
@@ -170,8 +170,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Why the connection ended, if it did before that: a peer that does not read is cut off after
-    /// `write_time_max`.
+    /// `disconnected`, with the reason, if the connection ended before that: a peer that does not
+    /// read is cut off after `write_time_max`. Some of the calls may have run all the same, so it
+    /// is not safe to make them again.
     ///
     /// # Cancel safety
     ///

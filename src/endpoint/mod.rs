@@ -64,15 +64,17 @@ pub struct Report {
     pub connections: u64,
     /// Connections that were turned away at the door.
     pub connections_refused: u64,
-    /// Tagged calls whose handler's answer, or error, was given.
+    /// Tagged calls that were given an answer or an error, by their handler or by the library. Not
+    /// those over a limit of their connection, nor those that came when it was closing.
     pub calls_answered: u64,
     /// Calls that were ended because their connection was: it was lost, or `drain_time_max` passed.
     pub calls_cut_off: u64,
-    /// One-way calls whose handler has ended before its time was over.
+    /// One-way calls that ran to their end or to their deadline.
     pub one_way_calls: u64,
     /// One-way calls that did not run, of which their caller could not be told: the endpoint was
     /// full or stopping, or there is no such command, or the payload was too large or bad. They
-    /// are also logged, as a number, at most once a second.
+    /// are also logged, as a number, at most once a second. Those that had not been read when their
+    /// connection ended are in no count.
     pub one_way_calls_refused: u64,
 }
 

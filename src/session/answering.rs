@@ -172,7 +172,8 @@ impl Answering {
         if part != Part::Cancel {
             return Err(Violation::NotAStream(tag));
         }
-        self.stop(id, &Error::found(Code::Cancelled, "the caller cancelled"), outbox);
+        let _ = self.stop(id, &Error::found(Code::Cancelled, "the caller cancelled"), outbox);
+        self.note_ended(id);
         Ok(())
     }
 
@@ -242,7 +243,11 @@ impl Answering {
             } else {
                 Error::found(Code::DeadlineExceeded, "the handler did not answer in time")
             };
-            self.stop(id, &error, outbox);
+            if self.stop(id, &error, outbox) || id.tag != 0 {
+                self.note_ended(id);
+            } else {
+                self.note_refused(id.tag);
+            }
         }
     }
 
@@ -254,7 +259,7 @@ impl Answering {
         let waiting = self.one_way.clear();
         self.note_cut_off(ids.len().saturating_add(waiting));
         for id in ids {
-            self.stop(id, &error, outbox);
+            let _ = self.stop(id, &error, outbox);
         }
     }
 
@@ -359,25 +364,26 @@ impl Answering {
     }
 
     /// Answers an open call with an error while its handler is still running, or before it is.
-    fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
+    /// Whether that has been seen; if not, it never begins.
+    fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) -> bool {
         if !self.open.remove(id) {
-            return;
+            return true;
         }
         if id.tag != 0 {
             push_error(id.tag, error, outbox);
         }
-        // A call that nobody has seen need not be stopped: it never begins.
         let events = self.events.len();
         self.events.retain(|event| !matches!(event, Event::Call(call) if call.id == id));
-        if self.events.len() < events {
-            self.running = self.running.saturating_sub(1);
-            self.note_refused(id.tag);
-        } else {
+        let was_seen = self.events.len() == events;
+        if was_seen {
             self.push_event(Event::Stop(id));
+        } else {
+            self.running = self.running.saturating_sub(1);
         }
+        was_seen
     }
 
-    /// The handler of a call has ended.
+    /// A call has ended by its handler, its deadline or its caller.
     fn note_ended(&mut self, id: CallId) {
         let Tally { answered, one_way, .. } = &mut self.tally;
         let count = if id.tag == 0 { one_way } else { answered };

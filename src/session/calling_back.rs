@@ -34,11 +34,14 @@ impl Session {
         Err(error)
     }
 
-    /// Why the connection ended.
+    /// The error of whoever waits for what was sent to be written, when it never will be. Some of
+    /// it may have been, and may have run.
     #[must_use]
-    pub fn end_error(&self) -> Error {
-        let closed = || Error::local(Code::Disconnected, "the connection is closed");
-        self.check_open(None).err().unwrap_or_else(closed)
+    pub fn flush_error(&self) -> Error {
+        let why = self.check_open(None).err();
+        let why = why.as_ref().map_or("the connection is closed", Error::text);
+        let text = format!("the connection ended before all was written: {why}");
+        Error::local(Code::Disconnected, text).after_sending()
     }
 
     /// Whether this call of the peer waits for its answer, and the peer for calls of ours.

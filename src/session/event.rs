@@ -104,7 +104,7 @@ pub struct Tally {
     pub answered: u64,
     /// Calls, with or without a tag, that were ended with the connection or its draining.
     pub cut_off: u64,
-    /// One-way calls whose handler has ended before its time was over.
+    /// One-way calls that ran to their end or to their deadline.
     pub one_way: u64,
     /// One-way calls that did not run, of which their caller cannot be told.
     pub one_way_refused: u64,

@@ -24,6 +24,8 @@ pub(super) struct Outgoing {
     backlog: Backlog,
     // The place in the stream up to which everything has left the stream's own buffers.
     flushed: usize,
+    // Bytes that will never be written.
+    lost_bytes: usize,
     unwritten_bytes_max: usize,
 }
 
@@ -98,7 +100,7 @@ impl Session {
 impl Outgoing {
     pub(super) fn new(unwritten_bytes_max: usize) -> Self {
         let (outbox, backlog) = (Outbox::default(), Backlog::default());
-        Self { outbox, in_write: 0, backlog, flushed: 0, unwritten_bytes_max }
+        Self { outbox, in_write: 0, backlog, flushed: 0, lost_bytes: 0, unwritten_bytes_max }
     }
 
     pub(super) fn take(&mut self) -> Outbox {
@@ -118,7 +120,8 @@ impl Outgoing {
 
     /// The place in the stream of whatever is sent next.
     pub(super) fn sent_end(&self) -> usize {
-        self.backlog.written.wrapping_add(self.unwritten_bytes())
+        let unwritten = self.unwritten_bytes().saturating_add(self.lost_bytes);
+        self.backlog.written.wrapping_add(unwritten)
     }
 
     pub(super) fn is_flushed(&self, sent_end: usize) -> bool {
@@ -128,6 +131,7 @@ impl Outgoing {
 
     /// Nothing of it will be written.
     pub(super) fn clear(&mut self) {
+        self.lost_bytes = self.lost_bytes.saturating_add(self.unwritten_bytes());
         self.outbox = Outbox::default();
         self.in_write = 0;
         self.backlog = Backlog { written: self.backlog.written, ..Backlog::default() };

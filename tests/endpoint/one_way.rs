@@ -183,7 +183,7 @@ async fn flush_waits_for_the_streams_own_buffer() {
 async fn flush_ends_with_the_connection() {
     type Break = fn(MemoryStream) -> Option<MemoryStream>;
     let cases: [(Break, &str); 2] = [
-        (|peer| Some(peer), "nothing was read for write_time_max (10s)"),
+        (Some, "nothing was read for write_time_max (10s)"),
         (
             |peer| {
                 drop(peer);
@@ -200,6 +200,7 @@ async fn flush_ends_with_the_connection() {
         let error = within(client.flush()).await.unwrap_err();
         assert_eq!(error.code(), Code::Disconnected);
         assert!(error.text().contains(text), "{error}");
+        assert!(!error.is_safe_to_retry(), "some of it may have run");
         assert_eq!(within(client.flush()).await.unwrap_err().text(), error.text());
     }
 }
@@ -270,4 +271,18 @@ async fn a_plain_call_that_has_the_stream_holds_a_flush_up() {
     peer.expect_bytes("b\nNOTE 0 1\nc").await;
     within(flush).await.unwrap().unwrap();
     peer.stream.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_is_flushed_also_when_the_connection_has_ended_since() {
+    let (client, mut peer) = client_and_peer();
+    client.notify(NOTE, &"a".to_owned()).await.unwrap();
+    peer.expect("NOTE 0 1\na").await;
+    peer.send("<0 err 4 shutting_down\ngone<0 ok 0\n").await;
+    peer.finish().await;
+    within(client.closed()).await;
+    within(client.flush()).await.unwrap();
+    let error = within(client.call(ECHO, &"b".to_owned())).await.unwrap_err();
+    assert_eq!((error.code(), error.was_sent()), (Code::ShuttingDown, false));
+    within(client.flush()).await.unwrap();
 }
