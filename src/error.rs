@@ -302,6 +302,12 @@ impl Error {
         self
     }
 
+    /// Whether the library refused the call that is being answered, so that it did not run.
+    #[cfg(feature = "io")]
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.facts.reach == Reach::Caller && self.code() == Code::Overloaded
+    }
+
     /// As [`of_handler`](Self::of_handler) for a raw handler, which has begun when its stream finds
     /// no room.
     #[cfg(feature = "io")]

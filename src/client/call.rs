@@ -152,7 +152,7 @@ impl<Rep> Call<Rep> {
             return Poll::Ready(Err(polled_too_late()));
         };
         let link = self.request.handle.link();
-        let reply = ready!(link.poll_reply(tag, cx));
+        let reply = ready!(link.poll_reply(tag, cx, self.request.due));
         self.state = State::Done;
         let payload = reply.map_err(|error| self.request.explain(error))?;
         let budget = Budget::new(link.limits(), payload.len());

@@ -12,7 +12,7 @@
 //! waker keeps alive is dropped with it, and so is the client that it owns. So wakers are cloned
 //! before the lock is taken, and those that the session gives back are woken and dropped after it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -35,9 +35,9 @@ pub(crate) struct Link {
     state: Mutex<State>,
     pub(super) pen: Pen,
     ended: Notify,
-    flushed: Notify,
+    pub(super) flushed: Notify,
     // Somebody waits for `flushed`.
-    is_flush_awaited: AtomicBool,
+    pub(super) is_flush_awaited: AtomicBool,
     // The driver's, if it has one thread: calls that are polled there need no watcher.
     pub(super) single_runtime: Option<Id>,
     limits: Arc<Limits>,
@@ -157,8 +157,13 @@ impl Link {
             watch.into_iter().for_each(|watch| self.begin_watch(watch));
             return Poll::Pending;
         }
-        let covered = state.cover(&self.quota, bytes);
+        // What will be refused is not charged first: it is to say why.
+        let is_open = state.session.is_open(within);
+        let covered = if is_open { state.cover(&self.quota, bytes) } else { Ok(()) };
         let result = covered.and_then(|()| send(&mut state.session, &mut waker));
+        if result.is_err() {
+            state.cover_no_more(&self.quota);
+        }
         state.session.offer_room(now);
         let is_waiting = wants_reply && result.is_ok();
         let runtime = runtime.filter(|_| is_waiting);
@@ -241,7 +246,11 @@ impl Link {
         // Not given back in between, or somebody else might take what the reply needs.
         state.calls_bytes = state.calls_bytes.saturating_sub(held_bytes);
         let covered = state.cover(&self.quota, bytes).map_err(unheld);
-        state.session.handle_reply(now, id, covered.and(reply));
+        match covered.and(reply) {
+            // One that the library refused in place of its handler.
+            Err(error) if error.is_refusal() => state.session.handle_refusal(now, id, &error),
+            reply => state.session.handle_reply(now, id, reply),
+        }
         // Nobody may have wanted it.
         state.cover_no_more(&self.quota);
         Self::unlock_and_wake(state);
@@ -263,34 +272,50 @@ impl Link {
     }
 
     /// So many bytes have been written; answers what waits next, if that `is_wanted`. Wakes those
-    /// who waited for room. Not the driver: it sleeps only when nothing is left to write, or when
-    /// the stream takes no more, and then no caller writes.
+    /// who waited for room, and the driver if they have less time than it sleeps. Not otherwise: it
+    /// sleeps only when nothing is left to write, or when the stream takes no more, and then no
+    /// caller writes.
     pub(super) fn handle_written(&self, bytes: usize, is_wanted: bool) -> Option<Outbox> {
         let mut state = self.lock();
         state.session.handle_written(now(), bytes);
         state.cover_no_more(&self.quota);
         let next = is_wanted && state.session.has_transmit();
         let next = next.then(|| state.session.take_transmit());
-        Self::unlock_and_wake_callers(state);
+        if state.is_driver_late() {
+            Self::unlock_and_wake(state);
+        } else {
+            Self::unlock_and_wake_callers(state);
+        }
         next
     }
 
     /// The reply to a call of ours.
-    pub(crate) fn poll_reply(&self, tag: Tag, cx: &Context<'_>) -> Poll<Result<Bytes, Error>> {
-        let mut waker = None;
+    pub(crate) fn poll_reply(
+        self: &Arc<Self>,
+        tag: Tag,
+        cx: &Context<'_>,
+        deadline: Option<Instant>,
+    ) -> Poll<Result<Bytes, Error>> {
+        let (mut waker, mut watch) = (None, None);
         let mut state = self.lock();
         let mut reply = state.session.poll_reply(tag, &mut waker);
         if reply.is_pending() && !state.session.is_heard_by(tag, cx.waker()) {
-            // As nearly never: the call goes on in another task than the one that sent it.
+            // As nearly never: the call goes on in another task than the one that sent it, perhaps
+            // in another runtime.
             drop(state);
             waker = Some(cx.waker().clone());
+            let runtime = self.runtime_to_watch();
             state = self.lock();
             reply = state.session.poll_reply(tag, &mut waker);
+            if let (Some(runtime), Some(deadline), Poll::Pending) = (runtime, deadline, &reply) {
+                watch = Some(state.watchers.watch(runtime, deadline));
+            }
         }
         if reply.is_ready() {
             state.cover_no_more(&self.quota);
         }
         Self::unlock_and_wake_callers(state);
+        watch.into_iter().for_each(|watch| self.begin_watch(watch));
         reply
     }
 
@@ -345,6 +370,7 @@ impl Link {
         let is_panicking = std::thread::panicking();
         state.session.handle_abandoned(if is_panicking { PANICKED } else { STOPPED });
         state.is_ended = true;
+        state.cover_no_more(&self.quota);
         let watchers = state.watchers.take_wakers();
         Self::unlock_and_wake(state);
         watchers.into_iter().for_each(Waker::wake);
@@ -356,42 +382,6 @@ impl Link {
     /// Takes no more calls; see [`Session::close`].
     pub(crate) fn close(&self) {
         self.with(|session| session.close(now()));
-    }
-
-    /// Waits until everything that has been sent so far is written.
-    pub(crate) async fn flush(&self) -> Result<(), Error> {
-        let sent_end = self.lock().session.sent_end();
-        loop {
-            let mut flushed = std::pin::pin!(self.flushed.notified());
-            // Registered before looking, so that nothing in between is missed.
-            flushed.as_mut().enable();
-            let is_ended = {
-                let state = self.lock();
-                if state.session.is_flushed(sent_end) {
-                    return Ok(());
-                }
-                state.is_ended
-            };
-            if is_ended {
-                return Err(self.lock().session.flush_error());
-            }
-            self.is_flush_awaited.store(true, Ordering::Release);
-            self.wake_driver();
-            flushed.await;
-        }
-    }
-
-    /// Whether somebody waits for what has been written to be flushed; asked once.
-    pub(super) fn take_flush_awaited(&self) -> bool {
-        // As nearly always nobody does, and then nothing is written.
-        let is_awaited = self.is_flush_awaited.load(Ordering::Acquire);
-        is_awaited && self.is_flush_awaited.swap(false, Ordering::AcqRel)
-    }
-
-    /// All that has been written has left the stream's own buffers.
-    pub(super) fn handle_flushed(&self) {
-        self.lock().session.handle_flushed();
-        self.flushed.notify_waiters();
     }
 
     /// Waits until the driver is gone.

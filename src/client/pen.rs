@@ -25,6 +25,7 @@
 use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -33,6 +34,7 @@ use tokio::io::AsyncWrite;
 use tokio::runtime::{EnterGuard, Handle};
 
 use super::Link;
+use crate::error::Error;
 use crate::transport::SharedIo;
 use crate::wire::Outbox;
 
@@ -53,6 +55,8 @@ struct Held {
     outbox: Outbox,
     // Bytes have been written that the stream may still hold back.
     has_written: bool,
+    // The stream did not let go of them at once.
+    is_flush_blocked: bool,
     // The driver's.
     waker: Option<Waker>,
 }
@@ -60,7 +64,8 @@ struct Held {
 impl Pen {
     pub(super) fn new(io: SharedIo) -> Self {
         let (io, outbox) = (Some(io), Outbox::default());
-        let held = Held { io, failure: None, outbox, has_written: false, waker: None };
+        let (has_written, is_flush_blocked) = (false, false);
+        let held = Held { io, failure: None, outbox, has_written, is_flush_blocked, waker: None };
         let held = Mutex::new(held);
         Self { held, runtime: Handle::try_current().ok() }
     }
@@ -106,6 +111,42 @@ impl Link {
             held = self.pen.lock();
         }
         held.poll_write(self, cx, has_transmit, true)
+    }
+
+    /// Waits until everything that has been sent so far is written.
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        let sent_end = self.lock().session.sent_end();
+        loop {
+            let mut flushed = std::pin::pin!(self.flushed.notified());
+            // Registered before looking, so that nothing in between is missed.
+            flushed.as_mut().enable();
+            let is_ended = {
+                let state = self.lock();
+                if state.session.is_flushed(sent_end) {
+                    return Ok(());
+                }
+                state.is_ended
+            };
+            if is_ended {
+                return Err(self.lock().session.flush_error());
+            }
+            self.is_flush_awaited.store(true, Ordering::Release);
+            self.wake_driver();
+            flushed.await;
+        }
+    }
+
+    /// Whether somebody waits for what has been written to be flushed; asked once.
+    fn take_flush_awaited(&self) -> bool {
+        // As nearly always nobody does, and then nothing is written.
+        let is_awaited = self.is_flush_awaited.load(Ordering::Acquire);
+        is_awaited && self.is_flush_awaited.swap(false, Ordering::AcqRel)
+    }
+
+    /// All that has been written has left the stream's own buffers.
+    fn handle_flushed(&self) {
+        self.lock().session.handle_flushed();
+        self.flushed.notify_waiters();
     }
 
     /// Lets a caller, who may be in another runtime or in none, do what needs the driver's.
@@ -210,10 +251,15 @@ impl Held {
             // A connection on which nothing happens keeps no buffer.
             self.outbox = Outbox::default();
         }
-        if self.has_written && Pin::new(io).poll_flush(cx)?.is_ready() {
+        if self.has_written {
+            if Pin::new(io).poll_flush(cx)?.is_pending() {
+                // It takes as long as the peer takes to read, which is limited like any write.
+                self.is_flush_blocked = true;
+                return Poll::Pending;
+            }
             self.has_written = false;
         }
-        if !self.has_written && link.take_flush_awaited() {
+        if std::mem::take(&mut self.is_flush_blocked) | link.take_flush_awaited() {
             link.handle_flushed();
         }
         Poll::Ready(Ok(()))

@@ -14,12 +14,14 @@ use super::Connection;
 use crate::error::Code;
 
 impl Connection {
-    /// Ends our side and waits for the peer to end its own, unless it has.
-    pub(crate) async fn farewell(&mut self, is_at_end: bool) {
+    /// Ends our side; whether that went well, so that all is written.
+    pub(crate) async fn end(&mut self) -> bool {
         let is_ended = timeout(self.limits.write_time_max, self.io.shutdown()).await;
-        if is_at_end || !matches!(is_ended, Ok(Ok(()))) {
-            return;
-        }
+        matches!(is_ended, Ok(Ok(())))
+    }
+
+    /// Waits for the peer to end its own side.
+    pub(crate) async fn linger(&mut self) {
         let mut left = self.limits.linger_bytes_max;
         let time = self.limits.linger_time_max;
         let drain = async {

@@ -22,11 +22,11 @@
 
 mod calls;
 mod clock;
+mod ends;
 mod plain;
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -36,6 +36,7 @@ use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use self::clock::Clock;
+use self::ends::of_stream;
 use crate::client::{FLUSH_BYTES, Link};
 use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
@@ -43,7 +44,7 @@ use crate::handler::Registry;
 use crate::limits::too_large;
 use crate::quota::{Cover, call_bytes};
 use crate::session::{self, Body, CallId, Session, Violation};
-use crate::wire::{Decoder, Event, Line, Position};
+use crate::wire::{Decoder, Event, Line};
 
 /// The task of one connection.
 pub(crate) struct Driver {
@@ -159,8 +160,7 @@ impl Driver {
                 // Boxed: most connections never see a plain call and should not carry its room.
                 Exit::Plain(plain) => Box::pin(self.run_plain(plain)).await,
                 Exit::Finished => {
-                    let is_at_end = self.is_at_end;
-                    break Box::pin(self.connection.farewell(is_at_end)).await;
+                    break Box::pin(self.finish()).await;
                 }
                 Exit::Broken => break,
             }
@@ -360,28 +360,6 @@ impl Driver {
         }
         Poll::Ready(())
     }
-
-    /// The peer has ended its side.
-    fn ended(&mut self) {
-        self.is_at_end = true;
-        match self.decoder.position(self.connection.input()) {
-            Position::Boundary => self.link.with(Session::handle_eof),
-            Position::Line | Position::Body => self.violated(&Violation::CutShort),
-        }
-    }
-
-    fn violated(&mut self, violation: &Violation) {
-        tracing::info!(peer = %self.link.origin(), %violation, "closing the connection");
-        self.link.with(|session| session.handle_violation(violation));
-        self.is_broken |= !violation.is_worth_telling();
-    }
-
-    /// The stream is of no use any more.
-    fn lost(&mut self, error: &Error) {
-        self.is_broken = true;
-        let told = of_stream(error);
-        self.link.with(|session| session.handle_lost(told));
-    }
 }
 
 impl Drop for Driver {
@@ -455,20 +433,6 @@ fn handle_line(
         Body::Take => {}
     }
     Ok(())
-}
-
-/// The error of a stream with a copy of its source. The source itself may be of the stream's own
-/// type, whose code must not run where the session shows and drops it.
-fn of_stream(error: &Error) -> Error {
-    let told = Error::local(error.code(), error.text().to_owned());
-    let source = std::error::Error::source(error);
-    match source.and_then(|source| source.downcast_ref::<io::Error>()) {
-        Some(source) => match source.raw_os_error() {
-            Some(code) => told.with_source(io::Error::from_raw_os_error(code)),
-            None => told.with_source(io::Error::new(source.kind(), source.to_string())),
-        },
-        None => told,
-    }
 }
 
 /// Wakes the task as soon as others have had their turn.

@@ -101,7 +101,9 @@ impl Endpoint {
             if let Err(error) = &ended {
                 tracing::info!(peer = %connection.origin(), %error, "closing the connection");
             }
-            connection.farewell(ended.is_ok()).await;
+            if connection.end().await && ended.is_err() {
+                connection.linger().await;
+            }
         };
         let served = async move {
             tokio::join!(driver.run(), speak);

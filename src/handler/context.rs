@@ -43,6 +43,9 @@ impl Context {
 
     /// A client that calls back over the same connection, also while either side is closing it:
     /// until this call has its answer. What is left of the draining time is left for both.
+    ///
+    /// Where the call was made plainly there is no calling back: its caller has the stream until
+    /// the reply, so calls fail with `unsupported_format` until then.
     #[must_use]
     pub fn peer(&self) -> Client {
         Client::guest(Arc::clone(&self.link), self.call.id)

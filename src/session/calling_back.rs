@@ -9,6 +9,9 @@
 //!   that come, and it is the other side that makes no others once it has been told.
 //!
 //! When its time is up both are over: every call is ended then.
+//!
+//! A handler that was called plainly cannot call back: its caller has the stream until the reply,
+//! and a call would stand where the reply should be.
 
 use super::{CallId, Session};
 use crate::error::{Code, Error};
@@ -21,6 +24,10 @@ impl Session {
 
     /// Why no calls can be made, by the handler of the call `within` if by one.
     pub(super) fn check_open(&self, within: Option<CallId>) -> Result<(), Error> {
+        if self.is_lent && within.is_some_and(CallId::is_plain) {
+            let text = "a handler that was called plainly cannot call back";
+            return Err(Error::local(Code::UnsupportedFormat, text));
+        }
         let error = match (self.asking.refusal(), &self.cause) {
             (None, None) if !self.is_draining => return Ok(()),
             (Some(error), _) => error,
@@ -46,8 +53,6 @@ impl Session {
 
     /// Whether this call of the peer waits for its answer, and the peer for calls of ours.
     fn is_finishing(&self, within: CallId) -> bool {
-        let is_waiting =
-            if within.is_plain() { self.is_lent } else { self.answering.is_wanted(within) };
-        is_waiting && self.cause.is_none() && !self.asking.has_farewell()
+        self.answering.is_wanted(within) && self.cause.is_none() && !self.asking.has_farewell()
     }
 }

@@ -102,10 +102,6 @@ impl Session {
     /// Nobody moves the session on any more, for this reason if it is not over.
     pub fn handle_abandoned(&mut self, why: &'static str) {
         let is_over = self.is_over();
-        if is_over {
-            // The stream was ended in good order, which flushes it.
-            self.handle_flushed();
-        }
         self.give_up_all(if is_over { Cause::Closed } else { Cause::Abandoned(why) });
     }
 

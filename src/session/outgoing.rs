@@ -71,6 +71,7 @@ impl Session {
     /// What has been written has left the stream's own buffers as well.
     pub fn handle_flushed(&mut self) {
         self.outgoing.handle_flushed();
+        self.pace.handle_flushed();
     }
 
     /// Where in the stream what has been sent so far ends; see [`is_flushed`](Self::is_flushed).
@@ -85,7 +86,7 @@ impl Session {
         self.outgoing.is_flushed(sent_end)
     }
 
-    /// The peer does not take more bytes for now.
+    /// The peer does not take more bytes for now, or the stream cannot be flushed.
     pub fn handle_write_blocked(&mut self, now: Instant) {
         self.pace.handle_write_blocked(now, self.unwritten_bytes());
     }

@@ -80,6 +80,13 @@ impl Pace {
         }
     }
 
+    /// The stream holds back nothing of what was written.
+    pub(super) fn handle_flushed(&mut self) {
+        if self.blocked.as_ref().is_some_and(|blocked| self.written >= blocked.until_written) {
+            self.blocked = None;
+        }
+    }
+
     pub(super) fn handle_write_blocked(&mut self, now: Instant, unwritten_bytes: usize) {
         let unwritten = u64::try_from(unwritten_bytes).unwrap_or(u64::MAX);
         let until_written = self.written.saturating_add(unwritten);

@@ -68,7 +68,7 @@ impl Session {
         waker: &mut Option<Waker>,
     ) -> Poll<()> {
         // Who cannot call learns so at once.
-        if (self.is_draining || self.is_eof) && !self.is_open(within) {
+        if !self.is_open(within) {
             place.take().into_iter().for_each(|place| self.leave_room(place));
             return Poll::Ready(());
         }
@@ -166,7 +166,9 @@ impl Room {
         let before = woken.len();
         let with_turn = self.waiting.iter_mut().take(self.overdue.saturating_add(1));
         woken.extend(with_turn.filter_map(|waiting| waiting.waker.take()));
-        if woken.len() > before {
+        // It may have been woken before, by its deadline or because all were, and not have come.
+        let has_been_woken = self.waiting.get(self.overdue).is_some_and(|one| one.waker.is_none());
+        if woken.len() > before || has_been_woken && self.turn_until.is_none() {
             self.turn_until = now().checked_add(TURN_TIME);
         }
     }

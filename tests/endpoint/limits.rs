@@ -596,3 +596,34 @@ fn limits_are_changed_one_by_one() {
     assert_eq!(limits.depth_max, 7);
     assert_eq!(limits.with(|limits| limits.depth_max = 128), Limits::default());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_is_held_no_longer() {
+    const BYTES: Command<bytes::Bytes, bytes::Bytes, switchboard::format::Bytes> =
+        Command::new("BYTES");
+    let megabyte = bytes::Bytes::from(vec![b'x'; 1 << 20]);
+    let ours = Endpoint::new().limits(Limits::default().with(|limits| {
+        limits.held_bytes_max = 2 << 20;
+        limits.calls_per_connection_max = 1;
+    }));
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        // Lost with what it had to write, and called once more.
+        let (lost, peer) = client_and_peer_of(&ours);
+        lost.notify(BYTES, &megabyte).await.unwrap();
+        settle().await;
+        drop(peer);
+        within(lost.closed()).await;
+        lost.call(BYTES, &megabyte).await.unwrap_err();
+        // Quiet, with as many calls under way as may be.
+        let (full, peer) = client_and_peer_of(&ours);
+        let under_way = tokio::spawn(full.call(ECHO, &"a".to_owned()));
+        settle().await;
+        let error = full.call(BYTES, &megabyte).await.unwrap_err();
+        assert_eq!(error.code(), Code::Overloaded);
+        kept.push((lost, full, peer, under_way));
+    }
+    let (client, mut peer) = client_and_peer_of(&ours);
+    client.notify(BYTES, &megabyte).await.unwrap();
+    assert!(peer.next().await.unwrap().starts_with("BYTES 0 1048576"));
+}

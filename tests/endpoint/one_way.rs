@@ -286,3 +286,66 @@ async fn what_was_written_is_flushed_also_when_the_connection_has_ended_since() 
     assert_eq!((error.code(), error.was_sent()), (Code::ShuttingDown, false));
     within(client.flush()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_of_what_was_lost_is_not_well() {
+    let (client, peer) = client_and_peer();
+    client.notify(NOTE, &"x".repeat(65_536 - 13)).await.unwrap();
+    // Which fills the stream, and all of it is written.
+    within(client.flush()).await.unwrap();
+    client.notify(NOTE, &"x".repeat(1000)).await.unwrap();
+    settle().await;
+    drop(peer);
+    within(client.closed()).await;
+    let error = within(client.flush()).await.unwrap_err();
+    assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Disconnected, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_cannot_be_flushed_is_a_peer_that_does_not_read() {
+    let (here, _there) = tokio::io::duplex(16);
+    let client = Endpoint::new().attach(BufWriter::new(here));
+    client.notify(NOTE, &"x".repeat(500)).await.unwrap();
+    let error = within(client.flush()).await.unwrap_err();
+    assert!(error.text().contains("nothing was read for write_time_max (10s)"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_was_called_plainly_cannot_call_back() {
+    let endpoint = Endpoint::new().on(NOTE, async |text: String, context: Context| {
+        let asked = context.peer().call(ASK, &text).await.unwrap_err();
+        let noted = context.peer().notify(ASK, &text).await.unwrap_err();
+        assert_eq!((asked.code(), noted.code()), (Code::UnsupportedFormat, noted.code()));
+        Err::<String, _>(Error::new(Code::Denied, asked.text().to_owned()))
+    });
+    let text = "a handler that was called plainly cannot call back";
+    check(&endpoint, "NOTE\na\n", &err(0, Code::Denied, text)).await;
+}
+
+#[tokio::test]
+async fn a_blocking_handler_for_which_there_is_no_thread_has_not_run() {
+    let (sender, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let ran = Count::default();
+    let counted = ran.clone();
+    let endpoint = limited(|limits| limits.blocking_calls_max = 1).on(
+        NOTE,
+        switchboard::blocking(move |text: String| {
+            counted.add();
+            _ = gate.lock().unwrap().recv();
+            Ok::<_, Error>(text)
+        }),
+    );
+    let report = serve(endpoint, Endpoint::new(), async |client| {
+        for _ in 0..10 {
+            client.notify(NOTE, &"a".to_owned()).await.unwrap();
+        }
+        ran.reach(1).await;
+        within(client.flush()).await.unwrap();
+        settle().await;
+        drop(sender);
+    })
+    .await;
+    assert_eq!(report.one_way_calls + report.one_way_calls_refused, 10);
+    assert_eq!(report.one_way_calls, ran.now() as u64);
+}

@@ -216,3 +216,16 @@ fn a_runtime_that_goes_takes_its_watcher_along() {
         }
     });
 }
+
+#[test]
+fn a_call_that_goes_on_in_another_runtime_ends_there_in_time() {
+    let (_runtime, client, _peer) = left_alone();
+    let mut call = Box::pin(client.call(ECHO, &String::new()).within(300 * MS));
+    let first = paused();
+    first.block_on(async {
+        let poll = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(poll.is_pending());
+    });
+    drop(first);
+    check_late(paused().block_on(within(call)), "no reply came in time");
+}

@@ -216,3 +216,22 @@ fn one_whose_deadline_passes_is_woken_and_leaves() {
     queue.leave(1);
     assert_eq!(queue.session.poll_call_timeout(), None);
 }
+
+#[test]
+fn one_that_was_woken_before_there_was_room_and_does_not_come_holds_up_nobody() {
+    let mut queue = Queue::new(1);
+    let mut place = None;
+    let mut waker = Some(Waker::noop().clone());
+    // Its deadline passes, and it does not leave.
+    let deadline = queue.now + TURN_TIME;
+    queue.leave(0);
+    assert!(queue.session.poll_room(None, &mut place, deadline, &mut waker).is_pending());
+    assert!(!queue.ask(0));
+    queue.advance(TURN_TIME);
+    queue.empty();
+    queue.check_woken(&[0]);
+    queue.advance(TURN_TIME);
+    queue.check_woken(&[1]);
+    assert!(queue.ask(0));
+    assert!(place.is_some());
+}
