@@ -38,10 +38,12 @@ pub struct Limits {
     /// [`held_bytes_max`](Self::held_bytes_max) allows. A longer one is skipped and refused with
     /// `too_large`; a longer value of our own is refused before a byte of it is sent.
     pub payload_bytes_max: usize,
-    /// Levels of nesting that decoding follows. Default 128.
+    /// Levels of nesting that decoding follows. Default 128, at most
+    /// [`DEPTH_MOST`](Self::DEPTH_MOST).
     ///
     /// Counted at each option, newtype, sequence, tuple, map, struct and enum, so a level of
-    /// `Option<Box<Self>>` costs two. The stack grows with the levels, so that small stacks hold.
+    /// `Option<Box<Self>>` costs two. The stack grows with the levels and with the sizes of their
+    /// types, so that small stacks hold: see [`Budget`](crate::format::Budget).
     pub depth_max: usize,
     /// Elements that one decode may produce beyond one for each byte of its payload. Default 1,024.
     ///
@@ -63,7 +65,8 @@ pub struct Limits {
     /// containers the worst of these, and text and byte strings beyond the length of the payload.
     /// So many of those as the payload is long come on top. Of types that serde fills from a buffer
     /// (`untagged`, `tag`, `flatten`) the buffer is charged, as another container. A megabyte of
-    /// JSON is about 10 MB as a `Value`, but 50 MB if it is all objects of one or two fields.
+    /// JSON is about 10 MB as a `Value`, but 50 MB if it is all objects of one or two fields. New
+    /// stack for deep values counts too while it is in use, all but its first piece.
     ///
     /// Worst case: so many bytes for each payload, all of which count against
     /// [`held_bytes_max`](Self::held_bytes_max) while it is decoded, and with the call that holds
@@ -150,6 +153,15 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The most that [`depth_max`](Self::depth_max) can be: 1,024.
+    ///
+    /// A value that has been decoded is dropped, cloned, compared and printed by code that knows no
+    /// limit and grows no stack. Without optimisation each level takes up to 0.7 KiB of stack when
+    /// it is dropped, and up to 1.3 KiB when it is cloned or printed (a map in a map), so 1,024
+    /// levels are safe on a stack of 2 MiB, and the default of 128 on one of 256 KiB. A clone of
+    /// nodes that are kilobytes large themselves takes more.
+    pub const DEPTH_MOST: usize = 1024;
+
     /// These limits with some of them changed.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -182,7 +194,7 @@ impl Limits {
         let Self {
             line_bytes_max,
             payload_bytes_max: _,
-            depth_max: _,
+            depth_max,
             spare_elements_max: _,
             definition_bytes_max: _,
             decode_bytes_max,
@@ -206,6 +218,7 @@ impl Limits {
         } = self;
         at_least("line_bytes_max", line_bytes_max, &LINE_BYTES_LEAST)?;
         at_least("decode_bytes_max", decode_bytes_max, &DECODE_BYTES_LEAST)?;
+        at_most("depth_max", depth_max, &Self::DEPTH_MOST)?;
         at_least("calls_per_connection_max", calls_per_connection_max, &1)?;
         at_least("unwritten_bytes_max", unwritten_bytes_max, &1)?;
         at_least("calls_max", calls_max, &1)?;
@@ -224,6 +237,13 @@ fn at_least<T: PartialOrd + Debug>(name: &str, value: &T, least: &T) -> Result<(
         return Ok(());
     }
     Err(cannot_work(format!("{name} ({value:?}) can't work: it is below {least:?}")))
+}
+
+fn at_most<T: PartialOrd + Debug>(name: &str, value: &T, most: &T) -> Result<()> {
+    if value <= most {
+        return Ok(());
+    }
+    Err(cannot_work(format!("{name} ({value:?}) can't work: it is above {most:?}")))
 }
 
 #[cold]

@@ -9,11 +9,11 @@
     reason = "a panic is how a test fails"
 )]
 
+mod child;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error as _;
 use std::fmt::Debug;
-use std::process::Command;
-use std::thread;
 
 use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
@@ -113,21 +113,9 @@ fn check_all_depths() {
     assert_eq!(decode::<Json, Chain>(payload).unwrap(), Chain { next: None });
 }
 
-/// Runs `body` in a process of its own, where the test of this name is the only one, on a small and
-/// on a usual stack: an overflow ends the whole process.
+/// Runs `body` in a child process on a small and on a usual stack.
 fn in_child(test: &str, body: fn()) {
-    const MARK: &str = "SWITCHBOARD_TEST_CHILD";
-    if std::env::var_os(MARK).is_some() {
-        for stack_bytes in [256 * 1024, 2 * 1024 * 1024] {
-            thread::Builder::new().stack_size(stack_bytes).spawn(body).unwrap().join().unwrap();
-        }
-        return;
-    }
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    let output = child.args(["--exact", test, "--nocapture"]).env(MARK, "1").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {text}", output.status);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "it did not run");
+    child::in_child(test, &[256 * 1024, 2 * 1024 * 1024], move |_| body());
 }
 
 #[test]
@@ -145,7 +133,7 @@ struct Wide {
 #[test]
 fn wide_levels_get_new_stack() {
     in_child("wide_levels_get_new_stack", || {
-        let limits = Limits::default().with(|limits| limits.depth_max = 2000);
+        let limits = Limits::default().with(|limits| limits.depth_max = 1000);
         let payload = Bytes::from([vec![0; 512], vec![1]].concat().repeat(300));
         let payload = Bytes::from([&payload, [0; 513].as_slice()].concat());
         let budget = Budget::new(&limits, payload.len());

@@ -17,7 +17,7 @@ type Set = fn(&mut Limits, u64);
 const FIELDS: [(&str, Set, u64); 23] = [
     ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 98),
     ("payload_bytes_max", |limits, value| limits.payload_bytes_max = count(value), 0),
-    ("depth_max", |limits, value| limits.depth_max = count(value), 0),
+    ("depth_max", |limits, value| limits.depth_max = count(value).min(Limits::DEPTH_MOST), 0),
     ("spare_elements_max", |limits, value| limits.spare_elements_max = count(value), 0),
     ("definition_bytes_max", |limits, value| limits.definition_bytes_max = count(value), 0),
     ("decode_bytes_max", |limits, value| limits.decode_bytes_max = count(value), 1024),
@@ -75,6 +75,14 @@ fn limits_that_cannot_work_are_refused_by_name() {
         }
     }
     Limits::default().check().unwrap();
+}
+
+#[test]
+fn a_depth_that_does_not_hold_on_drop_is_refused() {
+    let limits = Limits::default().with(|limits| limits.depth_max = Limits::DEPTH_MOST + 1);
+    check_refused("depth_max", &limits);
+    let text = "depth_max (1025) can't work: it is above 1024";
+    assert_eq!(limits.check().unwrap_err().text(), text);
 }
 
 #[track_caller]

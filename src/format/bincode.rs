@@ -19,8 +19,9 @@ use bincode::error::EncodeError;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
 
-use super::budget::{Account, Budget, no_payload};
-use super::{Codec, Format, Framing, guard, serde_tongues};
+use super::budget::{Account, Budget};
+use super::stack::with_whole_room;
+use super::{Codec, Format, Framing, encoding, guard, serde_tongues};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the standard configuration
@@ -53,17 +54,21 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
 
     #[inline]
     fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
-        bincode::serde::encode_into_writer(value, Appender(out), config::standard())
-            .map_err(|cause| no_payload(NAME, cause))
+        encoding::encode(NAME, value, |value| {
+            bincode::serde::encode_into_writer(value, Appender(out), config::standard())
+        })
     }
 
     #[inline]
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
-        let seed = Guarded { budget, value: PhantomData };
-        let decoded = bincode::serde::seed_decode_from_slice(seed, &payload, config::standard());
-        let (value, used_bytes) = decoded.map_err(|cause| budget.error(NAME, cause))?;
-        budget.check_all_used(NAME, payload.len().saturating_sub(used_bytes))?;
-        Ok(value)
+        with_whole_room(budget, || {
+            let seed = Guarded { budget, value: PhantomData };
+            let config = config::standard();
+            let decoded = bincode::serde::seed_decode_from_slice(seed, &payload, config);
+            let (value, used_bytes) = decoded.map_err(|cause| budget.error(NAME, cause))?;
+            budget.check_all_used(NAME, payload.len().saturating_sub(used_bytes))?;
+            Ok(value)
+        })
     }
 
     fn tongues() -> Vec<Codec<T>> {

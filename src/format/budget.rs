@@ -26,23 +26,44 @@
 //! worst that is known, and fill the type from that, which is not charged again. So a field with a
 //! large default within such a type costs more than its charge.
 
+mod refusal;
+
+#[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
+pub(super) use self::refusal::no_payload;
+pub(super) use self::refusal::refuse;
+
 use std::cell::Cell;
-use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::de::{self, Deserialize, Deserializer};
 
-use super::guard;
-use crate::error::{Code, Error, Result};
-use crate::limits::{Limits, over_held};
+use super::{guard, stack};
+#[cfg(feature = "json")]
+use crate::error::Error;
+use crate::error::Result;
+use crate::limits::Limits;
 
 /// What the decoding of one payload may use: depth, elements, memory.
 ///
 /// The endpoint and the client make one for each payload and hand it to
 /// [`Format::decode`](super::Format::decode). A format of your own passes its deserializer to
-/// [`deserialize`](Self::deserialize) and its failures to [`error`](Self::error):
+/// [`deserialize`](Self::deserialize) and its failures to [`error`](Self::error), as below.
+///
+/// # Stack
+///
+/// However deep a payload is, decoding a type whose `Deserialize` is derived, or is that of `std`,
+/// does not overflow the stack: where there is too little, a new piece is made, and charged like
+/// other memory while it is in use. Values that lie in a `Vec`, a map or behind a pointer may be up
+/// to 64 KiB large, others as large as the stack of the thread can hold where they are used: the
+/// way from a payload to an async handler has room for a request of a 32nd of the worker's stack
+/// without optimisation. What serde reads into a buffer first (`#[serde(untagged)]`, `tag`,
+/// `flatten`) is refused if the levels in it are too many for the stack that `decode_bytes_max`
+/// allows; the types behind pointers in it may be up to 512 bytes large, or as large as the largest
+/// type outside of it. A `Deserialize` by hand may have any frames of its own.
+///
+/// # A format of your own
 ///
 #[cfg_attr(feature = "json", doc = "```")]
 #[cfg_attr(not(feature = "json"), doc = "```ignore")]
@@ -97,6 +118,7 @@ pub struct Budget {
     granted: Cell<usize>,
     // Bytes of text and byte strings that are still free.
     content_left: Cell<usize>,
+    stack: stack::Account,
     passed: Cell<Option<Passed>>,
 }
 
@@ -130,27 +152,32 @@ pub(super) enum Passed {
     Elements,
     Memory { bytes: usize },
     Held { bytes: usize, held: usize, held_bytes_max: usize },
+    Stack { levels: usize },
 }
 
 impl Budget {
     /// The budget for a payload of `payload_bytes` bytes: [`Limits::depth_max`] levels,
     /// [`Limits::spare_elements_max`] elements beside one for each byte of the payload, and
-    /// [`Limits::decode_bytes_max`] bytes of memory beside text as long as the payload.
+    /// [`Limits::decode_bytes_max`] bytes of memory beside text as long as the payload. More levels
+    /// than [`Limits::DEPTH_MOST`] count as so many.
     #[must_use]
     pub const fn new(limits: &Limits, payload_bytes: usize) -> Self {
         let elements = payload_bytes.saturating_add(limits.spare_elements_max);
+        let is_deep = limits.depth_max > Limits::DEPTH_MOST;
+        let depth_max = if is_deep { Limits::DEPTH_MOST } else { limits.depth_max };
         Self {
-            depth_max: limits.depth_max,
+            depth_max,
             spare_elements_max: limits.spare_elements_max,
             decode_bytes_max: limits.decode_bytes_max,
             payload_bytes,
-            depth_left: Cell::new(limits.depth_max),
+            depth_left: Cell::new(depth_max),
             elements_left: Cell::new(elements),
             memory_left: Cell::new(limits.decode_bytes_max),
             ungranted: Cell::new(0),
             grantor: None,
             granted: Cell::new(0),
             content_left: Cell::new(payload_bytes),
+            stack: stack::Account::new(),
             passed: Cell::new(None),
         }
     }
@@ -184,46 +211,18 @@ impl Budget {
         guard::deserialize(deserializer, self)
     }
 
-    /// The error for a payload that did not decode: `too_large` with the limit, its value and what
-    /// came if this budget was used up, `overloaded` if the endpoint had no memory left for it,
-    /// else `bad_payload` with the name of the format. `cause` is
-    /// kept as the source and does not reach the peer.
-    #[must_use]
-    pub fn error(
-        &self,
-        format_name: &'static str,
-        cause: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Error {
-        self.build_error(format_name, None, cause.into())
-    }
-
-    /// [`error`](Self::error) with words about what is wrong with the payload. They may reach the
-    /// peer: say where and what, and quote nothing of the payload nor of a foreign error.
-    #[must_use]
-    pub fn error_with_detail(
-        &self,
-        format_name: &'static str,
-        detail: impl fmt::Display,
-        cause: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Error {
-        self.build_error(format_name, Some(&detail), cause.into())
-    }
-
-    /// Checks that a decoder has used up its payload.
-    ///
-    /// # Errors
-    ///
-    /// `bad_payload` if `left_bytes` is not zero.
-    pub fn check_all_used(&self, format_name: &'static str, left_bytes: usize) -> Result<()> {
-        if left_bytes == 0 { Ok(()) } else { Err(left_over(format_name, left_bytes)) }
-    }
-
     /// Bytes of memory that were charged so far, and those of text and byte strings, free or not.
     #[must_use]
     pub fn memory_used(&self) -> usize {
         let charged_bytes = self.decode_bytes_max.saturating_sub(self.unused());
         let content_bytes = self.payload_bytes.saturating_sub(self.content_left.get());
         charged_bytes.saturating_add(content_bytes)
+    }
+
+    /// Bytes of memory that may be filled, from the beginning.
+    #[cfg(any(feature = "gob", feature = "json"))]
+    pub(super) fn decode_bytes_max(&self) -> usize {
+        self.decode_bytes_max
     }
 
     /// Levels that may be gone into, from the beginning.
@@ -290,16 +289,48 @@ impl Budget {
         }
     }
 
-    /// Gives back what was charged for memory that is free again.
+    /// Gives back what was charged for memory that is free again; not when a limit was passed,
+    /// since how much was in use then is to be told.
     #[inline]
     pub(super) fn refund_memory(&self, bytes: usize) {
-        self.memory_left.set(self.memory_left.get().saturating_add(bytes));
+        if self.passed.get().is_none() {
+            self.memory_left.set(self.memory_left.get().saturating_add(bytes));
+        }
     }
 
     /// Asks for the memory of text and byte strings that are free, which live beside the payload.
     #[inline]
     pub(super) fn begin_content(&self) -> Result<(), Passed> {
         if self.payload_bytes > UNGRANTED_BYTES { self.ask(self.payload_bytes) } else { Ok(()) }
+    }
+
+    /// Levels that may still be gone into.
+    #[inline]
+    pub(super) fn depth_left(&self) -> usize {
+        self.depth_left.get()
+    }
+
+    /// What the stack has to do with this decode.
+    #[inline]
+    pub(super) fn stack(&self) -> &stack::Account {
+        &self.stack
+    }
+
+    /// What is left by now, to [`restore`](Self::restore) it: levels, elements, memory, content.
+    #[cfg(any(feature = "gob", feature = "json"))]
+    pub(super) fn left(&self) -> [usize; 4] {
+        let (depth, elements) = (self.depth_left.get(), self.elements_left.get());
+        [depth, elements, self.unused(), self.content_left.get()]
+    }
+
+    /// Goes back to what was left, as if nothing had been decoded since. What was granted stays.
+    #[cfg(any(feature = "gob", feature = "json"))]
+    pub(super) fn restore(&self, [depth, elements, unused, content]: [usize; 4]) {
+        self.passed.set(None);
+        self.depth_left.set(depth);
+        self.elements_left.set(elements);
+        self.refund_memory(unused.saturating_sub(self.unused()));
+        self.content_left.set(content);
     }
 
     /// Takes note of text or bytes that the value will probably keep, and charges those beyond the
@@ -380,59 +411,10 @@ impl Budget {
 
     /// Remembers that a limit was passed. The first one is the one to report.
     #[cold]
-    fn pass(&self, passed: Passed) -> Passed {
+    pub(super) fn pass(&self, passed: Passed) -> Passed {
         let first = self.passed.get().unwrap_or(passed);
         self.passed.set(Some(first));
         first
-    }
-
-    /// What happened, in words for the peer.
-    #[cold]
-    pub(super) fn text(&self, passed: Passed) -> String {
-        match passed {
-            Passed::Depth => {
-                let (levels, levels_max) = (self.depth_max.saturating_add(1), self.depth_max);
-                format!("nesting of {levels} levels is over depth_max ({levels_max})")
-            }
-            Passed::Elements => {
-                let (bytes, spare) = (self.payload_bytes, self.spare_elements_max);
-                let elements = bytes.saturating_add(spare).saturating_add(1);
-                format!(
-                    "{elements} elements from a payload of {bytes} bytes are over \
-                     spare_elements_max ({spare})"
-                )
-            }
-            Passed::Memory { bytes } => {
-                let bytes_max = self.decode_bytes_max;
-                let used = bytes_max.saturating_sub(self.unused()).saturating_add(bytes);
-                format!("value of {used} bytes in memory is over decode_bytes_max ({bytes_max})")
-            }
-            Passed::Held { bytes, held, held_bytes_max } => over_held(bytes, held, held_bytes_max),
-        }
-    }
-
-    #[cold]
-    fn build_error(
-        &self,
-        format_name: &'static str,
-        detail: Option<&dyn fmt::Display>,
-        cause: Box<dyn StdError + Send + Sync>,
-    ) -> Error {
-        let error = match (self.passed.get(), detail) {
-            (Some(passed), _) => Error::found(passed.code(), self.text(passed)),
-            (None, None) => not_valid(format_name, ""),
-            (None, Some(detail)) => not_valid(format_name, format_args!(": {detail}")),
-        };
-        error.with_source(cause)
-    }
-}
-
-impl Passed {
-    fn code(self) -> Code {
-        match self {
-            Self::Depth | Self::Elements | Self::Memory { .. } => Code::TooLarge,
-            Self::Held { .. } => Code::Overloaded,
-        }
     }
 }
 
@@ -456,28 +438,6 @@ impl fmt::Debug for Budget {
             .field("passed", &self.passed.get())
             .finish_non_exhaustive()
     }
-}
-
-/// The error for a value that has no payload in a format, with the reason as its source.
-#[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
-#[cold]
-pub(super) fn no_payload(
-    format_name: &'static str,
-    cause: impl Into<Box<dyn StdError + Send + Sync>>,
-) -> Error {
-    Error::found(Code::BadPayload, format!("the value has no form in {format_name}"))
-        .with_source(cause)
-}
-
-#[cold]
-fn left_over(format_name: &'static str, bytes: usize) -> Error {
-    let (noun, verb) = if bytes == 1 { ("byte", "is") } else { ("bytes", "are") };
-    not_valid(format_name, format_args!(": {bytes} {noun} {verb} left after the value"))
-}
-
-#[cold]
-fn not_valid(format_name: &'static str, rest: impl fmt::Display) -> Error {
-    Error::found(Code::BadPayload, format!("the payload is not valid {format_name}{rest}"))
 }
 
 /// What a decode may use before it asks for more.

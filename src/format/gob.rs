@@ -9,10 +9,11 @@ use std::panic::catch_unwind;
 use ::bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use switchboard_gob::{Decoder, ErrorKind, Limits, Progress, Schema};
+use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits, Progress, Schema};
 
-use super::budget::{Budget, no_payload};
-use super::{Codec, Format, Framing, serde_tongues};
+use super::budget::Budget;
+use super::stack::{with_room_for_buffers, with_type_room};
+use super::{Codec, Format, Framing, encoding, serde_tongues};
 use crate::error::{Code, Error, Result};
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as Go's `encoding/gob`.
@@ -47,28 +48,36 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
     const FRAMING: Framing = Framing::Gob;
 
     fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
-        let payload = switchboard_gob::to_vec(value).map_err(|cause| no_payload(NAME, cause))?;
+        let payload = encoding::encode(NAME, value, |value| {
+            let schema = with_type_room::<T, _>(Schema::of::<T>)?;
+            let mut payload = Vec::new();
+            Encoder::with_limits(unlimited()).encode_as(&schema, value, &mut payload)?;
+            Ok::<_, switchboard_gob::Error>(payload)
+        })?;
         out.extend_from_slice(&payload);
         Ok(())
     }
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
-        let refused = |cause| refused(budget, cause);
-        let mut decoder = Decoder::with_limits(limits(&payload, budget));
-        let Progress { used_bytes, is_complete, .. } = decoder.push(&payload).map_err(refused)?;
-        if !is_complete {
-            let text = "the payload is not valid gob: it ends in the middle of a value";
-            return Err(Error::found(Code::BadPayload, text));
-        }
-        budget.check_all_used(NAME, payload.len().saturating_sub(used_bytes))?;
-        decoder.check::<T>().map_err(refused)?;
-        let mut value = decoder.deserializer().map_err(refused)?;
-        budget.deserialize(&mut value).map_err(refused)
+        with_room_for_buffers(budget, || {
+            let refused = |cause| refused(budget, cause);
+            let mut decoder = Decoder::with_limits(limits(&payload, budget));
+            let Progress { used_bytes, is_complete, .. } =
+                decoder.push(&payload).map_err(refused)?;
+            if !is_complete {
+                let text = "the payload is not valid gob: it ends in the middle of a value";
+                return Err(Error::found(Code::BadPayload, text));
+            }
+            budget.check_all_used(NAME, payload.len().saturating_sub(used_bytes))?;
+            with_type_room::<T, _>(|| decoder.check::<T>()).map_err(refused)?;
+            let mut value = decoder.deserializer().map_err(refused)?;
+            budget.deserialize(&mut value).map_err(refused)
+        })
     }
 
     fn check() -> Result<()> {
         // The type's own code runs, which is not trusted where others are served.
-        let Ok(schema) = catch_unwind(Schema::of::<T>) else {
+        let Ok(schema) = catch_unwind(|| with_type_room::<T, _>(Schema::of::<T>)) else {
             let text = format!("`{}` panics when it is asked for its form", type_name::<T>());
             return Err(Error::local(Code::Failed, text));
         };
@@ -86,10 +95,17 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
 /// What the budget does not see: how deep a value is before it is decoded. Elements are no more
 /// than the payload has bytes, and the budget counts what they become.
 fn limits(payload: &Bytes, budget: &Budget) -> Limits {
-    let mut limits = Limits::default();
-    limits.value_bytes_max = usize::MAX;
+    let mut limits = unlimited();
     limits.definition_bytes_max = payload.len();
     limits.depth_max = budget.depth_max();
+    limits
+}
+
+/// What our own guards bound.
+fn unlimited() -> Limits {
+    let mut limits = Limits::default();
+    limits.value_bytes_max = usize::MAX;
+    limits.depth_max = usize::MAX;
     limits.elements_max = usize::MAX;
     limits
 }

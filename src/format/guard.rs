@@ -13,9 +13,8 @@
 //!
 //! - **Depth** goes down by one where a visitor is about to look inside, and up again after: some,
 //!   newtype, sequence, tuple, map, struct, enum, and the content of a variant.
-//! - **Stack** is checked where a type can come back to itself: some, sequence, map, enum, and once
-//!   at the beginning. Where it runs short, the rest runs on a new piece. A struct or a tuple lies
-//!   within the room that the last check found.
+//! - **Stack** is looked at before anything large is made, and where a type can come back to
+//!   itself: see `stack`.
 //! - **Elements**: each element of a sequence and each key of a map, once the format has said that
 //!   it is there. Not fields: a struct or tuple has as many as its type says.
 //! - **Memory** is charged where it is taken from the allocator. A sequence or a map takes it as it
@@ -26,9 +25,6 @@
 //!   what is reserved for elements that were announced, before the first of them is read.
 //! - **Text and byte strings** when they are handed to their visitor, before it copies them. Names
 //!   of fields and variants only if they may be kept.
-//!
-//! Where a format has text and bytes in one form, text is asked for as bytes and checked in
-//! [`Text`]: a `&str` in a `Result` is written as two words and read as a wider one, which waits.
 //!
 //! What can be known from types is in types and constants, and what is passed along is one pointer:
 //! the optimiser sees through the wrappers then. Each word more made `benches/decode.rs` slower.
@@ -45,8 +41,9 @@ use serde::de::{
 };
 
 use self::access::{Access, Seed};
-use super::budget::{Account, Budget, Passed};
+use super::budget::{Account, Budget, refuse};
 use super::growth::{allocated, bytes_behind};
+use super::stack::{is_buffer, with_buffer, with_first_room, with_inner_room, with_room};
 
 /// A `T` from `deserializer`, made within `budget`.
 #[inline]
@@ -56,7 +53,7 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>, B: Acc
 ) -> Result<T, D::Error> {
     budget.begin_content().map_err(|passed| refuse(&budget, passed))?;
     let guard = Guard::<_, _, ()>::new(deserializer, budget);
-    budget.check_passed(with_stack::<false, _>(|| T::deserialize(guard)))
+    budget.check_passed(with_first_room::<T, _, _>(&budget, || T::deserialize(guard)))
 }
 
 /// A deserializer within a budget, for a value that goes where a `Paid` was paid for.
@@ -93,7 +90,8 @@ macro_rules! forward_paid {
             visitor: V,
         ) -> Result<V::Value, D::Error> {
             let watch = self.paid_watch::<_, _, $is_fixed>(visitor)?;
-            self.inner.$method($($argument,)* watch)
+            let Self { inner, budget, .. } = self;
+            with_room::<V::Value, _, _>(&budget, || inner.$method($($argument,)* watch))
         }
     )*};
 }
@@ -121,7 +119,6 @@ impl<'de, B: Account, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<B,
         deserialize_bytes() is_fixed: false
         deserialize_unit() is_fixed: false
         deserialize_ignored_any() is_fixed: false
-        deserialize_any() is_fixed: false
         deserialize_option() is_fixed: false
         deserialize_unit_struct(name: &'static str) is_fixed: false
         deserialize_newtype_struct(name: &'static str) is_fixed: false
@@ -131,6 +128,17 @@ impl<'de, B: Account, D: Deserializer<'de>, Paid> Deserializer<'de> for Guard<B,
         deserialize_tuple(len: usize) is_fixed: true
         deserialize_tuple_struct(name: &'static str, len: usize) is_fixed: true
         deserialize_struct(name: &'static str, fields: Names) is_fixed: true
+    }
+
+    /// What reads whatever comes may be a buffer of serde's, from which more is made unseen.
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        let watch = self.paid_watch::<_, _, false>(visitor)?;
+        let Self { inner, budget, .. } = self;
+        if is_buffer::<V::Value>() {
+            return with_buffer::<Paid, _, _>(&budget, || inner.deserialize_any(watch));
+        }
+        with_room::<V::Value, _, _>(&budget, || inner.deserialize_any(watch))
     }
 
     #[inline]
@@ -244,31 +252,31 @@ impl<'de, B: Account, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de>
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let guard = Guard::<_, _, V::Value>::new(inner, self.budget);
-        within(&self.budget, || with_stack::<false, _>(|| self.inner.visit_some(guard)))
+        within::<V::Value, false, _, _>(&self.budget, || self.inner.visit_some(guard))
     }
 
     #[inline]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         let guard = Guard::<_, _, V::Value>::new(inner, self.budget);
-        within(&self.budget, || self.inner.visit_newtype_struct(guard))
+        within::<V::Value, true, _, _>(&self.budget, || self.inner.visit_newtype_struct(guard))
     }
 
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let access = Access::<_, _, V::Value, IS_FIXED>::new(inner, self.budget);
-        within(&self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_seq(access)))
+        within::<V::Value, IS_FIXED, _, _>(&self.budget, || self.inner.visit_seq(access))
     }
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let access = Access::<_, _, V::Value, IS_FIXED>::new(inner, self.budget);
-        within(&self.budget, || with_stack::<IS_FIXED, _>(|| self.inner.visit_map(access)))
+        within::<V::Value, IS_FIXED, _, _>(&self.budget, || self.inner.visit_map(access))
     }
 
     #[inline]
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         let choice = Choice::<_, _, V::Value> { inner, budget: self.budget, paid: PhantomData };
-        within(&self.budget, || with_stack::<false, _>(|| self.inner.visit_enum(choice)))
+        within::<V::Value, false, _, _>(&self.budget, || self.inner.visit_enum(choice))
     }
 }
 
@@ -331,14 +339,16 @@ impl<'de, B: Account, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice
         // The content of a variant lies in its enum, unless that is too small for it.
         let is_behind = size_of::<S::Value>() > size_of::<Paid>();
         pay(&budget, if is_behind { bytes_behind::<Paid, S::Value>() } else { 0 })?;
-        within(&budget, || self.inner.newtype_variant_seed(Seed { inner, budget }))
+        let seed = Seed { inner, budget };
+        within::<S::Value, true, _, _>(&budget, || self.inner.newtype_variant_seed(seed))
     }
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, inner: V) -> Result<V::Value, A::Error> {
         let budget = self.budget;
         pay(&budget, bytes_behind::<Paid, V::Value>())?;
-        self.inner.tuple_variant(len, Watch::<_, _, true> { inner, budget })
+        let watch = Watch::<_, _, true> { inner, budget };
+        with_room::<V::Value, _, _>(&budget, || self.inner.tuple_variant(len, watch))
     }
 
     #[inline]
@@ -349,7 +359,8 @@ impl<'de, B: Account, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice
     ) -> Result<V::Value, A::Error> {
         let budget = self.budget;
         pay(&budget, bytes_behind::<Paid, V::Value>())?;
-        self.inner.struct_variant(fields, Watch::<_, _, true> { inner, budget })
+        let watch = Watch::<_, _, true> { inner, budget };
+        with_room::<V::Value, _, _>(&budget, || self.inner.struct_variant(fields, watch))
     }
 }
 
@@ -371,35 +382,17 @@ fn pay<E: Error>(budget: &Budget, bytes: usize) -> Result<(), E> {
     budget.charge_memory(bytes).map_err(|passed| refuse(budget, passed))
 }
 
-/// Runs `visit` one level further in.
+/// Runs `visit`, which makes a `T`, one level further in.
 #[inline]
-fn within<R, E: Error>(budget: &Budget, visit: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+fn within<T, const IS_FIXED: bool, R, E: Error>(
+    budget: &Budget,
+    visit: impl FnOnce() -> Result<R, E>,
+) -> Result<R, E> {
     budget.descend().map_err(|passed| refuse(budget, passed))?;
-    let visited = visit();
+    if is_buffer::<T>() {
+        budget.stack().note_buffered(budget.depth_left());
+    }
+    let visited = with_inner_room::<T, IS_FIXED, _, _>(budget, visit);
     budget.ascend();
     visited
 }
-
-#[cold]
-#[inline(never)]
-fn refuse<E: Error>(budget: &Budget, passed: Passed) -> E {
-    E::custom(budget.text(passed))
-}
-
-/// Runs `visit` on this stack if that has room for one level, else on a new piece of stack. What is
-/// fixed lies within the room that was found before.
-#[inline]
-fn with_stack<const IS_FIXED: bool, R>(visit: impl FnOnce() -> R) -> R {
-    let has_room = || stacker::remaining_stack().is_some_and(|bytes| bytes >= STACK_BYTES_MIN);
-    if IS_FIXED || has_room() { visit() } else { on_new_stack(visit) }
-}
-
-#[cold]
-#[inline(never)]
-fn on_new_stack<R>(visit: impl FnOnce() -> R) -> R {
-    stacker::grow(STACK_BYTES_NEW, visit)
-}
-
-/// Room that one level of decoding finds: the frames of a type's own code and of the format's.
-const STACK_BYTES_MIN: usize = 128 * 1024;
-const STACK_BYTES_NEW: usize = 1024 * 1024;

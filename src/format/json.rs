@@ -14,8 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::budget::{Budget, no_payload};
-use super::{Codec, Format, Framing, serde_tongues};
+use super::budget::Budget;
+use super::stack::with_room_for_buffers;
+use super::{Codec, Format, Framing, encoding, serde_tongues};
 use crate::error::{Error, Result};
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as JSON in one line.
@@ -44,8 +45,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
 
     fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
         let before_bytes = out.len();
-        serde_json::to_writer(Appender(&mut *out), value)
-            .map_err(|cause| no_payload(NAME, cause))?;
+        encoding::encode(NAME, value, |value| serde_json::to_writer(Appender(&mut *out), value))?;
         // Line ends in compact JSON can only come from raw JSON inside the value, where they are
         // nothing but white space.
         let mut written = out.get_mut(before_bytes..).unwrap_or_default();
@@ -65,15 +65,17 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
             // lives twice while it does.
             budget.note_scratch(payload.len().saturating_mul(3))?;
         }
-        let mut decoder = serde_json::Deserializer::from_slice(&payload);
-        decoder.disable_recursion_limit();
-        match budget.deserialize(&mut decoder) {
-            Ok(value) => match decoder.end() {
-                Ok(()) => Ok(value),
-                Err(cause) => Err(bad_json(budget, "something else after the value", cause)),
-            },
-            Err(cause) => Err(bad_json(budget, reason(&cause), cause)),
-        }
+        with_room_for_buffers(budget, || {
+            let mut decoder = serde_json::Deserializer::from_slice(&payload);
+            decoder.disable_recursion_limit();
+            match budget.deserialize(&mut decoder) {
+                Ok(value) => match decoder.end() {
+                    Ok(()) => Ok(value),
+                    Err(cause) => Err(bad_json(budget, "something else after the value", cause)),
+                },
+                Err(cause) => Err(bad_json(budget, reason(&cause), cause)),
+            }
+        })
     }
 
     fn tongues() -> Vec<Codec<T>> {

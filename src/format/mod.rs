@@ -9,10 +9,13 @@
 //! sides: a client decodes what a server sent.
 
 mod budget;
+#[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
+mod encoding;
 #[cfg(feature = "gob")]
 mod gob;
 mod growth;
 mod guard;
+mod stack;
 
 #[cfg(feature = "bincode")]
 mod bincode;

@@ -8,8 +8,9 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::budget::{Budget, no_payload};
-use super::{Codec, Format, Framing, serde_tongues};
+use super::budget::Budget;
+use super::stack::with_whole_room;
+use super::{Codec, Format, Framing, encoding, serde_tongues};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the wire format of postcard
@@ -38,17 +39,18 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
     const FRAMING: Framing = Framing::Counted;
 
     fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
-        postcard::serialize_with_flavor(value, Appender(out))
-            .map_err(|cause| no_payload(NAME, cause))
+        encoding::encode(NAME, value, |value| postcard::serialize_with_flavor(value, Appender(out)))
     }
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
-        let mut decoder = postcard::Deserializer::from_bytes(&payload);
-        let value = budget.deserialize(&mut decoder);
-        let value = value.map_err(|cause| budget.error(NAME, cause))?;
-        let left = decoder.finalize().map_err(|cause| budget.error(NAME, cause))?;
-        budget.check_all_used(NAME, left.len())?;
-        Ok(value)
+        with_whole_room(budget, || {
+            let mut decoder = postcard::Deserializer::from_bytes(&payload);
+            let value = budget.deserialize(&mut decoder);
+            let value = value.map_err(|cause| budget.error(NAME, cause))?;
+            let left = decoder.finalize().map_err(|cause| budget.error(NAME, cause))?;
+            budget.check_all_used(NAME, left.len())?;
+            Ok(value)
+        })
     }
 
     fn tongues() -> Vec<Codec<T>> {

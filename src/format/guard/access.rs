@@ -4,9 +4,10 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess};
 
-use super::{Guard, pay, refuse};
-use crate::format::budget::{Account, Passed};
+use super::{Guard, pay};
+use crate::format::budget::{Account, Passed, refuse};
 use crate::format::growth::{Filling, allocated, entry_bytes};
+use crate::format::stack::with_room;
 
 /// What a sequence or a map hands out to whoever makes a `C` of it, within a budget. Fields of a
 /// struct or a tuple are fixed.
@@ -61,14 +62,16 @@ impl<'de, B: Account, A: SeqAccess<'de>, C, const IS_FIXED: bool> SeqAccess<'de>
         let seed = Seed { inner, budget: self.budget };
         if IS_FIXED {
             self.pay_field::<S::Value, _>()?;
-            return self.inner.next_element_seed(seed);
+            let budget = self.budget;
+            return with_room::<S::Value, _, _>(&budget, || self.inner.next_element_seed(seed));
         }
         let bytes = size_of::<S::Value>();
         if self.filling.is_full() && self.filling.is_new() {
             let reserved = self.filling.reserve::<C, false>(self.size_hint(), bytes, &self.budget);
             self.check(reserved)?;
         }
-        let element = self.inner.next_element_seed(seed)?;
+        let budget = self.budget;
+        let element = with_room::<S::Value, _, _>(&budget, || self.inner.next_element_seed(seed))?;
         if element.is_some() {
             let left = || self.inner.size_hint();
             let taken = self.filling.take::<C, false>(bytes, left, &self.budget);
@@ -96,7 +99,9 @@ impl<'de, B: Account, A: MapAccess<'de>, C, const IS_FIXED: bool> MapAccess<'de>
         inner: S,
     ) -> Result<Option<S::Value>, A::Error> {
         // Names of fields are read and forgotten: they take no room in their struct.
-        let key = self.inner.next_key_seed(Seed { inner, budget: self.budget })?;
+        let budget = self.budget;
+        let seed = Seed { inner, budget };
+        let key = with_room::<S::Value, _, _>(&budget, || self.inner.next_key_seed(seed))?;
         if !IS_FIXED {
             self.key_bytes = size_of::<S::Value>();
             if key.is_none() {
@@ -111,7 +116,8 @@ impl<'de, B: Account, A: MapAccess<'de>, C, const IS_FIXED: bool> MapAccess<'de>
         let seed = Seed { inner, budget: self.budget };
         if IS_FIXED {
             self.pay_field::<S::Value, _>()?;
-            return self.inner.next_value_seed(seed);
+            let budget = self.budget;
+            return with_room::<S::Value, _, _>(&budget, || self.inner.next_value_seed(seed));
         }
         let bytes = entry_bytes::<S::Value>(self.key_bytes);
         if self.filling.is_full() && self.filling.is_new() {
@@ -121,7 +127,8 @@ impl<'de, B: Account, A: MapAccess<'de>, C, const IS_FIXED: bool> MapAccess<'de>
             let reserved = self.filling.reserve::<C, true>(hint, bytes, &self.budget);
             self.check(reserved)?;
         }
-        let value = self.inner.next_value_seed(seed)?;
+        let budget = self.budget;
+        let value = with_room::<S::Value, _, _>(&budget, || self.inner.next_value_seed(seed))?;
         let left = || self.inner.size_hint();
         let taken = self.filling.take::<C, true>(bytes, left, &self.budget);
         self.check(taken)?;

@@ -72,7 +72,7 @@ fn limits(arguments: &Arguments) -> Limits {
             let most = u32::MAX as usize;
             limits.line_bytes_max = most;
             limits.payload_bytes_max = most;
-            limits.depth_max = most;
+            limits.depth_max = Limits::DEPTH_MOST;
             limits.spare_elements_max = most;
             limits.decode_bytes_max = most;
             limits.calls_per_connection_max = most;
