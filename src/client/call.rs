@@ -254,13 +254,15 @@ impl Request {
             None => after_that(now, self.handle.link().limits().call_time_max).into_std(),
         };
         self.due = Some(due);
-        let left = due.saturating_duration_since(now.into_std());
-        if left.is_zero() {
+        let now = now.into_std();
+        if due <= now {
             return Err(self.unsent());
         }
-        // Rounded up: a peer must not give up before its caller does.
-        let round_up = |left: Duration| left.as_nanos().div_ceil(1_000_000);
-        let left_ms = self.deadline.map(|_| u64::try_from(round_up(left)).unwrap_or(u64::MAX));
+        let left_ms = self.deadline.map(|deadline| {
+            // Rounded up: a peer must not give up before its caller does.
+            let left_ms = deadline.saturating_duration_since(now).as_nanos().div_ceil(1_000_000);
+            u64::try_from(left_ms).unwrap_or(u64::MAX)
+        });
         let mut options = Options::new(self.format, left_ms);
         if let Some(trace) = &self.trace {
             options = options.with_trace(trace).map_err(|_| {

@@ -20,8 +20,6 @@ impl Driver {
     /// Begins a call, and ends it too if its handler is ready at once.
     pub(super) fn begin(&mut self, cx: &mut Context<'_>, call: Box<Call>) {
         let (id, name) = (call.id, call.name);
-        // Its payload is charged to the call from here on, and not twice.
-        self.connection.settle();
         let mut running = Running::new(&self.link, id, call_bytes(call.payload.len()));
         let mut work = match self.admit(&mut running, call) {
             Ok(work) => work,

@@ -342,6 +342,11 @@ impl Asking {
         self.has_farewell
     }
 
+    /// Whether the peer has said that no call can be made.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.notice.is_some()
+    }
+
     /// Why no call can be made, if the peer said so.
     pub(super) fn refusal(&self) -> Option<Error> {
         let (code, text) = self.notice.as_deref()?;

@@ -23,7 +23,15 @@ impl Session {
     }
 
     /// Why no calls can be made, by the handler of the call `within` if by one.
+    #[inline]
     pub(super) fn check_open(&self, within: Option<CallId>) -> Result<(), Error> {
+        let is_closed = self.is_draining || self.cause.is_some() || self.asking.is_refused();
+        if is_closed || self.is_lent { self.check_closed(within) } else { Ok(()) }
+    }
+
+    /// As [`check_open`](Self::check_open) where something may stand in the way.
+    #[cold]
+    fn check_closed(&self, within: Option<CallId>) -> Result<(), Error> {
         if self.is_lent && within.is_some_and(CallId::is_plain) {
             let text = "a handler that was called plainly cannot call back";
             return Err(Error::local(Code::UnsupportedFormat, text));
