@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use super::pen::{FLUSH_BYTES, Pen};
 use super::watch::{Watchers, single_runtime};
+use crate::connection::now;
 use crate::error::Error;
 use crate::format::Grant;
 use crate::limits::Limits;
@@ -456,10 +457,6 @@ const STOPPED: &str = "the task of the connection was stopped";
 
 /// Why a connection ends whose driver panics: the stream's own code has.
 const PANICKED: &str = "the task of the connection panicked";
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

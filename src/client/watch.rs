@@ -24,6 +24,7 @@ use std::time::Instant;
 use tokio::runtime::{Handle, Id, RuntimeFlavor};
 
 use super::Link;
+use crate::connection::now;
 
 /// The watchers of one connection, kept under its lock.
 #[derive(Debug, Default)]
@@ -113,7 +114,7 @@ impl Link {
     /// Ends the calls that are late; answers when to look again, if at all, and registers `waker`
     /// to be woken before that for a deadline that is nearer.
     fn end_late_calls(&self, runtime: Id, waker: Waker) -> Option<Instant> {
-        let now = tokio::time::Instant::now().into_std();
+        let now = now();
         let mut state = self.lock();
         let is_late = state.session.handle_call_timeout(now);
         let next = if state.is_ended { None } else { state.session.poll_call_timeout() };

@@ -36,6 +36,11 @@ impl Clock {
     }
 }
 
+/// The time by tokio's clock, which tests can pause.
+pub(crate) fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
 /// `time` from now, or as far away as the clock goes.
 pub(crate) fn after(time: Duration) -> Instant {
     after_that(Instant::now(), time)

@@ -18,7 +18,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
 
-pub(crate) use self::clock::{Clock, after, after_that};
+pub(crate) use self::clock::{Clock, after, after_that, now};
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Framing};
 use crate::limits::{Limits, too_large};

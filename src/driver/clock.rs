@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 
-use super::now;
 use crate::client::Link;
+use crate::connection::now;
 use crate::session::{Session, Violation};
 
 #[derive(Default)]

@@ -38,7 +38,7 @@ use tracing::Instrument;
 use self::clock::Clock;
 use self::ends::of_stream;
 use crate::client::{FLUSH_BYTES, Link};
-use crate::connection::Connection;
+use crate::connection::{Connection, now};
 use crate::error::{Code, Error, Result};
 use crate::handler::Registry;
 use crate::limits::too_large;
@@ -446,10 +446,6 @@ impl Moment {
     fn now(&mut self) -> Instant {
         *self.0.get_or_insert_with(now)
     }
-}
-
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// How often callers have their turn before what waits is written all the same: not all of them may

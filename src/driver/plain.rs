@@ -24,11 +24,11 @@ use bytes::BytesMut;
 use tokio::time::timeout_at;
 use tracing::Instrument;
 
+use super::Driver;
 use super::calls::{LIST, call_caught, let_go, poll_caught, told};
 use super::clock::Clock;
-use super::{Driver, now};
 use crate::client::Link;
-use crate::connection::after;
+use crate::connection::{after, now};
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, RawHandler, Route, Work};
 use crate::limits::over_time;

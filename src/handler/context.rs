@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Link};
+use crate::connection::now;
 use crate::session::Call;
 use crate::transport::Origin;
 
@@ -60,8 +61,7 @@ impl Context {
     /// Time left until [`deadline`](Self::deadline). To pass on: `peer.call(..).within(..)`.
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        let now = tokio::time::Instant::now().into_std();
-        self.call.deadline.saturating_duration_since(now)
+        self.call.deadline.saturating_duration_since(now())
     }
 
     /// Whether nobody waits for the answer any more. An async handler need not ask: it is stopped
