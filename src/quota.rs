@@ -333,6 +333,7 @@ mod tests {
         // What is much less is given back, what is a little less stays, and nothing is free.
         check(&[(500_000, 31 * STEP), (100_000, 6 * STEP), (90_000, 6 * STEP), (4096, 0)]);
         check(&[(40_000, 3 * STEP), (20_000, STEP), (4097, STEP), (0, 0)]);
+        check(&[(4097 + STEP, 2 * STEP), (4097, 2 * STEP), (0, 0)]);
     }
 
     #[test]
@@ -350,6 +351,48 @@ mod tests {
         other.cover(&quota, 60_000).unwrap();
     }
 
+    #[test]
+    fn what_ends_makes_room_for_another() {
+        let limits = Limits::default().with(|limits| {
+            limits.calls_max = 2;
+            limits.blocking_calls_max = 1;
+        });
+        let quota = Quota::new(&limits);
+        quota.begin_call().unwrap();
+        let permit = quota.call().unwrap();
+        for error in [quota.begin_call().unwrap_err(), quota.call().unwrap_err()] {
+            assert_eq!(error.code(), Code::Overloaded);
+            assert_eq!(error.text(), "calls_max (2) are running already");
+        }
+        quota.end_call();
+        quota.begin_call().unwrap();
+        drop(permit);
+        let _permit = quota.call().unwrap();
+        // Those that block are counted by themselves.
+        let blocking = quota.blocking_call().unwrap();
+        let error = quota.blocking_call().unwrap_err();
+        assert_eq!(error.text(), "blocking_calls_max (1) are running already");
+        drop(blocking);
+        quota.blocking_call().unwrap();
+    }
+
+    #[test]
+    fn calls_that_nobody_hears_of_are_told_once_a_second() {
+        let (quota, begin) = (quota(1 << 20), Instant::now());
+        let at = |pauses| begin + LOG_PAUSE * pauses / 2;
+        assert_eq!(quota.note_unheard(3, begin), Some(3));
+        assert_eq!(quota.note_unheard(2, at(1)), None);
+        assert_eq!(quota.note_unheard(1, at(2)), Some(3), "all since the last time");
+        assert_eq!(quota.note_unheard(1, at(3)), None);
+        assert_eq!(quota.note_unheard(1, at(9)), Some(2));
+    }
+
+    #[test]
+    fn a_call_counts_the_same_until_it_keeps_much() {
+        let of = [0, 1024, 1025, 5000].map(call_bytes);
+        assert_eq!(of, [2048, 2048, 2049, 2048 + 5000 - 1024]);
+    }
+
     #[cfg(feature = "gob")]
     #[test]
     fn portions_share_what_is_free() {
@@ -361,9 +404,10 @@ mod tests {
         }
         assert_eq!(quota.held_bytes.load(Ordering::Relaxed), 4 * STEP_BYTES);
         let (one, others) = portions.split_first_mut().unwrap();
-        one.absorb(&mut others[0]);
-        assert!(one.cover(60_000).is_err());
+        others[..12].iter_mut().for_each(|other| one.absorb(other));
+        assert!(one.cover(90_000).is_err());
         one.give_back();
+        assert_eq!(quota.held_bytes.load(Ordering::Relaxed), 2 * STEP_BYTES);
         drop(portions);
         assert_eq!(quota.held_bytes.load(Ordering::Relaxed), 0);
     }

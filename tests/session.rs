@@ -8,6 +8,8 @@
     reason = "a test that goes wrong may panic"
 )]
 
+#[path = "session/asked.rs"]
+mod asked;
 #[path = "session/model.rs"]
 mod model;
 #[path = "session/one_way.rs"]
@@ -21,7 +23,7 @@ mod room;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use switchboard::session::{Body, CallId, PlainEnd, Session, Slowness, Violation};
@@ -168,6 +170,25 @@ fn what_a_peer_may_not_say_ends_the_connection() {
 }
 
 #[test]
+fn a_violation_names_what_was_wrong_and_the_limit() {
+    let slow = |slowness| Violation::Slow(slowness, 10 * SECOND);
+    for (violation, text) in [
+        (Violation::Flaw(Flaw::EmptyLine), "an empty line"),
+        (Violation::DuplicateTag(7), "tag 7 is of a call that is not answered yet"),
+        (Violation::UnknownTag(7), "a reply to tag 7, which is of no call"),
+        (Violation::NotAStream(7), "an item or credit for tag 7, not a stream"),
+        (Violation::CutShort, "the stream ended in the middle of a line or a body"),
+        (Violation::TooManyErrors(3), "more errors in a row than consecutive_errors_max (3)"),
+        (slow(Slowness::Line), "a line took longer than line_time_max (10s)"),
+        (slow(Slowness::Body), "a body took longer than body_time_max (10s)"),
+        (slow(Slowness::Idle), "nothing was sent for idle_time_max (10s)"),
+        (slow(Slowness::Write), "nothing was read for write_time_max (10s)"),
+    ] {
+        assert_eq!(violation.to_string(), text);
+    }
+}
+
+#[test]
 fn a_violation_fails_the_calls_of_both_sides() {
     let mut pair = Pair::new(&Limits::default());
     let ours = pair.call(CLIENT, "", SECOND);
@@ -295,14 +316,18 @@ fn tags_in_use_are_passed_over() {
 #[test]
 fn a_deadline_is_the_sooner_of_the_callers_and_ours() {
     let longest = Duration::from_secs(30);
-    check(None, longest);
-    check(Some(250), 250 * MS);
-    check(Some(30_000), longest);
-    check(Some(30_001), longest);
-    check(Some(u64::MAX), longest);
-    check(Some(1), MS);
+    check(None, longest, OURS);
+    check(Some(250), 250 * MS, THEIRS);
+    check(Some(30_000), longest, THEIRS);
+    check(Some(30_001), longest, OURS);
+    check(Some(u64::MAX), longest, OURS);
+    check(Some(1), MS, THEIRS);
 
-    fn check(time_ms: Option<u64>, expected: Duration) {
+    const OURS: &str = "the handler did not answer within call_time_max (30s)";
+    const THEIRS: &str = "the handler did not answer in time";
+
+    #[track_caller]
+    fn check(time_ms: Option<u64>, expected: Duration, text: &str) {
         let mut pair = Pair::new(&Limits::default());
         let options = Options::new(None, time_ms);
         let tag = pair.try_call(CLIENT, "", options, 100 * SECOND).unwrap();
@@ -319,6 +344,7 @@ fn a_deadline_is_the_sooner_of_the_callers_and_ours() {
         let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
         assert_eq!((error.code(), error.is_from_peer()), (Code::DeadlineExceeded, true));
         assert!(!error.is_safe_to_retry());
+        assert_eq!(error.text(), text);
     }
 }
 
@@ -345,7 +371,8 @@ fn a_time_that_the_clock_cannot_hold_is_a_long_one() {
     pair.drive();
     assert_eq!(pair.peers[SERVER].calls.len(), 2);
     for call in &pair.peers[SERVER].calls {
-        assert!(call.deadline > pair.now + Duration::from_secs(86_400));
+        // Far beyond the life of any call.
+        assert!(call.deadline > pair.now + 20 * 365 * 86_400 * SECOND);
     }
 }
 
@@ -750,12 +777,28 @@ fn a_lost_connection_stops_everything() {
 #[test]
 fn the_cause_of_an_end_is_told_to_every_caller() {
     let io = || std::io::Error::from(std::io::ErrorKind::ConnectionReset).into();
-    check(Code::Disconnected, Fault::Connection, |session| session.handle_eof());
-    check(Code::Disconnected, Fault::Connection, |session| session.handle_lost(io()));
-    check(Code::Disconnected, Fault::Connection, |session| session.handle_abandoned("stopped"));
-    check(Code::Disconnected, Fault::Connection, |session| {
+    let late = || Error::new(Code::DeadlineExceeded, "a write took too long");
+    let (early, reset) = ("the connection was closed before the reply came", "connection reset");
+    let ended = "the peer ended its side";
+    check(Code::Disconnected, Fault::Connection, early, ended, |session| session.handle_eof());
+    let lost = &format!("the connection was lost: {reset}");
+    check(Code::Disconnected, Fault::Connection, lost, reset, |session| session.handle_lost(io()));
+    check(Code::Disconnected, Fault::Connection, lost, reset, |session| {
         session.handle_unwritable(io());
         session.handle_eof();
+    });
+    let slow = "a write took too long";
+    check(Code::DeadlineExceeded, Fault::Callee, slow, slow, |session| session.handle_lost(late()));
+    check(Code::Disconnected, Fault::Connection, "stopped", "stopped", |session| {
+        session.handle_abandoned("stopped");
+    });
+    let closed = "this side closed it";
+    check(Code::Disconnected, Fault::Connection, closed, closed, |session| {
+        session.turn_away(&Error::new(Code::Failed, ""));
+    });
+    let behind = "behind a plain call of the peer nothing can be read";
+    check(Code::Disconnected, Fault::Connection, behind, behind, |session| {
+        session.handle_plain_end(Instant::now(), PlainEnd::OutOfStep(Error::new(Code::Failed, "")));
     });
     check_violation(Code::Disconnected, Fault::Connection, Violation::CutShort);
     for slowness in [Slowness::Line, Slowness::Body, Slowness::Write] {
@@ -772,11 +815,18 @@ fn the_cause_of_an_end_is_told_to_every_caller() {
         check_violation(Code::Protocol, Fault::Callee, violation);
     }
 
+    #[track_caller]
     fn check_violation(code: Code, fault: Fault, violation: Violation) {
-        check(code, fault, |session| session.handle_violation(&violation));
+        let text = match code {
+            Code::Protocol => format!("the peer broke the protocol: {violation}"),
+            _ => violation.to_string(),
+        };
+        check(code, fault, &text, &text, |session| session.handle_violation(&violation));
     }
 
-    fn check(code: Code, fault: Fault, end: impl Fn(&mut Session)) {
+    /// The error of a call under way, and how that of a later one ends.
+    #[track_caller]
+    fn check(code: Code, fault: Fault, text: &str, later_text: &str, end: impl Fn(&mut Session)) {
         let mut pair = Pair::alone(&Limits::default());
         let tags = [0; 2].map(|_| pair.call(SERVER, "", SECOND));
         end(&mut pair.peers[SERVER].session);
@@ -784,13 +834,13 @@ fn the_cause_of_an_end_is_told_to_every_caller() {
         pair.peers[SERVER].session.handle_abandoned("over");
         let first = pair.peers[SERVER].reply(tags[0]).unwrap().unwrap_err();
         let second = pair.peers[SERVER].reply(tags[1]).unwrap().unwrap_err();
+        assert!(first.text().eq_ignore_ascii_case(text), "{first}");
         assert_eq!(first.text(), second.text());
         assert_eq!((first.code(), first.fault(), first.was_sent()), (code, fault, true), "{first}");
         let later = pair.try_call(SERVER, "", Options::default(), SECOND).unwrap_err();
         assert_eq!((later.code(), later.was_sent()), (Code::Disconnected, false));
-        let (prefix, _) = later.text().split_once(": ").unwrap();
-        assert_eq!(prefix, "the connection is closed");
-        assert!(!later.text().ends_with(": over"), "{later}");
+        let expected = format!("the connection is closed: {later_text}");
+        assert!(later.text().eq_ignore_ascii_case(&expected), "{later}");
     }
 }
 
@@ -1114,6 +1164,11 @@ fn payloads_over_the_limit_are_refused_in_both_directions() {
     pair.peers[SERVER].answer(id, Ok("12345678901"));
     pair.transmit(SERVER);
     assert_eq!(pair.peers[SERVER].take_sent(), format!("<2{expected}"));
+    pair.inject(SERVER, b"GREET 3 0\n");
+    let id = pair.peers[SERVER].calls[1].id;
+    pair.peers[SERVER].answer(id, Ok("1234567890"));
+    pair.transmit(SERVER);
+    assert_eq!(pair.peers[SERVER].take_sent(), "<3 ok 10\n1234567890");
     let mut pair = Pair::new(&limits);
     let tag = pair.call(CLIENT, "", SECOND);
     let other = pair.call(CLIENT, "", SECOND);

@@ -135,6 +135,43 @@ fn one_that_finds_no_room_after_all_keeps_its_place() {
 }
 
 #[test]
+fn one_that_finds_no_room_has_its_whole_turn_the_next_time() {
+    let mut queue = Queue::new(2);
+    queue.empty();
+    queue.fill();
+    assert!(!queue.ask(0));
+    queue.advance(TURN_TIME / 2);
+    queue.empty();
+    queue.check_woken(&[2, 0]);
+    queue.advance(TURN_TIME / 2);
+    queue.check_woken(&[2, 0]);
+    queue.advance(TURN_TIME / 2);
+    queue.check_woken(&[2, 1]);
+}
+
+#[test]
+fn a_turn_is_no_longer_for_being_offered_again() {
+    let mut queue = Queue::new(2);
+    queue.empty();
+    queue.advance(TURN_TIME / 2);
+    queue.empty();
+    queue.advance(TURN_TIME / 2);
+    queue.check_woken(&[1, 1]);
+}
+
+#[test]
+fn an_overdue_one_that_gives_up_makes_no_room_for_two() {
+    let mut queue = Queue::new(3);
+    queue.empty();
+    queue.advance(TURN_TIME);
+    queue.leave(0);
+    assert!(!queue.ask(2), "the second has its turn");
+    assert!(queue.ask(1));
+    queue.empty();
+    assert!(queue.ask(2));
+}
+
+#[test]
 fn one_that_gives_up_lets_the_next_come() {
     let mut queue = Queue::new(4);
     queue.leave(1);

@@ -1,0 +1,490 @@
+//! What a driver asks of a session, beside what a peer sees: when to write, what still waits, what
+//! to charge, whom to wake.
+
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+use switchboard::session::{Call, Event, PlainEnd, Session, Tally};
+use switchboard::wire::{Line, Options, Part, Position, Tag};
+use switchboard::{Code, Error, Limits};
+
+use crate::pair::{CLIENT, GREET, Pair, SERVER};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What [`tell`] writes.
+const TOLD: &str = "<0 err 4 failed\nsoon";
+
+const FAREWELL: &str = "<0 ok 0\n";
+
+/// An accepting end that nothing has happened to.
+fn alone() -> Pair {
+    Pair::alone(&Limits::default())
+}
+
+fn tell(session: &mut Session) {
+    session.tell(&Error::new(Code::Failed, "soon"));
+}
+
+/// A call of our own.
+fn call(session: &mut Session, now: Instant) -> Tag {
+    let (payload, deadline) = (BytesMut::new(), now + SECOND);
+    session.call(None, GREET, Options::default(), payload, deadline).unwrap()
+}
+
+/// A reply of the peer.
+fn reply(session: &mut Session, now: Instant, tag: Tag, payload: &'static str) {
+    let len = u64::try_from(payload.len()).unwrap();
+    session.handle_line(now, Line::Reply(tag, Part::Ok(len))).unwrap();
+    session.handle_body(now, Bytes::from_static(payload.as_bytes()));
+}
+
+/// A call of the peer, up to its body.
+fn line(session: &mut Session, now: Instant, tag: Tag) {
+    let (name, options) = (GREET, Options::default());
+    session.handle_line(now, Line::Call { name, tag, len: 0, options }).unwrap();
+}
+
+/// The call that is to be run next.
+fn next_call(session: &mut Session) -> Box<Call> {
+    match session.poll_event() {
+        Some(Event::Call(call)) => call,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What has been taken out, as text.
+fn take(session: &mut Session) -> String {
+    let mut outbox = session.take_transmit();
+    let bytes = outbox.len();
+    String::from_utf8(outbox.copy_to_bytes(bytes).to_vec()).unwrap()
+}
+
+#[test]
+fn the_only_caller_writes_at_once_and_many_leave_it_to_the_last() {
+    let mut pair = alone();
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    assert!(!session.is_flush_due(1) && !session.is_gathering(1));
+    session.notify(None, GREET, Options::default(), BytesMut::new()).unwrap();
+    assert!(!session.is_flush_due(100), "nobody waits for it");
+    assert!(!session.is_gathering(100), "nobody has a reply to take");
+    let first = call(session, now);
+    assert!(session.is_flush_due(100), "it is the only one");
+    session.notify(None, GREET, Options::default(), BytesMut::new()).unwrap();
+    assert!(!session.is_flush_due(100), "what was sent last wants no reply");
+    take(session);
+    let second = call(session, now);
+    let bytes = "GREET 2 0\n".len();
+    assert!(!session.is_flush_due(100), "another is under way, and may have more");
+    session.handle_written(now, session.unwritten_bytes() - bytes);
+    assert!(session.is_flush_due(bytes) && !session.is_flush_due(bytes + 1), "much waits");
+
+    // Both replies come together.
+    reply(session, now, first, "");
+    assert!(session.is_gathering(bytes + 1), "its caller may call again");
+    assert!(!session.is_gathering(bytes), "much waits");
+    reply(session, now, second, "");
+    take(session);
+    session.handle_written(now, bytes);
+    assert!(!session.is_gathering(100), "nothing waits");
+    assert!(session.poll_reply(first, &mut None).is_ready());
+    let third = call(session, now);
+    assert!(session.is_gathering(100) && !session.is_flush_due(100), "one reply is not taken");
+    session.cancel(second);
+    assert!(!session.is_gathering(100), "given up is as good as taken");
+    let fourth = call(session, now);
+    assert!(session.is_flush_due(100), "it is the last of those who had a reply");
+    take(session);
+    call(session, now);
+    assert!(!session.is_flush_due(100), "that was another time");
+    assert!(third != fourth);
+}
+
+#[test]
+fn a_session_is_over_when_all_is_said_and_written() {
+    let mut pair = alone();
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    assert!(!session.is_over() && !session.is_finished());
+    line(session, now, 0);
+    session.handle_body(now, Bytes::new());
+    let id = next_call(session).id;
+    session.close(now);
+    let notice = take(session);
+    assert!(notice.ends_with("no more calls are taken") && !session.has_transmit());
+    session.handle_written(now, notice.len());
+    session.handle_reply(|| now, id, Ok(BytesMut::new()));
+    // A one-way call has no reply: the farewell alone is left.
+    assert!(session.is_finished() && session.has_transmit() && !session.is_over());
+    assert_eq!(take(session), FAREWELL);
+    assert!(!session.has_transmit() && !session.is_over(), "it is not written yet");
+    session.handle_written(now, FAREWELL.len());
+    assert!(session.is_over());
+}
+
+#[test]
+fn a_peer_that_is_turned_away_hears_why_and_farewell() {
+    let mut pair = alone();
+    let session = &mut pair.peers[SERVER].session;
+    session.turn_away(&Error::new(Code::Failed, "soon"));
+    assert!(session.is_finished() && session.has_transmit() && !session.is_over());
+    assert_eq!(take(session), TOLD.to_owned() + FAREWELL);
+}
+
+#[test]
+fn draining_is_over_when_its_time_is() {
+    let mut pair = alone();
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    assert!(!session.is_drained());
+    session.close(now);
+    assert!(!session.is_drained());
+    session.handle_timeout(now + 10 * SECOND).unwrap();
+    assert!(session.is_drained());
+}
+
+#[test]
+fn a_place_in_the_stream_is_flushed_when_the_stream_says_so() {
+    let mut pair = alone();
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    let begin = session.sent_end();
+    assert!(session.is_flushed(begin), "nothing was sent");
+    tell(session);
+    let end = session.sent_end();
+    assert_eq!(end, begin + TOLD.len());
+    assert!(session.is_flushed(begin) && !session.is_flushed(end));
+    take(session);
+    session.handle_written(now, TOLD.len());
+    assert!(!session.is_flushed(end), "the stream may hold it back");
+    session.handle_flushed();
+    assert!(session.is_flushed(begin) && session.is_flushed(end));
+    tell(session);
+    let lost = session.sent_end();
+    assert_eq!(lost, end + TOLD.len());
+    session.handle_lost(Error::new(Code::Disconnected, "broken"));
+    // It will never be written, and its place is nobody else's.
+    assert_eq!((session.unwritten_bytes(), session.sent_end()), (0, lost));
+    session.handle_flushed();
+    assert!(session.is_flushed(end) && !session.is_flushed(lost));
+}
+
+#[test]
+fn our_own_calls_do_not_stop_the_reading() {
+    use Step::{Ask, Tell, Write};
+    const ASK: usize = "GREET 0 100\n".len() + 100;
+    const TELL: usize = TOLD.len();
+
+    check(&[], 0);
+    check(&[Ask], 0);
+    check(&[Tell], TELL);
+    check(&[Ask, Tell, Ask], TELL);
+    // The writing comes near to a call, to it, into it and beyond.
+    check(&[Tell, Ask, Write(TELL - 1)], 1);
+    check(&[Tell, Ask, Write(TELL)], 0);
+    check(&[Tell, Ask, Write(TELL + 5), Tell], TELL);
+    check(&[Ask, Ask, Tell, Write(ASK + 10), Write(10)], TELL);
+    check(&[Ask, Tell, Write(ASK)], TELL);
+    check(&[Ask, Tell, Write(ASK), Write(3)], TELL - 3);
+    check(&[Ask, Tell, Write(ASK), Ask, Write(TELL), Tell], TELL);
+    check(&[Ask, Tell, Ask, Write(ASK + TELL), Tell], TELL);
+    check(&[Ask, Tell, Ask, Write(ASK + TELL + ASK)], 0);
+
+    #[derive(Debug)]
+    enum Step {
+        Ask,
+        Tell,
+        Write(usize),
+    }
+
+    /// What waits without calls of our own is `answers` bytes: with so many allowed it is too much,
+    /// with one more it is not.
+    #[track_caller]
+    fn check(steps: &[Step], answers: usize) {
+        for max in [answers, answers + 1] {
+            let mut pair = Pair::alone(&Limits::default().with(|l| l.unwritten_bytes_max = max));
+            let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+            for step in steps {
+                match step {
+                    Ask => {
+                        let payload = BytesMut::from(&[b'x'; 100][..]);
+                        session.notify(None, GREET, Options::default(), payload).unwrap();
+                    }
+                    Tell => tell(session),
+                    Write(bytes) => {
+                        let _ = session.take_transmit();
+                        session.handle_written(now, *bytes);
+                    }
+                }
+            }
+            assert_eq!(session.wants_input(), max > answers, "{max}");
+        }
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_reply_reads_a_payload_more() {
+    for (tells, is_read) in [(3, true), (4, false)] {
+        let limits = Limits::default().with(|limits| {
+            limits.unwritten_bytes_max = TOLD.len();
+            limits.payload_bytes_max = 2 * TOLD.len();
+        });
+        let mut pair = Pair::alone(&limits);
+        let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+        call(session, now);
+        (0..tells).for_each(|_| tell(session));
+        // The limit, one payload, and refusals of as much as the limit.
+        assert_eq!(session.wants_input(), is_read, "{tells}");
+    }
+}
+
+#[test]
+fn there_is_room_below_the_limit() {
+    for (max, is_ready) in [(TOLD.len(), false), (TOLD.len() + 1, true)] {
+        let mut pair = Pair::alone(&Limits::default().with(|l| l.unwritten_bytes_max = max));
+        let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+        tell(session);
+        let (mut place, deadline) = (None, now + SECOND);
+        let polled = session.poll_room(None, &mut place, deadline, &mut None);
+        assert_eq!((polled.is_ready(), place.is_none()), (is_ready, is_ready), "for a call");
+        place.into_iter().for_each(|place| session.leave_room(place));
+        let mut place = None;
+        let polled = session.poll_reply_room(&mut place, &mut None);
+        assert_eq!((polled.is_ready(), place.is_none()), (is_ready, is_ready), "for a reply");
+        take(session);
+        session.handle_written(now, TOLD.len());
+        assert!(session.poll_reply_room(&mut place, &mut None).is_ready() && place.is_none());
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_body_is_charged_before_it_is_there() {
+    let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1);
+    let mut pair = Pair::alone(&limits);
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    assert_eq!(session.kept_bytes(100), Some(100), "of nothing known");
+    for tag in [1, 0] {
+        line(session, now, tag);
+        assert_eq!(session.kept_bytes(100), None, "{tag} is given out");
+        session.handle_body_refused(&Error::new(Code::Overloaded, "full"));
+    }
+    line(session, now, 1);
+    session.handle_body(now, Bytes::new());
+    line(session, now, 0);
+    assert_eq!(session.kept_bytes(100), Some(100 + 256), "it waits, with its facts");
+    session.handle_body(now, Bytes::new());
+    let tag = call(session, now);
+    session.handle_line(now, Line::Reply(tag, Part::Ok(100))).unwrap();
+    assert_eq!(session.kept_bytes(100), Some(100), "until its caller takes it");
+    let before = session.held_bytes();
+    session.handle_body(now, Bytes::from_static(&[b'x'; 100]));
+    assert_eq!(session.held_bytes(), before + 100);
+    assert!(session.poll_reply(tag, &mut None).is_ready());
+    assert_eq!(session.held_bytes(), before);
+}
+
+#[test]
+fn events_are_told_before_they_are_taken() {
+    let mut pair = alone();
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    assert!(!session.has_event() && !session.is_lent());
+    line(session, now, 1);
+    session.handle_body(now, Bytes::new());
+    session.handle_line(now, Line::Plain { name: GREET, format: None }).unwrap();
+    assert!(session.has_event());
+    let id = next_call(session).id;
+    assert!(!session.has_event(), "the plain call waits for the reply");
+    session.handle_reply(|| now, id, Ok(BytesMut::new()));
+    assert!(session.has_event() && !session.is_lent());
+    assert!(session.poll_event().is_some());
+    assert!(session.is_lent() && !session.has_event());
+    session.handle_plain_end(now, PlainEnd::Done);
+    assert!(!session.is_lent());
+}
+
+#[test]
+fn what_was_called_plainly_cannot_call_back_while_it_has_the_stream() {
+    let mut pair = alone();
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    let plain = Call::plain(GREET, Options::default(), now + SECOND);
+    assert!(plain.is_plain() && session.is_open(Some(plain.id)));
+    line(session, now, 1);
+    session.handle_body(now, Bytes::new());
+    let tagged = next_call(session);
+    assert!(!tagged.is_plain());
+    session.handle_reply(|| now, tagged.id, Ok(BytesMut::new()));
+    session.handle_line(now, Line::Plain { name: GREET, format: None }).unwrap();
+    assert!(session.poll_event().is_some() && session.is_lent());
+    assert!(!session.is_open(Some(plain.id)), "its caller would take the call for the reply");
+    assert!(session.is_open(Some(tagged.id)) && session.is_open(None), "they wait for the stream");
+}
+
+#[test]
+fn wakers_are_told_of_whether_they_are_to_be_woken_or_only_dropped() {
+    let mut pair = alone();
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    let tag = call(session, now);
+    let (waker, other) = (Waker::from(Arc::new(Nobody)), Waker::noop());
+    assert!(!session.has_wakers() && !session.is_heard_by(tag, &waker));
+    let _ = session.poll_reply(tag, &mut Some(waker.clone()));
+    assert!(session.is_heard_by(tag, &waker) && !session.is_heard_by(tag, other));
+    assert!(!session.has_wakers(), "it is kept");
+    let _ = session.poll_reply(tag, &mut Some(waker));
+    assert!(session.has_wakers(), "the first is to be dropped");
+    assert_eq!(session.take_spent_wakers().len(), 1);
+    assert!(!session.has_wakers());
+    reply(session, now, tag, "");
+    assert!(session.has_wakers(), "the second is to be woken");
+    assert_eq!(session.take_wakers().len(), 1);
+    assert!(!session.has_wakers());
+}
+
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn whoever_keeps_the_time_of_callers_learns_whether_any_was_late() {
+    let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1);
+    let mut pair = Pair::alone(&limits);
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    assert!(session.poll_call_timeout().is_none() && !session.handle_call_timeout(now));
+    // One that nobody polls, and one that waits for room.
+    call(session, now);
+    let (mut place, mut waker) = (None, Some(Waker::noop().clone()));
+    assert!(session.poll_room(None, &mut place, now + 3 * SECOND, &mut waker).is_pending());
+    assert_eq!(session.poll_call_timeout(), Some(now + SECOND));
+    assert!(!session.handle_call_timeout(now));
+    assert!(session.handle_call_timeout(now + 2 * SECOND), "the peer is to be told");
+    assert!(take(session).ends_with(">1 cancel\n"));
+    assert_eq!(session.poll_call_timeout(), Some(now + 3 * SECOND));
+    assert!(session.handle_call_timeout(now + 4 * SECOND), "it has a waker");
+    assert_eq!(session.take_wakers().len(), 1);
+    assert!(session.poll_call_timeout().is_none());
+}
+
+#[test]
+fn a_late_look_ends_what_was_due_before() {
+    let mut pair = alone();
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    line(session, now, 1);
+    session.handle_body(now, Bytes::new());
+    session.handle_timeout(now + 100 * SECOND).unwrap();
+    assert!(take(session).starts_with("<1 err ") && session.poll_event().is_none());
+}
+
+#[test]
+fn only_what_is_read_or_written_has_its_time() {
+    let idle = 300 * SECOND;
+    check(10 * SECOND, |session, now| session.handle_input(now, Position::Line, 0));
+    check(30 * SECOND, |session, now| session.handle_input(now, Position::Body, 0));
+    check(idle, |session, now| {
+        session.handle_input(now, Position::Line, 0);
+        session.handle_input_paused();
+    });
+    check(idle, |session, now| {
+        session.handle_input(now, Position::Body, 0);
+        session.handle_eof();
+    });
+    // All is written, and the stream holds it back.
+    check(10 * SECOND, |session, now| session.handle_write_blocked(now));
+    check(idle, |session, now| {
+        session.handle_write_blocked(now);
+        session.handle_flushed();
+    });
+    check(10 * SECOND, |session, now| {
+        tell(session);
+        session.handle_write_blocked(now);
+        session.handle_written(now, 1);
+        session.handle_flushed();
+    });
+
+    #[track_caller]
+    fn check(time: Duration, happens: impl Fn(&mut Session, Instant)) {
+        let mut pair = alone();
+        let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+        happens(session, now);
+        assert_eq!(session.poll_timeout(), Some(now + time));
+    }
+}
+
+#[test]
+fn a_connection_on_which_something_is_under_way_is_not_idle() {
+    check(true, |_, _| {});
+    check(false, |session, now| session.handle_input(now, Position::Body, 0));
+    check(false, |session, now| session.handle_write_blocked(now));
+    check(false, |session, now| {
+        call(session, now);
+    });
+
+    #[track_caller]
+    fn check(is_idle: bool, happens: impl Fn(&mut Session, Instant)) {
+        let limits = Limits::default().with(|limits| limits.idle_time_max = SECOND / 2);
+        let mut pair = Pair::alone(&limits);
+        let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+        happens(session, now);
+        assert_eq!(session.handle_timeout(now + SECOND / 2).is_err(), is_idle);
+    }
+}
+
+#[test]
+fn nothing_more_goes_over_a_stream_that_cannot_be_written() {
+    let mut pair = Pair::alone(&Limits::default().with(|l| l.unwritten_bytes_max = 1));
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    line(session, now, 1);
+    session.handle_body(now, Bytes::new());
+    assert!(session.poll_event().is_some());
+    let tag = call(session, now);
+    let mut waker = Some(Waker::noop().clone());
+    assert!(session.poll_room(None, &mut None, now + SECOND, &mut waker).is_pending());
+    session.handle_unwritable(Error::new(Code::Disconnected, "broken"));
+    assert!(!session.has_transmit() && session.unwritten_bytes() == 0);
+    assert_eq!(session.take_wakers().len(), 1, "nobody waits for room");
+    assert!(!session.is_open(None) && session.is_drained());
+    assert!(matches!(session.poll_event(), Some(Event::Stop(_))));
+    // A reply may have come before the stream broke.
+    assert!(session.wants_input() && session.poll_reply(tag, &mut None).is_pending());
+    reply(session, now, tag, "hi");
+    assert!(matches!(session.poll_reply(tag, &mut None), Poll::Ready(Ok(hi)) if hi == "hi"));
+}
+
+#[test]
+fn short_tags_begin_anew_unless_many_are_open() {
+    check(0, 1);
+    check(499, 500);
+    check(500, 1000);
+
+    /// The tag after 999, when so many calls from the first on are still open, and that one.
+    #[track_caller]
+    fn check(open: Tag, expected: Tag) {
+        let mut pair = Pair::new(&Limits::default());
+        let (now, session) = (pair.now, &mut pair.peers[CLIENT].session);
+        for expected in 1..=999 {
+            let tag = call(session, now);
+            assert_eq!(tag, expected);
+            if tag > open {
+                reply(session, now, tag, "");
+                assert!(session.poll_reply(tag, &mut None).is_ready());
+            }
+        }
+        assert_eq!(call(session, now), expected, "{open}");
+    }
+}
+
+#[test]
+fn tallies_add_up() {
+    let mut pair = alone();
+    pair.inject(SERVER, b"GREET 1 0\nGREET 0 0\nGREET 0 0 stream=1\nGREET 2 0\n");
+    pair.peers[SERVER].echo();
+    pair.peers[SERVER].echo();
+    pair.lose();
+    let one = pair.peers[SERVER].session.tally();
+    let counts =
+        |tally: Tally| [tally.answered, tally.one_way, tally.one_way_refused, tally.cut_off];
+    assert_eq!(counts(one), [1; 4]);
+    let mut sum = one;
+    sum.add(one);
+    sum.add(one);
+    assert_eq!(counts(sum), [3; 4]);
+}
