@@ -29,11 +29,15 @@ use tokio::sync::Semaphore;
 
 const ECHO: Command<String, String, Line> = Command::new("ECHO");
 const HOLD: Command<String, String, Line> = Command::new("HOLD");
+const BOTH: Command<String, String, Line> = Command::new("BOTH");
 const YIELD: Command<String, String, Line> = Command::new("YIELD");
 const PANIC: Command<String, String, Line> = Command::new("PANIC");
 
 /// Bytes that a connection may keep more than when it was new.
 const KEPT_BYTES_MAX: i64 = 4096;
+
+/// Calls of a peer that may run at once.
+const CALLS_MAX: usize = 1000;
 
 /// So many calls at once that every table is too large to be kept, and so few that none may be.
 const COUNTS: [usize; 3] = [1000, 60, 20];
@@ -48,7 +52,7 @@ impl Served {
     fn new() -> Self {
         let gate = Arc::new(Semaphore::new(0));
         let held = gate.clone();
-        let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1000);
+        let limits = Limits::default().with(|limits| limits.calls_per_connection_max = CALLS_MAX);
         let endpoint = Endpoint::new()
             .limits(limits)
             .on(ECHO, async |text: String| Ok::<_, Error>(text))
@@ -57,6 +61,10 @@ impl Served {
                 Ok::<_, Error>(text)
             })
             .on(PANIC, async |_: String| -> Result<String, Error> { panic!("on purpose") })
+            .on(BOTH, async |text: String, context: switchboard::Context| {
+                context.peer().notify(ECHO, &text).await?;
+                Ok::<_, Error>(text)
+            })
             .on(HOLD, move |text: String| {
                 let gate = held.clone();
                 async move {
@@ -120,11 +128,25 @@ fn answered_calls_of_a_peer_leave_nothing() {
                 served.gate.add_permits(count);
             })
         }),
+        ("without reply, behind as many as may run", |served, count| {
+            Box::pin(async move {
+                let count = CALLS_MAX + count;
+                served.send(count, |_| "HOLD 0 1\na".to_owned()).await;
+                served.gate.add_permits(count);
+            })
+        }),
         ("unread for long", |served, count| {
             Box::pin(async move {
                 let body = "x".repeat(3000);
                 served.send(count, |tag| format!("HOLD {tag} 3000\n{body}")).await;
                 served.gate.add_permits(count);
+                settle().await;
+            })
+        }),
+        ("unread for long, with calls of ours in between", |served, count| {
+            Box::pin(async move {
+                let body = "x".repeat(3000);
+                served.send(count, |tag| format!("BOTH {tag} 3000\n{body}")).await;
                 settle().await;
             })
         }),

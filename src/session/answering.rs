@@ -155,7 +155,7 @@ impl Answering {
         self.running = self.running.saturating_add(1);
         self.earliest.note(deadline);
         (call.id, call.deadline) = (id, deadline);
-        self.push_event(Event::Call(call));
+        self.events.push_back(Event::Call(call));
     }
 
     /// Takes in what the caller says about a call. A call that is over may still be spoken of by a
@@ -354,15 +354,6 @@ impl Answering {
         self.open.iter().all(|(id, _)| id.tag == 0)
     }
 
-    /// Queues an event. Most connections never have two waiting, so the queue begins with one place
-    /// and not with the usual four, which an idle connection would keep.
-    fn push_event(&mut self, event: Event) {
-        if self.events.capacity() == 0 {
-            self.events.reserve_exact(1);
-        }
-        self.events.push_back(event);
-    }
-
     /// Answers an open call with an error while its handler is still running, or before it is.
     /// Whether that has been seen; if not, it never begins.
     fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) -> bool {
@@ -376,7 +367,7 @@ impl Answering {
         self.events.retain(|event| !matches!(event, Event::Call(call) if call.id == id));
         let was_seen = self.events.len() == events;
         if was_seen {
-            self.push_event(Event::Stop(id));
+            self.events.push_back(Event::Stop(id));
         } else {
             self.running = self.running.saturating_sub(1);
         }
@@ -409,7 +400,7 @@ impl Answering {
             self.consecutive_errors = self.consecutive_errors.saturating_add(1);
             if is_last_straw {
                 let violation = Violation::TooManyErrors(self.consecutive_errors_max);
-                self.push_event(Event::Close(violation));
+                self.events.push_back(Event::Close(violation));
             }
         }
         if tag != 0 {

@@ -380,6 +380,7 @@ async fn a_request_that_cannot_be_held_does_not_run_in_part() {
     client.call(GRIDS, &vec![None; 100]).await.unwrap();
     let error = client.call(GRIDS, &vec![None; 3000]).await.unwrap_err();
     assert!(error.code() == Code::Overloaded && error.is_safe_to_retry(), "{error}");
+    assert!(error.text().contains("held_bytes_max (100000)"), "{error}");
     assert_eq!(runs.load(Ordering::Relaxed), 1);
 }
 
