@@ -25,9 +25,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use switchboard::session::{Body, CallId, PlainEnd, Session, Slowness, Violation};
-use switchboard::wire::{Flaw, FormatWord, Line, Options, Tag};
+use bytes::BytesMut;
+use switchboard::session::{CallId, Holds, PlainEnd, Session, Slowness, Violation};
+use switchboard::wire::{Flaw, FormatWord, Options, Tag};
 use switchboard::{Code, Error, Fault, Limits};
 
 use crate::pair::{CLIENT, GREET, Pair, SERVER};
@@ -236,22 +236,21 @@ fn a_cancelled_call_is_answered_at_once_and_its_tag_kept_until_then() {
 
 #[test]
 fn a_call_that_ends_before_anybody_has_seen_it_never_begins() {
-    let line = |text: &[u8]| Line::parse(text).unwrap();
-    for is_cancelled in [true, false] {
+    for is_draining in [true, false] {
         let mut pair = Pair::alone(&Limits::default());
+        pair.feed(SERVER, b"GREET 1 0 t=10000\n");
         let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
-        session.handle_line(now, line(b"GREET 1 0 t=50")).unwrap();
-        session.handle_body(now, Bytes::new());
-        if is_cancelled {
-            session.handle_line(now, line(b">1 cancel")).unwrap();
+        if is_draining {
+            session.close(now - SECOND);
+            session.handle_timeout(now + 9 * SECOND).unwrap();
         } else {
-            session.handle_timeout(now + 50 * MS).unwrap();
+            session.handle_timeout(now + 10 * SECOND).unwrap();
         }
         assert!(session.is_at_rest() && !session.has_event());
         pair.drive();
         assert!(pair.peers[SERVER].calls.is_empty() && pair.peers[SERVER].stops.is_empty());
         let told = pair.peers[SERVER].take_sent();
-        assert!(told.starts_with("<1 err "), "{told}");
+        assert!(told.contains("<1 err "), "{told}");
     }
 }
 
@@ -524,16 +523,40 @@ fn a_plain_call_that_fails_may_leave_the_stream_in_step_or_not() {
 #[test]
 fn a_body_for_which_there_is_no_room_is_refused() {
     let mut pair = Pair::alone(&Limits::default());
-    let now = pair.now;
-    let session = &mut pair.peers[SERVER].session;
-    let line = Line::parse(b"GREET 7 100").unwrap();
-    assert_eq!(session.handle_line(now, line), Ok(Body::Take));
-    session.handle_body_refused(&Error::new(Code::Overloaded, "full"));
+    let full = || Error::new(Code::Overloaded, "full");
+    // While it comes, or when it is whole.
+    pair.feed(SERVER, b"GREET 7 10\n12345");
+    let peer = &mut pair.peers[SERVER];
+    assert_eq!(peer.session.missing_body_bytes(&peer.input), 5);
+    peer.session.handle_input_refused(&full());
+    let (now, mut whole) = (pair.now, BytesMut::from("1234567890GREET 8 4\nbody"));
+    let hold = |_: Option<&mut BytesMut>, holds: Holds| match holds.payload_bytes {
+        Some(4) => Err(full()),
+        _ => Ok(()),
+    };
+    assert!(peer.session.handle_input(|| now, &mut whole, hold), "more is needed");
+    assert!(whole.is_empty());
+    peer.input.clear();
     pair.drive();
-    assert_eq!(pair.peers[SERVER].take_sent(), "<7 err 4 overloaded\nfull");
+    let told = "<7 err 4 overloaded\nfull<8 err 4 overloaded\nfull";
+    assert_eq!(pair.peers[SERVER].take_sent(), told);
     assert!(pair.peers[SERVER].calls.is_empty());
     pair.inject(SERVER, b"GREET 7 0\n");
     assert_eq!(pair.peers[SERVER].calls.len(), 1, "its tag is free");
+}
+
+#[test]
+fn a_line_for_which_there_is_no_room_waits() {
+    let mut pair = Pair::alone(&Limits::default());
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    let mut input = BytesMut::from("GREET 7 0\n");
+    let full = |_: Option<&mut BytesMut>, _: Holds| Err(Error::new(Code::Overloaded, "full"));
+    assert!(!session.handle_input(|| now, &mut input, full), "nothing more should be read");
+    assert!(!session.has_event() && !session.has_transmit() && input.len() == 10);
+    // It is not slow meanwhile.
+    session.handle_timeout(now + 100 * SECOND).unwrap();
+    assert!(!session.handle_input(|| now, &mut input, |_, _| Ok(())), "there is a call to run");
+    assert!(session.has_event() && input.is_empty());
 }
 
 #[test]
@@ -850,11 +873,8 @@ fn a_stop_that_waits_is_not_lost_with_the_connection() {
     let mut pair = Pair::alone(&limits);
     pair.inject(SERVER, b"GREET 1 0\n");
     // The cancel and what breaks the connection come together.
+    pair.feed(SERVER, b">1 cancel\nGREET 2 0\n");
     let session = &mut pair.peers[SERVER].session;
-    let line = |text: &[u8]| Line::parse(text).unwrap();
-    session.handle_line(pair.now, line(b">1 cancel")).unwrap();
-    session.handle_line(pair.now, line(b"GREET 2 0")).unwrap();
-    session.handle_body(pair.now, Bytes::new());
     session.handle_lost(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
     pair.peers[SERVER].events();
     let first = pair.peers[SERVER].calls[0].id;
@@ -1221,18 +1241,15 @@ impl Wake for Count {
 
 #[test]
 fn a_call_that_nobody_has_seen_is_over_with_its_connection() {
-    let mut pair = Pair::alone(&Limits::default());
-    let now = pair.now;
-    let session = &mut pair.peers[SERVER].session;
-    for tag in [1, 0] {
-        let (name, options) = (GREET, Options::default());
-        session.handle_line(now, Line::Call { name, tag, len: 0, options }).unwrap();
-        session.handle_body(now, Bytes::new());
+    for line in [b"GREET 1 0\n", b"GREET 0 0\n"] {
+        let mut pair = Pair::alone(&Limits::default());
+        pair.feed(SERVER, line);
+        let session = &mut pair.peers[SERVER].session;
+        assert!(!session.is_at_rest());
+        session.handle_lost(Error::new(Code::Disconnected, "broken"));
+        assert!(session.poll_event().is_none() && session.is_at_rest());
+        assert_eq!(session.tally().cut_off, 1);
     }
-    assert!(!session.is_at_rest());
-    session.handle_lost(Error::new(Code::Disconnected, "broken"));
-    assert!(session.poll_event().is_none() && session.is_at_rest());
-    assert_eq!(session.tally().cut_off, 2);
 }
 
 #[test]

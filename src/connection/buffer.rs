@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -13,6 +14,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::{Connection, STACK_BYTES};
 use crate::error::Result;
+use crate::quota::{Charge, Quota};
+
+/// What the buffer of a connection is charged, while it is lent.
+pub(crate) struct Settling<'a> {
+    input_bytes_peak: &'a mut usize,
+    other_bytes: usize,
+    held: &'a mut Charge,
+    quota: &'a Arc<Quota>,
+}
 
 impl Connection {
     /// Reads what is there, at least one byte unless the stream has ended; answers how many.
@@ -62,12 +72,17 @@ impl Connection {
         Ok(())
     }
 
-    /// Charges no more than what waits: what was taken out is its taker's, with the buffer if that
-    /// is large.
+    /// The bytes that wait, and the account of them for whoever takes some out.
+    pub(crate) fn lend_input(&mut self) -> (&mut BytesMut, Settling<'_>) {
+        let other_bytes = self.other_bytes();
+        let Self { input, input_bytes_peak, held, quota, .. } = self;
+        (input, Settling { input_bytes_peak, other_bytes, held, quota })
+    }
+
+    /// Charges no more than what waits; see [`Settling::settle`].
     pub(crate) fn settle(&mut self) {
-        self.leave_large_buffer();
-        // Covering less cannot fail.
-        let _ = self.held.cover(&self.quota, self.held_bytes());
+        let (input, mut settling) = self.lend_input();
+        settling.settle(input);
     }
 
     /// Gives back the memory of a buffer that nothing waits in, or little after much.
@@ -77,16 +92,6 @@ impl Connection {
             self.input_bytes_peak = 0;
         }
         self.settle();
-    }
-
-    /// Moves little that waits out of a buffer that much has waited in: else a body that was taken
-    /// out of it would live as long as what came behind it.
-    fn leave_large_buffer(&mut self) {
-        let is_large = self.input_bytes_peak > STACK_BYTES.saturating_mul(2);
-        if is_large && self.input.len() <= STACK_BYTES {
-            self.input = BytesMut::from(&*self.input);
-            self.input_bytes_peak = self.input.len();
-        }
     }
 
     /// Reads by way of the stack, so that a connection on which nothing comes holds no buffer.
@@ -100,11 +105,36 @@ impl Connection {
 
     /// Bytes of memory that what was read takes: the whole buffer, empty places and all.
     fn held_bytes(&self) -> usize {
+        self.input.capacity().saturating_add(self.other_bytes())
+    }
+
+    /// Bytes of memory that is charged beside the buffer.
+    fn other_bytes(&self) -> usize {
         #[cfg(feature = "gob")]
         if let Some(gobs) = &self.gobs {
-            return self.input.capacity().saturating_add(gobs.held_bytes());
+            return gobs.held_bytes();
         }
-        self.input.capacity()
+        0
+    }
+}
+
+impl Settling<'_> {
+    /// Charges no more than what waits in `input`: what was taken out is its taker's, with the
+    /// buffer if that is large.
+    pub(crate) fn settle(&mut self, input: &mut BytesMut) {
+        self.leave_large_buffer(input);
+        // Covering less cannot fail.
+        let _ = self.held.cover(self.quota, input.capacity().saturating_add(self.other_bytes));
+    }
+
+    /// Moves little that waits out of a buffer that much has waited in: else a body that was taken
+    /// out of it would live as long as what came behind it.
+    fn leave_large_buffer(&mut self, input: &mut BytesMut) {
+        let is_large = *self.input_bytes_peak > STACK_BYTES.saturating_mul(2);
+        if is_large && input.len() <= STACK_BYTES {
+            *input = BytesMut::from(&**input);
+            *self.input_bytes_peak = input.len();
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::io;
 use super::Driver;
 use crate::error::Error;
 use crate::session::{Session, Violation};
-use crate::wire::Position;
 
 impl Driver {
     /// All is said: ends our side, and waits for the peer to end its own.
@@ -22,9 +21,9 @@ impl Driver {
     /// The peer has ended its side.
     pub(super) fn ended(&mut self) {
         self.is_at_end = true;
-        match self.decoder.position(self.connection.input()) {
-            Position::Boundary => self.link.with(Session::handle_eof),
-            Position::Line | Position::Body => self.violated(&Violation::CutShort),
+        let rest = self.connection.input();
+        if let Err(violation) = self.link.with(|session| session.handle_end(rest)) {
+            self.violated(&violation);
         }
     }
 

@@ -39,25 +39,20 @@ use self::clock::Clock;
 use self::ends::of_stream;
 use crate::client::{FLUSH_BYTES, Link};
 use crate::connection::{Connection, now};
-use crate::error::{Code, Error, Result};
+use crate::error::Code;
 use crate::handler::Registry;
-use crate::limits::too_large;
-use crate::quota::{Cover, call_bytes};
-use crate::session::{self, Body, CallId, Session, Violation};
-use crate::wire::{Decoder, Event, Line};
+use crate::quota::call_bytes;
+use crate::session::{self, CallId, Session};
 
 /// The task of one connection.
 pub(crate) struct Driver {
     connection: Connection,
     link: Arc<Link>,
     registry: Arc<Registry>,
-    decoder: Decoder,
     clock: Clock,
     // Handlers in tasks of their own. Those that have ended are swept out when there are so many.
     tasks: HashMap<CallId, AbortHandle>,
     tasks_swept_at: usize,
-    // Bytes have been read that the session's clock has not been told of.
-    has_read: bool,
     // The peer has ended its side.
     is_at_end: bool,
     // One-way calls that did not run and are in the log.
@@ -78,15 +73,6 @@ enum Exit {
     Plain(session::Plain),
     /// Close at once, without another word.
     Broken,
-}
-
-/// Why there is nothing to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pause {
-    /// More bytes are needed.
-    NeedsBytes,
-    /// Bytes are there, and the session does not want them now.
-    Unwanted,
 }
 
 /// What the session has to do.
@@ -113,6 +99,8 @@ struct Look {
     wants_input: bool,
     // It wants input, and there is memory for what that may bring.
     may_read: bool,
+    // Of the body that is being read.
+    missing_bytes: usize,
 }
 
 /// One look at the clock for all that was read at once: it had come by then. None at all if nobody
@@ -126,17 +114,13 @@ impl Driver {
         link: Arc<Link>,
         registry: Arc<Registry>,
     ) -> Box<Self> {
-        let limits = link.limits();
-        let decoder = Decoder::new(limits.line_bytes_max, limits.payload_bytes_max);
         Box::new(Self {
             connection,
             link,
             registry,
-            decoder,
             clock: Clock::default(),
             tasks: HashMap::new(),
             tasks_swept_at: calls::TASKS_SWEPT_MIN,
-            has_read: false,
             unheard: 0,
             is_at_end: false,
             turns_given: 0,
@@ -204,7 +188,7 @@ impl Driver {
                 // That may be what stood in the way.
                 continue;
             }
-            if self.poll_read(cx, look.may_read).is_ready() {
+            if self.poll_read(cx, &look).is_ready() {
                 moment = Moment::default();
                 work = work.saturating_sub(WORK_OF_A_READ);
                 continue;
@@ -228,21 +212,25 @@ impl Driver {
 
     /// The next thing to do, if what has been read has one, or else how things stand.
     fn next(&mut self, moment: &mut Moment) -> Next {
-        let Self { link, decoder, connection, has_read, .. } = self;
+        let Self { link, connection, .. } = self;
         // One look under the lock: what changes behind it is seen before going to sleep.
         link.with_held(|session, held| {
-            let pause = match decode_event(session, held, moment, decoder, connection) {
-                Ok(event) => {
-                    if let session::Event::Call(call) = &event {
-                        held.begin_call(call_bytes(call.payload.len()));
-                    }
-                    return Next::Event(event, session.unwritten_bytes());
+            let (input, mut settling) = connection.lend_input();
+            let may_read = session.handle_input(
+                || moment.now(),
+                input,
+                |rest, holds| {
+                    // What it was charged as input it is charged as what it becomes.
+                    rest.into_iter().for_each(|rest| settling.settle(rest));
+                    let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
+                    held.cover(holds.kept_bytes.saturating_add(call_bytes))
+                },
+            );
+            if let Some(event) = session.poll_event() {
+                if let session::Event::Call(call) = &event {
+                    held.begin_call(call_bytes(call.payload.len()));
                 }
-                Err(pause) => pause,
-            };
-            if std::mem::take(has_read) {
-                let position = decoder.position(connection.input());
-                session.handle_input(moment.now(), position, decoder.units());
+                return Next::Event(event, session.unwritten_bytes());
             }
             let has_transmit = session.has_transmit();
             Next::Nothing(Look {
@@ -255,7 +243,8 @@ impl Driver {
                 due: session.poll_timeout(),
                 unheard: session.tally().one_way_refused,
                 wants_input: session.wants_input(),
-                may_read: pause == Pause::NeedsBytes,
+                may_read,
+                missing_bytes: session.missing_body_bytes(input),
             })
         })
     }
@@ -332,13 +321,11 @@ impl Driver {
     }
 
     /// Reads what is there, if it is wanted; `Ready` if something came, the end included.
-    fn poll_read(&mut self, cx: &mut Context<'_>, is_wanted: bool) -> Poll<()> {
-        if !is_wanted && !self.is_unwritable {
-            self.link.with(Session::handle_input_paused);
+    fn poll_read(&mut self, cx: &mut Context<'_>, look: &Look) -> Poll<()> {
+        if !look.may_read && !self.is_unwritable {
             return Poll::Pending;
         }
-        let missing = self.decoder.missing_body_bytes(self.connection.input());
-        let filled = is_wanted.then(|| self.connection.poll_fill(cx, missing));
+        let filled = look.may_read.then(|| self.connection.poll_fill(cx, look.missing_bytes));
         match filled.unwrap_or(Poll::Pending) {
             Poll::Pending if self.is_unwritable => {
                 self.is_broken = true;
@@ -349,12 +336,9 @@ impl Driver {
                 return Poll::Pending;
             }
             Poll::Ready(Ok(0)) => self.ended(),
-            Poll::Ready(Ok(_)) => self.has_read = true,
+            Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) if error.code() == Code::Overloaded => {
-                // No room for the body that is coming: what has come of it is dropped.
-                self.has_read = true;
-                self.decoder.skip_body();
-                self.link.with(|session| session.handle_body_refused(&error));
+                self.link.with(|session| session.handle_input_refused(&error));
             }
             Poll::Ready(Err(error)) => self.lost(&error),
         }
@@ -369,70 +353,6 @@ impl Drop for Driver {
         }
         self.link.end();
     }
-}
-
-/// Takes in lines and bodies until there is something to do or more bytes are needed.
-fn decode_event(
-    session: &mut Session,
-    held: &mut Cover<'_>,
-    moment: &mut Moment,
-    decoder: &mut Decoder,
-    connection: &mut Connection,
-) -> Result<session::Event, Pause> {
-    loop {
-        if let Some(event) = session.poll_event() {
-            return Ok(event);
-        }
-        if !may_read(session, held) {
-            return Err(Pause::Unwanted);
-        }
-        match decoder.decode(connection.input()) {
-            Ok(Some(Event::Body(body))) => {
-                // What it was charged as input it is charged as what it becomes.
-                connection.settle();
-                // What the session keeps, or else what the call takes from now on.
-                let kept = session.kept_bytes(body.len());
-                let kept = kept.unwrap_or_else(|| call_bytes(body.len()));
-                match held.cover(session.held_bytes().saturating_add(kept)) {
-                    Ok(()) => session.handle_body(moment.now(), body),
-                    Err(error) => session.handle_body_refused(&error),
-                }
-            }
-            Ok(Some(Event::Line(line))) => {
-                if let Err(violation) = handle_line(session, moment.now(), line, decoder) {
-                    return Ok(session::Event::Close(violation));
-                }
-            }
-            Ok(None) => return Err(Pause::NeedsBytes),
-            Err(flaw) => return Ok(session::Event::Close(flaw.into())),
-        }
-    }
-}
-
-/// Whether more should be read and taken in. Not while there is no memory for what waits to be
-/// written: refusals are written whether there is or not.
-fn may_read(session: &Session, held: &mut Cover<'_>) -> bool {
-    session.wants_input() && held.cover(session.held_bytes()).is_ok()
-}
-
-/// Takes in a line, and drops the body after it if that is not wanted or too large.
-fn handle_line(
-    session: &mut Session,
-    now: Instant,
-    line: Line,
-    decoder: &mut Decoder,
-) -> Result<(), Violation> {
-    let body_len = line.body_len().unwrap_or_default();
-    match session.handle_line(now, line)? {
-        Body::None => {}
-        Body::Skip => decoder.skip_body(),
-        Body::Take if decoder.is_skipping() => {
-            let text = too_large(body_len, decoder.payload_bytes_max());
-            session.handle_body_refused(&Error::found(Code::TooLarge, text));
-        }
-        Body::Take => {}
-    }
-    Ok(())
 }
 
 /// Wakes the task as soon as others have had their turn.

@@ -40,7 +40,6 @@ impl Driver {
     /// Runs a plain call. How it ended is in the session then.
     pub(super) async fn run_plain(&mut self, plain: Plain) {
         // The line that called it is over, and its time with it.
-        self.link.with(Session::handle_input_paused);
         if !self.flush().await {
             return;
         }
@@ -65,8 +64,6 @@ impl Driver {
         };
         self.link.set_io(self.connection.io().clone());
         self.link.with(|session| session.handle_plain_end(now(), end));
-        // What the command left in the buffer may be the beginning of a line, and its time runs.
-        self.has_read = true;
     }
 
     /// Writes all that waits; whether that could be done.

@@ -285,6 +285,11 @@ impl Answering {
         self.note_cut_off(stopped.saturating_add(unseen).saturating_add(waiting));
     }
 
+    /// The peer broke the protocol.
+    pub(super) fn close(&mut self, violation: Violation) {
+        self.events.push_back(Event::Close(violation));
+    }
+
     pub(super) fn drop_plain(&mut self) {
         self.plain = None;
     }
@@ -399,8 +404,7 @@ impl Answering {
             let is_last_straw = self.consecutive_errors == self.consecutive_errors_max;
             self.consecutive_errors = self.consecutive_errors.saturating_add(1);
             if is_last_straw {
-                let violation = Violation::TooManyErrors(self.consecutive_errors_max);
-                self.events.push_back(Event::Close(violation));
+                self.close(Violation::TooManyErrors(self.consecutive_errors_max));
             }
         }
         if tag != 0 {

@@ -132,18 +132,6 @@ pub enum PlainEnd {
     OutOfStep(Error),
 }
 
-/// What to do with the body that follows a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Body {
-    /// There is none.
-    None,
-    /// Hand it to [`Session::handle_body`](crate::session::Session::handle_body) when it is whole.
-    Take,
-    /// Drop it as it comes.
-    Skip,
-}
-
 /// Whose body comes next.
 #[derive(Debug)]
 pub(super) enum BodyOf {

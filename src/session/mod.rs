@@ -5,15 +5,15 @@
 //! test by joining two sessions with queues. The verbs are quinn-proto's: `handle_*` takes
 //! something in, `poll_*` gives something out. Drain the outputs after each `handle_*`.
 //!
-//! It does not know what a handler is, nor how payloads are encoded, and it reads no bytes: lines
-//! and bodies come from [`wire::Decoder`](crate::wire::Decoder).
+//! It does not know what a handler is, nor how payloads are encoded. Bytes come in by
+//! [`handle_input`](Session::handle_input), of a buffer that it is lent.
 //!
 //! The two directions of a connection are symmetric, so a session has two halves that mirror each
 //! other: `Asking` follows the calls that we made (our `NAME TAG LEN` and `>` lines out, `<` lines
 //! in), `Answering` the calls that the peer made (the same lines the other way round).
 //!
 //! ```text
-//!        handle_line, handle_body, handle_eof          call, notify, cancel
+//!        handle_input, handle_eof                      call, notify, cancel
 //!   peer ────────────┐                                 ┌──────────── our callers
 //!                    ▼                                 ▼
 //!            ┌────────────┐  lines and bodies   ┌────────────┐
@@ -42,6 +42,7 @@ mod cause;
 mod earliest;
 mod ending;
 mod event;
+mod input;
 mod one_way;
 mod open;
 mod outgoing;
@@ -49,7 +50,8 @@ mod pace;
 mod room;
 mod violation;
 
-pub use self::event::{Body, Call, CallId, Event, Plain, PlainEnd, Side, Tally};
+pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Side, Tally};
+pub use self::input::Holds;
 pub use self::room::Place;
 pub use self::violation::{Slowness, Violation};
 
@@ -68,7 +70,7 @@ use self::pace::Pace;
 use self::room::Room;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::wire::{Line, Name, Options, Part, Position, Tag};
+use crate::wire::{Decoder, Name, Options, Position, Tag};
 
 /// The life of the calls of one connection.
 #[derive(Debug)]
@@ -88,7 +90,12 @@ pub struct Session {
     cause: Option<Box<Cause>>,
     // A plain call has the stream.
     is_lent: bool,
+    decoder: Decoder,
     body_of: Option<BodyOf>,
+    // Bytes of the input that were there when it was looked at last, and whether some have come
+    // that the clock has not been told of.
+    input_bytes_seen: usize,
+    has_read: bool,
     wakers: Vec<Waker>,
     spent_wakers: Vec<Waker>,
 }
@@ -110,119 +117,19 @@ impl Session {
             is_eof: false,
             cause: None,
             is_lent: false,
+            decoder: Decoder::new(limits.line_bytes_max, limits.payload_bytes_max),
             body_of: None,
+            input_bytes_seen: 0,
+            has_read: false,
             wakers: Vec::new(),
             spent_wakers: Vec::new(),
         }
-    }
-
-    // What arrives.
-
-    /// Takes in a line; answers what to do with its body.
-    ///
-    /// # Errors
-    ///
-    /// How the line breaks the protocol.
-    pub fn handle_line(&mut self, now: Instant, line: Line) -> Result<Body, Violation> {
-        match line {
-            Line::Plain { name, format } => {
-                self.answering.handle_plain(Plain { name, format });
-                if self.is_draining {
-                    self.refuse_plain();
-                }
-                Ok(Body::None)
-            }
-            Line::Call { name, tag, len, options } => {
-                let is_open = self.takes_calls();
-                let outbox = &mut self.outgoing.outbox;
-                if !self.answering.handle_call(is_open, tag, len, &options, outbox)? {
-                    return Ok(Body::Skip);
-                }
-                let id = CallId { tag, serial: 0 };
-                let call = Call { id, name, options, payload: Bytes::new(), deadline: now };
-                Ok(self.expect(BodyOf::Call(Box::new(call))))
-            }
-            Line::Request(tag, part) => {
-                self.answering.handle_request(tag, part, &mut self.outgoing.outbox)?;
-                self.answering.begin_waiting(|| now, &mut self.outgoing.outbox);
-                Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
-            }
-            Line::Reply(0, Part::Err(_, code)) => Ok(self.expect(BodyOf::Notice(code))),
-            Line::Reply(0, Part::Ok(0)) => {
-                self.asking.handle_farewell();
-                Ok(Body::Skip)
-            }
-            Line::Reply(tag, part) => {
-                let code = self.asking.handle_reply(tag, part)?;
-                Ok(self.expect(BodyOf::Reply(tag, code)))
-            }
-        }
-    }
-
-    /// Takes in the body of the line before, whole.
-    pub fn handle_body(&mut self, now: Instant, body: Bytes) {
-        match self.body_of.take() {
-            Some(BodyOf::Call(mut call)) => {
-                let is_open = self.takes_calls();
-                call.payload = body;
-                self.answering.handle_body(now, is_open, call, &mut self.outgoing.outbox);
-            }
-            Some(BodyOf::Reply(tag, code)) => {
-                let reply = match code {
-                    None => Ok(body),
-                    Some(code) => Err(Error::from_peer(code, &body)),
-                };
-                self.wakers.extend(self.asking.handle_body(tag, reply));
-            }
-            Some(BodyOf::Notice(code)) => self.asking.handle_notice(code, &body),
-            None => {}
-        }
-    }
-
-    /// The body of the line before will not be handed over: it is too large, or there is no room.
-    pub fn handle_body_refused(&mut self, error: &Error) {
-        match self.body_of.take() {
-            None | Some(BodyOf::Notice(_)) => {}
-            Some(BodyOf::Call(call)) => {
-                self.answering.refuse(call.id.tag, error, &mut self.outgoing.outbox)
-            }
-            Some(BodyOf::Reply(tag, _)) => {
-                let error = Error::local(error.code(), error.text().to_owned()).of_reply();
-                self.wakers.extend(self.asking.handle_body(tag, Err(error)));
-            }
-        }
-    }
-
-    /// How far the peer is in its next unit, and how many it has finished; see
-    /// [`Decoder`](crate::wire::Decoder). To be told after bytes have been read.
-    pub fn handle_input(&mut self, now: Instant, position: Position, units: u64) {
-        self.pace.handle_input(now, position, units);
-    }
-
-    /// Reading is put off: a peer that is not read cannot be slow.
-    pub fn handle_input_paused(&mut self) {
-        self.pace.handle_input_paused();
     }
 
     /// What became of the calls of the peer.
     #[must_use]
     pub const fn tally(&self) -> Tally {
         self.answering.tally()
-    }
-
-    /// Whether more should be read. Not while a plain call waits for the answers before it, not
-    /// while the peer does not read what we answer, and not while as many one-way calls wait as
-    /// may.
-    #[must_use]
-    pub fn wants_input(&self) -> bool {
-        let is_held_up = self.answering.has_plain() || self.answering.one_way().is_full();
-        if self.is_eof || self.is_lent || is_held_up {
-            return false;
-        }
-        // While we wait for replies ourselves, what the peer asks is read a little longer.
-        let spare_bytes = self.answering.payload_bytes_max();
-        self.outgoing.has_answer_room(0)
-            || !self.asking.is_idle() && self.outgoing.has_answer_room(spare_bytes)
     }
 
     // What is due.
@@ -358,6 +265,9 @@ impl Session {
         }
         let event = self.answering.poll_event();
         self.is_lent = matches!(event, Some(Event::Plain(_)));
+        if self.is_lent {
+            self.pace.handle_input_paused();
+        }
         event
     }
 
@@ -371,6 +281,8 @@ impl Session {
     pub fn handle_plain_end(&mut self, now: Instant, end: PlainEnd) {
         self.is_lent = false;
         self.pace.handle_input(now, Position::Boundary, 0);
+        // What the command left may be the beginning of a line, and its time runs.
+        self.input_bytes_seen = 0;
         match end {
             PlainEnd::Done => {}
             PlainEnd::Failed(error) => self.tell(&error),
@@ -438,19 +350,6 @@ impl Session {
         self.unwritten_bytes().saturating_add(self.asking.unclaimed_bytes()).saturating_add(waiting)
     }
 
-    /// Bytes that this session will keep of the body that comes next, which has so many: of a
-    /// reply, and of a one-way call that has to wait; `None` if it is of a call that is given out.
-    #[must_use]
-    pub fn kept_bytes(&self, body_bytes: usize) -> Option<usize> {
-        match &self.body_of {
-            Some(BodyOf::Call(call)) if call.id.tag == 0 && self.answering.is_next_to_wait() => {
-                Some(one_way::bytes_of(body_bytes))
-            }
-            Some(BodyOf::Call(_)) => None,
-            Some(BodyOf::Reply(..) | BodyOf::Notice(_)) | None => Some(body_bytes),
-        }
-    }
-
     /// Those to be woken after what was handled. They are collected rather than woken, so that it
     /// can be done when no lock is held.
     pub fn take_wakers(&mut self) -> Vec<Waker> {
@@ -470,11 +369,6 @@ impl Session {
     fn handle_place(&mut self, now: impl Fn() -> Instant) {
         self.answering.begin_waiting(&now, &mut self.outgoing.outbox);
         self.offer_room(now);
-    }
-
-    fn expect(&mut self, body_of: BodyOf) -> Body {
-        self.body_of = Some(body_of);
-        Body::Take
     }
 
     fn is_idle(&self) -> bool {

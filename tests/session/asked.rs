@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use switchboard::session::{Call, Event, PlainEnd, Session, Tally};
-use switchboard::wire::{Line, Options, Part, Position, Tag};
+use switchboard::wire::{Options, Tag};
 use switchboard::{Code, Error, Limits};
 
 use crate::pair::{CLIENT, GREET, Pair, SERVER};
@@ -35,16 +35,15 @@ fn call(session: &mut Session, now: Instant) -> Tag {
 }
 
 /// A reply of the peer.
-fn reply(session: &mut Session, now: Instant, tag: Tag, payload: &'static str) {
-    let len = u64::try_from(payload.len()).unwrap();
-    session.handle_line(now, Line::Reply(tag, Part::Ok(len))).unwrap();
-    session.handle_body(now, Bytes::from_static(payload.as_bytes()));
+fn reply(session: &mut Session, now: Instant, tag: Tag, payload: &str) {
+    feed(session, now, &format!("<{tag} ok {}\n{payload}", payload.len()));
 }
 
-/// A call of the peer, up to its body.
-fn line(session: &mut Session, now: Instant, tag: Tag) {
-    let (name, options) = (GREET, Options::default());
-    session.handle_line(now, Line::Call { name, tag, len: 0, options }).unwrap();
+/// Takes in what the peer sends, with all the memory that it needs; what is left of it.
+fn feed(session: &mut Session, now: Instant, text: &str) -> BytesMut {
+    let mut input = BytesMut::from(text);
+    session.handle_input(|| now, &mut input, |_, _| Ok(()));
+    input
 }
 
 /// The call that is to be run next.
@@ -107,8 +106,7 @@ fn a_session_is_over_when_all_is_said_and_written() {
     let mut pair = alone();
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
     assert!(!session.is_over() && !session.is_finished());
-    line(session, now, 0);
-    session.handle_body(now, Bytes::new());
+    feed(session, now, "GREET 0 0\n");
     let id = next_call(session).id;
     session.close(now);
     let notice = take(session);
@@ -257,29 +255,45 @@ fn there_is_room_below_the_limit() {
 }
 
 #[test]
-fn what_is_kept_of_a_body_is_charged_before_it_is_there() {
+fn what_will_be_held_is_asked_for_before_it_is_there() {
+    const WAITS: usize = 100 + 256;
     let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1);
+    let body = "x".repeat(100);
     let mut pair = Pair::alone(&limits);
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
-    assert_eq!(session.kept_bytes(100), Some(100), "of nothing known");
-    for tag in [1, 0] {
-        line(session, now, tag);
-        assert_eq!(session.kept_bytes(100), None, "{tag} is given out");
-        session.handle_body_refused(&Error::new(Code::Overloaded, "full"));
-    }
-    line(session, now, 1);
-    session.handle_body(now, Bytes::new());
-    line(session, now, 0);
-    assert_eq!(session.kept_bytes(100), Some(100 + 256), "it waits, with its facts");
-    session.handle_body(now, Bytes::new());
+    // A notice, which nobody takes.
+    check(session, now, &format!("<0 err 100 failed\n{body}"), 100, None);
+    // Calls that are given out, and one that waits, with its facts.
+    check(session, now, &format!("GREET 0 100\n{body}"), 0, Some(100));
+    check(session, now, &format!("GREET 0 100\n{body}"), WAITS, None);
+    let mut pair = Pair::alone(&limits);
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    check(session, now, &format!("GREET 7 100\n{body}"), 0, Some(100));
+    // A reply is kept until its caller takes it, beside what waits to be written.
     let tag = call(session, now);
-    session.handle_line(now, Line::Reply(tag, Part::Ok(100))).unwrap();
-    assert_eq!(session.kept_bytes(100), Some(100), "until its caller takes it");
     let before = session.held_bytes();
-    session.handle_body(now, Bytes::from_static(&[b'x'; 100]));
+    check(session, now, &format!("<{tag} ok 100\n{body}"), 100, None);
     assert_eq!(session.held_bytes(), before + 100);
     assert!(session.poll_reply(tag, &mut None).is_ready());
     assert_eq!(session.held_bytes(), before);
+
+    /// What is asked for at the last of two steps, more than is held.
+    #[track_caller]
+    fn check(session: &mut Session, now: Instant, text: &str, more: usize, payload: Option<usize>) {
+        let (before, mut asked) = (session.held_bytes(), Vec::new());
+        let mut input = BytesMut::from(text);
+        session.handle_input(
+            || now,
+            &mut input,
+            |rest, holds| {
+                let rest = rest.map(|rest| rest.len());
+                asked.push((holds.kept_bytes - before, holds.payload_bytes, rest));
+                Ok(())
+            },
+        );
+        assert_eq!(asked[..3], [(0, None, None), (0, None, None), (more, payload, Some(0))]);
+        while session.poll_event().is_some() {}
+    }
 }
 
 #[test]
@@ -287,11 +301,10 @@ fn events_are_told_before_they_are_taken() {
     let mut pair = alone();
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
     assert!(!session.has_event() && !session.is_lent());
-    line(session, now, 1);
-    session.handle_body(now, Bytes::new());
-    session.handle_line(now, Line::Plain { name: GREET, format: None }).unwrap();
-    assert!(session.has_event());
+    let rest = feed(session, now, "GREET 1 0\nGREET\n");
+    assert!(session.has_event() && rest == "GREET\n", "one after the other");
     let id = next_call(session).id;
+    feed(session, now, "GREET\n");
     assert!(!session.has_event(), "the plain call waits for the reply");
     session.handle_reply(|| now, id, Ok(BytesMut::new()));
     assert!(session.has_event() && !session.is_lent());
@@ -307,12 +320,11 @@ fn what_was_called_plainly_cannot_call_back_while_it_has_the_stream() {
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
     let plain = Call::plain(GREET, Options::default(), now + SECOND);
     assert!(plain.is_plain() && session.is_open(Some(plain.id)));
-    line(session, now, 1);
-    session.handle_body(now, Bytes::new());
+    feed(session, now, "GREET 1 0\n");
     let tagged = next_call(session);
     assert!(!tagged.is_plain());
     session.handle_reply(|| now, tagged.id, Ok(BytesMut::new()));
-    session.handle_line(now, Line::Plain { name: GREET, format: None }).unwrap();
+    feed(session, now, "GREET\n");
     assert!(session.poll_event().is_some() && session.is_lent());
     assert!(!session.is_open(Some(plain.id)), "its caller would take the call for the reply");
     assert!(session.is_open(Some(tagged.id)) && session.is_open(None), "they wait for the stream");
@@ -368,8 +380,7 @@ fn whoever_keeps_the_time_of_callers_learns_whether_any_was_late() {
 fn a_late_look_ends_what_was_due_before() {
     let mut pair = alone();
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
-    line(session, now, 1);
-    session.handle_body(now, Bytes::new());
+    feed(session, now, "GREET 1 0\n");
     session.handle_timeout(now + 100 * SECOND).unwrap();
     assert!(take(session).starts_with("<1 err ") && session.poll_event().is_none());
 }
@@ -377,14 +388,21 @@ fn a_late_look_ends_what_was_due_before() {
 #[test]
 fn only_what_is_read_or_written_has_its_time() {
     let idle = 300 * SECOND;
-    check(10 * SECOND, |session, now| session.handle_input(now, Position::Line, 0));
-    check(30 * SECOND, |session, now| session.handle_input(now, Position::Body, 0));
+    check(10 * SECOND, |session, now| drop(feed(session, now, "GREET 1")));
+    check(30 * SECOND, |session, now| drop(feed(session, now, "GREET 1 3\nAd")));
+    // It is not read: there is no memory for it, or a call has the stream.
     check(idle, |session, now| {
-        session.handle_input(now, Position::Line, 0);
-        session.handle_input_paused();
+        let mut input = feed(session, now, "GREET 1");
+        let full = |_: Option<&mut BytesMut>, _| Err(Error::new(Code::Overloaded, "full"));
+        session.handle_input(|| now, &mut input, full);
     });
     check(idle, |session, now| {
-        session.handle_input(now, Position::Body, 0);
+        feed(session, now, "GREET\nAda");
+        assert!(session.poll_event().is_some());
+        session.handle_plain_end(now, PlainEnd::Done);
+    });
+    check(idle, |session, now| {
+        feed(session, now, "GREET 1 3\nAd");
         session.handle_eof();
     });
     // All is written, and the stream holds it back.
@@ -412,7 +430,7 @@ fn only_what_is_read_or_written_has_its_time() {
 #[test]
 fn a_connection_on_which_something_is_under_way_is_not_idle() {
     check(true, |_, _| {});
-    check(false, |session, now| session.handle_input(now, Position::Body, 0));
+    check(false, |session, now| drop(feed(session, now, "GREET 1 3\nAd")));
     check(false, |session, now| session.handle_write_blocked(now));
     check(false, |session, now| {
         call(session, now);
@@ -432,8 +450,7 @@ fn a_connection_on_which_something_is_under_way_is_not_idle() {
 fn nothing_more_goes_over_a_stream_that_cannot_be_written() {
     let mut pair = Pair::alone(&Limits::default().with(|l| l.unwritten_bytes_max = 1));
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
-    line(session, now, 1);
-    session.handle_body(now, Bytes::new());
+    feed(session, now, "GREET 1 0\n");
     assert!(session.poll_event().is_some());
     let tag = call(session, now);
     let mut waker = Some(Waker::noop().clone());

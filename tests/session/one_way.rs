@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use switchboard::session::{Call, Tally};
-use switchboard::wire::{Line, Options};
 use switchboard::{Code, Error, Limits};
 
-use crate::pair::{GREET, Pair, SERVER};
+use crate::pair::{Pair, SERVER};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -172,16 +172,13 @@ fn those_that_do_not_run_are_counted() {
 fn one_that_ends_before_anybody_has_seen_it_gives_its_place_to_the_next() {
     let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1);
     let mut pair = Pair::alone(&limits);
-    let now = pair.now;
-    let session = &mut pair.peers[SERVER].session;
-    for (payload, time_ms) in [("a", Some(1000)), ("b", None)] {
-        let (name, options) = (GREET, Options::new(None, time_ms));
-        session.handle_line(now, Line::Call { name, tag: 0, len: 1, options }).unwrap();
-        session.handle_body(now, payload.into());
-    }
-    // Its time is over, and nobody has asked for it yet.
-    session.handle_timeout(now + SECOND).unwrap();
-    pair.peers[SERVER].events();
+    pair.inject(SERVER, b"GREET 0 1\nxGREET 0 1 t=1000\naGREET 0 1\nb");
+    let (now, peer) = (pair.now, &mut pair.peers[SERVER]);
+    let first = peer.calls.pop_front().unwrap();
+    peer.session.handle_reply(|| now, first.id, Ok(BytesMut::new()));
+    // The time of the second is over, and nobody has asked for it yet.
+    peer.session.handle_timeout(now + SECOND).unwrap();
+    peer.events();
     assert_eq!(begun(&pair), ["b"]);
-    assert_eq!(tally(&pair), (0, 0, 0, 1));
+    assert_eq!(tally(&pair), (0, 0, 1, 1));
 }

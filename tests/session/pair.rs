@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use switchboard::session::{
-    Body, Call, CallId, Event, Plain, PlainEnd, Session, Side, Slowness, Violation,
+    Call, CallId, Event, Plain, PlainEnd, Session, Side, Slowness, Violation,
 };
-use switchboard::wire::{self, Decoder, Line, Name, Options, Outbox, Position, Tag};
-use switchboard::{Code, Error, Limits};
+use switchboard::wire::{Name, Options, Outbox, Tag};
+use switchboard::{Error, Limits};
 
 /// The end that dialled, and the end that accepted.
 pub(crate) const CLIENT: usize = 0;
@@ -49,9 +49,7 @@ pub(crate) struct Peer {
     pub(crate) pipe_bytes_max: usize,
     /// Everything that this end has written.
     pub(crate) sent: Vec<u8>,
-    decoder: Decoder,
     outbox: Outbox,
-    payload_bytes_max: usize,
     has_ended: bool,
     is_reset: bool,
 }
@@ -162,6 +160,13 @@ impl Pair {
         happened
     }
 
+    /// Takes in these bytes of the peer's, and no event that comes of them.
+    pub(crate) fn feed(&mut self, end: usize, bytes: &[u8]) {
+        let (now, peer) = (self.now, &mut self.peers[end]);
+        peer.input.extend_from_slice(bytes);
+        peer.session.handle_input(|| now, &mut peer.input, |_, _| Ok(()));
+    }
+
     /// Bytes for the other end that no session has written.
     pub(crate) fn inject(&mut self, end: usize, bytes: &[u8]) {
         self.peers[end].pipe.extend(bytes);
@@ -223,9 +228,7 @@ impl Peer {
             is_cut: false,
             pipe_bytes_max: usize::MAX,
             sent: Vec::new(),
-            decoder: Decoder::new(limits.line_bytes_max, limits.payload_bytes_max),
             outbox: Outbox::default(),
-            payload_bytes_max: limits.payload_bytes_max,
             has_ended: false,
             is_reset: false,
         }
@@ -292,56 +295,29 @@ impl Peer {
         }
         let count = count.min(self.pipe.len());
         self.input.extend(self.pipe.drain(..count));
-        let units = self.decoder.units();
+        let had = self.input.len();
         self.decode(now);
-        let is_reading = self.is_reading();
-        if !is_reading {
-            self.session.handle_input_paused();
-        } else if count > 0 {
-            let position = self.decoder.position(&self.input);
-            self.session.handle_input(now, position, self.decoder.units());
-        }
-        let is_end = is_reading && self.is_cut && self.pipe.is_empty();
-        if is_end && self.decoder.position(&self.input) == Position::Boundary {
-            self.session.handle_eof();
-        } else if is_end {
-            self.violate(Violation::CutShort);
+        let is_end = self.is_reading() && self.is_cut && self.pipe.is_empty();
+        if is_end && let Err(violation) = self.session.handle_end(&self.input) {
+            self.violate(violation);
         }
         self.events();
-        count > 0 || is_end || self.decoder.units() != units
+        count > 0 || is_end || self.input.len() != had
     }
 
-    fn is_reading(&self) -> bool {
-        self.session.wants_input() && self.plain.is_none()
-    }
-
+    /// Takes in what has been read, as far as that goes.
     fn decode(&mut self, now: Instant) {
-        while self.is_reading() {
-            match self.decoder.decode(&mut self.input) {
-                Ok(None) => return,
-                Ok(Some(wire::Event::Line(line))) => self.line(now, line),
-                Ok(Some(wire::Event::Body(body))) => self.session.handle_body(now, body),
-                Ok(Some(other)) => panic!("{other:?}"),
-                Err(flaw) => self.violate(flaw.into()),
+        loop {
+            self.session.handle_input(|| now, &mut self.input, |_, _| Ok(()));
+            if !self.session.has_event() {
+                return;
             }
             self.events();
         }
     }
 
-    fn line(&mut self, now: Instant, line: Line) {
-        let len = line.body_len().unwrap_or(0);
-        let is_too_large = usize::try_from(len).map_or(true, |len| len > self.payload_bytes_max);
-        match self.session.handle_line(now, line) {
-            Ok(Body::Skip) => self.decoder.skip_body(),
-            Ok(Body::Take) if is_too_large => {
-                let max = self.payload_bytes_max;
-                let text = format!("a payload of {len} bytes is over payload_bytes_max ({max})");
-                let error = Error::new(Code::TooLarge, text);
-                self.session.handle_body_refused(&error);
-            }
-            Ok(_) => {}
-            Err(violation) => self.violate(violation),
-        }
+    fn is_reading(&self) -> bool {
+        self.session.wants_input() && self.plain.is_none()
     }
 
     fn violate(&mut self, violation: Violation) {
