@@ -62,7 +62,7 @@ fn what_breaks_the_rules_is_found() {
     let cases = [
         ("src/session/mod.rs", "use crate::wire::Line;", ""),
         ("src/session/mod.rs", "use crate::error::{Code, Error};", ""),
-        ("src/session/asking.rs", "use crate::session::Violation;", ""),
+        ("src/session/outbound.rs", "use crate::session::Violation;", ""),
         ("src/lib.rs", "pub use crate::client::Client;", ""),
         ("src/wire/line.rs", "use crate::session::Call;", "session, which is not below wire"),
         ("src/wire/line.rs", "use crate::format::Json;", "format, which is not below wire"),
@@ -87,7 +87,7 @@ fn what_breaks_the_rules_is_found() {
         ("src/gateway.rs", "use crate::error::Error;", "gateway is on no floor"),
         ("src/client/mod.rs", "use crate::gateway::Gateway;", "gateway, which is not below client"),
         ("src/session/mod.rs", "use tokio::time::sleep;", "tokio in session, which is pure"),
-        ("src/session/pace.rs", "let now = Instant::now();", "Instant::now in session"),
+        ("src/session/timeouts.rs", "let now = Instant::now();", "Instant::now in session"),
         ("src/format/mod.rs", "std::thread::spawn(f);", "std::thread in format"),
         ("src/command.rs", "lock: Mutex<u8>,", "Mutex in command"),
         ("src/wire/mod.rs", "let line = read.await?;", ".await in wire"),

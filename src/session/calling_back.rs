@@ -19,13 +19,13 @@ use crate::error::{Code, Error};
 impl Session {
     /// Whether calls of the peer are run.
     pub(super) fn takes_calls(&self) -> bool {
-        !self.is_draining || self.cause.is_none() && !self.asking.is_answered()
+        !self.is_draining || self.cause.is_none() && !self.outbound.is_answered()
     }
 
     /// Why no calls can be made, by the handler of the call `within` if by one.
     #[inline]
     pub(super) fn check_open(&self, within: Option<CallId>) -> Result<(), Error> {
-        let is_closed = self.is_draining || self.cause.is_some() || self.asking.is_refused();
+        let is_closed = self.is_draining || self.cause.is_some() || self.outbound.is_refused();
         if is_closed || self.is_lent { self.check_closed(within) } else { Ok(()) }
     }
 
@@ -36,7 +36,7 @@ impl Session {
             let text = "a handler that was called plainly cannot call back";
             return Err(Error::local(Code::UnsupportedFormat, text));
         }
-        let error = match (self.asking.refusal(), &self.cause) {
+        let error = match (self.outbound.refusal(), &self.cause) {
             (None, None) if !self.is_draining => return Ok(()),
             (Some(error), _) => error,
             (None, Some(cause)) => cause.of_connection(),
@@ -61,6 +61,6 @@ impl Session {
 
     /// Whether this call of the peer waits for its answer, and the peer for calls of ours.
     fn is_finishing(&self, within: CallId) -> bool {
-        self.answering.is_wanted(within) && self.cause.is_none() && !self.asking.has_farewell()
+        self.inbound.is_wanted(within) && self.cause.is_none() && !self.outbound.has_farewell()
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! Each text names the cause, and the source is the error of the stream or the [`Violation`]. The
 //! first cause counts: what breaks afterwards broke by it. What the peer itself said of its end
-//! comes before all of them (`Asking`).
+//! comes before all of them (`Outbound`).
 
 use std::borrow::Cow;
 use std::error::Error as StdError;

@@ -78,17 +78,17 @@ impl Session {
                     }
                 }
                 Ok(None) => break true,
-                Err(flaw) => self.answering.close(flaw.into()),
+                Err(flaw) => self.inbound.close(flaw.into()),
             }
         };
         self.input_bytes_seen = input.len();
         if std::mem::take(&mut self.has_read) {
             let position = self.decoder.position(input);
-            self.pace.handle_input(now(), position, self.decoder.units());
+            self.timeouts.handle_input(now(), position, self.decoder.units());
         }
         if !is_short {
             // A peer that is not read cannot be slow.
-            self.pace.handle_input_paused();
+            self.timeouts.handle_input_paused();
         }
         is_short
     }
@@ -121,14 +121,14 @@ impl Session {
     /// may.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        let is_held_up = self.answering.has_plain() || self.answering.one_way().is_full();
+        let is_held_up = self.inbound.has_plain() || self.inbound.one_way().is_full();
         if self.is_eof || self.is_lent || is_held_up {
             return false;
         }
         // While we wait for replies ourselves, what the peer asks is read a little longer.
-        let spare_bytes = self.answering.payload_bytes_max();
-        self.outgoing.has_answer_room(0)
-            || !self.asking.is_idle() && self.outgoing.has_answer_room(spare_bytes)
+        let spare_bytes = self.inbound.payload_bytes_max();
+        self.backlog.has_answer_room(0)
+            || !self.outbound.is_idle() && self.backlog.has_answer_room(spare_bytes)
     }
 
     /// Bytes that are still to come of the body that is being read. A hint for how much to read at
@@ -148,7 +148,7 @@ impl Session {
                 self.handle_body_refused(&Error::found(Code::TooLarge, text));
             }
             Ok(Body::Take) => {}
-            Err(violation) => self.answering.close(violation),
+            Err(violation) => self.inbound.close(violation),
         }
     }
 
@@ -156,7 +156,7 @@ impl Session {
     fn body_after(&mut self, now: Instant, line: Line) -> Result<Body, Violation> {
         match line {
             Line::Plain { name, format } => {
-                self.answering.handle_plain(Plain { name, format });
+                self.inbound.handle_plain(Plain { name, format });
                 if self.is_draining {
                     self.refuse_plain();
                 }
@@ -164,8 +164,8 @@ impl Session {
             }
             Line::Call { name, tag, len, options } => {
                 let is_open = self.takes_calls();
-                let outbox = &mut self.outgoing.outbox;
-                if !self.answering.handle_call(is_open, tag, len, &options, outbox)? {
+                let outbox = &mut self.backlog.outbox;
+                if !self.inbound.handle_call(is_open, tag, len, &options, outbox)? {
                     return Ok(Body::Skip);
                 }
                 let id = CallId { tag, serial: 0 };
@@ -173,17 +173,17 @@ impl Session {
                 Ok(self.expect(BodyOf::Call(Box::new(call))))
             }
             Line::Request(tag, part) => {
-                self.answering.handle_request(tag, part, &mut self.outgoing.outbox)?;
-                self.answering.begin_waiting(|| now, &mut self.outgoing.outbox);
+                self.inbound.handle_request(tag, part, &mut self.backlog.outbox)?;
+                self.inbound.begin_waiting(|| now, &mut self.backlog.outbox);
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
             Line::Reply(0, Part::Err(_, code)) => Ok(self.expect(BodyOf::Notice(code))),
             Line::Reply(0, Part::Ok(0)) => {
-                self.asking.handle_farewell();
+                self.outbound.handle_farewell();
                 Ok(Body::Skip)
             }
             Line::Reply(tag, part) => {
-                let code = self.asking.handle_reply(tag, part)?;
+                let code = self.outbound.handle_reply(tag, part)?;
                 Ok(self.expect(BodyOf::Reply(tag, code)))
             }
         }
@@ -195,16 +195,16 @@ impl Session {
             Some(BodyOf::Call(mut call)) => {
                 let is_open = self.takes_calls();
                 call.payload = body;
-                self.answering.handle_body(now, is_open, call, &mut self.outgoing.outbox);
+                self.inbound.handle_body(now, is_open, call, &mut self.backlog.outbox);
             }
             Some(BodyOf::Reply(tag, code)) => {
                 let reply = match code {
                     None => Ok(body),
                     Some(code) => Err(Error::from_peer(code, &body)),
                 };
-                self.wakers.extend(self.asking.handle_body(tag, reply));
+                self.wakers.extend(self.outbound.handle_body(tag, reply));
             }
-            Some(BodyOf::Notice(code)) => self.asking.handle_notice(code, &body),
+            Some(BodyOf::Notice(code)) => self.outbound.handle_notice(code, &body),
             None => {}
         }
     }
@@ -214,11 +214,11 @@ impl Session {
         match self.body_of.take() {
             None | Some(BodyOf::Notice(_)) => {}
             Some(BodyOf::Call(call)) => {
-                self.answering.refuse(call.id.tag, error, &mut self.outgoing.outbox)
+                self.inbound.refuse(call.id.tag, error, &mut self.backlog.outbox)
             }
             Some(BodyOf::Reply(tag, _)) => {
                 let error = Error::local(error.code(), error.text().to_owned()).of_reply();
-                self.wakers.extend(self.asking.handle_body(tag, Err(error)));
+                self.wakers.extend(self.outbound.handle_body(tag, Err(error)));
             }
         }
     }
@@ -227,7 +227,7 @@ impl Session {
     fn holds_with(&self, body: &Bytes) -> Holds {
         let (kept_bytes, body_bytes) = (self.held_bytes(), body.len());
         let more_bytes = match &self.body_of {
-            Some(BodyOf::Call(call)) if call.id.tag == 0 && self.answering.is_next_to_wait() => {
+            Some(BodyOf::Call(call)) if call.id.tag == 0 && self.inbound.is_next_to_wait() => {
                 one_way::bytes_of(body_bytes)
             }
             Some(BodyOf::Call(_)) => {

@@ -9,15 +9,15 @@
 //! [`handle_input`](Session::handle_input), of a buffer that it is lent.
 //!
 //! The two directions of a connection are symmetric, so a session has two halves that mirror each
-//! other: `Asking` follows the calls that we made (our `NAME TAG LEN` and `>` lines out, `<` lines
-//! in), `Answering` the calls that the peer made (the same lines the other way round).
+//! other: `Outbound` follows the calls that we made (our `NAME TAG LEN` and `>` lines out, `<`
+//! lines in), `Inbound` the calls that the peer made (the same lines the other way round).
 //!
 //! ```text
 //!        handle_input, handle_eof                      call, notify, cancel
 //!   peer ────────────┐                                 ┌──────────── our callers
 //!                    ▼                                 ▼
 //!            ┌────────────┐  lines and bodies   ┌────────────┐
-//!            │ Answering  │ ───► Outbox ◄────── │   Asking   │
+//!            │  Inbound   │ ───► Outbox ◄────── │  Outbound  │
 //!            └────────────┘        │            └────────────┘
 //!               │      ▲           ▼                  │
 //!     poll_event│      │    take_transmit()           │ poll_reply
@@ -35,19 +35,19 @@
 //!
 //! While it drains, calls may still be made inside of others (`calling_back`).
 
-mod answering;
-mod asking;
+mod backlog;
 mod calling_back;
 mod cause;
-mod earliest;
-mod ending;
+mod close;
+mod deadlines;
 mod event;
+mod in_flight;
+mod inbound;
 mod input;
 mod one_way;
-mod open;
-mod outgoing;
-mod pace;
+mod outbound;
 mod room;
+mod timeouts;
 mod violation;
 
 pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Side, Tally};
@@ -60,14 +60,14 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use self::answering::Answering;
-use self::asking::Asking;
+use self::backlog::Backlog;
 use self::cause::Cause;
-use self::earliest::earlier;
+use self::deadlines::earlier;
 use self::event::BodyOf;
-use self::outgoing::Outgoing;
-use self::pace::Pace;
+use self::inbound::Inbound;
+use self::outbound::Outbound;
 use self::room::Room;
+use self::timeouts::Timeouts;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::wire::{Decoder, Name, Options, Position, Tag};
@@ -75,10 +75,10 @@ use crate::wire::{Decoder, Name, Options, Position, Tag};
 /// The life of the calls of one connection.
 #[derive(Debug)]
 pub struct Session {
-    asking: Asking,
-    answering: Answering,
-    pace: Pace,
-    outgoing: Outgoing,
+    outbound: Outbound,
+    inbound: Inbound,
+    timeouts: Timeouts,
+    backlog: Backlog,
     room: Room,
     drain_time_max: Duration,
     drain_until: Option<Instant>,
@@ -105,10 +105,10 @@ impl Session {
     #[must_use]
     pub fn new(now: Instant, side: Side, limits: &Limits) -> Self {
         Self {
-            asking: Asking::new(limits),
-            answering: Answering::new(limits),
-            pace: Pace::new(now, side, limits),
-            outgoing: Outgoing::new(limits.unwritten_bytes_max),
+            outbound: Outbound::new(limits),
+            inbound: Inbound::new(limits),
+            timeouts: Timeouts::new(now, side, limits),
+            backlog: Backlog::new(limits.unwritten_bytes_max),
             room: Room::default(),
             drain_time_max: limits.drain_time_max,
             drain_until: None,
@@ -129,7 +129,7 @@ impl Session {
     /// What became of the calls of the peer.
     #[must_use]
     pub const fn tally(&self) -> Tally {
-        self.answering.tally()
+        self.inbound.tally()
     }
 
     // What is due.
@@ -141,29 +141,31 @@ impl Session {
     /// The peer was too slow and must be cut off.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
         let _ = self.handle_call_timeout(now);
-        self.answering.handle_timeout(now, &mut self.outgoing.outbox);
-        self.answering.begin_waiting(|| now, &mut self.outgoing.outbox);
+        self.inbound.handle_timeout(now, &mut self.backlog.outbox);
+        self.inbound.begin_waiting(|| now, &mut self.backlog.outbox);
         if self.drain_until.is_some_and(|until| until <= now) {
             self.drain_until = None;
-            self.answering.cancel_all(self.drain_time_max, &mut self.outgoing.outbox);
-            let outbox = &mut self.outgoing.outbox;
-            self.wakers.extend(self.asking.cancel_all(self.drain_time_max, outbox));
+            self.inbound.cancel_all(self.drain_time_max, &mut self.backlog.outbox);
+            let outbox = &mut self.backlog.outbox;
+            self.wakers.extend(self.outbound.cancel_all(self.drain_time_max, outbox));
             self.wakers.extend(self.room.wake_all());
         }
         if self.room.handle_timeout(now) {
             self.offer_room(|| now);
         }
         let is_idle = self.is_idle();
-        self.pace.handle_timeout(now, is_idle).map_err(|(slow, time)| Violation::Slow(slow, time))
+        self.timeouts
+            .handle_timeout(now, is_idle)
+            .map_err(|(slow, time)| Violation::Slow(slow, time))
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) should be called next. It may turn out then
     /// that nothing is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let calls = earlier(self.poll_call_timeout(), self.answering.earliest());
+        let calls = earlier(self.poll_call_timeout(), self.inbound.earliest());
         let calls = earlier(calls, self.room.earliest());
-        earlier(earlier(calls, self.drain_until), self.pace.earliest(self.is_idle()))
+        earlier(earlier(calls, self.drain_until), self.timeouts.earliest(self.is_idle()))
     }
 
     /// Ends calls of our own whose deadline has passed, and lets those know who wait for room;
@@ -171,16 +173,16 @@ impl Session {
     /// keeps the time of callers alone.
     pub fn handle_call_timeout(&mut self, now: Instant) -> bool {
         let wakers = self.wakers.len();
-        let unwritten = self.outgoing.outbox.len();
-        self.wakers.extend(self.asking.handle_timeout(now, &mut self.outgoing.outbox));
+        let unwritten = self.backlog.outbox.len();
+        self.wakers.extend(self.outbound.handle_timeout(now, &mut self.backlog.outbox));
         self.room.handle_deadlines(now, &mut self.wakers);
-        self.wakers.len() > wakers || self.outgoing.outbox.len() > unwritten
+        self.wakers.len() > wakers || self.backlog.outbox.len() > unwritten
     }
 
     /// When [`handle_call_timeout`](Self::handle_call_timeout) should be called next.
     #[must_use]
     pub fn poll_call_timeout(&self) -> Option<Instant> {
-        earlier(self.asking.earliest(), self.room.earliest_deadline())
+        earlier(self.outbound.earliest(), self.room.earliest_deadline())
     }
 
     // Calls that we make. A handler makes them within the call that it answers, for as long as that
@@ -208,9 +210,9 @@ impl Session {
         deadline: Instant,
     ) -> Result<Tag, Error> {
         self.check_open(within)?;
-        let before = self.outgoing.outbox.len();
-        let tag = self.asking.call(name, options, payload, deadline, &mut self.outgoing.outbox)?;
-        self.outgoing.note_asked(before);
+        let before = self.backlog.outbox.len();
+        let tag = self.outbound.call(name, options, payload, deadline, &mut self.backlog.outbox)?;
+        self.backlog.note_asked(before);
         Ok(tag)
     }
 
@@ -227,9 +229,9 @@ impl Session {
         payload: BytesMut,
     ) -> Result<(), Error> {
         self.check_open(within)?;
-        let before = self.outgoing.outbox.len();
-        self.asking.notify(name, options, payload, &mut self.outgoing.outbox);
-        self.outgoing.note_asked(before);
+        let before = self.backlog.outbox.len();
+        self.outbound.notify(name, options, payload, &mut self.backlog.outbox);
+        self.backlog.note_asked(before);
         Ok(())
     }
 
@@ -240,7 +242,7 @@ impl Session {
         tag: Tag,
         waker: &mut Option<Waker>,
     ) -> Poll<Result<Bytes, Error>> {
-        let (reply, spent) = self.asking.poll_reply(tag, waker);
+        let (reply, spent) = self.outbound.poll_reply(tag, waker);
         self.spent_wakers.extend(spent);
         reply
     }
@@ -248,12 +250,12 @@ impl Session {
     /// Whether the reply to this call, which is still to come, wakes `waker`.
     #[must_use]
     pub fn is_heard_by(&self, tag: Tag, waker: &Waker) -> bool {
-        self.asking.is_heard_by(tag, waker)
+        self.outbound.is_heard_by(tag, waker)
     }
 
     /// Gives up a call of ours. A reply that still comes is dropped.
     pub fn cancel(&mut self, tag: Tag) {
-        self.spent_wakers.extend(self.asking.cancel(tag, &mut self.outgoing.outbox));
+        self.spent_wakers.extend(self.outbound.cancel(tag, &mut self.backlog.outbox));
     }
 
     // Calls that the peer makes.
@@ -263,10 +265,10 @@ impl Session {
         if self.is_lent {
             return None;
         }
-        let event = self.answering.poll_event();
+        let event = self.inbound.poll_event();
         self.is_lent = matches!(event, Some(Event::Plain(_)));
         if self.is_lent {
-            self.pace.handle_input_paused();
+            self.timeouts.handle_input_paused();
         }
         event
     }
@@ -274,13 +276,13 @@ impl Session {
     /// Whether there is anything to be done.
     #[must_use]
     pub fn has_event(&self) -> bool {
-        !self.is_lent && self.answering.has_event()
+        !self.is_lent && self.inbound.has_event()
     }
 
     /// A plain call has given the stream back.
     pub fn handle_plain_end(&mut self, now: Instant, end: PlainEnd) {
         self.is_lent = false;
-        self.pace.handle_input(now, Position::Boundary, 0);
+        self.timeouts.handle_input(now, Position::Boundary, 0);
         // What the command left may be the beginning of a line, and its time runs.
         self.input_bytes_seen = 0;
         match end {
@@ -301,7 +303,7 @@ impl Session {
         id: CallId,
         reply: Result<BytesMut, Error>,
     ) {
-        self.answering.handle_reply(id, reply, &mut self.outgoing.outbox);
+        self.inbound.handle_reply(id, reply, &mut self.backlog.outbox);
         self.handle_place(now);
     }
 
@@ -309,25 +311,25 @@ impl Session {
     /// mistakes of the caller, which count towards `consecutive_errors_max`; an error of a handler
     /// is none.
     pub fn handle_refusal(&mut self, now: impl Fn() -> Instant, id: CallId, error: &Error) {
-        self.answering.handle_refusal(id, error, &mut self.outgoing.outbox);
+        self.inbound.handle_refusal(id, error, &mut self.backlog.outbox);
         self.handle_place(now);
     }
 
     /// Whether no handler is running.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.answering.is_idle()
+        self.inbound.is_idle()
     }
 
     /// Whether this call of the peer is still waiting for its answer.
     #[must_use]
     pub fn is_wanted(&self, id: CallId) -> bool {
-        self.answering.is_wanted(id)
+        self.inbound.is_wanted(id)
     }
 
     /// Tells the peer something about the whole connection, or about a call without a tag.
     pub fn tell(&mut self, error: &Error) {
-        self.answering.tell(error, &mut self.outgoing.outbox);
+        self.inbound.tell(error, &mut self.backlog.outbox);
     }
 
     /// Whether a plain call has the stream, so that nothing else may be written.
@@ -346,8 +348,10 @@ impl Session {
     /// not taken yet, and one-way calls that wait.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        let waiting = self.answering.one_way().held_bytes();
-        self.unwritten_bytes().saturating_add(self.asking.unclaimed_bytes()).saturating_add(waiting)
+        let waiting = self.inbound.one_way().held_bytes();
+        self.unwritten_bytes()
+            .saturating_add(self.outbound.unclaimed_bytes())
+            .saturating_add(waiting)
     }
 
     /// Those to be woken after what was handled. They are collected rather than woken, so that it
@@ -367,12 +371,12 @@ impl Session {
     /// A handler has ended: somebody may come who waited for its place, or for the room that its
     /// reply did not take.
     fn handle_place(&mut self, now: impl Fn() -> Instant) {
-        self.answering.begin_waiting(&now, &mut self.outgoing.outbox);
+        self.inbound.begin_waiting(&now, &mut self.backlog.outbox);
         self.offer_room(now);
     }
 
     fn is_idle(&self) -> bool {
-        !self.is_lent && self.asking.is_idle() && self.answering.is_idle()
+        !self.is_lent && self.outbound.is_idle() && self.inbound.is_idle()
     }
 }
 

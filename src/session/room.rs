@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::earliest::Earliest;
+use super::deadlines::Earliest;
 use super::{CallId, Session, TABLE_KEPT_MAX};
 
 /// The place of one who waits for room. To be given back by
@@ -91,7 +91,7 @@ impl Session {
         deadline: Option<Instant>,
         waker: &mut Option<Waker>,
     ) -> Poll<()> {
-        match self.room.ask(self.outgoing.has_room(), place, deadline, waker) {
+        match self.room.ask(self.backlog.has_room(), place, deadline, waker) {
             Asked::Goes(spent) => {
                 self.spent_wakers.extend(spent);
                 Poll::Ready(())
@@ -111,7 +111,7 @@ impl Session {
     /// Lets the next one who waits for room know if there is some: to be called when one has gone,
     /// or has left.
     pub fn offer_room(&mut self, now: impl FnOnce() -> Instant) {
-        if !self.room.is_empty() && self.outgoing.has_room() {
+        if !self.room.is_empty() && self.backlog.has_room() {
             self.room.offer(now, &mut self.wakers);
         }
     }

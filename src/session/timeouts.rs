@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::wire::Position;
 
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct Timeouts {
     line_time_max: Duration,
     body_time_max: Duration,
     write_time_max: Duration,
@@ -38,7 +38,7 @@ struct Blocked {
     until_written: u64,
 }
 
-impl Pace {
+impl Timeouts {
     pub(super) fn new(now: Instant, side: Side, limits: &Limits) -> Self {
         let idle_time_max = match side {
             Side::Accepted => Some(limits.idle_time_max),

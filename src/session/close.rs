@@ -16,8 +16,8 @@
 use std::time::Instant;
 
 use super::cause::Cause;
-use super::earliest::FOREVER;
-use super::{Session, Slowness, Violation, answering};
+use super::deadlines::FOREVER;
+use super::{Session, Slowness, Violation, inbound};
 use crate::error::Error;
 
 impl Session {
@@ -30,9 +30,9 @@ impl Session {
         self.is_draining = true;
         let until = now.checked_add(self.drain_time_max);
         self.drain_until = until.or_else(|| now.checked_add(FOREVER));
-        self.tell(&answering::no_more_calls());
+        self.tell(&inbound::no_more_calls());
         self.owes_farewell = true;
-        if self.answering.has_plain() {
+        if self.inbound.has_plain() {
             self.refuse_plain();
         }
         self.wakers.extend(self.room.wake_all());
@@ -49,7 +49,7 @@ impl Session {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let is_ending = (self.is_draining || self.is_eof) && !self.is_lent;
-        is_ending && self.answering.is_answered() && self.asking.is_answered()
+        is_ending && self.inbound.is_answered() && self.outbound.is_answered()
     }
 
     /// Whether nothing is left to do at all.
@@ -75,7 +75,7 @@ impl Session {
         if violation.is_worth_telling() {
             self.tell(&Error::found(violation.code(), violation.to_string()));
         } else {
-            self.outgoing.clear();
+            self.backlog.clear();
         }
         self.give_up(Cause::Violated(*violation));
         // No call was under way: one that crosses this on the wire did not run.
@@ -89,8 +89,8 @@ impl Session {
         self.is_draining = true;
         self.drain_until = None;
         self.owes_farewell = false;
-        self.answering.abandon();
-        self.outgoing.clear();
+        self.inbound.abandon();
+        self.backlog.clear();
         self.wakers.extend(self.room.wake_all());
     }
 
@@ -108,16 +108,16 @@ impl Session {
     /// A plain call that will not run leaves its payload in the stream, where its end is unknown:
     /// nothing behind it can be read.
     pub(super) fn refuse_plain(&mut self) {
-        self.answering.drop_plain();
+        self.inbound.drop_plain();
         self.stop_reading(Cause::OutOfStep);
     }
 
     /// Takes no more from the peer: no reply to our calls either.
     pub(super) fn stop_reading(&mut self, cause: Cause) {
         self.is_eof = true;
-        self.pace.handle_eof();
+        self.timeouts.handle_eof();
         let cause = self.cause.get_or_insert_with(|| Box::new(cause));
-        self.wakers.extend(self.asking.end(cause));
+        self.wakers.extend(self.outbound.end(cause));
         self.wakers.extend(self.room.wake_all());
     }
 
@@ -125,12 +125,12 @@ impl Session {
         self.is_draining = true;
         self.drain_until = None;
         self.stop_reading(cause);
-        self.answering.abandon();
+        self.inbound.abandon();
     }
 
     fn give_up_all(&mut self, cause: Cause) {
         self.give_up(cause);
         self.owes_farewell = false;
-        self.outgoing.clear();
+        self.backlog.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! The answering half: calls that the peer made.
+//! The inbound half: calls that the peer made.
 //!
 //! A call has two lives that end separately: its place on the wire, from its line to its final
 //! reply, and its handler, from [`Event::Call`] to `handle_reply`. Usually both end together. If
@@ -25,17 +25,17 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::TABLE_KEPT_MAX;
-use super::earliest::{Earliest, FOREVER};
+use super::deadlines::{Earliest, FOREVER};
+use super::in_flight::InFlight;
 use super::one_way::OneWay;
-use super::open::OpenCalls;
 use super::{Call, CallId, Event, Plain, Tally, Violation};
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::{Limits, over_time, too_large};
 use crate::wire::{Line, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
-pub(super) struct Answering {
-    open: OpenCalls,
+pub(super) struct Inbound {
+    in_flight: InFlight,
     // Handlers that have not ended, of open calls and of others. running >= open.len()
     running: usize,
     last_serial: u64,
@@ -53,10 +53,10 @@ pub(super) struct Answering {
     call_time_max: Duration,
 }
 
-impl Answering {
+impl Inbound {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            open: OpenCalls::new(),
+            in_flight: InFlight::new(),
             running: 0,
             last_serial: 0,
             earliest: Earliest::default(),
@@ -81,7 +81,7 @@ impl Answering {
         options: &Options,
         outbox: &mut Outbox,
     ) -> Result<bool, Violation> {
-        if tag != 0 && self.open.find(tag).is_some() {
+        if tag != 0 && self.in_flight.find(tag).is_some() {
             return Err(Violation::DuplicateTag(tag));
         }
         let payload_max = u64::try_from(self.payload_bytes_max).unwrap_or(u64::MAX);
@@ -151,7 +151,7 @@ impl Answering {
         }
         self.last_serial = self.last_serial.wrapping_add(1);
         let id = CallId { tag, serial: self.last_serial };
-        self.open.insert(id, deadline, is_limit);
+        self.in_flight.insert(id, deadline, is_limit);
         self.running = self.running.saturating_add(1);
         self.earliest.note(deadline);
         (call.id, call.deadline) = (id, deadline);
@@ -166,7 +166,7 @@ impl Answering {
         part: Part,
         outbox: &mut Outbox,
     ) -> Result<(), Violation> {
-        let Some(id) = self.open.find(tag) else {
+        let Some(id) = self.in_flight.find(tag) else {
             return Ok(());
         };
         if part != Part::Cancel {
@@ -188,7 +188,7 @@ impl Answering {
         outbox: &mut Outbox,
     ) {
         self.running = self.running.saturating_sub(1);
-        if !self.open.remove(id) {
+        if !self.in_flight.remove(id) {
             return;
         }
         self.note_ended(id);
@@ -216,7 +216,7 @@ impl Answering {
 
     pub(super) fn handle_refusal(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
         self.running = self.running.saturating_sub(1);
-        if self.open.remove(id) {
+        if self.in_flight.remove(id) {
             if id.tag != 0 {
                 self.note_ended(id);
             }
@@ -230,7 +230,7 @@ impl Answering {
         }
         self.earliest = Earliest::default();
         let mut late = Vec::new();
-        for (id, open) in self.open.iter() {
+        for (id, open) in self.in_flight.iter() {
             if open.deadline <= now {
                 late.push((id, open.is_limit));
             } else {
@@ -255,7 +255,7 @@ impl Answering {
     pub(super) fn cancel_all(&mut self, drain_time_max: Duration, outbox: &mut Outbox) {
         let text = format!("the call did not end within drain_time_max ({drain_time_max:?})");
         let error = Error::found(Code::Cancelled, text);
-        let ids: Vec<_> = self.open.iter().map(|(id, _)| id).collect();
+        let ids: Vec<_> = self.in_flight.iter().map(|(id, _)| id).collect();
         let waiting = self.one_way.clear();
         self.note_cut_off(ids.len().saturating_add(waiting));
         for id in ids {
@@ -267,7 +267,7 @@ impl Answering {
     pub(super) fn abandon(&mut self) {
         self.plain = None;
         // Calls that nobody has seen need not be stopped; those that were told to stop still must.
-        let (open, mut unseen) = (&mut self.open, 0_usize);
+        let (open, mut unseen) = (&mut self.in_flight, 0_usize);
         self.events.retain(|event| match event {
             Event::Call(call) => {
                 open.remove(call.id);
@@ -280,7 +280,7 @@ impl Answering {
         self.running = self.running.saturating_sub(unseen);
         let waiting = self.one_way.clear();
         let events = self.events.len();
-        self.events.extend(self.open.take().map(Event::Stop));
+        self.events.extend(self.in_flight.take().map(Event::Stop));
         let stopped = self.events.len().saturating_sub(events);
         self.note_cut_off(stopped.saturating_add(unseen).saturating_add(waiting));
     }
@@ -329,12 +329,12 @@ impl Answering {
     }
 
     pub(super) fn is_wanted(&self, id: CallId) -> bool {
-        self.open.contains(id)
+        self.in_flight.contains(id)
     }
 
     /// Whether every call has its final reply, and no event waits.
     pub(super) fn is_answered(&self) -> bool {
-        let is_empty = self.open.is_empty() && self.one_way.is_empty();
+        let is_empty = self.in_flight.is_empty() && self.one_way.is_empty();
         is_empty && self.events.is_empty() && self.plain.is_none()
     }
 
@@ -356,13 +356,13 @@ impl Answering {
 
     /// Whether every call that wants a reply has one.
     fn is_replied(&self) -> bool {
-        self.open.iter().all(|(id, _)| id.tag == 0)
+        self.in_flight.iter().all(|(id, _)| id.tag == 0)
     }
 
     /// Answers an open call with an error while its handler is still running, or before it is.
     /// Whether that has been seen; if not, it never begins.
     fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) -> bool {
-        if !self.open.remove(id) {
+        if !self.in_flight.remove(id) {
             return true;
         }
         if id.tag != 0 {

@@ -1,4 +1,4 @@
-//! The asking half: calls that we made.
+//! The outbound half: calls that we made.
 //!
 //! Every call with a tag gets exactly one final reply, also a cancelled one, so a tag is free again
 //! when that reply has come and not before. This is the life of an entry in the table:
@@ -28,13 +28,13 @@ use foldhash::{HashMap, HashMapExt};
 use super::TABLE_KEPT_MAX;
 use super::Violation;
 use super::cause::Cause;
-use super::earliest::Earliest;
+use super::deadlines::Earliest;
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(super) struct Outbound {
     calls: HashMap<Tag, State>,
     calls_max: usize,
     last_tag: Tag,
@@ -61,7 +61,7 @@ enum State {
     Forgotten,
 }
 
-impl Asking {
+impl Outbound {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             calls: HashMap::new(),

@@ -12,7 +12,7 @@ use super::{CallId, TABLE_KEPT_MAX};
 use crate::wire::Tag;
 
 #[derive(Debug)]
-pub(super) struct OpenCalls {
+pub(super) struct InFlight {
     newest: Option<(Key, Open)>,
     others: HashMap<Key, Open>,
 }
@@ -32,7 +32,7 @@ enum Key {
     OneWay(u64),
 }
 
-impl OpenCalls {
+impl InFlight {
     pub(super) fn new() -> Self {
         Self { newest: None, others: HashMap::new() }
     }

@@ -16,12 +16,12 @@ use super::{Session, TABLE_KEPT_MAX};
 use crate::wire::{Line, Outbox, Part};
 
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct Backlog {
     /// What has not been taken out yet; both halves write here.
     pub(super) outbox: Outbox,
     // Bytes that were taken out and not written yet.
     in_write: usize,
-    backlog: Backlog,
+    own: OwnBytes,
     // The place in the stream up to which everything has left the stream's own buffers.
     flushed: usize,
     // Bytes that will never be written.
@@ -33,10 +33,10 @@ impl Session {
     /// Takes out everything that waits to be written, to be written in this order.
     pub fn take_transmit(&mut self) -> Outbox {
         if self.is_finished() && std::mem::take(&mut self.owes_farewell) {
-            self.outgoing.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
+            self.backlog.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
         }
-        self.asking.handle_transmit();
-        self.outgoing.take()
+        self.outbound.handle_transmit();
+        self.backlog.take()
     }
 
     /// Whether the caller who has just called should write what waits, instead of leaving it to be
@@ -44,64 +44,64 @@ impl Session {
     /// last of those whose replies came together.
     #[must_use]
     pub fn is_flush_due(&self, flush_bytes: usize) -> bool {
-        self.outgoing.unwritten_bytes() >= flush_bytes || self.asking.is_turn_over()
+        self.backlog.unwritten_bytes() >= flush_bytes || self.outbound.is_turn_over()
     }
 
     /// Whether something waits, less than `flush_bytes`, and callers who have not taken their
     /// replies yet may well add to it when they have.
     #[must_use]
     pub fn is_gathering(&self, flush_bytes: usize) -> bool {
-        let is_little = self.outgoing.unwritten_bytes() < flush_bytes;
-        is_little && self.asking.has_unclaimed() && self.has_transmit()
+        let is_little = self.backlog.unwritten_bytes() < flush_bytes;
+        is_little && self.outbound.has_unclaimed() && self.has_transmit()
     }
 
     /// Whether anything waits to be taken out.
     #[must_use]
     pub fn has_transmit(&self) -> bool {
-        !self.outgoing.outbox.is_empty() || self.owes_farewell && self.is_finished()
+        !self.backlog.outbox.is_empty() || self.owes_farewell && self.is_finished()
     }
 
     /// So many bytes of what was taken out have been written.
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
-        self.outgoing.handle_written(bytes);
-        self.pace.handle_written(now, bytes);
+        self.backlog.handle_written(bytes);
+        self.timeouts.handle_written(now, bytes);
         self.offer_room(|| now);
     }
 
     /// What has been written has left the stream's own buffers as well.
     pub fn handle_flushed(&mut self) {
-        self.outgoing.handle_flushed();
-        self.pace.handle_flushed();
+        self.backlog.handle_flushed();
+        self.timeouts.handle_flushed();
     }
 
     /// Where in the stream what has been sent so far ends; see [`is_flushed`](Self::is_flushed).
     #[must_use]
     pub fn sent_end(&self) -> usize {
-        self.outgoing.sent_end()
+        self.backlog.sent_end()
     }
 
     /// Whether everything up to there has been written.
     #[must_use]
     pub fn is_flushed(&self, sent_end: usize) -> bool {
-        self.outgoing.is_flushed(sent_end)
+        self.backlog.is_flushed(sent_end)
     }
 
     /// The peer does not take more bytes for now, or the stream cannot be flushed.
     pub fn handle_write_blocked(&mut self, now: Instant) {
-        self.pace.handle_write_blocked(now, self.unwritten_bytes());
+        self.timeouts.handle_write_blocked(now, self.unwritten_bytes());
     }
 
     /// Bytes waiting to be written, taken out or not.
     #[must_use]
     pub fn unwritten_bytes(&self) -> usize {
-        self.outgoing.unwritten_bytes()
+        self.backlog.unwritten_bytes()
     }
 }
 
-impl Outgoing {
+impl Backlog {
     pub(super) fn new(unwritten_bytes_max: usize) -> Self {
-        let (outbox, backlog) = (Outbox::default(), Backlog::default());
-        Self { outbox, in_write: 0, backlog, flushed: 0, lost_bytes: 0, unwritten_bytes_max }
+        let (outbox, own) = (Outbox::default(), OwnBytes::default());
+        Self { outbox, in_write: 0, own, flushed: 0, lost_bytes: 0, unwritten_bytes_max }
     }
 
     pub(super) fn take(&mut self) -> Outbox {
@@ -112,17 +112,17 @@ impl Outgoing {
 
     pub(super) fn handle_written(&mut self, bytes: usize) {
         self.in_write = self.in_write.saturating_sub(bytes);
-        self.backlog.handle_written(bytes);
+        self.own.handle_written(bytes);
     }
 
     pub(super) fn handle_flushed(&mut self) {
-        self.flushed = self.backlog.written;
+        self.flushed = self.own.written;
     }
 
     /// The place in the stream of whatever is sent next.
     pub(super) fn sent_end(&self) -> usize {
         let unwritten = self.unwritten_bytes().saturating_add(self.lost_bytes);
-        self.backlog.written.wrapping_add(unwritten)
+        self.own.written.wrapping_add(unwritten)
     }
 
     pub(super) fn is_flushed(&self, sent_end: usize) -> bool {
@@ -135,13 +135,13 @@ impl Outgoing {
         self.lost_bytes = self.lost_bytes.saturating_add(self.unwritten_bytes());
         self.outbox = Outbox::default();
         self.in_write = 0;
-        self.backlog = Backlog { written: self.backlog.written, ..Backlog::default() };
+        self.own = OwnBytes { written: self.own.written, ..OwnBytes::default() };
     }
 
     /// Notes that what came since the outbox was so long is a call of ours.
     pub(super) fn note_asked(&mut self, outbox_bytes_before: usize) {
         let bytes = self.outbox.len().saturating_sub(outbox_bytes_before);
-        self.backlog.note_asked(self.unwritten_bytes(), bytes);
+        self.own.note_asked(self.unwritten_bytes(), bytes);
     }
 
     /// Bytes waiting, taken out or not.
@@ -155,7 +155,7 @@ impl Outgoing {
     /// for ever: whoever waits for a reply has `spare_bytes` for one more answer of its own.
     /// Replies wait for their room, so what fills as much again is refusals, which are small.
     pub(super) fn has_answer_room(&self, spare_bytes: usize) -> bool {
-        let answers = self.unwritten_bytes().saturating_sub(self.backlog.asked_bytes());
+        let answers = self.unwritten_bytes().saturating_sub(self.own.asked_bytes());
         let max = self.unwritten_bytes_max;
         answers < max.saturating_add(spare_bytes).saturating_add(spare_bytes.min(max))
     }
@@ -166,7 +166,7 @@ impl Outgoing {
 }
 
 #[derive(Debug, Default)]
-struct Backlog {
+struct OwnBytes {
     // Bytes written since the beginning: the place in the stream of the first that waits.
     written: usize,
     // Where our own calls lie, in order; neighbours are one. Their ends are all over `written`.
@@ -175,7 +175,7 @@ struct Backlog {
     asked_bytes: usize,
 }
 
-impl Backlog {
+impl OwnBytes {
     /// Notes that the last `bytes` of `unwritten_bytes` are a call of ours.
     fn note_asked(&mut self, unwritten_bytes: usize, bytes: usize) {
         let end = self.written.wrapping_add(unwritten_bytes);
