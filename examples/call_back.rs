@@ -5,11 +5,11 @@ use switchboard::{Command, Context, Endpoint, Result, transport};
 const COPY: Command<String, u64> = Command::new("COPY");
 const PROGRESS: Command<u8, ()> = Command::new("PROGRESS");
 
-// The server's. `context.peer()` is a client of whoever calls, over the same connection.
+// The server's. `context.client()` is a client of whoever calls, over the same connection.
 async fn copy(file: String, context: Context) -> Result<u64> {
     println!("the server copies {file}");
     for percent in [0, 50, 100] {
-        context.peer().call(PROGRESS, &percent).within(context.time_left()).await?;
+        context.client().call(PROGRESS, &percent).within(context.time_left()).await?;
     }
     Ok(4096)
 }

@@ -1,20 +1,20 @@
 //! Who is calling? On a Unix socket the system knows: `cargo run --example unix_socket`.
 
-use switchboard::transport::{self, Credentials, Origin};
+use switchboard::transport::{self, Credentials, Peer};
 use switchboard::{Client, Code, Command, Context, Endpoint, Error, Result};
 
 const WHO_AM_I: Command<(), String> = Command::new("WHO_AM_I");
 
-// Nothing in an origin was said by the peer itself, so a handler may decide by it.
+// Nothing in a `Peer` was said by the peer itself, so a handler may decide by it.
 async fn who_am_i(_: (), context: Context) -> Result<String> {
-    let Credentials { uid, gid, pid, .. } = credentials(context.origin())?;
+    let Credentials { uid, gid, pid, .. } = credentials(context.peer())?;
     let pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
     Ok(format!("user {uid}, group {gid}, process {pid}"))
 }
 
-fn credentials(origin: &Origin) -> Result<Credentials> {
+fn credentials(peer: &Peer) -> Result<Credentials> {
     let denied = || Error::new(Code::Denied, "only for callers that the system vouches for");
-    origin.credentials().ok_or_else(denied)
+    peer.credentials().ok_or_else(denied)
 }
 
 #[tokio::main]
@@ -29,7 +29,7 @@ async fn main() -> Result<()> {
 
     let client = Client::connect(&address).await?;
     println!("the server says I am {}", client.call(WHO_AM_I, &()).await?);
-    let is_me = credentials(client.origin())?.pid == Some(std::process::id());
+    let is_me = credentials(client.peer())?.pid == Some(std::process::id());
     println!("the server is {}", if is_me { "this very process" } else { "another process" });
 
     client.close().await;

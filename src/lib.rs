@@ -53,7 +53,7 @@
 //!   [`serve_until`](Endpoint::serve_until) to stop in good order.
 //!
 //! The asking side is a [`Client`]: many calls at once over one connection, from any number of
-//! tasks. Either side may call: [`Context::peer`] is a client of whoever calls, and
+//! tasks. Either side may call: [`Context::client`] is a client of whoever calls, and
 //! [`Endpoint::connect`] makes a client that has handlers as well.
 //!
 //! # Goals, and what are none

@@ -62,7 +62,7 @@ impl Served {
             })
             .on(PANIC, async |_: String| -> Result<String, Error> { panic!("on purpose") })
             .on(BOTH, async |text: String, context: switchboard::Context| {
-                context.peer().notify(ECHO, &text).await?;
+                context.client().notify(ECHO, &text).await?;
                 Ok::<_, Error>(text)
             })
             .on(HOLD, move |text: String| {

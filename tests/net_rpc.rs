@@ -582,7 +582,7 @@ fn endpoint() -> Endpoint {
         .on(COMPLEX, async |data: ComplexData| Ok::<_, Error>(data))
         .on(LETTERS, async |count: u64| Ok::<_, Error>("x".repeat(usize::try_from(count).unwrap())))
         .on(LATE, late)
-        .on(ORIGIN, async |_: i64, context: Context| Ok::<_, Error>(context.origin().to_string()))
+        .on(ORIGIN, async |_: i64, context: Context| Ok::<_, Error>(context.peer().to_string()))
         .on(BREAK, async |_: i64| Err::<i64, _>("a secret"))
         .on(ASK, ask)
         .on(PANIC, panic)

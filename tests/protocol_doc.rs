@@ -57,7 +57,7 @@ fn endpoint() -> Endpoint {
 }
 
 async fn ask(text: String, context: Context) -> Result<String> {
-    context.peer().call(UPPER, &text).await
+    context.client().call(UPPER, &text).await
 }
 
 async fn strings(connection: &mut Connection) -> Result<()> {

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
 
 use switchboard::transport::{
-    self, Address, Listener, MemoryDialer, MemoryListener, Origin, PORT, PeerAddress,
+    self, Address, Listener, MemoryDialer, MemoryListener, PORT, Peer, PeerAddress,
 };
 use switchboard::{Code, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -63,10 +63,10 @@ async fn an_accepted_stream_does_not_wait_for_more() {
     let address = listener.local_addr().unwrap();
     let (dialled, accepted) =
         tokio::join!(TcpStream::connect(address), Listener::accept(&mut listener));
-    let (accepted, origin) = accepted.unwrap();
+    let (accepted, peer) = accepted.unwrap();
     assert!(accepted.as_ref().nodelay().unwrap());
-    assert_eq!(origin, Origin::tcp(dialled.unwrap().local_addr().unwrap()));
-    assert_eq!(origin.credentials(), None);
+    assert_eq!(peer, Peer::tcp(dialled.unwrap().local_addr().unwrap()));
+    assert_eq!(peer.credentials(), None);
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn the_port_that_the_system_chose_is_told() {
     let text = listener.local_address().unwrap().to_string();
     let (dialled, accepted) = tokio::join!(TcpStream::connect(&text), listener.accept());
     let dialled = dialled.unwrap();
-    assert_eq!(accepted.unwrap().1, Origin::tcp(dialled.local_addr().unwrap()));
+    assert_eq!(accepted.unwrap().1, Peer::tcp(dialled.local_addr().unwrap()));
 }
 
 #[tokio::test]
@@ -183,8 +183,8 @@ async fn memory_takes_turns_with_other_tasks() {
 async fn a_memory_listener_accepts_what_is_dialled() {
     let (mut listener, dialer): (MemoryListener, MemoryDialer) = transport::memory_listener();
     let mut dialled = dialer.clone().dial().await.unwrap();
-    let (mut accepted, origin) = listener.accept().await.unwrap();
-    assert_eq!(origin.address(), PeerAddress::Memory);
+    let (mut accepted, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer.address(), PeerAddress::Memory);
     dialled.write_all(b"x").await.unwrap();
     assert_eq!(accepted.read_u8().await.unwrap(), b'x');
 
@@ -417,16 +417,16 @@ mod unix {
         let directory = Directory::new();
         let mut listener = UnixListener::bind(directory.file()).await.unwrap();
         let _client = UnixStream::connect(directory.file()).await.unwrap();
-        let (_, origin) = listener.accept().await.unwrap();
+        let (_, peer) = listener.accept().await.unwrap();
 
         let ours = fs::metadata(directory.file()).unwrap();
-        let credentials = origin.credentials().unwrap();
+        let credentials = peer.credentials().unwrap();
         assert_eq!((credentials.uid, credentials.gid), (ours.uid(), ours.gid()));
-        assert_eq!(origin.address(), PeerAddress::Unix);
+        assert_eq!(peer.address(), PeerAddress::Unix);
         let pid = std::process::id();
         if cfg!(target_os = "linux") {
             assert_eq!(credentials.pid, Some(pid));
-            assert_eq!(origin.to_string(), format!("unix uid {} pid {pid}", ours.uid()));
+            assert_eq!(peer.to_string(), format!("unix uid {} pid {pid}", ours.uid()));
         }
     }
 

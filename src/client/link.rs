@@ -29,7 +29,7 @@ use crate::format::Grant;
 use crate::limits::Limits;
 use crate::quota::{Charge, Cover, Quota, unheld};
 use crate::session::{CallId, Place, Session, Side, Tally};
-use crate::transport::{Origin, SharedIo};
+use crate::transport::{Peer, SharedIo};
 use crate::wire::{Outbox, Tag};
 
 pub(crate) struct Link {
@@ -43,7 +43,7 @@ pub(crate) struct Link {
     pub(super) single_runtime: Option<Id>,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
-    origin: Origin,
+    peer: Peer,
 }
 
 pub(super) struct State {
@@ -77,7 +77,7 @@ impl Link {
     pub(crate) fn new(
         side: Side,
         io: SharedIo,
-        origin: Origin,
+        peer: Peer,
         limits: Arc<Limits>,
         quota: Arc<Quota>,
     ) -> Arc<Self> {
@@ -102,7 +102,7 @@ impl Link {
             single_runtime: single_runtime(),
             limits,
             quota,
-            origin,
+            peer,
         })
     }
 
@@ -114,8 +114,8 @@ impl Link {
         &self.quota
     }
 
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Does something with the session, and wakes whom it concerns.
@@ -460,6 +460,6 @@ const PANICKED: &str = "the task of the connection panicked";
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("origin", &self.origin).finish_non_exhaustive()
+        f.debug_struct("Link").field("peer", &self.peer).finish_non_exhaustive()
     }
 }

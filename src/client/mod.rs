@@ -23,13 +23,13 @@ use crate::command::Command;
 use crate::error::Result;
 use crate::format::Format;
 use crate::session::CallId;
-use crate::transport::Origin;
+use crate::transport::Peer;
 #[cfg(feature = "gob")]
 use crate::wire::{FormatWord, Name};
 
 /// The asking side of one connection.
 ///
-/// Made by [`Client::connect`], or by [`Context::peer`](crate::Context::peer) to call back whoever
+/// Made by [`Client::connect`], or by [`Context::client`](crate::Context::client) to call back whoever
 /// is calling. When the last clone of a client that connected is dropped, and the last call that it
 /// made, the connection is closed in good order.
 ///
@@ -146,8 +146,8 @@ impl Client {
 
     /// Who is on the other side.
     #[must_use]
-    pub fn origin(&self) -> &Origin {
-        self.handle.link.origin()
+    pub fn peer(&self) -> &Peer {
+        self.handle.link.peer()
     }
 
     /// Waits until everything that was handed over is written: the requests of all calls, one-way
@@ -228,7 +228,7 @@ impl Drop for Handle {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("origin", self.origin()).finish_non_exhaustive()
+        f.debug_struct("Client").field("peer", self.peer()).finish_non_exhaustive()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Framing};
 use crate::limits::{Limits, too_large};
 use crate::quota::{Charge, Quota};
-use crate::transport::{self, Address, Io, Origin, SharedIo};
+use crate::transport::{self, Address, Io, Peer, SharedIo};
 
 /// A buffered stream of bytes, as lent to a raw handler, or opened to speak a plain dialect.
 ///
@@ -41,7 +41,7 @@ use crate::transport::{self, Address, Io, Origin, SharedIo};
 /// ```
 pub struct Connection {
     io: SharedIo,
-    origin: Origin,
+    peer: Peer,
     limits: Arc<Limits>,
     input: BytesMut,
     // The most that has waited in the buffer since it was made.
@@ -69,9 +69,9 @@ impl Connection {
     pub async fn connect(address: &str) -> Result<Self> {
         let address: Address = address.parse()?;
         let limits = Arc::new(Limits::default());
-        let (io, origin) = transport::dial(&address, limits.call_time_max).await?;
+        let (io, peer) = transport::dial(&address, limits.call_time_max).await?;
         let quota = Quota::new(&limits);
-        Ok(Self::new(SharedIo::new(io), origin, limits, &quota))
+        Ok(Self::new(SharedIo::new(io), peer, limits, &quota))
     }
 
     /// A connection over a stream that is open already.
@@ -79,18 +79,13 @@ impl Connection {
     pub fn over(io: impl Io) -> Self {
         let limits = Arc::new(Limits::default());
         let quota = Quota::new(&limits);
-        Self::new(SharedIo::new(Box::new(io)), Origin::unknown(), limits, &quota)
+        Self::new(SharedIo::new(Box::new(io)), Peer::unknown(), limits, &quota)
     }
 
-    pub(crate) fn new(
-        io: SharedIo,
-        origin: Origin,
-        limits: Arc<Limits>,
-        quota: &Arc<Quota>,
-    ) -> Self {
+    pub(crate) fn new(io: SharedIo, peer: Peer, limits: Arc<Limits>, quota: &Arc<Quota>) -> Self {
         Self {
             io,
-            origin,
+            peer,
             limits,
             input: BytesMut::new(),
             input_bytes_peak: 0,
@@ -135,8 +130,8 @@ impl Connection {
 
     /// Who is on the other side.
     #[must_use]
-    pub fn origin(&self) -> &Origin {
-        &self.origin
+    pub fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// The bounds that reading and writing keep.
@@ -445,7 +440,7 @@ impl Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("origin", &self.origin)
+            .field("peer", &self.peer)
             .field("buffered_bytes", &self.input.len())
             .finish_non_exhaustive()
     }

@@ -28,7 +28,7 @@ impl Driver {
     }
 
     pub(super) fn violated(&mut self, violation: &Violation) {
-        tracing::info!(peer = %self.link.origin(), %violation, "closing the connection");
+        tracing::info!(peer = %self.link.peer(), %violation, "closing the connection");
         self.link.with(|session| session.handle_violation(violation));
         self.is_broken |= !violation.is_worth_telling();
     }

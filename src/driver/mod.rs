@@ -134,7 +134,7 @@ impl Driver {
     /// Boxed: a future keeps what it was given beside where it moved it, and each future around it
     /// does so again, so that an idle connection would carry its driver three times.
     pub(crate) async fn run(self: Box<Self>) {
-        let span = tracing::info_span!("connection", peer = %self.link.origin());
+        let span = tracing::info_span!("connection", peer = %self.link.peer());
         self.serve().instrument(span).await;
     }
 
@@ -254,7 +254,7 @@ impl Driver {
         let more = unheard.saturating_sub(self.unheard);
         self.unheard = unheard;
         if let Some(calls) = self.link.quota().note_unheard(more, now()) {
-            tracing::warn!(peer = %self.link.origin(), calls, "one-way calls were refused");
+            tracing::warn!(peer = %self.link.peer(), calls, "one-way calls were refused");
         }
     }
 

@@ -20,7 +20,7 @@ use super::crowd::{Crowd, Place};
 use super::{Endpoint, Report};
 use crate::client::Link;
 use crate::error::Error;
-use crate::transport::{BoxedIo, Listener, Origin};
+use crate::transport::{BoxedIo, Listener, Peer};
 
 /// One listener being served.
 pub(super) struct Accept<S> {
@@ -35,7 +35,7 @@ pub(super) struct Accept<S> {
 
 impl<S, F> Accept<S>
 where
-    S: Fn(&Endpoint, BoxedIo, Origin) -> (F, Arc<Link>),
+    S: Fn(&Endpoint, BoxedIo, Peer) -> (F, Arc<Link>),
     F: Future<Output = ()> + Send + 'static,
 {
     pub(super) fn new(endpoint: Endpoint, serve: S) -> Self {
@@ -54,9 +54,9 @@ where
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((io, origin)) => {
+                Ok((io, peer)) => {
                     pause = PAUSE_MIN;
-                    self.welcome(Box::new(io), origin);
+                    self.welcome(Box::new(io), peer);
                 }
                 Err(error) => {
                     if pause == PAUSE_MIN {
@@ -82,23 +82,23 @@ where
         }
     }
 
-    fn welcome(&mut self, io: BoxedIo, origin: Origin) {
-        match self.endpoint.doors.admit(&origin, &self.endpoint.limits) {
+    fn welcome(&mut self, io: BoxedIo, peer: Peer) {
+        match self.endpoint.doors.admit(&peer, &self.endpoint.limits) {
             Ok(place) => {
                 self.report.connections = self.report.connections.saturating_add(1);
-                self.serve(io, origin, place);
+                self.serve(io, peer, place);
             }
             Err(error) => {
                 let refused = &mut self.report.connections_refused;
                 *refused = refused.saturating_add(1);
-                tracing::info!(peer = %origin, %error, "turned a connection away");
-                self.refuse(io, origin, &error);
+                tracing::info!(peer = %peer, %error, "turned a connection away");
+                self.refuse(io, peer, &error);
             }
         }
     }
 
-    fn serve(&self, io: BoxedIo, origin: Origin, place: Place) {
-        let (served, link) = (self.serve)(&self.endpoint, io, origin);
+    fn serve(&self, io: BoxedIo, peer: Peer, place: Place) {
+        let (served, link) = (self.serve)(&self.endpoint, io, peer);
         let member = self.crowd.join(&link);
         tokio::spawn(async move {
             served.await;
@@ -107,11 +107,11 @@ where
     }
 
     /// Tells a peer why there is no place, if that can be done on the side.
-    fn refuse(&self, io: BoxedIo, origin: Origin, error: &Error) {
+    fn refuse(&self, io: BoxedIo, peer: Peer, error: &Error) {
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (served, link) = (self.serve)(&self.endpoint, io, origin);
+        let (served, link) = (self.serve)(&self.endpoint, io, peer);
         link.with(|session| session.turn_away(error));
         tokio::spawn(async move {
             // Who does not listen is not waited for.

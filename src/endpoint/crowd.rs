@@ -9,7 +9,7 @@ use crate::client::Link;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::session::Tally;
-use crate::transport::{Origin, PeerKey};
+use crate::transport::{Peer, PeerKey};
 
 /// Counts the connections of an endpoint, in all and for each peer.
 #[derive(Debug, Default)]
@@ -37,14 +37,14 @@ impl Doors {
     /// # Errors
     ///
     /// `overloaded` if there is none left.
-    pub(super) fn admit(self: &Arc<Self>, origin: &Origin, limits: &Limits) -> Result<Place> {
+    pub(super) fn admit(self: &Arc<Self>, peer: &Peer, limits: &Limits) -> Result<Place> {
         let mut counts = self.counts();
         let (max, peer_max) = (limits.connections_max, limits.connections_per_peer_max);
         if counts.connections >= max {
             let text = format!("connections_max ({max}) are open");
             return Err(Error::found(Code::Overloaded, text));
         }
-        let key = origin.peer_key();
+        let key = peer.peer_key();
         if let Some(key) = key {
             let of_peer = counts.of_peer.get(&key).copied().unwrap_or_default();
             if of_peer >= peer_max {

@@ -6,7 +6,7 @@ use super::Endpoint;
 use crate::client::Client;
 use crate::error::Result;
 use crate::session::Side;
-use crate::transport::{self, Address, BoxedIo, Io, MemoryStream, Origin};
+use crate::transport::{self, Address, BoxedIo, Io, MemoryStream, Peer};
 
 impl Client {
     /// Connects to `address`, `host:port` or `unix:` and a path, with the default limits. For other
@@ -55,8 +55,8 @@ impl Endpoint {
     /// Dropping the future gives up connecting.
     pub async fn connect(&self, address: &str) -> Result<Client> {
         let address: Address = address.parse()?;
-        let (io, origin) = transport::dial(&address, self.limits.call_time_max).await?;
-        Ok(self.attach_boxed(io, origin))
+        let (io, peer) = transport::dial(&address, self.limits.call_time_max).await?;
+        Ok(self.attach_boxed(io, peer))
     }
 
     /// Makes a client over a stream that is open already, and serves the handlers of this endpoint
@@ -68,7 +68,7 @@ impl Endpoint {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn attach(&self, io: impl Io) -> Client {
-        self.attach_boxed(Box::new(io), Origin::unknown())
+        self.attach_boxed(Box::new(io), Peer::unknown())
     }
 
     /// Makes a client of this endpoint's own handlers, without a socket: what it calls passes the
@@ -93,7 +93,7 @@ impl Endpoint {
     #[must_use]
     pub fn client(&self) -> Client {
         let (here, there) = transport::memory();
-        let (driver, _link) = self.driver(Box::new(there), Origin::memory(), Side::Accepted);
+        let (driver, _link) = self.driver(Box::new(there), Peer::memory(), Side::Accepted);
         tokio::spawn(driver.run());
         self.client_over(here)
     }
@@ -101,11 +101,11 @@ impl Endpoint {
     /// A client with the limits of this endpoint, and without its handlers.
     pub(super) fn client_over(&self, stream: MemoryStream) -> Client {
         let silent = Self { registry: Arc::default(), ..self.clone() };
-        silent.attach_boxed(Box::new(stream), Origin::memory())
+        silent.attach_boxed(Box::new(stream), Peer::memory())
     }
 
-    fn attach_boxed(&self, io: BoxedIo, origin: Origin) -> Client {
-        let (driver, link) = self.driver(io, origin, Side::Dialled);
+    fn attach_boxed(&self, io: BoxedIo, peer: Peer) -> Client {
+        let (driver, link) = self.driver(io, peer, Side::Dialled);
         tokio::spawn(driver.run());
         Client::owner(link)
     }

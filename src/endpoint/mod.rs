@@ -26,7 +26,7 @@ use crate::handler::{Entry, Handler, RawHandler, Registry, Typed};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::session::Side;
-use crate::transport::{self, Address, BoxedIo, Io, Listener, Origin, SharedIo};
+use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, SharedIo};
 
 /// Handlers under names, and the means to serve them.
 ///
@@ -226,7 +226,7 @@ impl Endpoint {
     /// Serves whoever connects to `listener` until `stop` is ready, and then drains: no connection
     /// is accepted and no call taken any more, calls under way finish, and what is left after
     /// `drain_time_max` is ended with `cancelled`. A handler under way may still call back
-    /// ([`Context::peer`](crate::Context::peer)).
+    /// ([`Context::client`](crate::Context::client)).
     ///
     /// To serve several listeners, call this once for each on the same endpoint.
     ///
@@ -251,26 +251,22 @@ impl Endpoint {
     ///
     /// Dropping the future closes the connection; calls under way are stopped.
     pub async fn serve_stream(&self, io: impl Io) {
-        let (driver, _link) = self.driver(Box::new(io), Origin::unknown(), Side::Accepted);
+        let (driver, _link) = self.driver(Box::new(io), Peer::unknown(), Side::Accepted);
         driver.run().await;
     }
 
     /// Serves a stream that was accepted; the link is that of its session.
-    fn accepted(
-        &self,
-        io: BoxedIo,
-        origin: Origin,
-    ) -> (impl Future<Output = ()> + use<>, Arc<Link>) {
-        let (driver, link) = self.driver(io, origin, Side::Accepted);
+    fn accepted(&self, io: BoxedIo, peer: Peer) -> (impl Future<Output = ()> + use<>, Arc<Link>) {
+        let (driver, link) = self.driver(io, peer, Side::Accepted);
         (driver.run(), link)
     }
 
     /// The driver of a connection, and what it shares.
-    fn driver(&self, io: BoxedIo, origin: Origin, side: Side) -> (Box<Driver>, Arc<Link>) {
+    fn driver(&self, io: BoxedIo, peer: Peer, side: Side) -> (Box<Driver>, Arc<Link>) {
         let (limits, quota) = (Arc::clone(&self.limits), &self.quota);
         let io = SharedIo::new(io);
-        let link = Link::new(side, io.clone(), origin, Arc::clone(&limits), Arc::clone(quota));
-        let connection = Connection::new(io, origin, limits, quota);
+        let link = Link::new(side, io.clone(), peer, Arc::clone(&limits), Arc::clone(quota));
+        let connection = Connection::new(io, peer, limits, quota);
         let driver = Driver::new(connection, Arc::clone(&link), Arc::clone(&self.registry));
         (driver, link)
     }

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::limits::Limits;
 use crate::net_rpc::net_rpc;
 use crate::session::Side;
-use crate::transport::{self, BoxedIo, Listener, Origin, SharedIo};
+use crate::transport::{self, BoxedIo, Listener, Peer, SharedIo};
 
 impl Endpoint {
     /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` and
@@ -88,18 +88,18 @@ impl Endpoint {
     fn accepted_net_rpc(
         &self,
         io: BoxedIo,
-        origin: Origin,
+        peer: Peer,
     ) -> (impl Future<Output = ()> + use<>, Arc<Link>) {
         let (here, there) = transport::memory();
-        let (driver, link) = self.driver(Box::new(there), origin, Side::Accepted);
+        let (driver, link) = self.driver(Box::new(there), peer, Side::Accepted);
         let client = self.client_over(here);
         let mut connection =
-            Connection::new(SharedIo::new(io), origin, Arc::clone(&self.limits), &self.quota);
+            Connection::new(SharedIo::new(io), peer, Arc::clone(&self.limits), &self.quota);
         let speak = async move {
             let ended = net_rpc(&mut connection, &client).await;
             drop(client);
             if let Err(error) = &ended {
-                tracing::info!(peer = %connection.origin(), %error, "closing the connection");
+                tracing::info!(peer = %connection.peer(), %error, "closing the connection");
             }
             if connection.end().await && ended.is_err() {
                 connection.linger().await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::client::{Client, Link};
 use crate::connection::now;
 use crate::session::Call;
-use crate::transport::Origin;
+use crate::transport::Peer;
 
 /// A handler's optional second argument: who calls, until when, and a way to call back.
 ///
@@ -15,7 +15,7 @@ use crate::transport::Origin;
 /// use switchboard::{Context, Result};
 ///
 /// async fn whoami(_request: (), context: Context) -> Result<String> {
-///     Ok(context.origin().to_string())
+///     Ok(context.peer().to_string())
 /// }
 /// ```
 #[derive(Clone)]
@@ -38,8 +38,8 @@ impl Context {
 
     /// Who is calling: the address and, on a Unix socket, the credentials of the process.
     #[must_use]
-    pub fn origin(&self) -> &Origin {
-        self.link.origin()
+    pub fn peer(&self) -> &Peer {
+        self.link.peer()
     }
 
     /// A client that calls back over the same connection, also while either side is closing it:
@@ -48,7 +48,7 @@ impl Context {
     /// Where the call was made plainly there is no calling back: its caller has the stream until
     /// the reply, so calls fail with `unsupported_format` until then.
     #[must_use]
-    pub fn peer(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client::guest(Arc::clone(&self.link), self.call.id)
     }
 
@@ -58,7 +58,7 @@ impl Context {
         self.call.deadline
     }
 
-    /// Time left until [`deadline`](Self::deadline). To pass on: `peer.call(..).within(..)`.
+    /// Time left until [`deadline`](Self::deadline). To pass on: `context.client().call(..).within(..)`.
     #[must_use]
     pub fn time_left(&self) -> Duration {
         self.call.deadline.saturating_duration_since(now())
@@ -92,7 +92,7 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("command", &self.call.name)
-            .field("origin", self.link.origin())
+            .field("peer", self.link.peer())
             .field("deadline", &self.call.deadline)
             .finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
 use crate::transport::listener::{BoxedIo, Listener};
-use crate::transport::origin::Origin;
+use crate::transport::peer::Peer;
 use crate::transport::tcp;
 #[cfg(unix)]
 use crate::transport::unix::{self, UnixListener};
@@ -64,7 +64,7 @@ pub async fn bind(address: &Address) -> Result<AnyListener> {
 /// # Cancel safety
 ///
 /// Dropping the future closes whatever was opened.
-pub(crate) async fn dial(address: &Address, call_time_max: Duration) -> Result<(BoxedIo, Origin)> {
+pub(crate) async fn dial(address: &Address, call_time_max: Duration) -> Result<(BoxedIo, Peer)> {
     let dialled = timeout(call_time_max, dial_patiently(address)).await;
     dialled.unwrap_or_else(|_| {
         let text = format!("{address} did not answer within call_time_max ({call_time_max:?})");
@@ -72,16 +72,16 @@ pub(crate) async fn dial(address: &Address, call_time_max: Duration) -> Result<(
     })
 }
 
-async fn dial_patiently(address: &Address) -> Result<(BoxedIo, Origin)> {
+async fn dial_patiently(address: &Address) -> Result<(BoxedIo, Peer)> {
     match address {
         Address::Tcp { host, port } => {
-            let (stream, origin) = tcp::dial(host, *port).await?;
-            Ok((Box::new(stream), origin))
+            let (stream, peer) = tcp::dial(host, *port).await?;
+            Ok((Box::new(stream), peer))
         }
         #[cfg(unix)]
         Address::Unix(path) => {
-            let (stream, origin) = unix::dial(path).await?;
-            Ok((Box::new(stream), origin))
+            let (stream, peer) = unix::dial(path).await?;
+            Ok((Box::new(stream), peer))
         }
         #[cfg(not(unix))]
         Address::Unix(_) => Err(address.dial_error(io::ErrorKind::Unsupported.into())),
@@ -121,16 +121,16 @@ impl AnyListener {
 impl Listener for AnyListener {
     type Io = BoxedIo;
 
-    async fn accept(&mut self) -> io::Result<(BoxedIo, Origin)> {
+    async fn accept(&mut self) -> io::Result<(BoxedIo, Peer)> {
         match &mut self.kind {
             Kind::Tcp(listener) => {
-                let (stream, origin) = Listener::accept(listener).await?;
-                Ok((Box::new(stream), origin))
+                let (stream, peer) = Listener::accept(listener).await?;
+                Ok((Box::new(stream), peer))
             }
             #[cfg(unix)]
             Kind::Unix(listener) => {
-                let (stream, origin) = listener.accept().await?;
-                Ok((Box::new(stream), origin))
+                let (stream, peer) = listener.accept().await?;
+                Ok((Box::new(stream), peer))
             }
         }
     }

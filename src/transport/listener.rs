@@ -8,7 +8,7 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::transport::origin::Origin;
+use crate::transport::peer::Peer;
 
 /// A stream of bytes in both directions: any tokio stream.
 ///
@@ -32,7 +32,7 @@ pub type BoxedIo = Box<dyn Io>;
 ///
 /// ```
 /// use std::io;
-/// use switchboard::transport::{Listener, Origin};
+/// use switchboard::transport::{Listener, Peer};
 ///
 /// /// Tells who comes.
 /// struct Told<L>(L);
@@ -40,10 +40,10 @@ pub type BoxedIo = Box<dyn Io>;
 /// impl<L: Listener> Listener for Told<L> {
 ///     type Io = L::Io;
 ///
-///     async fn accept(&mut self) -> io::Result<(L::Io, Origin)> {
-///         let (io, origin) = self.0.accept().await?;
-///         println!("{origin} is here");
-///         Ok((io, origin))
+///     async fn accept(&mut self) -> io::Result<(L::Io, Peer)> {
+///         let (io, peer) = self.0.accept().await?;
+///         println!("{peer} is here");
+///         Ok((io, peer))
 ///     }
 /// }
 /// ```
@@ -71,5 +71,5 @@ pub trait Listener: Send + 'static {
     /// # Cancel safety
     ///
     /// Dropping the future must lose no connection: the next call gets it.
-    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Origin)>> + Send;
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 }

@@ -21,7 +21,7 @@ use tokio::task::consume_budget;
 
 use crate::error::{Code, Error, Result};
 use crate::transport::listener::Listener;
-use crate::transport::origin::Origin;
+use crate::transport::peer::Peer;
 
 /// Two streams, each of which reads what the other one writes.
 ///
@@ -106,9 +106,9 @@ impl MemoryDialer {
 impl Listener for MemoryListener {
     type Io = MemoryStream;
 
-    async fn accept(&mut self) -> io::Result<(MemoryStream, Origin)> {
+    async fn accept(&mut self) -> io::Result<(MemoryStream, Peer)> {
         match self.receiver.recv().await {
-            Some(stream) => Ok((stream, Origin::memory())),
+            Some(stream) => Ok((stream, Peer::memory())),
             None => std::future::pending().await,
         }
     }

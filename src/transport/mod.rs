@@ -1,6 +1,6 @@
 //! Bytes to and from sockets.
 //!
-//! A transport is two things: a stream of bytes ([`Io`]) and who is at its other end ([`Origin`]).
+//! A transport is two things: a stream of bytes ([`Io`]) and who is at its other end ([`Peer`]).
 //! A [`Listener`] makes such pairs out of those who connect, dialling makes one by connecting.
 //! Nothing here knows what the bytes mean, how many connections are too many, or when to give up:
 //! lines are the wire's, limits and retries belong to whoever accepts or dials.
@@ -12,7 +12,7 @@
 //! | memory | none | whoever holds the [`MemoryDialer`] | this process |
 //!
 //! Anything else, a TLS stream for one, is served by implementing [`Listener`] for a type of your
-//! own; it passes on the [`Origin`] that the listener beneath it gave.
+//! own; it passes on the [`Peer`] that the listener beneath it gave.
 //!
 //! # SIGPIPE
 //!
@@ -28,7 +28,7 @@ mod attempts;
 mod directory;
 mod listener;
 mod memory;
-mod origin;
+mod peer;
 mod shared;
 mod socket;
 mod tcp;
@@ -40,8 +40,8 @@ pub(crate) use self::any::dial;
 pub use self::any::{AnyListener, bind};
 pub use self::listener::{BoxedIo, Io, Listener};
 pub use self::memory::{MemoryDialer, MemoryListener, MemoryStream, memory, memory_listener};
-pub(crate) use self::origin::PeerKey;
-pub use self::origin::{Credentials, Origin, PeerAddress};
+pub(crate) use self::peer::PeerKey;
+pub use self::peer::{Credentials, Peer, PeerAddress};
 pub(crate) use self::shared::SharedIo;
 pub use self::socket::Socket;
 #[cfg(unix)]

@@ -24,7 +24,7 @@ use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
 use crate::transport::attempts::first_of;
 use crate::transport::listener::Listener;
-use crate::transport::origin::Origin;
+use crate::transport::peer::Peer;
 use crate::transport::socket::Socket;
 
 /// Each stream has `TCP_NODELAY` set.
@@ -35,11 +35,11 @@ use crate::transport::socket::Socket;
 impl Listener for TcpListener {
     type Io = Socket<TcpStream>;
 
-    async fn accept(&mut self) -> io::Result<(Socket<TcpStream>, Origin)> {
+    async fn accept(&mut self) -> io::Result<(Socket<TcpStream>, Peer)> {
         // By path: `self.accept()` would call this function, the inherent one takes `&self`.
         let (stream, address) = Self::accept(self).await?;
         hurry(&stream);
-        Ok((stream.into(), Origin::tcp(address)))
+        Ok((stream.into(), Peer::tcp(address)))
     }
 }
 
@@ -73,10 +73,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Connects to the first address of the host that answers.
-pub(super) async fn dial(host: &str, port: u16) -> Result<(Socket<TcpStream>, Origin)> {
+pub(super) async fn dial(host: &str, port: u16) -> Result<(Socket<TcpStream>, Peer)> {
     let addresses = resolve(host, port).await?;
     match first_of(&addresses, connect).await {
-        Ok((stream, address)) => Ok((stream.into(), Origin::tcp(address))),
+        Ok((stream, address)) => Ok((stream.into(), Peer::tcp(address))),
         Err(error) => Err(address_of(host, port).dial_error(error)),
     }
 }
@@ -155,9 +155,9 @@ mod tests {
     async fn a_dialled_stream_does_not_wait_for_more() {
         let listener = bind("127.0.0.1", 0).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stream, origin) = dial("127.0.0.1", address.port()).await.unwrap();
+        let (stream, peer) = dial("127.0.0.1", address.port()).await.unwrap();
         assert!(stream.as_ref().nodelay().unwrap());
-        assert_eq!(origin, Origin::tcp(address));
+        assert_eq!(peer, Peer::tcp(address));
     }
 
     /// Elsewhere 127.0.0.1 may be the only address of its network.
@@ -255,8 +255,8 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let known = resolve("localhost", address.port()).await.unwrap();
             if known.contains(&address) {
-                let (_, origin) = dial("localhost", address.port()).await.unwrap();
-                assert_eq!(origin, Origin::tcp(address));
+                let (_, peer) = dial("localhost", address.port()).await.unwrap();
+                assert_eq!(peer, Peer::tcp(address));
             }
         }
     }

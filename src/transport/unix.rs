@@ -67,7 +67,7 @@ use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
 use crate::transport::directory::{Directory, Identity, shortened};
 use crate::transport::listener::Listener;
-use crate::transport::origin::Origin;
+use crate::transport::peer::Peer;
 use crate::transport::socket::Socket;
 
 /// A Unix socket that listens, and its file.
@@ -149,7 +149,7 @@ impl UnixListener {
 impl Listener for UnixListener {
     type Io = Socket<UnixStream>;
 
-    async fn accept(&mut self) -> io::Result<(Socket<UnixStream>, Origin)> {
+    async fn accept(&mut self) -> io::Result<(Socket<UnixStream>, Peer)> {
         Listener::accept(&mut self.listener).await
     }
 }
@@ -162,11 +162,11 @@ impl Listener for UnixListener {
 impl Listener for tokio::net::UnixListener {
     type Io = Socket<UnixStream>;
 
-    async fn accept(&mut self) -> io::Result<(Socket<UnixStream>, Origin)> {
+    async fn accept(&mut self) -> io::Result<(Socket<UnixStream>, Peer)> {
         // By path: `self.accept()` would call this function, the inherent one takes `&self`.
         let (stream, _) = Self::accept(self).await?;
-        let origin = Origin::of_unix(&stream);
-        Ok((stream.into(), origin))
+        let peer = Peer::of_unix(&stream);
+        Ok((stream.into(), peer))
     }
 }
 
@@ -177,12 +177,12 @@ impl fmt::Debug for UnixListener {
 }
 
 /// Connects to the socket at `path`; waits while its queue is full.
-pub(super) async fn dial(path: &Path) -> Result<(Socket<UnixStream>, Origin)> {
+pub(super) async fn dial(path: &Path) -> Result<(Socket<UnixStream>, Peer)> {
     check_path(path).map_err(|text| Error::local(Code::Disconnected, text))?;
     let connected = connect(path).await;
     let stream = connected.map_err(|error| Address::Unix(path.to_owned()).dial_error(error))?;
-    let origin = Origin::of_unix(&stream);
-    Ok((stream.into(), origin))
+    let peer = Peer::of_unix(&stream);
+    Ok((stream.into(), peer))
 }
 
 /// By a shorter path where the system would not take this one, and as often as it takes while too

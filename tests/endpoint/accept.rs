@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use switchboard::transport::{self, Listener, MemoryListener, MemoryStream, Origin};
+use switchboard::transport::{self, Listener, MemoryListener, MemoryStream};
 use tokio::time::Instant;
 
 use super::support::*;
@@ -20,7 +20,7 @@ struct Flaky {
 impl Listener for Flaky {
     type Io = MemoryStream;
 
-    async fn accept(&mut self) -> io::Result<(MemoryStream, Origin)> {
+    async fn accept(&mut self) -> io::Result<(MemoryStream, transport::Peer)> {
         self.attempts.add();
         if self.left > 0 {
             self.left -= 1;

@@ -119,7 +119,7 @@ async fn a_call_that_wants_no_reply_gets_none() {
 #[tokio::test(start_paused = true)]
 async fn either_side_calls_the_other() {
     async fn ask_back(numbers: (u32, u32), context: Context) -> Result<u32> {
-        Ok(context.peer().call(ADD, &numbers).await? + 1)
+        Ok(context.client().call(ADD, &numbers).await? + 1)
     }
     let asker = Endpoint::new()
         .on(ADD, async |(a, b): (u32, u32)| Ok::<_, Error>(a * b))
@@ -137,7 +137,7 @@ async fn either_side_calls_the_other() {
 #[tokio::test]
 async fn an_endpoint_that_dials_is_called_back() {
     async fn ask_back(numbers: (u32, u32), context: Context) -> Result<u32> {
-        Ok(context.peer().call(ADD, &numbers).await? + 1)
+        Ok(context.client().call(ADD, &numbers).await? + 1)
     }
     let address = listen(&endpoint().on(ASK_BACK, ask_back), "127.0.0.1:0").await;
     let client = endpoint().connect(&address).await.unwrap();
@@ -154,7 +154,7 @@ async fn large_replies_in_both_directions_do_not_block_each_other() {
         endpoint.on(BLOB, move |_: Bytes| async move { Ok::<_, Error>(blob()) })
     };
     let there = with_blob(Endpoint::new()).on(ROUND, async |_: Bytes, context: Context| {
-        let peer = context.peer();
+        let peer = context.client();
         let calls: Vec<_> = (0..8).map(|_| tokio::spawn(peer.call(BLOB, &Bytes::new()))).collect();
         for call in calls {
             assert_eq!(call.await.unwrap()?.len(), 1 << 20);

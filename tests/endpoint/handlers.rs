@@ -347,7 +347,7 @@ async fn a_context_tells_who_calls_and_until_when() {
             context.command(),
             context.trace(),
             context.is_one_way(),
-            context.origin(),
+            context.peer(),
         ))
     }
     let endpoint = Endpoint::new().on(X, tell);
@@ -369,18 +369,18 @@ async fn a_context_tells_who_calls_and_until_when() {
     let client = Endpoint::new().attach(dialer.dial().await.unwrap());
     let told = client.call(X, &String::new()).within(Duration::from_secs(1)).await.unwrap();
     assert_eq!(told, "X 1s None false memory");
-    assert_eq!(client.origin().address(), PeerAddress::Unknown);
+    assert_eq!(client.peer().address(), PeerAddress::Unknown);
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn a_context_tells_the_user_behind_a_unix_socket() {
-    let file = format!("switchboard-{}-origin.sock", std::process::id());
+    let file = format!("switchboard-{}-peer.sock", std::process::id());
     let path = std::env::temp_dir().join(file);
     let address = format!("unix:{}", path.display());
     let listener = transport::bind(&address.parse().unwrap()).await.unwrap();
     let endpoint = Endpoint::new().on(X, async |_: String, context: Context| {
-        Ok::<_, Error>(context.origin().credentials().unwrap().pid.unwrap().to_string())
+        Ok::<_, Error>(context.peer().credentials().unwrap().pid.unwrap().to_string())
     });
     tokio::spawn(async move { endpoint.serve(listener).await });
     let client = Client::connect(&address).await.unwrap();
@@ -402,7 +402,7 @@ fn everything_public_goes_between_threads() {
     is_shared::<Command<std::cell::Cell<u8>, *const u8, Line>>();
     is_shared::<switchboard::With<u8, fn()>>();
     is_shared::<switchboard::Blocking<fn()>>();
-    is_shared::<transport::Origin>();
+    is_shared::<transport::Peer>();
     is_shared::<transport::Address>();
     is_shared::<transport::MemoryListener>();
     is_shared::<transport::MemoryDialer>();
@@ -453,7 +453,7 @@ async fn an_error_may_own_what_looks_at_its_connection() {
     impl std::error::Error for Looks {}
     impl Drop for Looks {
         fn drop(&mut self) {
-            assert!(!self.0.peer().is_closed());
+            assert!(!self.0.client().is_closed());
         }
     }
     let endpoint = endpoint().on(X, async |_: String, context: Context| {

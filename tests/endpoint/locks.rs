@@ -200,7 +200,7 @@ fn the_waker_of_a_driver_runs_and_is_dropped_without_a_lock() {
 fn with_back(endpoint: Endpoint, asking: &Asking) -> Endpoint {
     let asking = asking.clone();
     endpoint.on(HOLD, move |text: String, context: switchboard::Context| {
-        asking.set(&context.peer());
+        asking.set(&context.client());
         std::future::ready(Ok::<_, Error>(text))
     })
 }

@@ -66,7 +66,7 @@ async fn handlers_that_ask_back_are_answered_however_many_wait() {
         Endpoint::new().on(NOTE, move |text: String, context: Context| {
             let ran = ran.clone();
             async move {
-                assert_eq!(context.peer().call(ASK, &text).await?, text);
+                assert_eq!(context.client().call(ASK, &text).await?, text);
                 ran.add();
                 Ok::<_, Error>(String::new())
             }
@@ -255,7 +255,7 @@ async fn a_plain_call_that_has_the_stream_holds_a_flush_up() {
     let back = std::sync::Arc::new(std::sync::Mutex::new(None));
     let slot = back.clone();
     let endpoint = held.on(Endpoint::new()).on(ECHO, move |text: String, context: Context| {
-        *slot.lock().unwrap() = Some(context.peer());
+        *slot.lock().unwrap() = Some(context.client());
         async move { Ok::<_, Error>(text) }
     });
     let mut peer = peer(&endpoint);
@@ -313,8 +313,8 @@ async fn a_stream_that_cannot_be_flushed_is_a_peer_that_does_not_read() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_was_called_plainly_cannot_call_back() {
     let endpoint = Endpoint::new().on(NOTE, async |text: String, context: Context| {
-        let asked = context.peer().call(ASK, &text).await.unwrap_err();
-        let noted = context.peer().notify(ASK, &text).await.unwrap_err();
+        let asked = context.client().call(ASK, &text).await.unwrap_err();
+        let noted = context.client().notify(ASK, &text).await.unwrap_err();
         assert_eq!((asked.code(), noted.code()), (Code::UnsupportedFormat, noted.code()));
         Err::<String, _>(Error::new(Code::Denied, asked.text().to_owned()))
     });

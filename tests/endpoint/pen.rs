@@ -135,7 +135,7 @@ async fn a_call_waits_while_a_plain_call_has_the_stream() {
     let (held, back) = (Held::new(), Arc::new(Mutex::new(None)));
     let kept = Arc::clone(&back);
     let lend = move |text: String, context: Context| {
-        *kept.lock().unwrap() = Some(context.peer());
+        *kept.lock().unwrap() = Some(context.client());
         async move { Ok::<_, Error>(text) }
     };
     let gate = Arc::clone(&held.gate);

@@ -312,7 +312,7 @@ impl Job {
 
     /// Waits until it is let go, tells how far it is, and asks how to go on.
     async fn run(self, text: String, context: Context) -> Result<String> {
-        let peer = context.peer();
+        let peer = context.client();
         *self.kept.lock().unwrap() = Some(peer.clone());
         self.held.begun.add();
         self.held.gate.acquire().await.unwrap().forget();
@@ -388,7 +388,7 @@ async fn calls_within_calls_finish_too() {
     let job = Job::new();
     let serving = Serving::new(&job.on(endpoint()));
     let echo = |text: String, context: Context| async move {
-        let answer = context.peer().call(ECHO, &text).await?;
+        let answer = context.client().call(ECHO, &text).await?;
         Ok::<_, Error>(answer + "!")
     };
     let stream = serving.dialer.dial().await.unwrap();

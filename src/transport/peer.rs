@@ -1,7 +1,7 @@
 //! Who is at the other end of a connection, as far as the operating system vouches for it.
 //!
 //! Nothing in here was said by the peer: an address comes from the kernel's accept, credentials
-//! come from `SO_PEERCRED` or its like. So an [`Origin`] may be used to decide what a peer may do,
+//! come from `SO_PEERCRED` or its like. So a [`Peer`] may be used to decide what it may do,
 //! with the care that its parts ask for.
 
 use std::fmt;
@@ -11,14 +11,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 ///
 /// ```
 /// use std::net::SocketAddr;
-/// use switchboard::transport::Origin;
+/// use switchboard::transport::Peer;
 ///
-/// let origin = Origin::tcp(SocketAddr::from(([127, 0, 0, 1], 5000)));
-/// assert_eq!(origin.to_string(), "127.0.0.1:5000");
-/// assert_eq!(origin.credentials(), None);
+/// let peer = Peer::tcp(SocketAddr::from(([127, 0, 0, 1], 5000)));
+/// assert_eq!(peer.to_string(), "127.0.0.1:5000");
+/// assert_eq!(peer.credentials(), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct Peer {
     address: PeerAddress,
     credentials: Option<Credentials>,
 }
@@ -52,7 +52,7 @@ pub struct Credentials {
     pub pid: Option<u32>,
 }
 
-impl Origin {
+impl Peer {
     /// The other end of a TCP connection.
     #[must_use]
     pub const fn tcp(address: SocketAddr) -> Self {
@@ -129,7 +129,7 @@ impl PeerKey {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
             PeerAddress::Tcp(address) => write!(f, "{address}")?,
@@ -155,30 +155,30 @@ mod tests {
         check("[2001:db8:1:2:3:4:5:6]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 2])));
         check("[2001:db8:1:2:ffff::]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 2])));
         check("[2001:db8:1:3::]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 3])));
-        assert_eq!(Origin::unknown().peer_key(), None);
-        assert_eq!(Origin::memory().peer_key(), None);
+        assert_eq!(Peer::unknown().peer_key(), None);
+        assert_eq!(Peer::memory().peer_key(), None);
         assert_eq!(unix(Some(7)).peer_key(), Some(PeerKey::Uid(1000)));
     }
 
     #[test]
-    fn an_origin_prints_what_is_known() {
+    fn a_peer_prints_what_is_known() {
         assert_eq!(unix(Some(77)).to_string(), "unix uid 1000 pid 77");
         assert_eq!(unix(None).to_string(), "unix uid 1000");
-        let nobody = Origin { address: PeerAddress::Unix, credentials: None };
+        let nobody = Peer { address: PeerAddress::Unix, credentials: None };
         assert_eq!(nobody.to_string(), "unix");
         assert_eq!(nobody.peer_key(), None);
-        assert_eq!(Origin::memory().to_string(), "memory");
-        assert_eq!(Origin::unknown().to_string(), "unknown");
+        assert_eq!(Peer::memory().to_string(), "memory");
+        assert_eq!(Peer::unknown().to_string(), "unknown");
     }
 
     fn check(address: &str, expected: Option<PeerKey>) {
-        let origin = Origin::tcp(address.parse().unwrap());
-        assert_eq!(origin.peer_key(), expected, "{address}");
-        assert_eq!(origin.to_string(), address);
+        let peer = Peer::tcp(address.parse().unwrap());
+        assert_eq!(peer.peer_key(), expected, "{address}");
+        assert_eq!(peer.to_string(), address);
     }
 
-    fn unix(pid: Option<u32>) -> Origin {
+    fn unix(pid: Option<u32>) -> Peer {
         let credentials = Some(Credentials { uid: 1000, gid: 100, pid });
-        Origin { address: PeerAddress::Unix, credentials }
+        Peer { address: PeerAddress::Unix, credentials }
     }
 }
