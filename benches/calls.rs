@@ -111,7 +111,7 @@ impl Sides {
             endpoint.serve_stream(far).await;
         });
         let _entered = self.near.enter();
-        Endpoint::new().attach(near)
+        Endpoint::new().connect_over(near)
     }
 
     /// Our side of a connection to a floor.

@@ -22,14 +22,14 @@ async fn main() -> Result<()> {
     let served = endpoint.clone();
     let (here, there) = transport::memory();
     tokio::spawn(async move { served.serve_stream(there).await });
-    let client = Endpoint::new().attach(here);
+    let client = Endpoint::new().connect_over(here);
 
     ask(&client, "before").await;
-    endpoint.register(SHOUT, shout)?;
+    endpoint.add(SHOUT, shout)?;
     ask(&client, "added").await;
 
     // A name is never replaced silently.
-    let refused = endpoint.register(SHOUT, shout);
+    let refused = endpoint.add(SHOUT, shout);
     println!("once more: {}", refused.err().map(|error| error.to_string()).unwrap_or_default());
 
     // Calls that are running would keep their handler.

@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
     let (here, there) = transport::memory();
     let endpoint = Endpoint::new().on(COUNT, blocking(count)).on(SPIN, blocking(spin));
     let server = tokio::spawn(async move { endpoint.serve_stream(there).await });
-    let client = Endpoint::new().attach(here);
+    let client = Endpoint::new().connect_over(here);
 
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let lines = client.call(COUNT, &manifest.to_owned()).await?;
@@ -44,7 +44,7 @@ async fn main() -> Result<()> {
 
     for result in [
         client.call(COUNT, &"no/such/file".to_owned()).await.map(|_| ()),
-        client.call(SPIN, &()).within(Duration::from_millis(50)).await.map(|_| ()),
+        client.call(SPIN, &()).timeout(Duration::from_millis(50)).await.map(|_| ()),
     ] {
         println!("{}", result.err().map(|error| error.to_string()).unwrap_or_default());
     }

@@ -9,7 +9,7 @@ const PROGRESS: Command<u8, ()> = Command::new("PROGRESS");
 async fn copy(file: String, context: Context) -> Result<u64> {
     println!("the server copies {file}");
     for percent in [0, 50, 100] {
-        context.client().call(PROGRESS, &percent).within(context.time_left()).await?;
+        context.client().call(PROGRESS, &percent).timeout(context.time_left()).await?;
     }
     Ok(4096)
 }

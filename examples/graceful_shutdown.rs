@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard::{Client, Command, Endpoint, Limits, Result, transport, with};
+use switchboard::{Client, Command, Endpoint, Limits, Result, transport, with_state};
 use tokio::sync::Notify;
 
 const PRINT: Command<u32, String> = Command::new("PRINT");
@@ -23,7 +23,7 @@ async fn main() -> Result<()> {
     // Calls that take longer than this to finish are cut off, and their callers told.
     let limits = Limits::default().with(|limits| limits.drain_time_max = Duration::from_secs(5));
     let stop = Arc::new(Notify::new());
-    let endpoint = Endpoint::new().limits(limits).on(PRINT, with(&stop, print));
+    let endpoint = Endpoint::new().with_limits(limits).on(PRINT, with_state(&stop, print));
 
     // Any future stops a server; `tokio::signal::ctrl_c()` would be another one.
     let stop = async move { stop.notified().await };

@@ -36,7 +36,7 @@ impl Caller {
             Some(client) => client,
             None => Client::connect(&self.address).await?,
         };
-        let doubled = client.call(DOUBLE, &number).within(Duration::from_secs(5)).await?;
+        let doubled = client.call(DOUBLE, &number).timeout(Duration::from_secs(5)).await?;
         self.client = Some(client);
         Ok(doubled)
     }

@@ -23,7 +23,7 @@ async fn main() -> Result<()> {
     let endpoint = Endpoint::new().on(NAP, nap);
     let server = tokio::spawn(async move { endpoint.serve_stream(there).await });
     let limits = Limits::default();
-    let client = Endpoint::new().limits(limits.clone()).attach(here);
+    let client = Endpoint::new().with_limits(limits.clone()).connect_over(here);
 
     println!("the handler {}", client.call(NAP, &20).await?);
     if let Err(error) = client.call(NAP, &40).await {

@@ -46,8 +46,8 @@
 //!
 //! - A [`Command`] is a name with its types and its [format](mod@format).
 //! - A [`Handler`] answers a command: `async fn(Req) -> Result<Rep, E>`, if it likes with a
-//!   [`Context`] behind the request or shared state in front of it ([`with`]), or a function that
-//!   blocks ([`blocking`]). A [`RawHandler`] is lent the [`Connection`] itself.
+//!   [`Context`] behind the request or shared state in front of it ([`with_state`]), or a function
+//!   that blocks ([`blocking`]). A [`RawHandler`] is lent the [`Connection`] itself.
 //! - An [`Endpoint`] holds handlers and [`Limits`]. Handlers come and go while it serves.
 //! - To serve is to give it a listener: [`listen`](Endpoint::listen) for the short form,
 //!   [`serve_until`](Endpoint::serve_until) to stop in good order.
@@ -140,7 +140,7 @@ pub mod gob {
 }
 
 #[cfg(feature = "io")]
-pub use crate::client::{Call, Client, Notify};
+pub use crate::client::{Call, Client, Notification};
 pub use crate::command::Command;
 #[cfg(feature = "io")]
 pub use crate::connection::Connection;
@@ -148,5 +148,7 @@ pub use crate::connection::Connection;
 pub use crate::endpoint::{Endpoint, Report};
 pub use crate::error::{Code, Error, Fault, Result};
 #[cfg(feature = "io")]
-pub use crate::handler::{Blocking, Context, Handler, RawFuture, RawHandler, With, blocking, with};
+pub use crate::handler::{
+    Blocking, Context, Handler, RawFuture, RawHandler, WithState, blocking, with_state,
+};
 pub use crate::limits::Limits;

@@ -171,7 +171,7 @@ impl Limits {
 
     /// Checks that calls can be made and answered within these limits.
     ///
-    /// [`Endpoint::limits`](crate::Endpoint::limits) and
+    /// [`Endpoint::with_limits`](crate::Endpoint::with_limits) and
     /// [`Connection::with_limits`](crate::Connection::with_limits) panic with the text of this
     /// error, since such a limit is a mistake in the program. Call this for limits that come from
     /// elsewhere.

@@ -107,7 +107,7 @@ fn costs(work: impl AsyncFn(&Client)) -> AllocationInfo {
             .on(MESSAGE, async |message: Message| Ok::<_, Error>(message))
             .on(NOTE, async |_: u64| Ok::<_, Error>(()));
         tokio::spawn(async move { server.serve_stream(there).await });
-        Endpoint::new().attach(here)
+        Endpoint::new().connect_over(here)
     });
     runtime.block_on(work(&client));
     measure(|| runtime.block_on(work(&client)))

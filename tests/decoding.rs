@@ -534,13 +534,13 @@ fn serde_formats_are_spoken_in_json_and_gob_too() {
         #[cfg(feature = "gob")]
         ("gob", Framing::Gob),
     ];
-    let tongues = |codecs: Vec<Codec<_>>| -> Vec<_> {
+    let alternatives = |codecs: Vec<Codec<_>>| -> Vec<_> {
         codecs.iter().map(|codec| (codec.name, codec.framing)).collect()
     };
-    assert_eq!(tongues(<Bincode as Format<String>>::tongues()), spoken);
-    assert_eq!(tongues(<Json as Format<String>>::tongues()), spoken);
-    assert_eq!(tongues(Line::tongues()), spoken);
-    assert!(switchboard::format::Bytes::tongues().is_empty());
+    assert_eq!(alternatives(<Bincode as Format<String>>::alternatives()), spoken);
+    assert_eq!(alternatives(<Json as Format<String>>::alternatives()), spoken);
+    assert_eq!(alternatives(Line::alternatives()), spoken);
+    assert!(switchboard::format::Bytes::alternatives().is_empty());
 }
 
 #[test]

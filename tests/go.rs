@@ -26,7 +26,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use switchboard::format::{Budget, Format, Gob};
-use switchboard::{Command, Connection, Endpoint, Error, Limits, Result, with};
+use switchboard::{Command, Connection, Endpoint, Error, Limits, Result, with_state};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};
@@ -136,8 +136,8 @@ fn the_record_is_as_go_s() {
 async fn serve_mixed() -> (Arc<Mutex<Record>>, String) {
     let record = Arc::default();
     let endpoint = Endpoint::new()
-        .on_raw("STRING", with(&record, take_string))
-        .on_raw("GOB", with(&record, take_struct));
+        .on_raw("STRING", with_state(&record, take_string))
+        .on_raw("GOB", with_state(&record, take_struct));
     (record, serve(endpoint).await)
 }
 

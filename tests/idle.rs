@@ -54,7 +54,7 @@ impl Served {
         let held = gate.clone();
         let limits = Limits::default().with(|limits| limits.calls_per_connection_max = CALLS_MAX);
         let endpoint = Endpoint::new()
-            .limits(limits)
+            .with_limits(limits)
             .on(ECHO, async |text: String| Ok::<_, Error>(text))
             .on(YIELD, async |text: String| {
                 tokio::task::yield_now().await;
@@ -214,7 +214,7 @@ impl Calling {
     fn new() -> Self {
         let (here, peer) = transport::memory();
         let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 20_000);
-        Self { client: Endpoint::new().limits(limits).attach(here), peer }
+        Self { client: Endpoint::new().with_limits(limits).connect_over(here), peer }
     }
 
     /// Reads whatever was sent until nothing more comes.

@@ -92,10 +92,10 @@ fn check_refused(name: &str, limits: &Limits) {
     assert!(error.text().starts_with(&format!("{name} (")), "{name}: {error}");
     #[cfg(feature = "io")]
     for text in [
-        panic_of(|| drop(switchboard::Endpoint::new().limits(limits.clone()))),
+        panic_of(|| drop(switchboard::Endpoint::new().with_limits(limits.clone()))),
         panic_of(|| {
             let (stream, _) = switchboard::transport::memory();
-            drop(switchboard::Connection::over(stream).with_limits(limits.clone()));
+            drop(switchboard::Connection::connect_over(stream).with_limits(limits.clone()));
         }),
     ] {
         assert_eq!(text.as_deref(), Some(error.text()), "{name}");

@@ -160,7 +160,7 @@ where
         drop(value);
         Ok::<_, Error>(())
     };
-    Endpoint::new().limits(limits()).on(Command::<T, (), F>::new("KEEP"), keep)
+    Endpoint::new().with_limits(limits()).on(Command::<T, (), F>::new("KEEP"), keep)
 }
 
 fn check_kept<F, T>(name: &str, payload: impl Into<Vec<u8>>)
@@ -211,7 +211,7 @@ fn values_that_grow() {
 /// Keeps payloads as they came, and says nothing.
 fn keeping_bytes() -> Endpoint {
     const KEEP: Command<bytes::Bytes, bytes::Bytes, format::Bytes> = Command::new("KEEP");
-    Endpoint::new().limits(limits()).on(KEEP, async |bytes: bytes::Bytes| {
+    Endpoint::new().with_limits(limits()).on(KEEP, async |bytes: bytes::Bytes| {
         std::future::pending::<()>().await;
         Ok::<_, Error>(bytes)
     })
@@ -252,7 +252,7 @@ fn replies_that_nobody_reads() {
     for letters in [100, 40_000, 700_000] {
         let answering = || {
             const LETTERS: Command<usize, String, Json> = Command::new("LETTERS");
-            Endpoint::new().limits(limits()).on(LETTERS, async |letters: usize| {
+            Endpoint::new().with_limits(limits()).on(LETTERS, async |letters: usize| {
                 tokio::task::yield_now().await;
                 Ok::<_, Error>("x".repeat(letters))
             })
@@ -278,7 +278,7 @@ fn leave_replies(replies: u32, letters: usize, held_bytes_max: usize, kept: Rang
     let found = measured(async || {
         let (here, mut there) = transport::memory();
         let limits = limits().with(|limits| limits.held_bytes_max = held_bytes_max);
-        let client = Endpoint::new().limits(limits).attach(here);
+        let client = Endpoint::new().with_limits(limits).connect_over(here);
         let mut calls: Vec<_> = (0..replies).map(|number| client.call(LETTERS, &number)).collect();
         for call in &mut calls {
             let mut call = std::pin::pin!(call);
@@ -325,7 +325,7 @@ mod gob {
     const KEEP: Command<Vec<String>, Vec<String>, format::Gob> = Command::new("Arith.Keep");
 
     fn keeping() -> Endpoint {
-        Endpoint::new().limits(limits()).on(KEEP, async |texts: Vec<String>| {
+        Endpoint::new().with_limits(limits()).on(KEEP, async |texts: Vec<String>| {
             std::future::pending::<()>().await;
             Ok::<_, Error>(texts)
         })

@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 use switchboard::format::Gob;
 use switchboard::gob::net_rpc;
 use switchboard::transport::{self, MemoryStream};
-use switchboard::{Code, Command, Connection, Context, Endpoint, Error, Limits, Result, with};
+use switchboard::{
+    Code, Command, Connection, Context, Endpoint, Error, Limits, Result, with_state,
+};
 use switchboard_gob::{Decoder, Encoder, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
@@ -261,7 +263,7 @@ async fn replies_that_wait_for_the_peer_to_read_are_held() {
 #[tokio::test]
 async fn sixty_four_calls_are_answered_in_the_order_in_which_they_end() {
     let hold = Arc::new(Hold::default());
-    let (mut go, _) = dial(&endpoint().on(HOLD, with(&hold, Hold::on)));
+    let (mut go, _) = dial(&endpoint().on(HOLD, with_state(&hold, Hold::on)));
     let mut calls = BTreeMap::new();
     for number in 0..64 {
         calls.insert(number, go.send("Hold.On", &number).await);
@@ -277,7 +279,7 @@ async fn sixty_four_calls_are_answered_in_the_order_in_which_they_end() {
 #[tokio::test(start_paused = true)]
 async fn no_more_calls_are_read_than_may_be_under_way() {
     let hold = Arc::new(Hold::default());
-    let endpoint = endpoint().on(HOLD, with(&hold, Hold::on));
+    let endpoint = endpoint().on(HOLD, with_state(&hold, Hold::on));
     let (mut go, _) = dial_limited(&endpoint, |limits| limits.calls_per_connection_max = 2);
     for number in 0..5_i64 {
         go.send("Hold.On", &number).await;
@@ -309,7 +311,7 @@ async fn what_is_not_read_need_not_hurry() {
 #[tokio::test]
 async fn who_ends_its_side_is_answered() {
     let hold = Arc::new(Hold::default());
-    let (mut go, ended) = dial(&endpoint().on(HOLD, with(&hold, Hold::on)));
+    let (mut go, ended) = dial(&endpoint().on(HOLD, with_state(&hold, Hold::on)));
     for number in 0..3_i64 {
         go.send("Hold.On", &number).await;
     }
@@ -325,7 +327,7 @@ async fn who_ends_its_side_is_answered() {
 #[tokio::test(start_paused = true)]
 async fn calls_of_a_client_that_is_gone_are_stopped() {
     let hold = Arc::new(Hold::default());
-    let endpoint = endpoint().on(HOLD, with(&hold, Hold::on));
+    let endpoint = endpoint().on(HOLD, with_state(&hold, Hold::on));
     let (mut go, ended) = dial(&endpoint);
     for number in 0..3_i64 {
         go.send("Hold.On", &number).await;
@@ -486,7 +488,7 @@ async fn stopping_lets_calls_under_way_finish() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_answers_all_calls_that_were_taken() {
     let hold = Arc::new(Hold::default());
-    let endpoint = endpoint().on(HOLD, with(&hold, Hold::on));
+    let endpoint = endpoint().on(HOLD, with_state(&hold, Hold::on));
     let (listener, dialer) = transport::memory_listener();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move { endpoint.serve_net_rpc_until(listener, stopped).await });
@@ -513,7 +515,8 @@ async fn stopping_answers_all_calls_that_were_taken() {
 #[tokio::test]
 async fn doors_are_kept_as_for_others() {
     let (listener, dialer) = transport::memory_listener();
-    let endpoint = endpoint().limits(Limits::default().with(|limits| limits.connections_max = 1));
+    let endpoint =
+        endpoint().with_limits(Limits::default().with(|limits| limits.connections_max = 1));
     let server = tokio::spawn(async move { endpoint.serve_net_rpc(listener).await });
     let mut first = Caller::new(dialer.dial().await.unwrap());
     first.multiply(7, 8).await;
@@ -543,7 +546,7 @@ async fn it_can_begin_behind_a_raw_command() {
     async fn speak(arith: Arc<Endpoint>, connection: &mut Connection) -> Result<()> {
         net_rpc(connection, &arith.client()).await
     }
-    let front = Endpoint::new().on_raw("NETRPC", with(&Arc::new(endpoint()), speak));
+    let front = Endpoint::new().on_raw("NETRPC", with_state(&Arc::new(endpoint()), speak));
     let (mut here, there) = transport::memory();
     let server = tokio::spawn(async move { front.serve_stream(there).await });
     here.write_all(b"NETRPC\n").await.unwrap();
@@ -599,7 +602,7 @@ async fn divide(args: Args) -> Result<Quotient> {
 async fn ask(number: i64) -> Result<i64> {
     let (here, _there) = transport::memory();
     let limits = Limits::default().with(|limits| limits.held_bytes_max = 1);
-    let client = Endpoint::new().limits(limits).attach(here);
+    let client = Endpoint::new().with_limits(limits).connect_over(here);
     client.call(Command::<_, (), Gob>::new("ASK"), &"x".repeat(100_000)).await?;
     Ok(number)
 }
@@ -699,9 +702,9 @@ fn dial_limited(
 ) -> (Caller<MemoryStream>, JoinHandle<Result<()>>) {
     let (here, there) = transport::memory();
     let limits = Limits::default().with(change);
-    let client = endpoint.clone().limits(limits.clone()).client();
+    let client = endpoint.clone().with_limits(limits.clone()).client();
     let ended = tokio::spawn(async move {
-        let mut connection = Connection::over(there).with_limits(limits);
+        let mut connection = Connection::connect_over(there).with_limits(limits);
         net_rpc(&mut connection, &client).await
     });
     (Caller::new(here), ended)

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
 
 use switchboard::transport::{
-    self, Address, Listener, MemoryDialer, MemoryListener, PORT, Peer, PeerAddress,
+    self, Address, DEFAULT_PORT, Listener, MemoryDialer, MemoryListener, Peer, PeerAddress,
 };
 use switchboard::{Code, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,14 +15,14 @@ fn addresses_are_parsed_and_printed() {
     check_address("127.0.0.1:7000", "127.0.0.1", 7000);
     check_address("localhost:0", "localhost", 0);
     check_address("example.org:65535", "example.org", 65535);
-    check_address("example.org", "example.org", PORT);
+    check_address("example.org", "example.org", DEFAULT_PORT);
     check_address(":7000", "127.0.0.1", 7000);
     check_address("[::1]:7000", "::1", 7000);
-    check_address("[::1]", "::1", PORT);
-    check_address("::1", "::1", PORT);
-    check_address("::", "::", PORT);
-    check_address("::1:8080", "::1:8080", PORT);
-    check_address("fe80::1%eth0", "fe80::1%eth0", PORT);
+    check_address("[::1]", "::1", DEFAULT_PORT);
+    check_address("::1", "::1", DEFAULT_PORT);
+    check_address("::", "::", DEFAULT_PORT);
+    check_address("::1:8080", "::1:8080", DEFAULT_PORT);
+    check_address("fe80::1%eth0", "fe80::1%eth0", DEFAULT_PORT);
     check_address("[fe80::1%2]:7000", "fe80::1%2", 7000);
     for path in ["/run/stock.sock", "stock.sock", "a b/ü@:1", "[::1]:2"] {
         let address: Address = format!("unix:{path}").parse().unwrap();

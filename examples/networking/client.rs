@@ -66,7 +66,7 @@ async fn many_at_once(client: &Client) -> anyhow::Result<()> {
 
 async fn deadline(client: &Client) -> anyhow::Result<()> {
     let (minute_ms, time) = (60_000, Duration::from_millis(100));
-    let late = client.call(WAIT, &minute_ms).within(time).await;
+    let late = client.call(WAIT, &minute_ms).timeout(time).await;
     let error = late.err().context("a minute passed in no time")?;
     println!("WAIT: {minute_ms} ms are not to be had within {time:?}: {}", error.code());
     Ok(())

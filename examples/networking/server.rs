@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard::{Code, Connection, Context, Endpoint, Error, Report, Result, transport, with};
+use switchboard::{
+    Code, Connection, Context, Endpoint, Error, Report, Result, transport, with_state,
+};
 
 use crate::data::{CHECK_STOCK, ComplexData, SQUARE, STRING, STRUCT, WAIT};
 
@@ -30,7 +32,7 @@ fn endpoint() -> Endpoint {
     let endpoint = Endpoint::new()
         .on_raw(STRING, string)
         .on(STRUCT, complex_data)
-        .on(CHECK_STOCK, with(&inventory, Inventory::check_stock))
+        .on(CHECK_STOCK, with_state(&inventory, Inventory::check_stock))
         .on(SQUARE, square)
         .on(WAIT, wait);
     #[cfg(feature = "gob")]

@@ -26,8 +26,8 @@ use bytes::{Bytes, BytesMut};
 
 /// A call under way: a future of the reply.
 ///
-/// Without [`within`](Self::within) or [`by`](Self::by) its deadline is `call_time_max` of the
-/// client's limits from the first poll on, so it always ends.
+/// Without [`timeout`](Self::timeout) or [`timeout_at`](Self::timeout_at) its deadline is
+/// `call_time_max` of the client's limits from the first poll on, so it always ends.
 ///
 /// Its deadline is kept by the tokio runtime in which it is polled, which must have time enabled.
 /// So it ends in time also while nobody drives the runtime of the connection, or its only thread is
@@ -59,7 +59,7 @@ pub struct Call<Rep> {
 ///
 /// Dropped before it is ready, the request is not sent.
 #[must_use = "a call is not sent until it is awaited"]
-pub struct Notify {
+pub struct Notification {
     request: Request,
 }
 
@@ -108,13 +108,13 @@ impl<Rep> Call<Rep> {
     ///
     /// A long time here does not make the callee more patient: `call_time_max` of its own limits,
     /// 30 s by default, still holds.
-    pub fn within(self, time: Duration) -> Self {
-        self.by(after(time).into_std())
+    pub fn timeout(self, time: Duration) -> Self {
+        self.timeout_at(after(time).into_std())
     }
 
     /// Ends the call with `deadline_exceeded` at `deadline`. The peer is told how much time is
     /// left, and stops as well.
-    pub fn by(mut self, deadline: Instant) -> Self {
+    pub fn timeout_at(mut self, deadline: Instant) -> Self {
         self.request.deadline = Some(deadline);
         self
     }
@@ -180,13 +180,13 @@ impl<Rep> Drop for Call<Rep> {
     }
 }
 
-impl Notify {
+impl Notification {
     pub(super) fn new(handle: Arc<Handle>, name: Name, payload: Result<BytesMut>) -> Self {
         Self { request: Request::new(handle, name, payload) }
     }
 }
 
-impl Future for Notify {
+impl Future for Notification {
     type Output = Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -314,9 +314,9 @@ impl<Rep> fmt::Debug for Call<Rep> {
     }
 }
 
-impl fmt::Debug for Notify {
+impl fmt::Debug for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notify").field("command", &self.request.name).finish_non_exhaustive()
+        f.debug_struct("Notification").field("command", &self.request.name).finish_non_exhaustive()
     }
 }
 

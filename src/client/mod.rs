@@ -9,7 +9,7 @@ mod link;
 mod pen;
 mod watch;
 
-pub use self::call::{Call, Notify};
+pub use self::call::{Call, Notification};
 pub(crate) use self::link::Link;
 pub(crate) use self::pen::FLUSH_BYTES;
 
@@ -29,9 +29,9 @@ use crate::wire::{FormatWord, Name};
 
 /// The asking side of one connection.
 ///
-/// Made by [`Client::connect`], or by [`Context::client`](crate::Context::client) to call back whoever
-/// is calling. When the last clone of a client that connected is dropped, and the last call that it
-/// made, the connection is closed in good order.
+/// Made by [`Client::connect`], or by [`Context::client`](crate::Context::client) to call back
+/// whoever is calling. When the last clone of a client that connected is dropped, and the last call
+/// that it made, the connection is closed in good order.
 ///
 /// A client lives as long as its one connection and never connects by itself. Either side may end
 /// that: the side that accepted closes a connection on which nothing happened for `idle_time_max`,
@@ -42,8 +42,8 @@ use crate::wire::{FormatWord, Name};
 /// (`examples/reconnect.rs`).
 ///
 /// [`Endpoint::connect`](crate::Endpoint::connect) makes a client with other limits than the
-/// default ones, or with handlers; [`Endpoint::attach`](crate::Endpoint::attach) makes one of a
-/// stream that is open already, TLS for one.
+/// default ones, or with handlers; [`Endpoint::connect_over`](crate::Endpoint::connect_over) makes
+/// one of a stream that is open already, TLS for one.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -88,7 +88,7 @@ impl Client {
     /// # use switchboard::{Client, Command, Result};
     /// # const DOUBLE: Command<u32, u32> = Command::new("DOUBLE");
     /// # async fn example(client: Client) -> Result<()> {
-    /// let doubled = client.call(DOUBLE, &21).within(Duration::from_millis(250)).await?;
+    /// let doubled = client.call(DOUBLE, &21).timeout(Duration::from_millis(250)).await?;
     /// # Ok(())
     /// # } }
     /// ```
@@ -102,8 +102,8 @@ impl Client {
     }
 
     /// Calls a command and wants no reply, not even an error. The request is encoded at once and
-    /// handed to the connection when the [`Notify`] is polled; [`flush`](Self::flush) waits until
-    /// it is written.
+    /// handed to the connection when the [`Notification`] is polled; [`flush`](Self::flush) waits
+    /// until it is written.
     ///
     /// The peer begins such calls in the order in which they were handed over, also those that have
     /// to wait there until others have ended. Handlers that await something go on side by side, so
@@ -117,12 +117,12 @@ impl Client {
     /// client.notify(LOG, &"started".to_owned()).await
     /// # } }
     /// ```
-    pub fn notify<Req, Rep, F>(&self, command: Command<Req, Rep, F>, request: &Req) -> Notify
+    pub fn notify<Req, Rep, F>(&self, command: Command<Req, Rep, F>, request: &Req) -> Notification
     where
         F: Format<Req> + Format<Rep>,
     {
         let payload = call::encode::<F, Req>(request, self.handle.link.limits());
-        Notify::new(Arc::clone(&self.handle), command.name(), payload)
+        Notification::new(Arc::clone(&self.handle), command.name(), payload)
     }
 
     /// Calls a command by its name, with a payload in this format. The reply is in it as well.

@@ -76,7 +76,7 @@ impl Connection {
 
     /// A connection over a stream that is open already.
     #[must_use]
-    pub fn over(io: impl Io) -> Self {
+    pub fn connect_over(io: impl Io) -> Self {
         let limits = Arc::new(Limits::default());
         let quota = Quota::new(&limits);
         Self::new(SharedIo::new(Box::new(io)), Peer::unknown(), limits, &quota)

@@ -56,7 +56,7 @@ impl Endpoint {
     pub async fn connect(&self, address: &str) -> Result<Client> {
         let address: Address = address.parse()?;
         let (io, peer) = transport::dial(&address, self.limits.call_time_max).await?;
-        Ok(self.attach_boxed(io, peer))
+        Ok(self.connect_boxed(io, peer))
     }
 
     /// Makes a client over a stream that is open already, and serves the handlers of this endpoint
@@ -67,8 +67,8 @@ impl Endpoint {
     ///
     /// Outside of a tokio runtime.
     #[must_use]
-    pub fn attach(&self, io: impl Io) -> Client {
-        self.attach_boxed(Box::new(io), Peer::unknown())
+    pub fn connect_over(&self, io: impl Io) -> Client {
+        self.connect_boxed(Box::new(io), Peer::unknown())
     }
 
     /// Makes a client of this endpoint's own handlers, without a socket: what it calls passes the
@@ -101,10 +101,10 @@ impl Endpoint {
     /// A client with the limits of this endpoint, and without its handlers.
     pub(super) fn client_over(&self, stream: MemoryStream) -> Client {
         let silent = Self { registry: Arc::default(), ..self.clone() };
-        silent.attach_boxed(Box::new(stream), Peer::memory())
+        silent.connect_boxed(Box::new(stream), Peer::memory())
     }
 
-    fn attach_boxed(&self, io: BoxedIo, peer: Peer) -> Client {
+    fn connect_boxed(&self, io: BoxedIo, peer: Peer) -> Client {
         let (driver, link) = self.driver(io, peer, Side::Dialled);
         tokio::spawn(driver.run());
         Client::owner(link)

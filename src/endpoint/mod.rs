@@ -94,7 +94,7 @@ impl Endpoint {
     /// If one of the limits can't work, with its name: that is a mistake in the program. Use
     /// [`Limits::check`] where it is not.
     #[track_caller]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
         if let Err(error) = limits.check() {
             panic!("{}", error.text());
         }
@@ -109,7 +109,7 @@ impl Endpoint {
     /// # Panics
     ///
     /// If a handler is registered under this name already, or the reply has no form in the format
-    /// of the command: that is a mistake in the program. Use [`register`](Self::register) where it
+    /// of the command: that is a mistake in the program. Use [`add`](Self::add) where it
     /// is not.
     #[track_caller]
     pub fn on<Req, Rep, F, Shape>(
@@ -123,7 +123,7 @@ impl Endpoint {
         F: Format<Req> + Format<Rep>,
         Shape: 'static,
     {
-        let result = self.register(command, handler);
+        let result = self.add(command, handler);
         self.expect_registered(result)
     }
 
@@ -142,7 +142,7 @@ impl Endpoint {
     /// [`Command::new`].
     #[track_caller]
     pub fn on_raw(self, name: &str, handler: impl for<'a> RawHandler<'a> + 'static) -> Self {
-        let result = self.register_raw(name, handler);
+        let result = self.add_raw(name, handler);
         self.expect_registered(result)
     }
 
@@ -152,7 +152,7 @@ impl Endpoint {
     ///
     /// `failed` if a handler is registered under this name already; it stays. The same if the reply
     /// has no form in the command's format.
-    pub fn register<Req, Rep, F, Shape>(
+    pub fn add<Req, Rep, F, Shape>(
         &self,
         command: Command<Req, Rep, F>,
         handler: impl Handler<Req, Rep, Shape>,
@@ -177,7 +177,7 @@ impl Endpoint {
     ///
     /// If it is no name; see [`Command::new`].
     #[track_caller]
-    pub fn register_raw(
+    pub fn add_raw(
         &self,
         name: &str,
         handler: impl for<'a> RawHandler<'a> + 'static,

@@ -21,7 +21,7 @@ use serde::ser::Serialize;
 
 use super::budget::{Account, Budget};
 use super::stack::with_whole_room;
-use super::{Codec, Format, Framing, encoding, guard, serde_tongues};
+use super::{Codec, Format, Framing, encoding, guard, serde_alternatives};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the standard configuration
@@ -71,8 +71,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
         })
     }
 
-    fn tongues() -> Vec<Codec<T>> {
-        serde_tongues()
+    fn alternatives() -> Vec<Codec<T>> {
+        serde_alternatives()
     }
 }
 

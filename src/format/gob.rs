@@ -13,7 +13,7 @@ use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits, Progress, Schema};
 
 use super::budget::Budget;
 use super::stack::{with_room_for_buffers, with_type_room};
-use super::{Codec, Format, Framing, encoding, serde_tongues};
+use super::{Codec, Format, Framing, encoding, serde_alternatives};
 use crate::error::{Code, Error, Result};
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as Go's `encoding/gob`.
@@ -87,8 +87,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
         })
     }
 
-    fn tongues() -> Vec<Codec<T>> {
-        serde_tongues()
+    fn alternatives() -> Vec<Codec<T>> {
+        serde_alternatives()
     }
 }
 

@@ -6,7 +6,7 @@
 use ::bytes::{Bytes, BytesMut};
 
 use super::budget::Budget;
-use super::{Codec, Format, Framing, serde_tongues};
+use super::{Codec, Format, Framing, serde_alternatives};
 use crate::error::{Code, Error, Result};
 
 /// The format of a `String` in one line of UTF-8, without line feed, carriage return and NUL.
@@ -49,8 +49,8 @@ impl Format<String> for Line {
         })
     }
 
-    fn tongues() -> Vec<Codec<String>> {
-        serde_tongues()
+    fn alternatives() -> Vec<Codec<String>> {
+        serde_alternatives()
     }
 }
 

@@ -106,21 +106,21 @@ pub trait Format<T>: Send + Sync + 'static {
 
     /// The same values in other formats, for callers who ask for one by its name.
     #[must_use]
-    fn tongues() -> Vec<Codec<T>> {
+    fn alternatives() -> Vec<Codec<T>> {
         Vec::new()
     }
 }
 
 /// What every value of serde can be spoken in: the formats that say themselves what they mean, as
 /// far as they have a form for it.
-fn serde_tongues<T: Serialize + DeserializeOwned>() -> Vec<Codec<T>> {
-    let tongues: Vec<Option<Codec<T>>> = vec![
+fn serde_alternatives<T: Serialize + DeserializeOwned>() -> Vec<Codec<T>> {
+    let alternatives: Vec<Option<Codec<T>>> = vec![
         #[cfg(feature = "json")]
         Some(Codec::of::<Json>()),
         #[cfg(feature = "gob")]
         <Gob as Format<T>>::check().ok().map(|()| Codec::of::<Gob>()),
     ];
-    tongues.into_iter().flatten().collect()
+    alternatives.into_iter().flatten().collect()
 }
 
 /// Room that a payload is given before it is made: growing up to it byte by byte would cost more

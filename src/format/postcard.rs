@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::budget::Budget;
 use super::stack::with_whole_room;
-use super::{Codec, Format, Framing, encoding, serde_tongues};
+use super::{Codec, Format, Framing, encoding, serde_alternatives};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the wire format of postcard
@@ -53,8 +53,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
         })
     }
 
-    fn tongues() -> Vec<Codec<T>> {
-        serde_tongues()
+    fn alternatives() -> Vec<Codec<T>> {
+        serde_alternatives()
     }
 }
 

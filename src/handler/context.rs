@@ -58,7 +58,8 @@ impl Context {
         self.call.deadline
     }
 
-    /// Time left until [`deadline`](Self::deadline). To pass on: `context.client().call(..).within(..)`.
+    /// Time left until [`deadline`](Self::deadline). To pass on, by
+    /// [`Call::timeout`](crate::Call::timeout).
     #[must_use]
     pub fn time_left(&self) -> Duration {
         self.call.deadline.saturating_duration_since(now())

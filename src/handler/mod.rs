@@ -25,7 +25,7 @@ use crate::error::{Code, Error, Result};
 ///
 /// - `async fn(Req) -> Result<Rep, E>`,
 /// - `async fn(Req, Context) -> Result<Rep, E>`,
-/// - either of them with shared state in front, by [`with`],
+/// - either of them with shared state in front, by [`with_state`],
 /// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking`].
 ///
 /// `E` is [`Error`], `anyhow::Error`, `io::Error`, a string, or whatever else goes into a boxed
@@ -38,8 +38,8 @@ use crate::error::{Code, Error, Result};
 ///
 /// # When the compiler refuses
 ///
-/// - **State comes first, as an `Arc`.** The function that [`with`] is given takes `Arc<S>`, then
-///   the request, then the [`Context`] if it wants one. A method takes `self: Arc<Self>`.
+/// - **State comes first, as an `Arc`.** The function that [`with_state`] is given takes `Arc<S>`,
+///   then the request, then the [`Context`] if it wants one. A method takes `self: Arc<Self>`.
 /// - **Futures must be `Send`.** A handler may move to another thread at each await, so what it
 ///   holds there must be able to: no `Rc`, no guard of a `std::sync::Mutex`. The message does not
 ///   say what it was. To hear it, hand the future to a function that asks for nothing else:
@@ -60,7 +60,7 @@ use crate::error::{Code, Error, Result};
     label = "not a handler for this command",
     note = "a handler is `async fn({Req}) -> Result<{Rep}, E>` or \
             `async fn({Req}, Context) -> Result<{Rep}, E>`",
-    note = "`with(&state, f)` puts shared state in front: `async fn(Arc<State>, {Req})`; \
+    note = "`with_state(&state, f)` puts shared state in front: `async fn(Arc<State>, {Req})`; \
             `blocking(f)` takes a function that is not async",
     note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
 )]
@@ -74,7 +74,7 @@ pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
 }
 
 /// A function that is lent the connection itself and speaks its own dialect on it:
-/// `async fn(&mut Connection) -> Result<(), E>`, or with shared state in front, by [`with`].
+/// `async fn(&mut Connection) -> Result<(), E>`, or with shared state in front, by [`with_state`].
 ///
 /// It begins behind the line with its name and should return behind its payload: the next byte is
 /// the beginning of the next command. If it returns an error, the caller is told and the connection
@@ -84,7 +84,8 @@ pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
     message = "`{Self}` is not a raw handler",
     label = "not a raw handler",
     note = "a raw handler is `async fn(&mut Connection) -> Result<(), E>`",
-    note = "`with(&state, f)` puts shared state in front: `async fn(Arc<State>, &mut Connection)`",
+    note = "`with_state(&state, f)` puts shared state in front: \
+            `async fn(Arc<State>, &mut Connection)`",
     note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
 )]
 pub trait RawHandler<'a>: Send + Sync {
@@ -102,7 +103,7 @@ pub type RawFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 /// # #[cfg(feature = "bincode")] {
 /// use std::collections::HashMap;
 /// use std::sync::Arc;
-/// use switchboard::{Code, Command, Endpoint, Error, Result, with};
+/// use switchboard::{Code, Command, Endpoint, Error, Result, with_state};
 ///
 /// const CHECK_STOCK: Command<String, u32> = Command::new("CHECK_STOCK");
 ///
@@ -116,11 +117,11 @@ pub type RawFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 /// }
 ///
 /// let inventory = Arc::new(Inventory([("item1".to_owned(), 100)].into()));
-/// let endpoint = Endpoint::new().on(CHECK_STOCK, with(&inventory, Inventory::check_stock));
+/// let endpoint = Endpoint::new().on(CHECK_STOCK, with_state(&inventory, Inventory::check_stock));
 /// # }
 /// ```
-pub fn with<S, F>(state: &Arc<S>, function: F) -> With<S, F> {
-    With { state: Arc::clone(state), function }
+pub fn with_state<S, F>(state: &Arc<S>, function: F) -> WithState<S, F> {
+    WithState { state: Arc::clone(state), function }
 }
 
 /// Makes a handler of a function that blocks. Each call runs on a thread of its own, at most
@@ -148,9 +149,9 @@ pub fn blocking<F>(function: F) -> Blocking<F> {
     Blocking { function: Arc::new(function) }
 }
 
-/// A handler with shared state; made by [`with`].
+/// A handler with shared state; made by [`with_state`].
 #[derive(Debug)]
-pub struct With<S, F> {
+pub struct WithState<S, F> {
     state: Arc<S>,
     function: F,
 }
@@ -206,7 +207,7 @@ where
 }
 
 #[diagnostic::do_not_recommend]
-impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequest> for With<S, F>
+impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequest> for WithState<S, F>
 where
     S: Send + Sync + 'static,
     F: Fn(Arc<S>, Req) -> Fut + Send + Sync + 'static,
@@ -224,7 +225,7 @@ where
 }
 
 #[diagnostic::do_not_recommend]
-impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for With<S, F>
+impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for WithState<S, F>
 where
     S: Send + Sync + 'static,
     F: Fn(Arc<S>, Req, Context) -> Fut + Send + Sync + 'static,
@@ -291,7 +292,7 @@ where
 }
 
 #[diagnostic::do_not_recommend]
-impl<'a, S, F, Fut, E> RawHandler<'a> for With<S, F>
+impl<'a, S, F, Fut, E> RawHandler<'a> for WithState<S, F>
 where
     S: Send + Sync,
     F: Fn(Arc<S>, &'a mut Connection) -> Fut + Send + Sync,

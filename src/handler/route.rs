@@ -75,8 +75,8 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
     pub(crate) fn new<F: Format<Req> + Format<Rep>>(handler: H) -> Result<Self> {
         <F as Format<Rep>>::check()?;
         let mut formats = vec![(Codec::<Req>::of::<F>(), Codec::<Rep>::of::<F>())];
-        let mut replies = <F as Format<Rep>>::tongues();
-        for request in <F as Format<Req>>::tongues() {
+        let mut replies = <F as Format<Rep>>::alternatives();
+        for request in <F as Format<Req>>::alternatives() {
             let is_known = request.name == <F as Format<Req>>::NAME;
             if let Some(at) = replies.iter().position(|reply| reply.name == request.name)
                 && !is_known

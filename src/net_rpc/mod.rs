@@ -50,7 +50,7 @@ use crate::wire::{FormatWord, Name};
 /// use std::sync::Arc;
 ///
 /// use switchboard::gob::net_rpc;
-/// use switchboard::{Command, Connection, Endpoint, Error, format::Gob, with};
+/// use switchboard::{Command, Connection, Endpoint, Error, format::Gob, with_state};
 ///
 /// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
 ///
@@ -59,7 +59,7 @@ use crate::wire::{FormatWord, Name};
 /// }
 ///
 /// let arith = Endpoint::new().on(NEGATE, async |number: i64| Ok::<_, Error>(-number));
-/// let endpoint = Endpoint::new().on_raw("NETRPC", with(&Arc::new(arith), speak));
+/// let endpoint = Endpoint::new().on_raw("NETRPC", with_state(&Arc::new(arith), speak));
 /// ```
 ///
 /// Make a client for each connection: how many calls are under way, and how many mistakes in a row

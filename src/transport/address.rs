@@ -19,14 +19,14 @@ use crate::error::{Code, Error, Result};
 ///
 /// It lies just above the range from which Linux picks the ports of outgoing connections, so that
 /// none of those can occupy it by chance.
-pub const PORT: u16 = 61000;
+pub const DEFAULT_PORT: u16 = 61000;
 
 /// Where to listen or what to dial.
 ///
 /// | text | means |
 /// |---|---|
 /// | `127.0.0.1:7000`, `example.org:7000`, `[::1]:7000` | this host and port |
-/// | `example.org`, `[::1]`, `::1` | this host, port [`PORT`] |
+/// | `example.org`, `[::1]`, `::1` | this host, port [`DEFAULT_PORT`] |
 /// | `:7000` | this machine alone (`127.0.0.1`), this port |
 /// | `unix:/run/stock.sock`, `unix:stock.sock` | this file |
 ///
@@ -73,7 +73,7 @@ impl FromStr for Address {
             return Err(wrong("an address has no user or password before an @".to_owned()));
         }
         if is_ipv6(text) {
-            return Ok(Self::Tcp { host: text.to_owned(), port: PORT });
+            return Ok(Self::Tcp { host: text.to_owned(), port: DEFAULT_PORT });
         }
         if let Some(rest) = text.strip_prefix('[') {
             return parse_bracketed(rest, text);
@@ -149,7 +149,7 @@ fn parse_bracketed(rest: &str, text: &str) -> Result<Address> {
     }
     let port = match after.strip_prefix(':') {
         Some(port) => parse_port(port)?,
-        None if after.is_empty() => PORT,
+        None if after.is_empty() => DEFAULT_PORT,
         None => return Err(wrong(format!("{after:?} after the bracket is not a port"))),
     };
     Ok(Address::Tcp { host: host.to_owned(), port })
@@ -165,13 +165,15 @@ fn parse_host_and_port(text: &str) -> Result<Address> {
         return Err(wrong(text));
     }
     if port.is_some_and(|port| port.contains(':')) {
-        let text = format!("{text:?} has too many colons; an IPv6 address is written [::1]:{PORT}");
+        let text = format!(
+            "{text:?} has too many colons; an IPv6 address is written [::1]:{DEFAULT_PORT}"
+        );
         return Err(wrong(text));
     }
     if host.chars().any(|char| char.is_whitespace() || char.is_control()) {
         return Err(wrong(format!("the host {host:?} contains a space or a control character")));
     }
-    let port = port.map_or(Ok(PORT), parse_port)?;
+    let port = port.map_or(Ok(DEFAULT_PORT), parse_port)?;
     let host = if host.is_empty() { HOST } else { host };
     Ok(Address::Tcp { host: host.to_owned(), port })
 }

@@ -35,7 +35,7 @@ mod tcp;
 #[cfg(unix)]
 mod unix;
 
-pub use self::address::{Address, PORT};
+pub use self::address::{Address, DEFAULT_PORT};
 pub(crate) use self::any::dial;
 pub use self::any::{AnyListener, bind};
 pub use self::listener::{BoxedIo, Io, Listener};

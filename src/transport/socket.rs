@@ -28,7 +28,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 ///
 /// # async fn example() -> Result<Client> {
 /// let stream = TcpStream::connect("localhost:61000").await?;
-/// let client = Endpoint::new().attach(Socket::from(stream));
+/// let client = Endpoint::new().connect_over(Socket::from(stream));
 /// # Ok(client)
 /// # }
 /// ```

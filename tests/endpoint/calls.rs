@@ -33,7 +33,7 @@ async fn every_format_goes_over_every_transport() {
     }
     let (listener, dialer): (_, MemoryDialer) = transport::memory_listener();
     tokio::spawn(async move { endpoint.serve(listener).await });
-    check_formats(&Endpoint::new().attach(dialer.dial().await.unwrap())).await;
+    check_formats(&Endpoint::new().connect_over(dialer.dial().await.unwrap())).await;
 }
 
 #[cfg(feature = "postcard")]
@@ -124,7 +124,7 @@ async fn either_side_calls_the_other() {
     let asker = Endpoint::new()
         .on(ADD, async |(a, b): (u32, u32)| Ok::<_, Error>(a * b))
         .on(ASK_BACK, ask_back);
-    let client = asker.attach(dial(&endpoint().on(ASK_BACK, ask_back)));
+    let client = asker.connect_over(dial(&endpoint().on(ASK_BACK, ask_back)));
     assert_eq!(within(client.call(ASK_BACK, &(5, 6))).await.unwrap(), 31);
 
     let mut peer = peer(&endpoint().on(ASK_BACK, ask_back));
@@ -161,7 +161,7 @@ async fn large_replies_in_both_directions_do_not_block_each_other() {
         }
         Ok::<_, Error>(Bytes::new())
     });
-    let client = with_blob(Endpoint::new()).attach(dial(&there));
+    let client = with_blob(Endpoint::new()).connect_over(dial(&there));
     let round = tokio::spawn(client.call(ROUND, &Bytes::new()));
     let calls: Vec<_> = (0..8).map(|_| tokio::spawn(client.call(BLOB, &Bytes::new()))).collect();
     let start = tokio::time::Instant::now();

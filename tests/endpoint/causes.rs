@@ -157,7 +157,7 @@ async fn check(what: &str, end: impl AsyncFnOnce(&mut Scene), expected: Ends) {
         limits.write_time_max = Duration::from_secs(4);
     });
     let stream = Tricky { stream: here, tricks: tricks.clone() };
-    let client = Endpoint::new().limits(limits).attach(stream);
+    let client = Endpoint::new().with_limits(limits).connect_over(stream);
     let call = tokio::spawn(client.call(ECHO, &"a".to_owned()));
     let mut scene = Scene { client, peer: Peer::new(there), tricks };
     scene.peer.expect("ECHO 1 1\na").await;
@@ -188,7 +188,7 @@ async fn the_error_of_a_stream_is_the_source() {
     for is_read in [true, false] {
         let (here, there) = transport::memory();
         let tricks = Tricks::default();
-        let client = Endpoint::new().attach(Tricky { stream: here, tricks: tricks.clone() });
+        let client = Endpoint::new().connect_over(Tricky { stream: here, tricks: tricks.clone() });
         let calls = [0; 3].map(|_| tokio::spawn(client.call(ECHO, &"a".to_owned())));
         let mut peer = Peer::new(there);
         for tag in 1..=3 {
@@ -228,7 +228,7 @@ async fn the_error_of_a_stream_is_the_source() {
 async fn a_reply_that_has_come_is_not_lost_to_a_write_that_fails() {
     let (here, there) = transport::memory();
     let tricks = Tricks::default();
-    let client = Endpoint::new().attach(Tricky { stream: here, tricks: tricks.clone() });
+    let client = Endpoint::new().connect_over(Tricky { stream: here, tricks: tricks.clone() });
     let calls = [0; 2].map(|_| tokio::spawn(client.call(ECHO, &"a".to_owned())));
     let mut peer = Peer::new(there);
     peer.expect("ECHO 1 1\na").await;
@@ -249,7 +249,7 @@ fn a_connection_whose_task_is_stopped_says_so() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (theirs, ours) = (runtime(), runtime());
     let (here, there) = transport::memory();
-    let client = theirs.block_on(async { Endpoint::new().attach(here) });
+    let client = theirs.block_on(async { Endpoint::new().connect_over(here) });
     let mut call = Box::pin(client.call(ECHO, &"a".to_owned()));
     let is_waiting = theirs.block_on(async {
         let is_waiting = futures_poll_once(&mut call).await;

@@ -48,7 +48,7 @@ async fn a_cancelled_call_is_told_to_the_peer_and_its_reply_dropped() {
 async fn a_deadline_is_kept_here_and_told_there() {
     let (client, mut peer) = client_and_peer();
     let start = Instant::now();
-    let call = tokio::spawn(client.call(ECHO, &text()).within(Duration::from_micros(1500)));
+    let call = tokio::spawn(client.call(ECHO, &text()).timeout(Duration::from_micros(1500)));
     peer.expect("ECHO 1 1 t=2\na").await;
     let error = within(call).await.unwrap().unwrap_err();
     check_error(&error, Code::DeadlineExceeded, "no reply came in time");
@@ -58,15 +58,15 @@ async fn a_deadline_is_kept_here_and_told_there() {
     peer.send("<1 ok 4\nlate").await;
 
     let by = (Instant::now() + SECOND).into_std();
-    let call = tokio::spawn(client.call(ECHO, &text()).by(by));
+    let call = tokio::spawn(client.call(ECHO, &text()).timeout_at(by));
     peer.expect("ECHO 2 1 t=1000\na").await;
     peer.send("<2 ok 1\nb").await;
     assert_eq!(call.await.unwrap().unwrap(), "b");
 
-    let error = client.call(ECHO, &text()).within(Duration::ZERO).await.unwrap_err();
+    let error = client.call(ECHO, &text()).timeout(Duration::ZERO).await.unwrap_err();
     check_error(&error, Code::DeadlineExceeded, "the deadline had passed before the call was sent");
     assert!(!error.was_sent() && error.is_safe_to_retry());
-    let call = tokio::spawn(client.call(ECHO, &text()).within(Duration::MAX));
+    let call = tokio::spawn(client.call(ECHO, &text()).timeout(Duration::MAX));
     assert!(peer.next().await.unwrap().starts_with("ECHO 3 1 t="));
     peer.send("<3 ok 1\nc").await;
     assert_eq!(call.await.unwrap().unwrap(), "c");
@@ -87,14 +87,14 @@ async fn a_silent_peer_is_waited_for_no_longer_than_a_call_may_take() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_is_kept_after_the_timer_has_fired_in_vain() {
     let (client, mut peer) = client_and_peer();
-    let call = tokio::spawn(client.call(ECHO, &text()).within(SECOND));
+    let call = tokio::spawn(client.call(ECHO, &text()).timeout(SECOND));
     peer.expect("ECHO 1 1 t=1000\na").await;
     peer.send("<1 ok 2\nok").await;
     assert_eq!(call.await.unwrap().unwrap(), "ok");
     // Nothing is due when the timer of that call fires.
     tokio::time::sleep(2 * SECOND).await;
     let start = Instant::now();
-    let error = within(client.call(ECHO, &text()).within(SECOND)).await.unwrap_err();
+    let error = within(client.call(ECHO, &text()).timeout(SECOND)).await.unwrap_err();
     check_error(&error, Code::DeadlineExceeded, "no reply came in time");
     assert!(start.elapsed() < 2 * SECOND);
 }
@@ -102,7 +102,7 @@ async fn a_deadline_is_kept_after_the_timer_has_fired_in_vain() {
 #[tokio::test(start_paused = true)]
 async fn a_call_may_wait_for_room_on_a_thread_without_a_runtime() {
     let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1);
-    let (client, mut peer) = client_and_peer_of(&Endpoint::new().limits(limits));
+    let (client, mut peer) = client_and_peer_of(&Endpoint::new().with_limits(limits));
     // More than the stream holds, so that there is no room for the next one.
     let first = tokio::spawn(client.call(ECHO, &"a".repeat(100_000)));
     settle().await;
@@ -181,7 +181,7 @@ async fn what_the_peer_answers_is_said_to_be_its_word() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_cannot_be_used_is_the_fault_of_who_sent_it() {
     let limits = Limits::default().with(|limits| limits.payload_bytes_max = 8);
-    let (client, mut peer) = client_and_peer_of(&Endpoint::new().limits(limits));
+    let (client, mut peer) = client_and_peer_of(&Endpoint::new().with_limits(limits));
     let answers = [
         ("<1 ok 2\n\u{1}\u{2}", Code::BadPayload),
         ("<2 ok 0\n", Code::BadPayload),
@@ -222,7 +222,7 @@ async fn a_peer_that_breaks_the_protocol_ends_every_call() {
 async fn what_cannot_be_sent_is_refused_before_a_byte_is() {
     const SHOUT: Command<String, String, Json> = Command::new("SHOUT");
     let limits = Limits::default().with(|limits| limits.payload_bytes_max = 8);
-    let (client, mut peer) = client_and_peer_of(&Endpoint::new().limits(limits));
+    let (client, mut peer) = client_and_peer_of(&Endpoint::new().with_limits(limits));
     let too_large = "a payload of 9 bytes is over payload_bytes_max (8)";
     let error = client.call(ECHO, &"123456789".to_owned()).await.unwrap_err();
     check_error(&error, Code::TooLarge, too_large);
@@ -245,7 +245,7 @@ async fn what_cannot_be_sent_is_refused_before_a_byte_is() {
 #[tokio::test(start_paused = true)]
 async fn no_more_calls_wait_than_the_limit() {
     let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 2);
-    let (client, mut peer) = client_and_peer_of(&Endpoint::new().limits(limits));
+    let (client, mut peer) = client_and_peer_of(&Endpoint::new().with_limits(limits));
     let calls = [(); 2].map(|()| tokio::spawn(client.call(ECHO, &text())));
     peer.expect("ECHO 1 1\na").await;
     peer.expect("ECHO 2 1\na").await;
@@ -262,12 +262,12 @@ async fn no_more_calls_wait_than_the_limit() {
 #[tokio::test(start_paused = true)]
 async fn waiting_for_room_ends_at_the_deadline() {
     let limits = Limits::default().with(|limits| limits.write_time_max = 10 * SECOND);
-    let (client, mut peer) = client_and_peer_of(&Endpoint::new().limits(limits));
+    let (client, mut peer) = client_and_peer_of(&Endpoint::new().with_limits(limits));
     let large = "x".repeat(1 << 20);
     // Two fill the connection and all that may wait for it.
     let sent = [(); 2].map(|()| tokio::spawn(client.call(ECHO, &large)));
     settle().await;
-    let error = within(client.call(ECHO, &large).within(SECOND)).await.unwrap_err();
+    let error = within(client.call(ECHO, &large).timeout(SECOND)).await.unwrap_err();
     check_error(
         &error,
         Code::DeadlineExceeded,
@@ -368,7 +368,7 @@ async fn nobody_there_is_said_at_once() {
 async fn a_dropped_client_has_sent_its_notifications() {
     const NOTE: Command<String, String, Line> = Command::new("NOTE");
     let (here, mut there) = transport::memory();
-    let client = Endpoint::new().attach(here);
+    let client = Endpoint::new().connect_over(here);
     for _ in 0..100 {
         client.notify(NOTE, &text()).await.unwrap();
     }
@@ -386,7 +386,7 @@ fn check_error(error: &Error, code: Code, text: &str) {
 async fn a_trace_travels_with_the_call() {
     let (client, mut peer) = client_and_peer();
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let call = client.call(ECHO, &text()).trace(trace).within(Duration::from_millis(250));
+    let call = client.call(ECHO, &text()).trace(trace).timeout(Duration::from_millis(250));
     let call = tokio::spawn(call);
     peer.expect(&format!("ECHO 1 1 t=250 trace={trace}\na")).await;
     peer.send("<1 ok 1\nb").await;
@@ -417,7 +417,7 @@ async fn replies_that_nobody_takes_are_bounded() {
     let (here, there) = transport::memory();
     tokio::spawn(async move { server.serve_stream(there).await });
     let limits = Limits::default().with(|limits| limits.held_bytes_max = 100_000);
-    let client = Endpoint::new().limits(limits).attach(here);
+    let client = Endpoint::new().with_limits(limits).connect_over(here);
     let call = || Box::pin(client.call(LETTERS, &60_000));
     let (mut first, mut second) = (call(), call());
     let waker = std::task::Waker::noop();

@@ -27,7 +27,7 @@ async fn every_code_comes_over_a_real_wire() {
     const BLOCK: Command<(), ()> = Command::new("BLOCK");
     let endpoint = held
         .on(endpoint())
-        .limits(limits)
+        .with_limits(limits)
         .on(DENY, async |(): ()| Err::<(), _>(Error::new(Code::Denied, "no")))
         .on(FAIL, async |(): ()| Err::<(), _>("no"))
         .on(PANIC, |(): ()| -> std::future::Ready<Result<()>> { panic!("on purpose") })
@@ -48,7 +48,7 @@ async fn every_code_comes_over_a_real_wire() {
     check(Code::BadPayload, client.call(WRONG_ADD, &String::new()).await.map(drop));
     check(Code::TooLarge, client.call(ECHO, &"x".repeat(1001)).await.map(drop));
     check(Code::UnsupportedFormat, client.call(LINE_STOCK, &"x".into()).await.map(drop));
-    let call = client.call(HOLD, &"x".into()).within(Duration::from_millis(5));
+    let call = client.call(HOLD, &"x".into()).timeout(Duration::from_millis(5));
     check(Code::DeadlineExceeded, call.await.map(drop));
     check(Code::Overloaded, client.call(BLOCK, &()).await);
     check(Code::Denied, client.call(DENY, &()).await);

@@ -21,7 +21,7 @@ async fn a_read_that_is_given_up_loses_nothing() {
 /// Lines and counted pieces are sent in random pieces, and read with random patience.
 async fn check_cancelled_reads(seed: u64, count: usize) {
     let (here, mut there) = transport::memory();
-    let mut connection = Connection::over(here);
+    let mut connection = Connection::connect_over(here);
     let mut random = Random::new(seed);
     let mut sent = Vec::new();
     for number in 0..count {
@@ -78,7 +78,7 @@ async fn poll_a_few<T>(count: usize, work: impl Future<Output = T>) -> Option<T>
 
 #[tokio::test(start_paused = true)]
 async fn a_plain_dialect_is_spoken_directly() {
-    let mut connection = Connection::over(dial(&endpoint()));
+    let mut connection = Connection::connect_over(dial(&endpoint()));
     connection.write_line("STRING").await.unwrap();
     connection.write_line("Additional data.").await.unwrap();
     assert_eq!(connection.read_line().await.unwrap().unwrap(), "Thank you.");
@@ -100,7 +100,7 @@ async fn the_traits_of_tokio_read_the_same_bytes() {
     let (here, mut there) = transport::memory();
     there.write_all(b"one\ntwo\nthree\nfour").await.unwrap();
     there.shutdown().await.unwrap();
-    let mut connection = Connection::over(here);
+    let mut connection = Connection::connect_over(here);
     assert_eq!(connection.read_line().await.unwrap().unwrap(), "one");
     let mut two = String::new();
     AsyncBufReadExt::read_line(&mut connection, &mut two).await.unwrap();
@@ -116,7 +116,7 @@ async fn the_traits_of_tokio_read_the_same_bytes() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_not_waited_for_for_ever() {
     let (here, mut there) = transport::memory();
-    let mut connection = Connection::over(here);
+    let mut connection = Connection::connect_over(here);
     let patience = Duration::from_secs(1000);
     let error = timeout(patience, connection.read_line()).await.unwrap().unwrap_err();
     assert_eq!(error.text(), "the payload did not come within idle_time_max (300s)");
@@ -134,7 +134,7 @@ async fn a_silent_peer_is_not_waited_for_for_ever() {
 async fn a_connection_keeps_the_limits_it_is_given() {
     let (here, mut there) = transport::memory();
     let limits = Limits::default().with(|limits| limits.payload_bytes_max = 8);
-    let mut connection = Connection::over(here).with_limits(limits);
+    let mut connection = Connection::connect_over(here).with_limits(limits);
     assert_eq!(connection.limits().payload_bytes_max, 8);
     there.write_all(b"12345678\n123456789\n").await.unwrap();
     assert_eq!(connection.read_line().await.unwrap().unwrap(), "12345678");

@@ -44,7 +44,7 @@ async fn check_fair(
     reply_bytes: usize,
 ) {
     let reply = bytes::Bytes::from(vec![b'x'; reply_bytes]);
-    let server = Endpoint::new().limits(theirs.clone()).on(FILL, move |_: bytes::Bytes| {
+    let server = Endpoint::new().with_limits(theirs.clone()).on(FILL, move |_: bytes::Bytes| {
         let reply = reply.clone();
         async move {
             // So that it is the reply of a task.
@@ -54,7 +54,7 @@ async fn check_fair(
     });
     let (here, there) = transport::memory();
     tokio::spawn(async move { server.serve_stream(there).await });
-    let client = Endpoint::new().limits(ours.clone()).attach(here);
+    let client = Endpoint::new().with_limits(ours.clone()).connect_over(here);
     let left = Arc::new(AtomicU64::new(calls));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {

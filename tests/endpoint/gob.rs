@@ -107,7 +107,7 @@ async fn read_gob(stream: &mut (impl AsyncReadExt + Unpin), decoder: &mut Decode
 /// a connection keeps.
 #[tokio::test(start_paused = true)]
 async fn our_own_sides_go_on_for_ever() {
-    let mut connection = Connection::over(dial(&with_gobs(endpoint())));
+    let mut connection = Connection::connect_over(dial(&with_gobs(endpoint())));
     for number in 0..3000 {
         let chain = Chain { n: number, c: None };
         connection.write_line("CHAIN gob").await.unwrap();
@@ -248,7 +248,7 @@ async fn a_reply_that_has_no_form_is_not_offered() {
     let pair = async |number: u64| Ok::<_, Error>((number, "pair".to_owned()));
     let endpoint = endpoint().on(PAIR, pair).on(DONE, async |_: u64| Ok::<_, Error>(()));
 
-    let error = endpoint.register(GOB_PAIR, pair).unwrap_err();
+    let error = endpoint.add(GOB_PAIR, pair).unwrap_err();
     assert_eq!(error.code(), Code::Failed);
     let text = "`(u64, alloc::string::String)` has no form in gob";
     assert!(error.text().starts_with(text), "{error}");

@@ -40,14 +40,14 @@ impl Format<String> for Picky {
 /// Somebody else than the caller, who has these limits.
 fn other(change: fn(&mut Limits)) -> (Client, MemoryStream) {
     let (here, there) = transport::memory();
-    (Endpoint::new().limits(Limits::default().with(change)).attach(here), there)
+    (Endpoint::new().with_limits(Limits::default().with(change)).connect_over(here), there)
 }
 
 /// A connection to somebody else, who has sent this.
 async fn back_end(sent: &[u8], change: fn(&mut Limits)) -> (Connection, MemoryStream) {
     let (here, mut there) = transport::memory();
     there.write_all(sent).await.unwrap();
-    (Connection::over(here).with_limits(Limits::default().with(change)), there)
+    (Connection::connect_over(here).with_limits(Limits::default().with(change)), there)
 }
 
 /// What goes wrong in a handler, and with which code the handler is told.
@@ -79,7 +79,7 @@ const WRONG: [(&str, Code, Body); 15] = [
     ("a deadline of its own", Code::DeadlineExceeded, || {
         Box::pin(async {
             let (client, _there) = other(|_| ());
-            client.call(ECHO, &String::new()).within(Duration::from_millis(1)).await.map(drop)
+            client.call(ECHO, &String::new()).timeout(Duration::from_millis(1)).await.map(drop)
         })
     }),
     ("a callee that is full", Code::Overloaded, || {
@@ -219,7 +219,7 @@ async fn check_lent(command: &str, sent: String, code: Code, text: &str) {
         limits.held_bytes_max = if is_full { 1 } else { limits.held_bytes_max };
     });
     let endpoint = Endpoint::new()
-        .limits(limits)
+        .with_limits(limits)
         .on_raw("LINE", line)
         .on_raw("FULL", line)
         .on_raw("BYTES", bytes)

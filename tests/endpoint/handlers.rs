@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use switchboard::format::{self, Line};
 use switchboard::transport::PeerAddress;
 use switchboard::{
-    Call, Client, Code, Command, Connection, Context, Endpoint, Error, Fault, Limits, Notify,
-    Report, Result, blocking, transport, with,
+    Call, Client, Code, Command, Connection, Context, Endpoint, Error, Fault, Limits, Notification,
+    Report, Result, blocking, transport, with_state,
 };
 
 use super::support::*;
@@ -59,8 +59,8 @@ async fn every_shape_of_handler_answers() {
     check_shape!(blocking(blocks));
     check_shape!(blocking(blocks_in_context));
     check_shape!(blocking(|text: String| Ok::<_, String>(text + "b")));
-    check_shape!(with(&state, State::add));
-    check_shape!(with(&state, State::add_in));
+    check_shape!(with_state(&state, State::add));
+    check_shape!(with_state(&state, State::add_in));
     check_shape!(|text: String| async move { Ok::<_, Error>(text + "b") });
     check_shape!(|text: String, _: Context| async move { Ok::<_, String>(text + "b") });
     check_shape!(async |text: String| Ok::<_, Error>(text + "b"));
@@ -193,7 +193,7 @@ async fn a_handler_registers_and_removes_others_while_serving() {
     let outer = endpoint.clone();
     let endpoint = endpoint
         .on(ADD_ONE, move |text: String| {
-            inner.register(X, async |text: String| Ok::<_, Error>(text + "!")).unwrap();
+            inner.add(X, async |text: String| Ok::<_, Error>(text + "!")).unwrap();
             std::future::ready(Ok::<_, Error>(text))
         })
         .on(REMOVE, move |name: String| {
@@ -258,11 +258,11 @@ async fn a_handler_may_use_the_registry_as_it_is_dropped() {
 #[test]
 fn a_name_is_never_taken_over() {
     let endpoint = endpoint();
-    let error = endpoint.register(ECHO, async |_: String| Ok::<_, Error>("b".into())).unwrap_err();
+    let error = endpoint.add(ECHO, async |_: String| Ok::<_, Error>("b".into())).unwrap_err();
     let text = "a handler is registered under ECHO already";
     assert_eq!((error.code(), error.text()), (Code::Failed, text));
     let raw = async |_: &mut Connection| Ok::<_, Error>(());
-    assert_eq!(endpoint.register_raw("ECHO", raw).unwrap_err().text(), text);
+    assert_eq!(endpoint.add_raw("ECHO", raw).unwrap_err().text(), text);
 
     let (again, again_raw) = (endpoint.clone(), endpoint.clone());
     let line = line!() + 1;
@@ -366,8 +366,8 @@ async fn a_context_tells_who_calls_and_until_when() {
     let (listener, dialer) = transport::memory_listener();
     let serving = endpoint.clone();
     tokio::spawn(async move { serving.serve(listener).await });
-    let client = Endpoint::new().attach(dialer.dial().await.unwrap());
-    let told = client.call(X, &String::new()).within(Duration::from_secs(1)).await.unwrap();
+    let client = Endpoint::new().connect_over(dialer.dial().await.unwrap());
+    let told = client.call(X, &String::new()).timeout(Duration::from_secs(1)).await.unwrap();
     assert_eq!(told, "X 1s None false memory");
     assert_eq!(client.peer().address(), PeerAddress::Unknown);
 }
@@ -400,7 +400,7 @@ fn everything_public_goes_between_threads() {
     is_shared::<Error>();
     is_shared::<(Code, Fault, Limits, Report)>();
     is_shared::<Command<std::cell::Cell<u8>, *const u8, Line>>();
-    is_shared::<switchboard::With<u8, fn()>>();
+    is_shared::<switchboard::WithState<u8, fn()>>();
     is_shared::<switchboard::Blocking<fn()>>();
     is_shared::<transport::Peer>();
     is_shared::<transport::Address>();
@@ -410,7 +410,7 @@ fn everything_public_goes_between_threads() {
     is_shared::<switchboard::session::Session>();
     is_shared::<switchboard::wire::Decoder>();
     is_shared::<switchboard::wire::Outbox>();
-    is_shared::<Notify>();
+    is_shared::<Notification>();
     is_shared::<Call<u8>>();
     // Of bytes that only one task may read.
     const fn is_moved<T: Send + 'static>() {}

@@ -193,7 +193,7 @@ async fn every_hostile_file_gets_its_answer() {
     let address = listener.local_addr().unwrap();
     let serving = endpoint.clone();
     tokio::spawn(async move { serving.serve(listener).await });
-    let client = Endpoint::new().attach(TcpStream::connect(address).await.unwrap());
+    let client = Endpoint::new().connect_over(TcpStream::connect(address).await.unwrap());
 
     let mut files = 0;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile");

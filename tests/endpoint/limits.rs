@@ -603,7 +603,7 @@ async fn what_failed_is_held_no_longer() {
     const BYTES: Command<bytes::Bytes, bytes::Bytes, switchboard::format::Bytes> =
         Command::new("BYTES");
     let megabyte = bytes::Bytes::from(vec![b'x'; 1 << 20]);
-    let ours = Endpoint::new().limits(Limits::default().with(|limits| {
+    let ours = Endpoint::new().with_limits(Limits::default().with(|limits| {
         limits.held_bytes_max = 2 << 20;
         limits.calls_per_connection_max = 1;
     }));

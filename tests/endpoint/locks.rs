@@ -156,7 +156,7 @@ fn wakers_run_and_are_dropped_without_a_lock() {
 async fn check_way(way: Way, has_room: bool) {
     let (here, there) = transport::memory();
     let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 100_000);
-    let client = Endpoint::new().limits(limits).attach(here);
+    let client = Endpoint::new().with_limits(limits).connect_over(here);
     let peer = Peer::new(there);
     settle().await;
     let mut asking = Asking::about(&client);
@@ -259,7 +259,7 @@ fn a_stream_and_its_error_are_dropped_without_a_lock() {
         let (here, mut there) = transport::memory();
         let mut asking = Asking::default();
         let stream = AskingStream { stream: here, asking: asking.clone() };
-        let client = Endpoint::new().attach(stream);
+        let client = Endpoint::new().connect_over(stream);
         asking.set(&client);
         let mut call = Box::pin(client.call(ECHO, &"a".to_owned()));
         assert!(poll_once(&mut call, Waker::noop()).is_pending());

@@ -25,7 +25,7 @@ async fn serve<F: Future<Output = ()>>(
     let (listener, dialer) = transport::memory_listener();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(async move { endpoint.serve_until(listener, stopped).await });
-    let client = caller.attach(dialer.dial().await.unwrap());
+    let client = caller.connect_over(dialer.dial().await.unwrap());
     work(client.clone()).await;
     within(client.close()).await;
     drop(stop);
@@ -171,7 +171,7 @@ async fn flush_waits_until_all_that_was_handed_over_is_written() {
 #[tokio::test(start_paused = true)]
 async fn flush_waits_for_the_streams_own_buffer() {
     let (here, mut there) = transport::memory();
-    let client = Endpoint::new().attach(BufWriter::with_capacity(1 << 20, here));
+    let client = Endpoint::new().connect_over(BufWriter::with_capacity(1 << 20, here));
     client.notify(NOTE, &"a".to_owned()).await.unwrap();
     within(client.flush()).await.unwrap();
     let mut read = [0; 10];
@@ -214,7 +214,7 @@ async fn flush_waits_while_the_stream_takes_nothing() {
         is_open |= opened.try_recv().is_ok();
         if is_open { Step::Take(3) } else { Step::Wait }
     });
-    let client = Endpoint::new().attach(stream);
+    let client = Endpoint::new().connect_over(stream);
     let mut peer = Peer::new(there);
     client.notify(NOTE, &"abc".to_owned()).await.unwrap();
     let flush = tokio::spawn({
@@ -304,7 +304,7 @@ async fn a_flush_of_what_was_lost_is_not_well() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_cannot_be_flushed_is_a_peer_that_does_not_read() {
     let (here, _there) = tokio::io::duplex(16);
-    let client = Endpoint::new().attach(BufWriter::new(here));
+    let client = Endpoint::new().connect_over(BufWriter::new(here));
     client.notify(NOTE, &"x".repeat(500)).await.unwrap();
     let error = within(client.flush()).await.unwrap_err();
     assert!(error.text().contains("nothing was read for write_time_max (10s)"), "{error}");

@@ -33,7 +33,7 @@ async fn stepping(
     let step = move || if is_asked.load(Ordering::Relaxed) { step() } else { TAKE_ALL };
     let (here, there) = transport::memory();
     let (here, log) = Watched::stepping(here, step);
-    let (client, mut peer) = (Endpoint::new().attach(here), Peer::new(there));
+    let (client, mut peer) = (Endpoint::new().connect_over(here), Peer::new(there));
     warm_up(&client, &mut peer).await;
     log.take();
     is_warm.store(true, Ordering::Relaxed);
@@ -80,7 +80,8 @@ async fn a_flush_that_takes_time_is_finished_by_the_driver() {
     for (bytes_max, waits) in [(usize::MAX, 0), (usize::MAX, 9), (1, 1), (3, 9)] {
         let (here, there) = transport::memory();
         let (here, log) = Watched::stepping(here, pieces(bytes_max, waits));
-        let (client, mut peer) = (Endpoint::new().attach(BufWriter::new(here)), Peer::new(there));
+        let (client, mut peer) =
+            (Endpoint::new().connect_over(BufWriter::new(here)), Peer::new(there));
         warm_up(&client, &mut peer).await;
         log.take();
         let call = call(&client, "b");
@@ -139,7 +140,7 @@ async fn a_call_waits_while_a_plain_call_has_the_stream() {
         async move { Ok::<_, Error>(text) }
     };
     let gate = Arc::clone(&held.gate);
-    let raw = switchboard::with(
+    let raw = switchboard::with_state(
         &gate,
         async |gate: Arc<tokio::sync::Semaphore>, connection: &mut Connection| {
             connection.write_line("begin").await?;
@@ -187,13 +188,13 @@ async fn deadlines_are_kept_whoever_writes() {
         let (client, mut peer, _) = stepping(|| TAKE_ALL).await;
         tokio::time::sleep(seconds * SECOND).await;
         if is_beside {
-            tokio::spawn(client.call(ECHO, &"long".to_owned()).within(1000 * SECOND));
+            tokio::spawn(client.call(ECHO, &"long".to_owned()).timeout(1000 * SECOND));
             peer.next().await.unwrap();
         }
         let begun = Instant::now();
         let call = client.call(ECHO, &"b".to_owned());
         let call = tokio::spawn(match time {
-            Some(time) => call.within(time),
+            Some(time) => call.timeout(time),
             None => call,
         });
         let error = within(call).await.unwrap().unwrap_err();
@@ -309,7 +310,7 @@ async fn play(seed: u64) {
     let (there, answered) = Watched::stepping(there, any_step(2 * seed + 1));
     let server = endpoint();
     let serving = tokio::spawn(async move { server.serve_stream(there).await });
-    let client = Endpoint::new().attach(here);
+    let client = Endpoint::new().connect_over(here);
     let mut callers = JoinSet::new();
     for caller in 0..12 {
         let (client, random) = (client.clone(), Random::new(seed * 100 + caller));
@@ -418,7 +419,7 @@ async fn a_write_that_fails_is_never_missed() {
         tokio::spawn(async move { server.serve_stream(there).await });
         // No deadline comes to the rescue.
         let limits = Limits::default().with(|limits| limits.call_time_max = 10_000 * SECOND);
-        let client = Endpoint::new().limits(limits).attach(here);
+        let client = Endpoint::new().with_limits(limits).connect_over(here);
         let error = tokio::spawn(async move {
             loop {
                 if let Err(error) = client.call(ECHO, &"b".to_owned()).await {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use switchboard::format::{Budget, Format, Framing};
-use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Result, transport, with};
+use switchboard::{
+    Client, Code, Command, Connection, Endpoint, Error, Result, transport, with_state,
+};
 
 use super::support::*;
 
@@ -218,7 +220,7 @@ async fn a_raw_handler_may_have_shared_state() {
         connection.write_line(&number.to_string()).await
     }
     let lines = Arc::new(AtomicUsize::new(0));
-    let endpoint = endpoint().on_raw("COUNT", with(&lines, count));
+    let endpoint = endpoint().on_raw("COUNT", with_state(&lines, count));
     check(&endpoint, "COUNT\na\nCOUNT\nb\n", "1\n2\n").await;
     assert_eq!(lines.load(Ordering::Relaxed), 2);
 }

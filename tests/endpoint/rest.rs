@@ -124,7 +124,7 @@ async fn a_client_that_waits_sleeps() {
     let (here, there) = transport::memory();
     let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1000);
     let here = Counted { stream: here, touches: touches.clone() };
-    let client = Endpoint::new().limits(limits).attach(here);
+    let client = Endpoint::new().with_limits(limits).connect_over(here);
     let mut peer = Peer::new(there);
     check_sleeps(&touches, "idle").await;
     let call = tokio::spawn(client.call(ECHO, &"a".to_owned()));

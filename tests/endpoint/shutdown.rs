@@ -366,7 +366,7 @@ async fn a_handler_calls_back_while_its_side_drains() {
 async fn a_handler_calls_back_while_its_caller_drains() {
     let job = Job::new();
     let asked = endpoint().on(PROGRESS, async |text: String| Ok::<_, Error>(text + "!"));
-    let client = asked.attach(dial(&job.on(job.held.on(endpoint()))));
+    let client = asked.connect_over(dial(&job.on(job.held.on(endpoint()))));
     let call = tokio::spawn(client.call(JOB, &"a".to_owned()));
     let other = tokio::spawn(client.call(HOLD, &"b".to_owned()));
     job.held.begun.reach(2).await;
@@ -392,7 +392,7 @@ async fn calls_within_calls_finish_too() {
         Ok::<_, Error>(answer + "!")
     };
     let stream = serving.dialer.dial().await.unwrap();
-    let client = Endpoint::new().on(PROGRESS, echo).attach(stream);
+    let client = Endpoint::new().on(PROGRESS, echo).connect_over(stream);
     let call = tokio::spawn(client.call(JOB, &"a".to_owned()));
     job.held.begun.reach(1).await;
     serving.stop.send(()).unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use switchboard::transport::{self, MemoryStream};
-use switchboard::{Client, Code, Connection, Endpoint, Result, with};
+use switchboard::{Client, Code, Connection, Endpoint, Result, with_state};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::support::*;
@@ -78,7 +78,7 @@ impl AsyncWrite for Tricky {
 async fn tricky_client() -> (Client, Tricks) {
     let tricks = Tricks::default();
     let stream = Tricky { stream: dial(&endpoint()), tricks: tricks.clone() };
-    let client = Endpoint::new().attach(stream);
+    let client = Endpoint::new().connect_over(stream);
     assert_eq!(client.call(ADD, &(1, 2)).await.unwrap(), 3);
     settle().await;
     (client, tricks)
@@ -104,7 +104,7 @@ async fn switch(
     connection: &mut Connection,
 ) -> Result<()> {
     let there = there.lock().unwrap().take().unwrap();
-    *connection = Connection::over(there);
+    *connection = Connection::connect_over(there);
     Ok(())
 }
 
@@ -112,7 +112,7 @@ async fn switch(
 async fn a_raw_command_may_put_another_stream_in_its_place() {
     let (here, there) = transport::memory();
     let there = Arc::new(Mutex::new(Some(there)));
-    let endpoint = endpoint().on_raw("SWITCH", with(&there, switch));
+    let endpoint = endpoint().on_raw("SWITCH", with_state(&there, switch));
     let mut before = peer(&endpoint);
     before.send("SWITCH\n").await;
     let mut after = Peer::new(here);

@@ -25,7 +25,7 @@ fn left_alone() -> (Runtime, Client, MemoryStream) {
     let runtime = paused();
     let (here, peer) = transport::memory();
     let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1000);
-    let client = runtime.block_on(async { Endpoint::new().limits(limits).attach(here) });
+    let client = runtime.block_on(async { Endpoint::new().with_limits(limits).connect_over(here) });
     (runtime, client, peer)
 }
 
@@ -40,15 +40,15 @@ fn a_call_ends_though_nobody_drives_its_connection() {
     let (_runtime, client, _peer) = left_alone();
     let ours = paused();
     let call = || client.call(ECHO, &"a".to_owned());
-    check_late(ours.block_on(within(call().within(500 * MS))), "no reply came in time");
+    check_late(ours.block_on(within(call().timeout(500 * MS))), "no reply came in time");
     let text = "no reply came within call_time_max (30s)";
     check_late(ours.block_on(within(call())), text);
     // The first call is over, and a nearer deadline than that of the second comes in.
     ours.block_on(async {
-        let long = tokio::spawn(call().within(1000 * MS));
+        let long = tokio::spawn(call().timeout(1000 * MS));
         settle().await;
         let begun = tokio::time::Instant::now();
-        check_late(within(call().within(10 * MS)).await, "no reply came in time");
+        check_late(within(call().timeout(10 * MS)).await, "no reply came in time");
         assert!(begun.elapsed() < 100 * MS);
         check_late(within(long).await.unwrap(), "no reply came in time");
         assert!(begun.elapsed() >= 1000 * MS);
@@ -63,7 +63,7 @@ fn a_call_that_waits_for_room_ends_though_nobody_drives_its_connection() {
         client.notify(ECHO, &large).await.unwrap();
         let text = "the deadline passed before there was room to send";
         let call = client.call(ECHO, &"a".to_owned());
-        check_late(within(call.within(500 * MS)).await, text);
+        check_late(within(call.timeout(500 * MS)).await, text);
         check_late(within(client.call(ECHO, &"a".to_owned())).await, text);
         check_late(within(client.notify(ECHO, &"a".to_owned())).await, text);
     });
@@ -76,7 +76,7 @@ fn a_call_ends_while_the_only_thread_of_its_connection_is_busy() {
     let (here, _peer) = transport::memory();
     let elsewhere = thread::spawn(move || {
         paused().block_on(async move {
-            sender.send(Endpoint::new().attach(here)).unwrap();
+            sender.send(Endpoint::new().connect_over(here)).unwrap();
             // Nothing else runs there until it is told to.
             _ = busy.recv();
         });
@@ -84,7 +84,7 @@ fn a_call_ends_while_the_only_thread_of_its_connection_is_busy() {
     let client = receiver.recv().unwrap();
     paused().block_on(async {
         let call = client.call(ECHO, &"a".to_owned());
-        check_late(within(call.within(200 * MS)).await, "no reply came in time");
+        check_late(within(call.timeout(200 * MS)).await, "no reply came in time");
     });
     drop(free);
     elsewhere.join().unwrap();
@@ -106,11 +106,11 @@ fn a_call_ends_while_a_handler_holds_its_connection_up() {
             async move { Ok::<_, Error>(text) }
         });
         let (here, there) = transport::memory();
-        let client = callee.attach(here);
-        let back = Endpoint::new().attach(there);
+        let client = callee.connect_over(here);
+        let back = Endpoint::new().connect_over(there);
         let blocked = tokio::spawn(back.call(BLOCK, &"a".to_owned()));
         held.begun.reach(1).await;
-        let call = client.call(ECHO, &"b".to_owned()).within(20 * MS);
+        let call = client.call(ECHO, &"b".to_owned()).timeout(20 * MS);
         check_late(tokio::spawn(call).await.unwrap(), "no reply came in time");
         drop(free);
         blocked.await.unwrap().unwrap();
@@ -123,9 +123,9 @@ fn a_call_outside_of_any_runtime_ends_if_its_connection_is_driven() {
     let (here, _peer) = transport::memory();
     let client = {
         let _entered = runtime.enter();
-        Endpoint::new().attach(here)
+        Endpoint::new().connect_over(here)
     };
-    let call = client.call(ECHO, &"a".to_owned()).within(20 * MS);
+    let call = client.call(ECHO, &"a".to_owned()).timeout(20 * MS);
     check_late(block_on(call), "no reply came in time");
 }
 
@@ -177,7 +177,7 @@ fn one_task_watches_over_all_calls_and_ends_with_them() {
     });
     // In the connection's own runtime, which has one thread, nobody needs to watch.
     runtime.block_on(async {
-        let call = tokio::spawn(client.call(ECHO, &"c".to_owned()).within(10 * MS));
+        let call = tokio::spawn(client.call(ECHO, &"c".to_owned()).timeout(10 * MS));
         check_late(call.await.unwrap(), "no reply came in time");
         assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1);
         peer.next().await.unwrap();
@@ -208,7 +208,7 @@ fn a_runtime_that_goes_takes_its_watcher_along() {
     // Another runtime has one of its own, and ends those of all.
     let text = "no reply came in time";
     paused().block_on(async {
-        check_late(within(client.call(ECHO, &String::new()).within(60_000 * MS)).await, text);
+        check_late(within(client.call(ECHO, &String::new()).timeout(60_000 * MS)).await, text);
     });
     paused().block_on(async {
         for call in calls {
@@ -220,7 +220,7 @@ fn a_runtime_that_goes_takes_its_watcher_along() {
 #[test]
 fn a_call_that_goes_on_in_another_runtime_ends_there_in_time() {
     let (_runtime, client, _peer) = left_alone();
-    let mut call = Box::pin(client.call(ECHO, &String::new()).within(300 * MS));
+    let mut call = Box::pin(client.call(ECHO, &String::new()).timeout(300 * MS));
     let first = paused();
     first.block_on(async {
         let poll = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));

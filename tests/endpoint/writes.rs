@@ -19,7 +19,7 @@ fn watched(endpoint: &Endpoint) -> (Client, Log, Log) {
     let ((here, asking), (there, answering)) = (Watched::new(here), Watched::new(there));
     let endpoint = endpoint.clone();
     tokio::spawn(async move { endpoint.serve_stream(there).await });
-    (Endpoint::new().attach(here), asking, answering)
+    (Endpoint::new().connect_over(here), asking, answering)
 }
 
 /// Lets the driver set its timer, which a caller must leave to it.
@@ -116,7 +116,7 @@ async fn callers_that_are_answered_together_ask_together() {
 async fn the_slow_of_those_who_are_answered_together_are_waited_for() {
     let (here, there) = transport::memory();
     let (here, asking) = Watched::new(here);
-    let (client, mut peer) = (Endpoint::new().attach(here), Peer::new(there));
+    let (client, mut peer) = (Endpoint::new().connect_over(here), Peer::new(there));
     let call = |text: &str| Box::pin(client.call(ECHO, &text.to_owned()));
     let mut slow = call("a");
     poll_once(slow.as_mut()).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use switchboard::{Client, Code, Command, Endpoint, Error, Limits, transport, with};
+use switchboard::{Client, Code, Command, Endpoint, Error, Limits, transport, with_state};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -37,7 +37,7 @@ pub(crate) fn run() {
             let (here, there) = transport::memory();
             let served = in_memory.clone();
             tokio::spawn(async move { served.serve_stream(there).await });
-            clients.push(caller().attach(here));
+            clients.push(caller().connect_over(here));
         }
         call_all(&clients, rounds(25_000), 2, &mut tally).await;
         check_permits(&clients, gate).await;
@@ -76,7 +76,7 @@ fn endpoint(gate: &Arc<Semaphore>) -> Endpoint {
         limits.calls_per_connection_max = CALLS_MAX / CONNECTIONS;
     });
     Endpoint::new()
-        .limits(limits)
+        .with_limits(limits)
         .on(NONCE, async |(nonce, turns): (u64, u8)| {
             for _ in 0..turns {
                 tokio::task::yield_now().await;
@@ -85,7 +85,7 @@ fn endpoint(gate: &Arc<Semaphore>) -> Endpoint {
         })
         .on(
             WAIT,
-            with(gate, async |gate: Arc<Semaphore>, ()| {
+            with_state(gate, async |gate: Arc<Semaphore>, ()| {
                 gate.acquire().await?.forget();
                 anyhow::Ok(())
             }),
@@ -154,7 +154,7 @@ async fn call(client: &Client, random: &mut Random) -> End {
         // Timed out somewhere; below a millisecond what was sent lives longer than its caller.
         4..9 => {
             let time = Duration::from_micros(random.below(1_500) as u64);
-            check(nonce, call.within(time).await)
+            check(nonce, call.timeout(time).await)
         }
         _ => check(nonce, call.await),
     }

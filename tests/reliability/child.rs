@@ -170,7 +170,7 @@ async fn serve(settings: Settings) {
         }
     });
     let endpoint = Endpoint::new()
-        .limits(limits)
+        .with_limits(limits)
         .on(PING, async |()| Ok::<_, switchboard::Error>(()))
         .on(ECHO, async |bytes: bytes::Bytes| Ok::<_, switchboard::Error>(bytes))
         .on(STATUS, async |()| status())

@@ -80,11 +80,11 @@ async fn lines(subject: &Subject) -> u32 {
     let (here, there) = transport::memory();
     let endpoint = subject.endpoint.clone();
     tokio::spawn(async move { endpoint.serve_stream(there).await });
-    let client = Endpoint::new().attach(here);
+    let client = Endpoint::new().connect_over(here);
     let (silent, mut overheard) = transport::memory();
-    let refused = Endpoint::new().attach(silent);
+    let refused = Endpoint::new().connect_over(silent);
     let (raw, mut raw_overheard) = transport::memory();
-    let mut raw = Connection::over(raw);
+    let mut raw = Connection::connect_over(raw);
     let mut count = 0;
     for (place, byte) in places() {
         let mut text = "a __pwned text".to_owned();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use switchboard::{Client, Code, Command, Endpoint, Error, blocking, with};
+use switchboard::{Client, Code, Command, Endpoint, Error, blocking, with_state};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -161,13 +161,13 @@ fn endpoint(registered: &Arc<AtomicU64>) -> Endpoint {
     let state = Arc::clone(registered);
     endpoint.on(
         REGISTER,
-        with(&state, move |count: Arc<AtomicU64>, ()| {
+        with_state(&state, move |count: Arc<AtomicU64>, ()| {
             let inner = inner.clone();
             async move {
                 // A handler of another name each time, gone again before the answer.
                 let number = count.fetch_add(1, Ordering::Relaxed);
                 let name = format!("HANDLER{number}");
-                inner.register(Command::<u32, u32>::new(&name), async |number: u32| {
+                inner.add(Command::<u32, u32>::new(&name), async |number: u32| {
                     Ok::<_, Error>(number)
                 })?;
                 assert!(inner.remove(&name));

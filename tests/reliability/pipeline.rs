@@ -66,7 +66,7 @@ impl Subject {
             limits.connections_per_peer_max = 10_000;
         });
         let endpoint = Endpoint::new()
-            .limits(limits)
+            .with_limits(limits)
             .on(ECHO, async |bytes: bytes::Bytes| Ok::<_, Error>(bytes))
             .on(ECHO_LATER, async |bytes: bytes::Bytes| {
                 for _ in 0..bytes.len() % 4 {

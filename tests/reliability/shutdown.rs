@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use switchboard::format::Bytes;
-use switchboard::{Client, Code, Command, Endpoint, Error, with};
+use switchboard::{Client, Code, Command, Endpoint, Error, with_state};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -82,7 +82,7 @@ impl Ledger {
 /// One shutdown; answers how many calls ran, how many did not, and how long it took.
 async fn shut_down(seed: u64) -> (u64, u64, Duration) {
     let ledger = Arc::new(Ledger::default());
-    let endpoint = Endpoint::new().on(WORK, with(&ledger, Ledger::work));
+    let endpoint = Endpoint::new().on(WORK, with_state(&ledger, Ledger::work));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stopping = Arc::clone(&ledger);

@@ -29,7 +29,7 @@ async fn a_full_queue_is_waited_for() {
     let (listener, waiting) = full(&directory.file());
     for time in [Duration::from_millis(100), Duration::from_secs(3)] {
         let limits = Limits::default().with(|limits| limits.call_time_max = time);
-        let error = Endpoint::new().limits(limits).connect(&address).await.unwrap_err();
+        let error = Endpoint::new().with_limits(limits).connect(&address).await.unwrap_err();
         let text = format!("{address} did not answer within call_time_max ({time:?})");
         assert_eq!((error.code(), error.text()), (Code::Disconnected, text.as_str()));
     }

@@ -48,7 +48,7 @@ async fn strings(connection: &mut Connection) -> Result<()> {
 
 /// The same endpoint with other limits.
 pub fn limited(change: impl FnOnce(&mut Limits)) -> Endpoint {
-    endpoint().limits(Limits::default().with(change))
+    endpoint().with_limits(Limits::default().with(change))
 }
 
 /// The far end of a connection that `endpoint` serves.
@@ -61,7 +61,7 @@ pub fn dial(endpoint: &Endpoint) -> MemoryStream {
 
 /// A client of `endpoint`.
 pub fn client(endpoint: &Endpoint) -> Client {
-    Endpoint::new().attach(dial(endpoint))
+    Endpoint::new().connect_over(dial(endpoint))
 }
 
 /// A client, and the peer at its other end.
@@ -72,7 +72,7 @@ pub fn client_and_peer() -> (Client, Peer<MemoryStream>) {
 /// A client made by `endpoint`, and the peer at its other end.
 pub fn client_and_peer_of(endpoint: &Endpoint) -> (Client, Peer<MemoryStream>) {
     let (here, there) = transport::memory();
-    (endpoint.attach(here), Peer::new(there))
+    (endpoint.connect_over(here), Peer::new(there))
 }
 
 /// A peer played by hand.

@@ -27,16 +27,16 @@ fn main() -> Result<()> {
 async fn serve(arguments: Arguments) -> Result<()> {
     let noted = Arc::new(AtomicU64::new(0));
     let endpoint = Endpoint::new()
-        .limits(limits(&arguments))
+        .with_limits(limits(&arguments))
         .on(ECHO, same)
         .on(SLOW, slow)
         .on(BLOB, same)
         .on(BYTES, same)
-        .on(NOTE, switchboard::with(&noted, note))
-        .on(NOTED, switchboard::with(&noted, count_noted));
+        .on(NOTE, switchboard::with_state(&noted, note))
+        .on(NOTED, switchboard::with_state(&noted, count_noted));
     for number in 1..arguments.handlers {
         let command: Command<Message, Message> = Command::new(&format!("ECHO_{number}"));
-        endpoint.register(command, same)?;
+        endpoint.add(command, same)?;
     }
     let listener = transport::bind(&arguments.address.to_string().parse()?).await?;
     println!("{}", listener.local_address()?);
@@ -98,7 +98,7 @@ struct Values {
 
 impl Caller for Switchboard {
     async fn connect(arguments: &Arguments) -> Result<Self> {
-        let endpoint = Endpoint::new().limits(limits(arguments));
+        let endpoint = Endpoint::new().with_limits(limits(arguments));
         let client = endpoint.connect(&arguments.address.to_string()).await?;
         let is_large = matches!(arguments.scenario, Scenario::Mib | Scenario::MibBytes);
         let blob = if is_large { Blob::mib() } else { Blob::default() };
