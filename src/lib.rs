@@ -65,8 +65,8 @@
 //! - The protocol can be read and typed by a person, with netcat.
 //! - It is small enough to be read whole.
 //!
-//! None of its goals are a schema language, clients for other languages, encryption, log-in,
-//! discovery, and delivery beyond the life of a connection. Nothing is retried by itself.
+//! Non-goals: a schema language, clients for other languages, encryption, log-in, discovery, and
+//! delivery beyond the life of a connection. Nothing is retried by itself.
 //!
 //! # Cancel safety
 //!
@@ -84,15 +84,19 @@
 //! | [`transport`] | addresses, listeners, who is at the other end, connections in memory |
 //! | [`wire`], [`session`] | the protocol without sockets, clocks and tasks, for tools and tests |
 //!
+//! `wire` and `session` are outside of semantic versioning: their types and functions may change in
+//! any release, for what is built on them is made with one release and moves on with it. Programs
+//! need neither. What a peer may say and hear does not change with them.
+//!
 //! # Features
 //!
 //! | feature | default | gives |
 //! |---|---|---|
 //! | `io` | yes | sockets, endpoint, client: everything that needs tokio |
 //! | `bincode` | yes | [`Bincode`](format::Bincode), the format of a command that names none |
-//! | `json` | yes | [`Json`](format::Json), and JSON as the second tongue of every serde format |
+//! | `json` | yes | [`Json`](format::Json), and JSON as an alternative of every serde format |
 //! | `postcard` | no | `Postcard`, a maintained binary format |
-//! | `gob` | no | `Gob`, as another tongue of every serde format too, and Go's `net/rpc` |
+//! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
 
 #![warn(clippy::print_stdout)]
 

@@ -26,7 +26,8 @@ use crate::error::{Code, Error, Result};
 /// - `async fn(Req) -> Result<Rep, E>`,
 /// - `async fn(Req, Context) -> Result<Rep, E>`,
 /// - either of them with shared state in front, by [`with_state`],
-/// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking`].
+/// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking`],
+/// - either of these with shared state in front, by both: `with_state(&state, blocking(f))`.
 ///
 /// `E` is [`Error`], `anyhow::Error`, `io::Error`, a string, or whatever else goes into a boxed
 /// error. An `Error` made by [`Error::new`] reaches the caller with its code and text; of anything
@@ -131,6 +132,8 @@ pub fn with_state<S, F>(state: &Arc<S>, function: F) -> WithState<S, F> {
 /// but it runs on until it looks at [`Context::is_cancelled`] or returns. One that still waits for
 /// a thread of the runtime when its call ends never begins; it counts until a thread has come to
 /// it.
+///
+/// Shared state goes in front of its arguments by [`with_state`] around it.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -275,6 +278,44 @@ where
     ) -> impl Future<Output = Result<Rep>> + Send + 'static {
         let function = Arc::clone(&self.function);
         run_blocking(context, move |context| function(request, context).map_err(failure))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S, F, Req, Rep, E> Handler<Req, Rep, OfRequest> for WithState<S, Blocking<F>>
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Req) -> Result<Rep, E> + Send + Sync + 'static,
+    Req: Send + 'static,
+    Rep: Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(
+        &self,
+        request: Req,
+        context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+        let (state, function) = (Arc::clone(&self.state), Arc::clone(&self.function.function));
+        run_blocking(context, move |_| function(state, request).map_err(failure))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<S, F, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for WithState<S, Blocking<F>>
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Req, Context) -> Result<Rep, E> + Send + Sync + 'static,
+    Req: Send + 'static,
+    Rep: Send + 'static,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn call(
+        &self,
+        request: Req,
+        context: Context,
+    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+        let (state, function) = (Arc::clone(&self.state), Arc::clone(&self.function.function));
+        run_blocking(context, move |context| function(state, request, context).map_err(failure))
     }
 }
 

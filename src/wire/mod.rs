@@ -102,3 +102,5 @@ impl fmt::Display for Flaw {
         f.write_str(text)
     }
 }
+
+impl std::error::Error for Flaw {}

@@ -36,6 +36,14 @@ impl State {
     async fn add_in(self: Arc<Self>, text: String, _context: Context) -> Result<String> {
         Ok(text + self.0)
     }
+
+    fn add_blocking(self: Arc<Self>, text: String) -> Result<String> {
+        Ok(text + self.0)
+    }
+
+    fn add_blocking_in(self: Arc<Self>, text: String, context: Context) -> Result<String, String> {
+        if context.is_cancelled() { Err("cancelled".to_owned()) } else { Ok(text + self.0) }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,6 +69,8 @@ async fn every_shape_of_handler_answers() {
     check_shape!(blocking(|text: String| Ok::<_, String>(text + "b")));
     check_shape!(with_state(&state, State::add));
     check_shape!(with_state(&state, State::add_in));
+    check_shape!(with_state(&state, blocking(State::add_blocking)));
+    check_shape!(with_state(&state, blocking(State::add_blocking_in)));
     check_shape!(|text: String| async move { Ok::<_, Error>(text + "b") });
     check_shape!(|text: String, _: Context| async move { Ok::<_, String>(text + "b") });
     check_shape!(async |text: String| Ok::<_, Error>(text + "b"));
@@ -412,6 +422,10 @@ fn everything_public_goes_between_threads() {
     is_shared::<switchboard::wire::Outbox>();
     is_shared::<Notification>();
     is_shared::<Call<u8>>();
+    const fn is_error<T: std::error::Error + Send + Sync + 'static>() {}
+    is_error::<Error>();
+    is_error::<switchboard::wire::Flaw>();
+    is_error::<switchboard::session::Violation>();
     // Of bytes that only one task may read.
     const fn is_moved<T: Send + 'static>() {}
     is_moved::<Connection>();
