@@ -99,10 +99,8 @@ fn json_times(count: usize, element: &str) -> String {
     format!("[{}{element}]", format!("{element},").repeat(count - 1))
 }
 
-fn bincode<T: Serialize + DeserializeOwned>(value: &T) -> Vec<u8> {
-    let mut out = BytesMut::new();
-    Bincode::encode(value, &mut out).unwrap();
-    out.to_vec()
+fn bincode<T: Serialize>(value: &T) -> Vec<u8> {
+    bincode::serde::encode_to_vec(value, bincode::config::standard()).unwrap()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -271,6 +269,24 @@ fn worst_collections(table: &mut Table) {
     table.add::<Bincode, Boxes>("an unknown container", 5, times(N, &[7]));
 }
 
+/// Tables as full as they may be, and with one entry more.
+fn edges_of_hash_tables(table: &mut Table) {
+    for (name, count) in [
+        ("HashSet<u8>, of 3", 3),
+        ("HashSet<u8>, of 4", 4),
+        ("HashSet<u8>, of 7", 7),
+        ("HashSet<u8>, of 8", 8),
+        ("HashSet<u8>, of 14", 14),
+        ("HashSet<u8>, of 15", 15),
+        ("HashSet<u8>, of 28", 28),
+        ("HashSet<u8>, of 29", 29),
+    ] {
+        let set: Vec<_> = (0..count).collect();
+        let sets = vec![&set; 2000];
+        table.add::<Bincode, Vec<HashSet<u8>>>(name, 2, bincode(&sets));
+    }
+}
+
 fn worst_json(table: &mut Table) {
     table.add::<Json, Value>("Value, objects of one", 2, json_times(30_000, r#"{"":[]}"#));
     table.add::<Json, Value>("Value, nested objects", 2, json_times(9000, r#"{"":{"":{"":0}}}"#));
@@ -323,6 +339,7 @@ fn a_value_takes_no_more_than_it_is_charged() {
     let mut table = Table::default();
     worst_vectors(&mut table);
     worst_collections(&mut table);
+    edges_of_hash_tables(&mut table);
     worst_json(&mut table);
     honest(&mut table);
     assert!(table.rows.len() >= 30);

@@ -510,6 +510,23 @@ fn texts_of_errors_quote_nothing_and_keep_the_cause() {
 }
 
 #[test]
+fn what_was_expected_is_said_in_the_source() {
+    let error = decode::<Json, u32>(Bytes::from_static(b"true")).unwrap_err();
+    let source = error.source().unwrap().to_string();
+    assert!(source.contains("invalid type: boolean `true`, expected u32"), "{source}");
+}
+
+/// A type with a form for people and one for programs is told which it is.
+#[test]
+fn addresses_are_text_in_json_and_bytes_in_bincode() {
+    let address = std::net::Ipv4Addr::new(10, 0, 0, 1);
+    let back = decode::<Json, std::net::Ipv4Addr>(Bytes::from_static(br#""10.0.0.1""#));
+    assert_eq!(back.unwrap(), address);
+    let back = decode::<Bincode, std::net::Ipv4Addr>(Bytes::from_static(&[10, 0, 0, 1]));
+    assert_eq!(back.unwrap(), address);
+}
+
+#[test]
 fn white_space_around_json_is_allowed() {
     assert_eq!(decode::<Json, u64>(Bytes::from_static(b" 7 \n")).unwrap(), 7);
 }

@@ -15,6 +15,7 @@ use std::fmt::{self, Debug, Display};
 
 use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[cfg(feature = "gob")]
 use switchboard::format::Gob;
@@ -263,6 +264,8 @@ struct Everything {
     map: BTreeMap<String, Vec<()>>,
     newtype: Newtype,
     pair: Pairs,
+    #[serde(serialize_with = "in_two_steps")]
+    steps: BTreeMap<String, u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     skipped: Option<u8>,
 }
@@ -301,8 +304,22 @@ fn everything() -> Everything {
         map: BTreeMap::from([(String::new(), vec![(), ()]), ("k".to_owned(), vec![])]),
         newtype: Newtype(9),
         pair: Pairs(1, 2),
+        steps: BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]),
         skipped: None,
     }
+}
+
+/// A map whose keys and values are written one by one, as code by hand may do.
+fn in_two_steps<S: Serializer>(
+    map: &BTreeMap<String, u8>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut parts = serializer.serialize_map(Some(map.len()))?;
+    for (key, value) in map {
+        parts.serialize_key(key)?;
+        parts.serialize_value(value)?;
+    }
+    parts.end()
 }
 
 #[test]
