@@ -100,7 +100,7 @@
 
 #![warn(clippy::print_stdout)]
 
-// The README's code is compiled with the documentation tests.
+// The code of these documents is compiled with the documentation tests.
 #[cfg(all(doctest, feature = "io", feature = "bincode", feature = "gob"))]
 #[doc = include_str!("../docs/GO.md")]
 mod go {}
@@ -108,6 +108,10 @@ mod go {}
 #[cfg(all(doctest, feature = "io", feature = "bincode"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "io", feature = "bincode"))]
+#[doc = include_str!("../docs/GUIDE.md")]
+struct Guide;
 
 pub mod format;
 pub mod session;

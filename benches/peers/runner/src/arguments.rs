@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     pub(crate) from: Option<PathBuf>,
     /// Where the plot is written.
     pub(crate) svg: Option<PathBuf>,
-    /// Whether the table and the plot go into the project's README and documents.
+    /// Whether the table and the plot go into the README of the peers.
     pub(crate) is_readme: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The compact table in the project's README, and the plot beside its documents.
+//! The compact table in the README of the peers, and the plot beside it.
 
 use std::fmt::Write;
 use std::fs;
@@ -26,12 +26,14 @@ const COLUMNS: [(&str, &str); 7] = [
 const OURS: &str = "switchboard";
 const BEGIN: &str = "<!-- peers: written by benches/peers -->\n";
 const END: &str = "<!-- peers: end -->\n";
-const PLOT: &str = "docs/peers.svg";
+const FOLDER: &str = "benches/peers";
+const PLOT: &str = "peers.svg";
 
 /// Writes both.
 pub(crate) fn write(root: &Path, runs: &[Run]) -> Result<()> {
-    fs::write(root.join(PLOT), plot::svg(runs))?;
-    let path = root.join("README.md");
+    let folder = root.join(FOLDER);
+    fs::write(folder.join(PLOT), plot::svg(runs))?;
+    let path = folder.join("README.md");
     let text = fs::read_to_string(&path)?;
     let (before, rest) = text.split_once(BEGIN).context("README.md has no place for the table")?;
     let (_, after) = rest.split_once(END).context("README.md has no end of the table")?;
