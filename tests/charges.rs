@@ -20,8 +20,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use allocation_counter::measure;
-use bytes::{Bytes, BytesMut};
-use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use bytes::Bytes;
+use serde::de::{EnumAccess, SeqAccess, VariantAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
 use serde_json::Value;
@@ -184,9 +184,67 @@ impl<'de> Deserialize<'de> for Boxes {
     }
 }
 
-impl Serialize for Boxes {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
+/// They are decoded only, and a format asks for both.
+macro_rules! never_encoded {
+    ($($name:ident)*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_unit()
+            }
+        }
+    )*};
+}
+
+never_encoded! { Boxes Kept Behind }
+
+/// A tuple that is kept in a vector: its fields do not lie within it.
+#[expect(dead_code, reason = "they are there to take memory")]
+struct Kept(Vec<u64>);
+
+impl<'de> Deserialize<'de> for Kept {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Kept;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a tuple of 100")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Kept, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = access.next_element()? {
+                    fields.push(field);
+                }
+                Ok(Kept(fields))
+            }
+        }
+        deserializer.deserialize_tuple(100, Fields)
+    }
+}
+
+/// An enum that puts a content behind a pointer which is larger than itself.
+#[expect(dead_code, reason = "it is there to take memory")]
+enum Behind {
+    Large(Box<[u64; 16]>),
+}
+
+impl<'de> Deserialize<'de> for Behind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Variant;
+        impl<'de> Visitor<'de> for Variant {
+            type Value = Behind;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a variant")
+            }
+
+            fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Behind, A::Error> {
+                let (_, content): (u32, _) = access.variant()?;
+                Ok(Behind::Large(Box::new(content.newtype_variant()?)))
+            }
+        }
+        deserializer.deserialize_enum("Behind", &["Large"], Variant)
     }
 }
 
@@ -267,6 +325,9 @@ fn worst_collections(table: &mut Table) {
     table.add::<Bincode, Vec<List>>("lists", 8, times(N, &[1, 1, 1, 0]));
     table.add::<Bincode, Vec<Boxes>>("an unknown container, of one", 14, times(N, &[1, 7]));
     table.add::<Bincode, Boxes>("an unknown container", 5, times(N, &[7]));
+    table.add::<Bincode, Vec<Kept>>("tuples kept in vectors", 7, times(500, &[7; 100]));
+    let large = [&[0_u8][..], &[7; 16]].concat();
+    table.add::<Bincode, Vec<Behind>>("enums with a box by hand", 2, times(5000, &large));
 }
 
 /// Tables as full as they may be, and with one entry more.

@@ -516,6 +516,19 @@ fn what_was_expected_is_said_in_the_source() {
     assert!(source.contains("invalid type: boolean `true`, expected u32"), "{source}");
 }
 
+/// A variant without content is a word, or has a null.
+#[test]
+fn a_unit_variant_takes_its_null() {
+    #[derive(Deserialize, Serialize, PartialEq, Debug)]
+    enum Light {
+        Green,
+        Red,
+    }
+    let lights: Vec<Light> = decode::<Json, _>(&br#"["Green",{"Red":null}]"#[..]).unwrap();
+    assert_eq!(lights, [Light::Green, Light::Red]);
+    check::<Json, Light>(&br#"{"Red":7}"#[..], Code::BadPayload, "the payload is not valid json");
+}
+
 /// A type with a form for people and one for programs is told which it is.
 #[test]
 fn addresses_are_text_in_json_and_bytes_in_bincode() {
