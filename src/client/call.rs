@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use super::Handle;
-use super::link::Sending;
+use super::shared::Sending;
 use crate::connection::{after, after_that};
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
@@ -151,11 +151,11 @@ impl<Rep> Call<Rep> {
         let State::Sent(tag) = self.state else {
             return Poll::Ready(Err(polled_too_late()));
         };
-        let link = self.request.handle.link();
-        let reply = ready!(link.poll_reply(tag, cx, self.request.due));
+        let shared = self.request.handle.shared();
+        let reply = ready!(shared.poll_reply(tag, cx, self.request.due));
         self.state = State::Done;
         let payload = reply.map_err(|error| self.request.explain(error))?;
-        let budget = Budget::new(link.limits(), payload.len());
+        let budget = Budget::new(shared.limits(), payload.len());
         let reply = (self.decode)(payload, &budget);
         Poll::Ready(reply.map_err(Error::of_reply))
     }
@@ -175,7 +175,7 @@ impl<Rep> Future for Call<Rep> {
 impl<Rep> Drop for Call<Rep> {
     fn drop(&mut self) {
         if let State::Sent(tag) = self.state {
-            self.request.handle.link().cancel(tag);
+            self.request.handle.shared().cancel(tag);
         }
     }
 }
@@ -234,10 +234,10 @@ impl Request {
         };
         let (name, bytes) = (self.name, payload.len());
         let mut payload = Some(payload);
-        let (link, within) = (self.handle.link(), self.handle.within());
+        let (shared, within) = (self.handle.shared(), self.handle.within());
         let place = &mut self.place;
         let sending = Sending { within, place, bytes, deadline, wants_reply };
-        let sent = link.poll_send(cx, sending, |session, waker| {
+        let sent = shared.poll_send(cx, sending, |session, waker| {
             send(session, waker, name, options, payload.take().unwrap_or_default(), deadline)
         });
         if sent.is_pending() {
@@ -251,7 +251,7 @@ impl Request {
         let now = tokio::time::Instant::now();
         let due = match self.due.or(self.deadline) {
             Some(due) => due,
-            None => after_that(now, self.handle.link().limits().call_time_max).into_std(),
+            None => after_that(now, self.handle.shared().limits().call_time_max).into_std(),
         };
         self.due = Some(due);
         let now = now.into_std();
@@ -289,7 +289,7 @@ impl Request {
         if !is_late || self.deadline.is_some() {
             return error;
         }
-        let time = self.handle.link().limits().call_time_max;
+        let time = self.handle.shared().limits().call_time_max;
         let text = format!("no reply came within call_time_max ({time:?})");
         Error::local(Code::DeadlineExceeded, text).after_sending()
     }
@@ -297,7 +297,7 @@ impl Request {
     /// Lets those behind come forward.
     fn leave_room(&mut self) {
         if let Some(place) = self.place.take() {
-            self.handle.link().leave_room(place);
+            self.handle.shared().leave_room(place);
         }
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! A [`Client`] is cheap to clone and may be used from many tasks at once; replies find their
 //! callers in whatever order they come. It owns no task and no socket: the driver of the connection
-//! does, and both meet in a [`Link`]. How a connection comes to be is the endpoint's matter.
+//! does, and both meet in a [`Shared`]. How a connection comes to be is the endpoint's matter.
 
 mod call;
-mod link;
-mod pen;
+mod shared;
 mod watch;
+mod writer;
 
 pub use self::call::{Call, Notification};
-pub(crate) use self::link::Link;
-pub(crate) use self::pen::FLUSH_BYTES;
+pub(crate) use self::shared::Shared;
+pub(crate) use self::writer::FLUSH_BYTES;
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ pub struct Client {
 
 /// Closes the connection when the last one who uses it is gone.
 pub(crate) struct Handle {
-    link: Arc<Link>,
+    shared: Arc<Shared>,
     is_owner: bool,
     // The call of the peer whose handler was given it.
     within: Option<CallId>,
@@ -71,13 +71,13 @@ pub(crate) struct Handle {
 
 impl Client {
     /// The client that owns its connection.
-    pub(crate) fn owner(link: Arc<Link>) -> Self {
-        Self { handle: Arc::new(Handle { link, is_owner: true, within: None }) }
+    pub(crate) fn owner(shared: Arc<Shared>) -> Self {
+        Self { handle: Arc::new(Handle { shared, is_owner: true, within: None }) }
     }
 
     /// A client over a connection that somebody else owns, for the handler of this call.
-    pub(crate) fn guest(link: Arc<Link>, within: CallId) -> Self {
-        Self { handle: Arc::new(Handle { link, is_owner: false, within: Some(within) }) }
+    pub(crate) fn guest(shared: Arc<Shared>, within: CallId) -> Self {
+        Self { handle: Arc::new(Handle { shared, is_owner: false, within: Some(within) }) }
     }
 
     /// Calls a command. The request is encoded at once and sent when the [`Call`] is first polled.
@@ -96,7 +96,7 @@ impl Client {
     where
         F: Format<Req> + Format<Rep>,
     {
-        let payload = call::encode::<F, Req>(request, self.handle.link.limits());
+        let payload = call::encode::<F, Req>(request, self.handle.shared.limits());
         let decode = <F as Format<Rep>>::decode;
         Call::new(Arc::clone(&self.handle), command.name(), payload, decode)
     }
@@ -121,7 +121,7 @@ impl Client {
     where
         F: Format<Req> + Format<Rep>,
     {
-        let payload = call::encode::<F, Req>(request, self.handle.link.limits());
+        let payload = call::encode::<F, Req>(request, self.handle.shared.limits());
         Notification::new(Arc::clone(&self.handle), command.name(), payload)
     }
 
@@ -133,21 +133,21 @@ impl Client {
         format: FormatWord,
         payload: BytesMut,
     ) -> Call<Bytes> {
-        let payload = call::checked(payload, self.handle.link.limits());
+        let payload = call::checked(payload, self.handle.shared.limits());
         let decode = |payload, _: &_| Ok(payload);
         Call::new(Arc::clone(&self.handle), name, payload, decode).spoken_in(format)
     }
 
     /// What the connection shares with those who call over it.
     #[cfg(feature = "gob")]
-    pub(crate) fn link(&self) -> &Link {
-        &self.handle.link
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
     }
 
     /// Who is on the other side.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        self.handle.link.peer()
+        self.handle.shared.peer()
     }
 
     /// Waits until everything that was handed over is written: the requests of all calls, one-way
@@ -178,7 +178,7 @@ impl Client {
     ///
     /// Only waits; nothing is lost.
     pub async fn flush(&self) -> Result<()> {
-        self.handle.link.flush().await
+        self.handle.shared.flush().await
     }
 
     /// Takes no more calls, lets those under way finish, and waits until the connection is closed.
@@ -188,14 +188,14 @@ impl Client {
     ///
     /// Once polled, the connection is closing whether or not this is waited for.
     pub async fn close(self) {
-        self.handle.link.close();
+        self.handle.shared.close();
         self.closed().await;
     }
 
     /// Whether the connection is closed, or takes no more calls because either side is closing it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.handle.link.with(|session| !session.is_open(self.handle.within))
+        self.handle.shared.with(|session| !session.is_open(self.handle.within))
     }
 
     /// Waits until the connection is closed, by either side.
@@ -204,13 +204,13 @@ impl Client {
     ///
     /// Only waits; nothing is lost.
     pub async fn closed(&self) {
-        self.handle.link.ended().await;
+        self.handle.shared.ended().await;
     }
 }
 
 impl Handle {
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(crate) fn within(&self) -> Option<CallId> {
@@ -221,7 +221,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.is_owner {
-            self.link.close();
+            self.shared.close();
         }
     }
 }

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use tokio::runtime::{Handle, Id, RuntimeFlavor};
 
-use super::Link;
+use super::Shared;
 use crate::connection::now;
 
 /// The watchers of one connection, kept under its lock.
@@ -91,7 +91,7 @@ impl Watchers {
     }
 }
 
-impl Link {
+impl Shared {
     /// The runtime whose watcher has to look after a call that is polled here, unless the driver
     /// does.
     pub(super) fn runtime_to_watch(&self) -> Option<Id> {
@@ -105,7 +105,7 @@ impl Link {
             Watch::Is => {}
             Watch::Wake(waker) => waker.wake(),
             Watch::Begin(runtime) => {
-                let duty = Duty { link: Arc::downgrade(self), runtime, is_done: false };
+                let duty = Duty { shared: Arc::downgrade(self), runtime, is_done: false };
                 drop(tokio::spawn(watch_over(duty)));
             }
         }
@@ -141,15 +141,15 @@ pub(super) fn single_runtime() -> Option<Id> {
 
 /// What a watcher does, and where. If its runtime stops before it is done, it is struck off.
 struct Duty {
-    link: Weak<Link>,
+    shared: Weak<Shared>,
     runtime: Id,
     is_done: bool,
 }
 
 impl Drop for Duty {
     fn drop(&mut self) {
-        if let Some(link) = self.link.upgrade().filter(|_| !self.is_done) {
-            let gone = link.lock().watchers.remove(self.runtime);
+        if let Some(shared) = self.shared.upgrade().filter(|_| !self.is_done) {
+            let gone = shared.lock().watchers.remove(self.runtime);
             drop(gone);
         }
     }
@@ -160,9 +160,9 @@ async fn watch_over(mut duty: Duty) {
     let mut timer = pin!(tokio::time::sleep_until(tokio::time::Instant::now()));
     std::future::poll_fn(|cx| {
         loop {
-            let next = duty.link.upgrade().and_then(|link| {
+            let next = duty.shared.upgrade().and_then(|shared| {
                 let waker = cx.waker().clone();
-                link.end_late_calls(duty.runtime, waker)
+                shared.end_late_calls(duty.runtime, waker)
             });
             let Some(next) = next else {
                 duty.is_done = true;

@@ -20,7 +20,7 @@ impl Driver {
     /// Begins a call, and ends it too if its handler is ready at once.
     pub(super) fn begin(&mut self, cx: &mut Context<'_>, call: Box<Call>) {
         let (id, name) = (call.id, call.name);
-        let mut running = Running::new(&self.link, id, call_bytes(call.payload.len()));
+        let mut running = Running::new(&self.shared, id, call_bytes(call.payload.len()));
         let mut work = match self.admit(&mut running, call) {
             Ok(work) => work,
             Err(error) => {
@@ -71,7 +71,7 @@ impl Driver {
         };
         let format = call.options.format();
         let payload = std::mem::take(&mut call.payload);
-        let context = handler::Context::new(self.link.clone(), call);
+        let context = handler::Context::new(self.shared.clone(), call);
         call_caught(&*route, format, payload, context, &mut |bytes| running.cover(bytes))
     }
 

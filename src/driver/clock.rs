@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 
-use crate::client::Link;
+use crate::client::Shared;
 use crate::connection::now;
 use crate::session::{Session, Violation};
 
@@ -23,7 +23,7 @@ impl Clock {
     /// look.
     pub(super) fn poll(
         &mut self,
-        link: &Link,
+        shared: &Shared,
         cx: &mut Context<'_>,
         due: Option<std::time::Instant>,
     ) -> Poll<Result<(), Violation>> {
@@ -38,7 +38,7 @@ impl Clock {
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        Poll::Ready(link.with(|session| session.handle_timeout(now())))
+        Poll::Ready(shared.with(|session| session.handle_timeout(now())))
     }
 
     /// When the timer fires; `None` if it never will, or has already.

@@ -12,7 +12,7 @@ impl Driver {
         if !self.connection.end().await {
             return;
         }
-        self.link.with(Session::handle_flushed);
+        self.shared.with(Session::handle_flushed);
         if !self.is_at_end {
             self.connection.linger().await;
         }
@@ -22,14 +22,14 @@ impl Driver {
     pub(super) fn ended(&mut self) {
         self.is_at_end = true;
         let rest = self.connection.input();
-        if let Err(violation) = self.link.with(|session| session.handle_end(rest)) {
+        if let Err(violation) = self.shared.with(|session| session.handle_end(rest)) {
             self.violated(&violation);
         }
     }
 
     pub(super) fn violated(&mut self, violation: &Violation) {
-        tracing::info!(peer = %self.link.peer(), %violation, "closing the connection");
-        self.link.with(|session| session.handle_violation(violation));
+        tracing::info!(peer = %self.shared.peer(), %violation, "closing the connection");
+        self.shared.with(|session| session.handle_violation(violation));
         self.is_broken |= !violation.is_worth_telling();
     }
 
@@ -37,7 +37,7 @@ impl Driver {
     pub(super) fn lost(&mut self, error: &Error) {
         self.is_broken = true;
         let told = of_stream(error);
-        self.link.with(|session| session.handle_lost(told));
+        self.shared.with(|session| session.handle_lost(told));
     }
 }
 

@@ -37,7 +37,7 @@ use tracing::Instrument;
 
 use self::clock::Clock;
 use self::ends::of_stream;
-use crate::client::{FLUSH_BYTES, Link};
+use crate::client::{FLUSH_BYTES, Shared};
 use crate::connection::{Connection, now};
 use crate::error::Code;
 use crate::handler::Registry;
@@ -47,7 +47,7 @@ use crate::session::{self, CallId, Session};
 /// The task of one connection.
 pub(crate) struct Driver {
     connection: Connection,
-    link: Arc<Link>,
+    shared: Arc<Shared>,
     registry: Arc<Registry>,
     clock: Clock,
     // Handlers in tasks of their own. Those that have ended are swept out when there are so many.
@@ -111,12 +111,12 @@ struct Moment(Option<Instant>);
 impl Driver {
     pub(crate) fn new(
         connection: Connection,
-        link: Arc<Link>,
+        shared: Arc<Shared>,
         registry: Arc<Registry>,
     ) -> Box<Self> {
         Box::new(Self {
             connection,
-            link,
+            shared,
             registry,
             clock: Clock::default(),
             tasks: HashMap::new(),
@@ -134,7 +134,7 @@ impl Driver {
     /// Boxed: a future keeps what it was given beside where it moved it, and each future around it
     /// does so again, so that an idle connection would carry its driver three times.
     pub(crate) async fn run(self: Box<Self>) {
-        let span = tracing::info_span!("connection", peer = %self.link.peer());
+        let span = tracing::info_span!("connection", peer = %self.shared.peer());
         self.serve().instrument(span).await;
     }
 
@@ -152,7 +152,7 @@ impl Driver {
     }
 
     fn poll_loop(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
-        self.link.rise();
+        self.shared.rise();
         let (mut work, mut moment) = (WORK_MAX, Moment::default());
         while !self.is_broken {
             if work == 0 {
@@ -212,9 +212,9 @@ impl Driver {
 
     /// The next thing to do, if what has been read has one, or else how things stand.
     fn next(&mut self, moment: &mut Moment) -> Next {
-        let Self { link, connection, .. } = self;
+        let Self { shared, connection, .. } = self;
         // One look under the lock: what changes behind it is seen before going to sleep.
-        link.with_held(|session, held| {
+        shared.with_held(|session, held| {
             let (input, mut settling) = connection.lend_input();
             let may_read = session.handle_input(
                 || moment.now(),
@@ -253,8 +253,8 @@ impl Driver {
     fn note_unheard(&mut self, unheard: u64) {
         let more = unheard.saturating_sub(self.unheard);
         self.unheard = unheard;
-        if let Some(calls) = self.link.quota().note_unheard(more, now()) {
-            tracing::warn!(peer = %self.link.peer(), calls, "one-way calls were refused");
+        if let Some(calls) = self.shared.quota().note_unheard(more, now()) {
+            tracing::warn!(peer = %self.shared.peer(), calls, "one-way calls were refused");
         }
     }
 
@@ -271,7 +271,7 @@ impl Driver {
     /// Lets others have their turn before this connection goes on, while its time goes on too.
     fn give_way(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         let _ = self.poll_write(cx, true);
-        let due = self.link.with(|session| session.poll_timeout());
+        let due = self.shared.with(|session| session.poll_timeout());
         let _ = self.poll_clock(cx, due);
         step_back(cx)
     }
@@ -280,7 +280,7 @@ impl Driver {
     /// come while nobody was listening.
     fn sleep(&mut self, cx: &Context<'_>, wanted_input: bool, is_blocked: bool) -> bool {
         let (clock, has_tasks) = (&self.clock, self.has_tasks());
-        self.link.sleep(cx, clock.alarm(), |session| {
+        self.shared.sleep(cx, clock.alarm(), |session| {
             let is_said = is_blocked || !session.has_transmit() && !session.is_over();
             let is_read = wanted_input || !session.wants_input();
             // The last handler may have ended since it was looked at.
@@ -292,16 +292,16 @@ impl Driver {
 
     /// Writes until nothing is left; `Pending` if the peer takes no more.
     fn poll_write(&mut self, cx: &mut Context<'_>, has_transmit: bool) -> Poll<()> {
-        match self.link.poll_write(cx, has_transmit) {
+        match self.shared.poll_write(cx, has_transmit) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(error)) => {
                 // Replies may have come by now, and why the peer has gone.
                 self.is_unwritable = true;
                 let error = of_stream(&error.into());
-                self.link.with(|session| session.handle_unwritable(error));
+                self.shared.with(|session| session.handle_unwritable(error));
             }
             Poll::Pending => {
-                self.link.with(|session| session.handle_write_blocked(now()));
+                self.shared.with(|session| session.handle_write_blocked(now()));
                 return Poll::Pending;
             }
         }
@@ -310,7 +310,7 @@ impl Driver {
 
     /// Does what is due; `Ready` if anything was.
     fn poll_clock(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
-        match self.clock.poll(&self.link, cx, due) {
+        match self.clock.poll(&self.shared, cx, due) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) => Poll::Ready(()),
             Poll::Ready(Err(violation)) => {
@@ -329,7 +329,7 @@ impl Driver {
         match filled.unwrap_or(Poll::Pending) {
             Poll::Pending if self.is_unwritable => {
                 self.is_broken = true;
-                self.link.with(Session::handle_eof);
+                self.shared.with(Session::handle_eof);
             }
             Poll::Pending => {
                 self.connection.release();
@@ -338,7 +338,7 @@ impl Driver {
             Poll::Ready(Ok(0)) => self.ended(),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) if error.code() == Code::Overloaded => {
-                self.link.with(|session| session.handle_input_refused(&error));
+                self.shared.with(|session| session.handle_input_refused(&error));
             }
             Poll::Ready(Err(error)) => self.lost(&error),
         }
@@ -351,7 +351,7 @@ impl Drop for Driver {
         for task in self.tasks.values() {
             task.abort();
         }
-        self.link.end();
+        self.shared.end();
     }
 }
 

@@ -27,7 +27,7 @@ use tracing::Instrument;
 use super::Driver;
 use super::calls::{LIST, call_caught, let_go, poll_caught, told};
 use super::clock::Clock;
-use crate::client::Link;
+use crate::client::Shared;
 use crate::connection::{after, now};
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, RawHandler, Route, Work};
@@ -62,23 +62,23 @@ impl Driver {
             PlainEnd::Failed(error) => PlainEnd::Failed(told(name, error)),
             PlainEnd::OutOfStep(error) => PlainEnd::OutOfStep(told(name, error)),
         };
-        self.link.set_io(self.connection.io().clone());
-        self.link.with(|session| session.handle_plain_end(now(), end));
+        self.shared.set_io(self.connection.io().clone());
+        self.shared.with(|session| session.handle_plain_end(now(), end));
     }
 
     /// Writes all that waits; whether that could be done.
     async fn flush(&mut self) -> bool {
         poll_fn(|cx| {
-            self.link.rise();
+            self.shared.rise();
             loop {
                 if self.poll_write(cx, true).is_ready() {
                     return Poll::Ready(!self.is_broken && !self.is_unwritable);
                 }
-                let due = self.link.with(|session| session.poll_timeout());
+                let due = self.shared.with(|session| session.poll_timeout());
                 let clock_is_pending = self.poll_clock(cx, due).is_pending();
-                let Self { link, clock, .. } = self;
+                let Self { shared, clock, .. } = self;
                 let is_quiet = |session: &Session| !clock.is_late_for(session);
-                if clock_is_pending && link.sleep(cx, clock.alarm(), is_quiet) {
+                if clock_is_pending && shared.sleep(cx, clock.alarm(), is_quiet) {
                     return Poll::Pending;
                 }
             }
@@ -108,11 +108,11 @@ impl Driver {
     }
 
     async fn run_raw(&mut self, handler: &dyn for<'a> RawHandler<'a>) -> PlainEnd {
-        let Self { connection, link, clock, .. } = self;
+        let Self { connection, shared, clock, .. } = self;
         // Called within the future, so that a panic before its first await is caught as well.
         let mut work: Work<'_, ()> =
             Box::pin(async { handler.call(connection).await.map_err(Error::of_raw_handler) });
-        let result = attend(link, clock, poll_fn(|cx| poll_caught(&mut work, cx))).await;
+        let result = attend(shared, clock, poll_fn(|cx| poll_caught(&mut work, cx))).await;
         let_go(work, result).map_or_else(PlainEnd::OutOfStep, |()| PlainEnd::Done)
     }
 
@@ -130,13 +130,13 @@ impl Driver {
             Err(error) => return PlainEnd::OutOfStep(error),
         };
         let ended = timeout_at(deadline.into(), poll_fn(|cx| poll_caught(&mut work, cx)));
-        let reply = attend(&self.link, &mut self.clock, async {
-            let text = || over_time(self.link.limits().call_time_max);
+        let reply = attend(&self.shared, &mut self.clock, async {
+            let text = || over_time(self.shared.limits().call_time_max);
             ended.await.unwrap_or_else(|_| Err(Error::found(Code::DeadlineExceeded, text())))
         })
         .await;
         let reply = let_go(work, reply).and_then(|reply| {
-            held.cover(self.link.quota(), reply.len()).map_err(unheld)?;
+            held.cover(self.shared.quota(), reply.len()).map_err(unheld)?;
             Ok(reply)
         });
         match (reply, route.framing(format)) {
@@ -176,18 +176,18 @@ impl Driver {
     ) -> Result<(Work<'static, BytesMut>, Permit, Instant)> {
         let framing = route.framing(format)?;
         let read = self.connection.read_payload(framing);
-        let payload = attend(&self.link, &mut self.clock, read).await?;
+        let payload = attend(&self.shared, &mut self.clock, read).await?;
         let payload = payload.ok_or_else(|| {
             Error::found(Code::BadPayload, "the stream ended where a payload should be")
         })?;
         self.connection.settle();
         // Not before: who sends no payload must not keep others from running.
-        let permit = self.link.quota().call()?;
-        let deadline = after(self.link.limits().call_time_max).into_std();
+        let permit = self.shared.quota().call()?;
+        let deadline = after(self.shared.limits().call_time_max).into_std();
         let options = Options::new(format, None);
         let call = Call::plain(name, options, deadline);
-        let context = handler::Context::new(self.link.clone(), call);
-        let quota = self.link.quota();
+        let context = handler::Context::new(self.shared.clone(), call);
+        let quota = self.shared.quota();
         let hold = &mut |bytes| held.cover(quota, bytes);
         let work = call_caught(route, format, payload, context, hold)?;
         Ok((work, permit, deadline))
@@ -197,35 +197,35 @@ impl Driver {
 /// Does some work while the session's time goes on. Ended early with an error if the session's
 /// draining ends before it.
 async fn attend<T>(
-    link: &Link,
+    shared: &Shared,
     clock: &mut Clock,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let mut work = pin!(work);
     poll_fn(|cx| {
         // Else the driver would wake itself by what it does here, and never sleep again.
-        link.rise();
+        shared.rise();
         if let Poll::Ready(result) = work.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
         loop {
-            let due = link.with(|session| session.poll_timeout());
-            match clock.poll(link, cx, due) {
+            let due = shared.with(|session| session.poll_timeout());
+            match clock.poll(shared, cx, due) {
                 Poll::Ready(Err(violation)) => {
                     return Poll::Ready(Err(Error::found(violation.code(), violation.to_string())));
                 }
                 Poll::Ready(Ok(())) => {}
                 Poll::Pending => break,
             }
-            if link.with(|session| session.is_drained()) {
-                let time = link.limits().drain_time_max;
+            if shared.with(|session| session.is_drained()) {
+                let time = shared.limits().drain_time_max;
                 let text = format!("the call did not end within drain_time_max ({time:?})");
                 return Poll::Ready(Err(Error::found(Code::Cancelled, text)));
             }
         }
         // Woken when a deadline nearer than the timer's comes in.
         let is_quiet = |session: &Session| !clock.is_late_for(session);
-        if !link.sleep(cx, clock.alarm(), is_quiet) {
+        if !shared.sleep(cx, clock.alarm(), is_quiet) {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::crowd::{Crowd, Place};
 use super::{Endpoint, Report};
-use crate::client::Link;
+use crate::client::Shared;
 use crate::error::Error;
 use crate::transport::{BoxedIo, Listener, Peer};
 
@@ -35,7 +35,7 @@ pub(super) struct Accept<S> {
 
 impl<S, F> Accept<S>
 where
-    S: Fn(&Endpoint, BoxedIo, Peer) -> (F, Arc<Link>),
+    S: Fn(&Endpoint, BoxedIo, Peer) -> (F, Arc<Shared>),
     F: Future<Output = ()> + Send + 'static,
 {
     pub(super) fn new(endpoint: Endpoint, serve: S) -> Self {
@@ -98,8 +98,8 @@ where
     }
 
     fn serve(&self, io: BoxedIo, peer: Peer, place: Place) {
-        let (served, link) = (self.serve)(&self.endpoint, io, peer);
-        let member = self.crowd.join(&link);
+        let (served, shared) = (self.serve)(&self.endpoint, io, peer);
+        let member = self.crowd.join(&shared);
         tokio::spawn(async move {
             served.await;
             drop((member, place));
@@ -111,8 +111,8 @@ where
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (served, link) = (self.serve)(&self.endpoint, io, peer);
-        link.with(|session| session.turn_away(error));
+        let (served, shared) = (self.serve)(&self.endpoint, io, peer);
+        shared.with(|session| session.turn_away(error));
         tokio::spawn(async move {
             // Who does not listen is not waited for.
             let _ = timeout(REFUSAL_TIME_MAX, served).await;

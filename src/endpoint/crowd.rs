@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::client::Link;
+use crate::client::Shared;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::session::Tally;
@@ -86,7 +86,7 @@ pub(super) struct Crowd {
 
 #[derive(Debug, Default)]
 struct Members {
-    links: HashMap<u64, Arc<Link>>,
+    connections: HashMap<u64, Arc<Shared>>,
     last_id: u64,
     is_closing: bool,
     tally: Tally,
@@ -101,28 +101,28 @@ pub(super) struct Member {
 
 impl Crowd {
     /// Takes in a connection; it is told to close if all are.
-    pub(super) fn join(self: &Arc<Self>, link: &Arc<Link>) -> Member {
+    pub(super) fn join(self: &Arc<Self>, shared: &Arc<Shared>) -> Member {
         let mut members = self.members();
         members.last_id = members.last_id.wrapping_add(1);
         let id = members.last_id;
-        members.links.insert(id, Arc::clone(link));
+        members.connections.insert(id, Arc::clone(shared));
         let is_closing = members.is_closing;
         drop(members);
         if is_closing {
-            link.close();
+            shared.close();
         }
         Member { crowd: Arc::clone(self), id }
     }
 
     /// Tells every connection to take no more calls.
     pub(super) fn close(&self) {
-        let links: Vec<_> = {
+        let connections: Vec<_> = {
             let mut members = self.members();
             members.is_closing = true;
-            members.links.values().map(Arc::clone).collect()
+            members.connections.values().map(Arc::clone).collect()
         };
-        for link in links {
-            link.close();
+        for shared in connections {
+            shared.close();
         }
     }
 
@@ -132,7 +132,7 @@ impl Crowd {
             let mut left = std::pin::pin!(self.left.notified());
             // Registered before looking, so that nobody leaves unseen in between.
             left.as_mut().enable();
-            if self.members().links.is_empty() {
+            if self.members().connections.is_empty() {
                 return;
             }
             left.await;
@@ -153,13 +153,13 @@ impl Drop for Member {
     fn drop(&mut self) {
         let mut members = self.crowd.members();
         // Dropped when the lock is not held, with the stream and the wakers that it owns.
-        let link = members.links.remove(&self.id);
-        if let Some(link) = &link {
-            members.tally.add(link.tally());
+        let shared = members.connections.remove(&self.id);
+        if let Some(shared) = &shared {
+            members.tally.add(shared.tally());
         }
-        let is_last = members.links.is_empty();
+        let is_last = members.connections.is_empty();
         drop(members);
-        drop(link);
+        drop(shared);
         if is_last {
             self.crowd.left.notify_waiters();
         }

@@ -105,8 +105,8 @@ impl Endpoint {
     }
 
     fn connect_boxed(&self, io: BoxedIo, peer: Peer) -> Client {
-        let (driver, link) = self.driver(io, peer, Side::Dialled);
+        let (driver, shared) = self.driver(io, peer, Side::Dialled);
         tokio::spawn(driver.run());
-        Client::owner(link)
+        Client::owner(shared)
     }
 }

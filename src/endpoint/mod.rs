@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use self::accept::Accept;
 use self::crowd::Doors;
-use crate::client::Link;
+use crate::client::Shared;
 use crate::command::Command;
 use crate::connection::Connection;
 use crate::driver::Driver;
@@ -255,20 +255,20 @@ impl Endpoint {
         driver.run().await;
     }
 
-    /// Serves a stream that was accepted; the link is that of its session.
-    fn accepted(&self, io: BoxedIo, peer: Peer) -> (impl Future<Output = ()> + use<>, Arc<Link>) {
-        let (driver, link) = self.driver(io, peer, Side::Accepted);
-        (driver.run(), link)
+    /// Serves a stream that was accepted; the shared is that of its session.
+    fn accepted(&self, io: BoxedIo, peer: Peer) -> (impl Future<Output = ()> + use<>, Arc<Shared>) {
+        let (driver, shared) = self.driver(io, peer, Side::Accepted);
+        (driver.run(), shared)
     }
 
     /// The driver of a connection, and what it shares.
-    fn driver(&self, io: BoxedIo, peer: Peer, side: Side) -> (Box<Driver>, Arc<Link>) {
+    fn driver(&self, io: BoxedIo, peer: Peer, side: Side) -> (Box<Driver>, Arc<Shared>) {
         let (limits, quota) = (Arc::clone(&self.limits), &self.quota);
         let io = SharedIo::new(io);
-        let link = Link::new(side, io.clone(), peer, Arc::clone(&limits), Arc::clone(quota));
+        let shared = Shared::new(side, io.clone(), peer, Arc::clone(&limits), Arc::clone(quota));
         let connection = Connection::new(io, peer, limits, quota);
-        let driver = Driver::new(connection, Arc::clone(&link), Arc::clone(&self.registry));
-        (driver, link)
+        let driver = Driver::new(connection, Arc::clone(&shared), Arc::clone(&self.registry));
+        (driver, shared)
     }
 
     #[track_caller]

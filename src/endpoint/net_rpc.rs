@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::accept::Accept;
 use super::{Endpoint, Report};
-use crate::client::Link;
+use crate::client::Shared;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::limits::Limits;
@@ -84,14 +84,14 @@ impl Endpoint {
         Ok(Accept::new(lenient, Self::accepted_net_rpc).run(listener, stop).await)
     }
 
-    /// Serves a stream that was accepted; the link is that of the session behind it.
+    /// Serves a stream that was accepted; the shared is that of the session behind it.
     fn accepted_net_rpc(
         &self,
         io: BoxedIo,
         peer: Peer,
-    ) -> (impl Future<Output = ()> + use<>, Arc<Link>) {
+    ) -> (impl Future<Output = ()> + use<>, Arc<Shared>) {
         let (here, there) = transport::memory();
-        let (driver, link) = self.driver(Box::new(there), peer, Side::Accepted);
+        let (driver, shared) = self.driver(Box::new(there), peer, Side::Accepted);
         let client = self.client_over(here);
         let mut connection =
             Connection::new(SharedIo::new(io), peer, Arc::clone(&self.limits), &self.quota);
@@ -108,6 +108,6 @@ impl Endpoint {
         let served = async move {
             tokio::join!(driver.run(), speak);
         };
-        (served, link)
+        (served, shared)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Link};
+use crate::client::{Client, Shared};
 use crate::connection::now;
 use crate::session::Call;
 use crate::transport::Peer;
@@ -20,14 +20,14 @@ use crate::transport::Peer;
 /// ```
 #[derive(Clone)]
 pub struct Context {
-    link: Arc<Link>,
+    shared: Arc<Shared>,
     // Without its payload.
     call: Box<Call>,
 }
 
 impl Context {
-    pub(crate) fn new(link: Arc<Link>, call: Box<Call>) -> Self {
-        Self { link, call }
+    pub(crate) fn new(shared: Arc<Shared>, call: Box<Call>) -> Self {
+        Self { shared, call }
     }
 
     /// The name under which the handler was called.
@@ -39,7 +39,7 @@ impl Context {
     /// Who is calling: the address and, on a Unix socket, the credentials of the process.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        self.link.peer()
+        self.shared.peer()
     }
 
     /// A client that calls back over the same connection, also while either side is closing it:
@@ -49,7 +49,7 @@ impl Context {
     /// the reply, so calls fail with `unsupported_format` until then.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::guest(Arc::clone(&self.link), self.call.id)
+        Client::guest(Arc::clone(&self.shared), self.call.id)
     }
 
     /// When the answer is due; after it the handler is stopped and the caller told.
@@ -69,7 +69,7 @@ impl Context {
     /// at its next await. A blocking one should, now and then.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        !self.call.is_plain() && !self.link.with(|session| session.is_wanted(self.call.id))
+        !self.call.is_plain() && !self.shared.with(|session| session.is_wanted(self.call.id))
     }
 
     /// Whether the caller wants no reply.
@@ -84,8 +84,8 @@ impl Context {
         std::str::from_utf8(self.call.options.trace()?).ok()
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 
@@ -93,7 +93,7 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("command", &self.call.name)
-            .field("peer", self.link.peer())
+            .field("peer", self.shared.peer())
             .field("deadline", &self.call.deadline)
             .finish_non_exhaustive()
     }

@@ -350,7 +350,7 @@ async fn run_blocking<Rep: Send + 'static>(
     context: Context,
     function: impl FnOnce(Context) -> Result<Rep> + Send + 'static,
 ) -> Result<Rep> {
-    let permit = context.link().quota().blocking_call().map_err(Error::for_caller)?;
+    let permit = context.shared().quota().blocking_call().map_err(Error::for_caller)?;
     // Dropped with this future, when the call has ended.
     let waiting = Waiting(Arc::new(Mutex::new(Some((function, context)))));
     let begin = waiting.clone();

@@ -13,7 +13,7 @@ use std::task::{self, Poll};
 use bytes::{Bytes, BytesMut};
 
 use super::{Context, Handler};
-use crate::client::Link;
+use crate::client::Shared;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
 use crate::quota::call_bytes;
@@ -59,7 +59,7 @@ pub(crate) struct Typed<Req, Rep, H, Shape> {
 /// A call whose handler has been started. It reports the end exactly once, also when the handler is
 /// dropped in the middle, and gives back what the call took from the endpoint.
 pub(crate) struct Running {
-    link: Arc<Link>,
+    shared: Arc<Shared>,
     id: CallId,
     is_admitted: bool,
     is_over: bool,
@@ -117,8 +117,8 @@ where
     ) -> Result<Work<'static, BytesMut>> {
         let (request_codec, reply_codec) = self.codecs(format)?;
         let payload_bytes = payload.len();
-        let grantor = Arc::clone(context.link());
-        let budget = Budget::new(context.link().limits(), payload_bytes).granted_by(grantor);
+        let grantor = Arc::clone(context.shared());
+        let budget = Budget::new(context.shared().limits(), payload_bytes).granted_by(grantor);
         let request = (request_codec.decode)(payload, &budget)?;
         let request_bytes = budget.memory_used().max(payload_bytes);
         // What was granted to the decode is given back, to be held by the call.
@@ -153,10 +153,10 @@ where
 }
 
 impl Running {
-    /// A call that holds so much, as its link knows.
-    pub(crate) fn new(link: &Arc<Link>, id: CallId, held_bytes: usize) -> Self {
-        let (link, place) = (Arc::clone(link), None);
-        Self { link, id, is_admitted: false, is_over: false, held_bytes, place }
+    /// A call that holds so much, as its shared knows.
+    pub(crate) fn new(shared: &Arc<Shared>, id: CallId, held_bytes: usize) -> Self {
+        let (shared, place) = (Arc::clone(shared), None);
+        Self { shared, id, is_admitted: false, is_over: false, held_bytes, place }
     }
 
     /// Takes from the endpoint what the call needs to run.
@@ -165,7 +165,7 @@ impl Running {
     ///
     /// `overloaded` if it has nothing left.
     pub(crate) fn admit(&mut self) -> Result<()> {
-        self.link.quota().begin_call()?;
+        self.shared.quota().begin_call()?;
         self.is_admitted = true;
         Ok(())
     }
@@ -179,7 +179,7 @@ impl Running {
         let wanted = call_bytes(bytes);
         let surplus_bytes = self.held_bytes.saturating_sub(wanted);
         if wanted > self.held_bytes || surplus_bytes > SURPLUS_BYTES_MAX {
-            self.link.hold_for_call(self.held_bytes, wanted)?;
+            self.shared.hold_for_call(self.held_bytes, wanted)?;
             self.held_bytes = wanted;
         }
         Ok(())
@@ -191,8 +191,8 @@ impl Running {
         cx: &task::Context<'_>,
         reply: &mut Option<Result<BytesMut>>,
     ) -> Poll<()> {
-        let Self { link, place, held_bytes, .. } = self;
-        let finished = link.poll_reply_end(cx, place, self.id, reply, *held_bytes);
+        let Self { shared, place, held_bytes, .. } = self;
+        let finished = shared.poll_reply_end(cx, place, self.id, reply, *held_bytes);
         self.is_over = finished.is_ready();
         finished
     }
@@ -200,20 +200,20 @@ impl Running {
     /// The call is refused, or its handler has ended without a reply.
     pub(crate) fn refuse(&mut self, error: &Error) {
         self.is_over = true;
-        self.link.refuse(self.id, error, self.held_bytes);
+        self.shared.refuse(self.id, error, self.held_bytes);
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(place) = self.place.take() {
-            self.link.leave_room(place);
+            self.shared.leave_room(place);
         }
         if !self.is_over {
             self.refuse(&Error::found(Code::Cancelled, "the handler was stopped"));
         }
         if self.is_admitted {
-            self.link.quota().end_call();
+            self.shared.quota().end_call();
         }
     }
 }

@@ -84,10 +84,10 @@ use crate::wire::{FormatWord, Name};
 ///
 /// Not cancel safe: a part of an answer may have been written. Calls under way are cancelled.
 pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()> {
-    let limits = client.link().limits();
+    let limits = client.shared().limits();
     let calls_max = limits.calls_per_connection_max.max(1);
     let mut calls = JoinSet::new();
-    let held = SharedCharge::new(client.link().quota());
+    let held = SharedCharge::new(client.shared().quota());
     let mut incoming = Incoming::default();
     let mut answers = Answers::new(&held);
     let mut closed = pin!(client.closed());

@@ -29,7 +29,6 @@ mod hostile;
 mod limits;
 mod locks;
 mod one_way;
-mod pen;
 mod plain;
 mod queued;
 #[path = "../random/mod.rs"]
@@ -39,4 +38,5 @@ mod shutdown;
 mod streams;
 mod support;
 mod watch;
+mod writer;
 mod writes;

@@ -1,8 +1,8 @@
 //! What the task of a connection shares with the tasks that call over it.
 //!
-//! A [`Link`] is a session behind a mutex. Callers and handlers put their lines into the session
+//! A [`Shared`] is a session behind a mutex. Callers and handlers put their lines into the session
 //! themselves. The driver, which alone reads the stream, is woken to write them, unless it is time
-//! to do so at once: see `pen`.
+//! to do so at once: see `writer`.
 //!
 //! # The lock
 //!
@@ -21,8 +21,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::runtime::Id;
 use tokio::sync::Notify;
 
-use super::pen::{FLUSH_BYTES, Pen};
 use super::watch::{Watchers, single_runtime};
+use super::writer::{FLUSH_BYTES, Writer};
 use crate::connection::now;
 use crate::error::Error;
 use crate::format::Grant;
@@ -32,9 +32,9 @@ use crate::session::{CallId, Place, Session, Side, Tally};
 use crate::transport::{Peer, SharedIo};
 use crate::wire::{Outbox, Tag};
 
-pub(crate) struct Link {
+pub(crate) struct Shared {
     state: Mutex<State>,
-    pub(super) pen: Pen,
+    pub(super) writer: Writer,
     ended: Notify,
     pub(super) flushed: Notify,
     // Somebody waits for `flushed`.
@@ -65,7 +65,7 @@ pub(super) struct State {
 pub(crate) struct Sending<'a> {
     /// The call of the peer that it is made for, if it is a handler's.
     pub(crate) within: Option<CallId>,
-    /// Where it waits for room. Whoever gives up waiting gives it back by [`Link::leave_room`].
+    /// Where it waits for room. Whoever gives up waiting gives it back by [`Shared::leave_room`].
     pub(crate) place: &'a mut Option<Place>,
     pub(crate) bytes: usize,
     pub(crate) deadline: Instant,
@@ -73,7 +73,7 @@ pub(crate) struct Sending<'a> {
     pub(crate) wants_reply: bool,
 }
 
-impl Link {
+impl Shared {
     pub(crate) fn new(
         side: Side,
         io: SharedIo,
@@ -92,10 +92,10 @@ impl Link {
             calls_bytes: 0,
             is_ended: false,
         };
-        let pen = Pen::new(io);
+        let writer = Writer::new(io);
         Arc::new(Self {
             state: Mutex::new(state),
-            pen,
+            writer,
             ended: Notify::new(),
             flushed: Notify::new(),
             is_flush_awaited: AtomicBool::new(false),
@@ -375,7 +375,7 @@ impl Link {
         let watchers = state.watchers.take_wakers();
         Self::unlock_and_wake(state);
         watchers.into_iter().for_each(Waker::wake);
-        self.pen.drop_io();
+        self.writer.drop_io();
         self.ended.notify_waiters();
         self.flushed.notify_waiters();
     }
@@ -442,7 +442,7 @@ impl State {
     }
 }
 
-impl Grant for Link {
+impl Grant for Shared {
     fn grant(&self, bytes: usize) -> Result<(), (usize, usize)> {
         self.quota.hold(bytes).map_err(|held| (held, self.quota.held_bytes_max()))
     }
@@ -458,8 +458,8 @@ const STOPPED: &str = "the task of the connection was stopped";
 /// Why a connection ends whose driver panics: the stream's own code has.
 const PANICKED: &str = "the task of the connection panicked";
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Link").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Shared").field("peer", &self.peer).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
-//! The writing end of a connection: whoever holds the pen writes.
+//! The writing end of a connection: whoever holds the writer writes.
 //!
 //! ```text
-//!   caller ──call──► session ──take_transmit──► Pen ──► stream
+//!   caller ──call──► session ──take_transmit──► Writer ──► stream
 //!                                                ▲
 //!            the driver, and at times a caller
 //! ```
@@ -13,13 +13,13 @@
 //!
 //! # Locks
 //!
-//! The pen is taken before the session and never after it. A caller only tries: if somebody else
-//! holds the pen, or is reading, the driver is told that there is more.
+//! The writer is taken before the session and never after it. A caller only tries: if somebody else
+//! holds the writer, or is reading, the driver is told that there is more.
 //!
 //! # Wakers
 //!
 //! A caller writes in the driver's name: if the stream takes no more, it is the driver who is woken
-//! when it does, and what is left in the pen is the driver's to write. So at any time one task
+//! when it does, and what is left in the writer is the driver's to write. So at any time one task
 //! waits for the stream, as it asks of those who poll it.
 
 use std::io::{self, IoSlice};
@@ -33,13 +33,13 @@ use bytes::Buf;
 use tokio::io::AsyncWrite;
 use tokio::runtime::{EnterGuard, Handle};
 
-use super::Link;
+use super::Shared;
 use crate::error::Error;
 use crate::transport::SharedIo;
 use crate::wire::Outbox;
 
 /// Locked by whoever writes.
-pub(super) struct Pen {
+pub(super) struct Writer {
     held: Mutex<Held>,
     // The driver's. The stream may need it, and callers may be in another or in none.
     runtime: Option<Handle>,
@@ -61,7 +61,7 @@ struct Held {
     waker: Option<Waker>,
 }
 
-impl Pen {
+impl Writer {
     pub(super) fn new(io: SharedIo) -> Self {
         let (io, outbox) = (Some(io), Outbox::default());
         let (has_written, is_flush_blocked) = (false, false);
@@ -85,11 +85,11 @@ impl Pen {
     }
 }
 
-impl Link {
+impl Shared {
     /// Goes on writing to this stream: a raw command may have put it in the place of the one that
     /// it was lent.
     pub(crate) fn set_io(&self, io: SharedIo) {
-        let before = self.pen.lock().io.replace(io);
+        let before = self.writer.lock().io.replace(io);
         drop(before);
     }
 
@@ -100,15 +100,15 @@ impl Link {
         cx: &mut Context<'_>,
         has_transmit: bool,
     ) -> Poll<io::Result<()>> {
-        let mut held = self.pen.lock();
+        let mut held = self.writer.lock();
         if !held.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             drop(held);
             let waker = cx.waker().clone();
-            held = self.pen.lock();
+            held = self.writer.lock();
             let before = held.waker.replace(waker);
             drop(held);
             drop(before);
-            held = self.pen.lock();
+            held = self.writer.lock();
         }
         held.poll_write(self, cx, has_transmit, true)
     }
@@ -151,7 +151,7 @@ impl Link {
 
     /// Lets a caller, who may be in another runtime or in none, do what needs the driver's.
     pub(super) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
-        self.pen.runtime.as_ref().map(Handle::enter)
+        self.writer.runtime.as_ref().map(Handle::enter)
     }
 
     /// Writes what a caller has just handed over, unless somebody else is writing, or cannot. What
@@ -161,7 +161,7 @@ impl Link {
         // A panic of the stream's own code ends the connection, and is none of the caller's.
         let is_written = catch_unwind(AssertUnwindSafe(|| self.try_write()));
         let is_written = is_written.unwrap_or_else(|_| {
-            self.pen.lock().failure = Some(io::Error::other("the stream panicked"));
+            self.writer.lock().failure = Some(io::Error::other("the stream panicked"));
             false
         });
         if !is_written {
@@ -171,11 +171,11 @@ impl Link {
 
     /// Whether all has been written. If not, the driver must see to it, errors included.
     fn try_write(&self) -> bool {
-        let Ok(mut held) = self.pen.held.try_lock() else {
+        let Ok(mut held) = self.writer.held.try_lock() else {
             return false;
         };
         // What the stream did not take is the driver's to write, and a plain call has the stream
-        // until it gives it back. Looked at with the pen in hand: it takes the pen to lend it.
+        // until it gives it back. Looked at with the writer in hand: it takes the writer to lend it.
         if !held.outbox.is_empty() || self.is_lent() {
             return false;
         }
@@ -205,7 +205,7 @@ impl Held {
     /// Writes what waits, and if it `goes_on` also what comes meanwhile.
     fn poll_write(
         &mut self,
-        link: &Link,
+        shared: &Shared,
         cx: &mut Context<'_>,
         has_transmit: bool,
         goes_on: bool,
@@ -214,7 +214,7 @@ impl Held {
             let failure = self.failure.take();
             return Poll::Ready(Err(failure.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())));
         };
-        let written = self.poll_write_on(&mut io, link, cx, has_transmit, goes_on);
+        let written = self.poll_write_on(&mut io, shared, cx, has_transmit, goes_on);
         if !matches!(written, Poll::Ready(Err(_))) {
             self.io = Some(io);
         }
@@ -224,13 +224,13 @@ impl Held {
     fn poll_write_on(
         &mut self,
         io: &mut SharedIo,
-        link: &Link,
+        shared: &Shared,
         cx: &mut Context<'_>,
         has_transmit: bool,
         goes_on: bool,
     ) -> Poll<io::Result<()>> {
         if self.outbox.is_empty() && has_transmit {
-            self.outbox = link.take_transmit();
+            self.outbox = shared.take_transmit();
         }
         let has_some = !self.outbox.is_empty();
         while !self.outbox.is_empty() {
@@ -243,7 +243,7 @@ impl Held {
             }
             self.has_written = true;
             self.outbox.advance(count);
-            if let Some(next) = link.handle_written(count, goes_on && self.outbox.is_empty()) {
+            if let Some(next) = shared.handle_written(count, goes_on && self.outbox.is_empty()) {
                 self.outbox = next;
             }
         }
@@ -259,16 +259,16 @@ impl Held {
             }
             self.has_written = false;
         }
-        if std::mem::take(&mut self.is_flush_blocked) | link.take_flush_awaited() {
-            link.handle_flushed();
+        if std::mem::take(&mut self.is_flush_blocked) | shared.take_flush_awaited() {
+            shared.handle_flushed();
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl std::fmt::Debug for Pen {
+impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pen").finish_non_exhaustive()
+        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
 
