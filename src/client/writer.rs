@@ -175,7 +175,7 @@ impl Shared {
             return false;
         };
         // What the stream did not take is the driver's to write, and a plain call has the stream
-        // until it gives it back. Looked at with the writer in hand: it takes the writer to lend it.
+        // until it gives it back. Looked at while the writer is held, which lending takes as well.
         if !held.outbox.is_empty() || self.is_lent() {
             return false;
         }

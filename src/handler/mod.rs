@@ -62,7 +62,8 @@ use crate::error::{Code, Error, Result};
     note = "a handler is `async fn({Req}) -> Result<{Rep}, E>` or \
             `async fn({Req}, Context) -> Result<{Rep}, E>`",
     note = "`with_state(&state, f)` puts shared state in front: `async fn(Arc<State>, {Req})`; \
-            `blocking(f)` takes a function that is not async",
+            `blocking(f)` takes a function that is not async; \
+            `with_state(&state, blocking(f))` does both",
     note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
 )]
 pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
