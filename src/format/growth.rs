@@ -48,12 +48,6 @@ pub(super) enum Growth {
 }
 
 impl Filling {
-    /// Whether the next element is not paid for.
-    #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        self.room == 0
-    }
-
     /// Whether nothing has been paid for yet.
     #[inline]
     pub(super) fn is_new(&self) -> bool {

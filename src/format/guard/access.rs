@@ -66,7 +66,7 @@ impl<'de, B: Account, A: SeqAccess<'de>, C, const IS_FIXED: bool> SeqAccess<'de>
             return with_room::<S::Value, _, _>(&budget, || self.inner.next_element_seed(seed));
         }
         let bytes = size_of::<S::Value>();
-        if self.filling.is_full() && self.filling.is_new() {
+        if self.filling.is_new() {
             let reserved = self.filling.reserve::<C, false>(self.size_hint(), bytes, &self.budget);
             self.check(reserved)?;
         }
@@ -120,7 +120,7 @@ impl<'de, B: Account, A: MapAccess<'de>, C, const IS_FIXED: bool> MapAccess<'de>
             return with_room::<S::Value, _, _>(&budget, || self.inner.next_value_seed(seed));
         }
         let bytes = entry_bytes::<S::Value>(self.key_bytes);
-        if self.filling.is_full() && self.filling.is_new() {
+        if self.filling.is_new() {
             // The first of those that were announced is on its way.
             let hint = self.inner.size_hint().map(|left| left.saturating_add(1));
             let hint = self.capped(hint);
