@@ -213,7 +213,6 @@ impl Growth {
             _ if places == 0 || self == Self::Never => return 0,
             Self::Hash => 1,
             Self::Unknown => LINKS_BYTES,
-            _ if place_bytes == 0 => return 0,
             _ => 0,
         };
         let bytes = places.saturating_mul(place_bytes.saturating_add(more_bytes));
@@ -381,6 +380,7 @@ mod tests {
         check::<HashSet<u64>, false>(8, Some(4), &[(0, 112)]);
         check::<HashSet<u64>, false>(8, Some(7), &[(0, 112), (7, 112)]);
         check::<HashSet<u64>, false>(8, Some(8), &[(0, 192)]);
+        check::<HashSet<[u8; 1 << 21]>, false>(1 << 21, Some(HUGE), &[(0, 0)]);
         check::<HashSet<u8>, false>(1, None, &[(1, 80), (14, 80), (15, 112)]);
         check::<HashMap<u8, u8>, true>(2, None, &[(1, 64), (7, 64), (8, 96)]);
         check::<HashMap<u8, [u8; 2]>, true>(3, None, &[(1, 80)]);
