@@ -176,149 +176,90 @@ pub struct OfRequest;
 #[non_exhaustive]
 pub struct OfRequestAndContext;
 
-#[diagnostic::do_not_recommend]
-impl<F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequest> for F
-where
-    F: Fn(Req) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Rep, E>> + Send + 'static,
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    fn call(
-        &self,
-        request: Req,
-        _context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-        let answer = self(request);
-        async move { answer.await.map_err(failure) }
-    }
+/// The handlers of one shape: a function, one that blocks, and either with state in front. The
+/// shape names the context, and behind `=>` says what of it the function is given.
+macro_rules! handlers {
+    ($shape:ident($context:pat $(=> $argument:ident: $type:ty)?)) => {
+        #[diagnostic::do_not_recommend]
+        impl<F, Fut, Req, Rep, E> Handler<Req, Rep, $shape> for F
+        where
+            F: Fn(Req $(, $type)?) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<Rep, E>> + Send + 'static,
+            E: Into<Box<dyn StdError + Send + Sync>>,
+        {
+            fn call(
+                &self,
+                request: Req,
+                $context: Context,
+            ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+                let answer = self(request $(, $argument)?);
+                async move { answer.await.map_err(failure) }
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, $shape> for WithState<S, F>
+        where
+            S: Send + Sync + 'static,
+            F: Fn(Arc<S>, Req $(, $type)?) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<Rep, E>> + Send + 'static,
+            E: Into<Box<dyn StdError + Send + Sync>>,
+        {
+            fn call(
+                &self,
+                request: Req,
+                $context: Context,
+            ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+                let answer = (self.function)(Arc::clone(&self.state), request $(, $argument)?);
+                async move { answer.await.map_err(failure) }
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<F, Req, Rep, E> Handler<Req, Rep, $shape> for Blocking<F>
+        where
+            F: Fn(Req $(, $type)?) -> Result<Rep, E> + Send + Sync + 'static,
+            Req: Send + 'static,
+            Rep: Send + 'static,
+            E: Into<Box<dyn StdError + Send + Sync>>,
+        {
+            fn call(
+                &self,
+                request: Req,
+                context: Context,
+            ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+                let function = Arc::clone(&self.function);
+                run_blocking(context, move |$context| {
+                    function(request $(, $argument)?).map_err(failure)
+                })
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<S, F, Req, Rep, E> Handler<Req, Rep, $shape> for WithState<S, Blocking<F>>
+        where
+            S: Send + Sync + 'static,
+            F: Fn(Arc<S>, Req $(, $type)?) -> Result<Rep, E> + Send + Sync + 'static,
+            Req: Send + 'static,
+            Rep: Send + 'static,
+            E: Into<Box<dyn StdError + Send + Sync>>,
+        {
+            fn call(
+                &self,
+                request: Req,
+                context: Context,
+            ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+                let (state, function) = (Arc::clone(&self.state), self.function.function.clone());
+                run_blocking(context, move |$context| {
+                    function(state, request $(, $argument)?).map_err(failure)
+                })
+            }
+        }
+    };
 }
 
-#[diagnostic::do_not_recommend]
-impl<F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for F
-where
-    F: Fn(Req, Context) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Rep, E>> + Send + 'static,
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    fn call(
-        &self,
-        request: Req,
-        context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-        let answer = self(request, context);
-        async move { answer.await.map_err(failure) }
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequest> for WithState<S, F>
-where
-    S: Send + Sync + 'static,
-    F: Fn(Arc<S>, Req) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Rep, E>> + Send + 'static,
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    fn call(
-        &self,
-        request: Req,
-        _context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-        let answer = (self.function)(Arc::clone(&self.state), request);
-        async move { answer.await.map_err(failure) }
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for WithState<S, F>
-where
-    S: Send + Sync + 'static,
-    F: Fn(Arc<S>, Req, Context) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Rep, E>> + Send + 'static,
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    fn call(
-        &self,
-        request: Req,
-        context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-        let answer = (self.function)(Arc::clone(&self.state), request, context);
-        async move { answer.await.map_err(failure) }
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<F, Req, Rep, E> Handler<Req, Rep, OfRequest> for Blocking<F>
-where
-    F: Fn(Req) -> Result<Rep, E> + Send + Sync + 'static,
-    Req: Send + 'static,
-    Rep: Send + 'static,
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    fn call(
-        &self,
-        request: Req,
-        context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-        let function = Arc::clone(&self.function);
-        run_blocking(context, move |_| function(request).map_err(failure))
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<F, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for Blocking<F>
-where
-    F: Fn(Req, Context) -> Result<Rep, E> + Send + Sync + 'static,
-    Req: Send + 'static,
-    Rep: Send + 'static,
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    fn call(
-        &self,
-        request: Req,
-        context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-        let function = Arc::clone(&self.function);
-        run_blocking(context, move |context| function(request, context).map_err(failure))
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<S, F, Req, Rep, E> Handler<Req, Rep, OfRequest> for WithState<S, Blocking<F>>
-where
-    S: Send + Sync + 'static,
-    F: Fn(Arc<S>, Req) -> Result<Rep, E> + Send + Sync + 'static,
-    Req: Send + 'static,
-    Rep: Send + 'static,
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    fn call(
-        &self,
-        request: Req,
-        context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-        let (state, function) = (Arc::clone(&self.state), Arc::clone(&self.function.function));
-        run_blocking(context, move |_| function(state, request).map_err(failure))
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<S, F, Req, Rep, E> Handler<Req, Rep, OfRequestAndContext> for WithState<S, Blocking<F>>
-where
-    S: Send + Sync + 'static,
-    F: Fn(Arc<S>, Req, Context) -> Result<Rep, E> + Send + Sync + 'static,
-    Req: Send + 'static,
-    Rep: Send + 'static,
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    fn call(
-        &self,
-        request: Req,
-        context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-        let (state, function) = (Arc::clone(&self.state), Arc::clone(&self.function.function));
-        run_blocking(context, move |context| function(state, request, context).map_err(failure))
-    }
-}
+handlers!(OfRequest(_));
+handlers!(OfRequestAndContext(context => context: Context));
 
 #[diagnostic::do_not_recommend]
 impl<'a, F, Fut, E> RawHandler<'a> for F
