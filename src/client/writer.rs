@@ -101,16 +101,17 @@ impl Shared {
         has_transmit: bool,
     ) -> Poll<io::Result<()>> {
         let mut held = self.writer.lock();
+        let mut before = None;
         if !held.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             drop(held);
             let waker = cx.waker().clone();
             held = self.writer.lock();
-            let before = held.waker.replace(waker);
-            drop(held);
-            drop(before);
-            held = self.writer.lock();
+            before = held.waker.replace(waker);
         }
-        held.poll_write(self, cx, has_transmit, true)
+        let written = held.poll_write(self, cx, has_transmit, true);
+        drop(held);
+        drop(before);
+        written
     }
 
     /// Waits until everything that has been sent so far is written.

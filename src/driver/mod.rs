@@ -221,7 +221,9 @@ impl Driver {
                 input,
                 |rest, holds| {
                     // What it was charged as input it is charged as what it becomes.
-                    rest.into_iter().for_each(|rest| settling.settle(rest));
+                    if let Some(rest) = rest {
+                        settling.settle(rest);
+                    }
                     let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
                     held.cover(holds.kept_bytes.saturating_add(call_bytes))
                 },
