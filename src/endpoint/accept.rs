@@ -5,15 +5,19 @@
 //! | a stream, and a place  | a task serves it                                       |
 //! | a stream, but no place | it is told `overloaded`, and closed                    |
 //! | an error               | a pause of 10 ms, twice as long after each, up to 1 s  |
+//! | at the end, a stream   | as before: it is told `shutting_down`, not reset       |
 //!
 //! Errors come from a process that is out of file descriptors or memory as a rule. Trying again at
 //! once burned a whole core and accepted nobody sooner.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::task::unconstrained;
 use tokio::time::timeout;
 
 use super::crowd::{Crowd, Place};
@@ -69,8 +73,9 @@ where
                 }
             }
         }
-        drop(listener);
         self.crowd.close();
+        self.welcome_waiting(&mut listener).await;
+        drop(listener);
         self.crowd.empty().await;
         let tally = self.crowd.tally();
         Report {
@@ -79,6 +84,19 @@ where
             one_way_calls: tally.one_way,
             one_way_calls_refused: tally.one_way_refused,
             ..self.report
+        }
+    }
+
+    /// Takes in those whom the system has let in already. Closing the listener would reset their
+    /// connections, and none of them could know whether the calls that it has sent have run.
+    async fn welcome_waiting(&mut self, listener: &mut impl Listener) {
+        for _ in 0..WAITING_MAX {
+            // The runtime has to look at the listener once more, to know who waits.
+            tokio::task::yield_now().await;
+            let mut accept = pin!(unconstrained(listener.accept()));
+            let accepted = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
+            let Poll::Ready(Ok((io, peer))) = accepted else { break };
+            self.welcome(Box::new(io), peer);
         }
     }
 
@@ -133,6 +151,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Those who are taken in at the end: no more than may wait at a listener as a rule.
+const WAITING_MAX: usize = 4096;
 
 /// Peers that are told at one time that there is no place for them; more are closed without a word.
 const REFUSALS_MAX: usize = 64;

@@ -223,12 +223,37 @@ async fn dropping_a_served_stream_stops_its_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_is_ready_at_once_accepts_nobody() {
+async fn at_a_stop_whoever_waits_is_told() {
     let (listener, dialer) = transport::memory_listener();
     let mut peer = Peer::new(dialer.dial().await.unwrap());
-    let report = endpoint().serve_until(listener, async {}).await.unwrap();
-    assert_eq!(report, Report::default());
-    peer.expect_end().await;
+    let serving = tokio::spawn(async move { endpoint().serve_until(listener, async {}).await });
+    peer.expect(CLOSING).await;
+    peer.expect_farewell().await;
+    peer.finish().await;
+    let report = serving.await.unwrap().unwrap();
+    assert_eq!((report.connections, report.calls_answered), (1, 0));
+}
+
+/// The system has let them in, and their calls are there. A listener that is closed resets them.
+#[tokio::test]
+async fn at_a_stop_nobody_is_reset_who_waits_at_a_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut peers = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"ECHO 1 1\na").await.unwrap();
+        peers.push(Peer::new(stream));
+    }
+    let serving = tokio::spawn(async move { endpoint().serve_until(listener, async {}).await });
+    for mut peer in peers {
+        // After the farewell, what has no reply did not run.
+        peer.expect(CLOSING).await;
+        peer.expect_farewell().await;
+        peer.finish().await;
+    }
+    let report = within(serving).await.unwrap().unwrap();
+    assert_eq!((report.connections, report.calls_answered), (100, 0));
 }
 
 /// The client has unread input and the endpoint has too when the endpoint closes: 500,000 bytes of

@@ -11,7 +11,7 @@ use switchboard::format::Bytes;
 use switchboard::{Client, Code, Command, Endpoint, Error, with_state};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Barrier, Notify};
 use tokio::task::JoinSet;
 
 use crate::peer::Replies;
@@ -39,10 +39,12 @@ pub(crate) fn run() {
 const WORK: Command<bytes::Bytes, bytes::Bytes, Bytes> = Command::new("WORK");
 
 /// The calls that ran, by their numbers.
-#[derive(Default)]
 struct Ledger {
     ran: Mutex<HashSet<u64>>,
     last: AtomicU64,
+    // Where each waits until all have a connection that is served. One that the system has let in
+    // at the very moment at which the listener is closed is reset.
+    served: Barrier,
     // Told when so many calls have run that it is time to stop.
     stop: Notify,
 }
@@ -55,6 +57,15 @@ struct Outcome {
 }
 
 impl Ledger {
+    fn new(peers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            ran: Mutex::default(),
+            last: AtomicU64::new(0),
+            served: Barrier::new(peers),
+            stop: Notify::new(),
+        })
+    }
+
     async fn work(self: Arc<Self>, request: bytes::Bytes) -> Result<bytes::Bytes, Error> {
         let number = u64::from_le_bytes(request[..8].try_into().unwrap());
         let count = {
@@ -81,7 +92,7 @@ impl Ledger {
 
 /// One shutdown; answers how many calls ran, how many did not, and how long it took.
 async fn shut_down(seed: u64) -> (u64, u64, Duration) {
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Ledger::new(2 * CLIENTS as usize);
     let endpoint = Endpoint::new().on(WORK, with_state(&ledger, Ledger::work));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -126,8 +137,11 @@ async fn shut_down(seed: u64) -> (u64, u64, Duration) {
 /// Many callers on one connection, each until it is told that no more calls are taken.
 async fn client(address: SocketAddr, ledger: Arc<Ledger>) -> Outcome {
     let mut outcome = Outcome::default();
-    // Refused if the others have stopped it by now.
-    let Ok(client) = Client::connect(&address.to_string()).await else { return outcome };
+    let client = Client::connect(&address.to_string()).await.unwrap();
+    let first = ledger.next();
+    client.call(WORK, &bytes::Bytes::copy_from_slice(&first.to_le_bytes())).await.unwrap();
+    outcome.answered.push(first);
+    ledger.served.wait().await;
     let mut callers = JoinSet::new();
     for _ in 0..IN_FLIGHT {
         let (client, ledger) = (client.clone(), Arc::clone(&ledger));
@@ -160,16 +174,18 @@ async fn client(address: SocketAddr, ledger: Arc<Ledger>) -> Outcome {
 /// Sends calls in batches, more before the replies have come, and reads slowly.
 async fn pipeline(address: SocketAddr, ledger: Arc<Ledger>, seed: u64) -> Outcome {
     let mut outcome = Outcome::default();
-    let Ok(mut stream) = TcpStream::connect(address).await else { return outcome };
+    let mut stream = TcpStream::connect(address).await.unwrap();
     let mut random = Random::new(seed);
     let mut open = std::collections::HashMap::new();
     let (mut tag, mut replies) = (0, Replies::new());
-    let (mut is_told, mut has_farewell) = (false, false);
+    let (mut is_served, mut is_told, mut has_farewell) = (false, false, false);
     let mut bytes = vec![0; 8192];
     loop {
-        if !is_told && open.len() <= IN_FLIGHT {
+        let has_room = if is_served { open.len() <= IN_FLIGHT } else { open.is_empty() };
+        if !is_told && has_room {
             let mut batch = Vec::new();
-            for _ in 0..IN_FLIGHT {
+            let calls = if is_served { IN_FLIGHT } else { 1 };
+            for _ in 0..calls {
                 tag += 1;
                 let number = ledger.next();
                 open.insert(tag, number);
@@ -204,6 +220,10 @@ async fn pipeline(address: SocketAddr, ledger: Arc<Ledger>, seed: u64) -> Outcom
                     outcome.refused.push(number);
                 }
             }
+        }
+        if !is_served && open.is_empty() {
+            is_served = true;
+            ledger.served.wait().await;
         }
         tokio::task::yield_now().await;
     }
