@@ -123,7 +123,7 @@ pub mod wire;
 mod client;
 mod command;
 #[cfg(feature = "io")]
-mod connection;
+mod conn;
 #[cfg(feature = "io")]
 mod driver;
 #[cfg(feature = "io")]
@@ -136,6 +136,8 @@ mod limits;
 mod net_rpc;
 #[cfg(feature = "io")]
 mod quota;
+#[cfg(feature = "io")]
+mod stream;
 
 /// Go's gob beyond its [format](mod@format): types that only Go has words for, and `net/rpc`. The
 /// whole codec is the crate `switchboard-gob`.
@@ -151,8 +153,6 @@ pub mod gob {
 pub use crate::client::{Call, Client, Notification};
 pub use crate::command::Command;
 #[cfg(feature = "io")]
-pub use crate::connection::Connection;
-#[cfg(feature = "io")]
 pub use crate::endpoint::{Endpoint, Report};
 pub use crate::error::{Code, Error, Fault, Result};
 #[cfg(feature = "io")]
@@ -160,3 +160,5 @@ pub use crate::handler::{
     Blocking, Context, Handler, RawFuture, RawHandler, WithState, blocking, with_state,
 };
 pub use crate::limits::Limits;
+#[cfg(feature = "io")]
+pub use crate::stream::Connection;

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error};
+use crate::format::Grant;
 use crate::limits::{Limits, over_held};
 
 #[derive(Debug)]
@@ -133,13 +134,15 @@ impl Quota {
         let add = |held: usize| held.checked_add(more).filter(|held| *held <= max);
         self.held_bytes.fetch_update(Ordering::AcqRel, Ordering::Relaxed, add).map(|_| ())
     }
+}
 
-    pub(crate) fn give_back(&self, bytes: usize) {
-        self.held_bytes.fetch_sub(bytes, Ordering::AcqRel);
+impl Grant for Quota {
+    fn grant(&self, bytes: usize) -> Result<(), (usize, usize)> {
+        self.hold(bytes).map_err(|held| (held, self.held_bytes_max))
     }
 
-    pub(crate) fn held_bytes_max(&self) -> usize {
-        self.held_bytes_max
+    fn give_back(&self, bytes: usize) {
+        self.held_bytes.fetch_sub(bytes, Ordering::AcqRel);
     }
 }
 

@@ -15,12 +15,12 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use super::Handle;
-use super::shared::Sending;
-use crate::connection::{after, after_that};
+use crate::conn::Sending;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::{Limits, too_large};
 use crate::session::{Place, Session};
+use crate::stream::{after, after_that};
 use crate::wire::{FormatWord, Name, Options, Tag};
 use bytes::{Bytes, BytesMut};
 

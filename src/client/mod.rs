@@ -2,16 +2,11 @@
 //!
 //! A [`Client`] is cheap to clone and may be used from many tasks at once; replies find their
 //! callers in whatever order they come. It owns no task and no socket: the driver of the connection
-//! does, and both meet in a [`Shared`]. How a connection comes to be is the endpoint's matter.
+//! does, and both meet in a `Shared`. How a connection comes to be is the endpoint's matter.
 
 mod call;
-mod shared;
-mod watch;
-mod writer;
 
 pub use self::call::{Call, Notification};
-pub(crate) use self::shared::Shared;
-pub(crate) use self::writer::FLUSH_BYTES;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +15,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::command::Command;
+use crate::conn::Shared;
 use crate::error::Result;
 use crate::format::Format;
 use crate::session::CallId;

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 
-use crate::client::Shared;
-use crate::connection::now;
+use crate::conn::Shared;
 use crate::session::{Session, Violation};
+use crate::stream::now;
 
 #[derive(Default)]
 pub(super) struct Clock {

@@ -37,12 +37,12 @@ use tracing::Instrument;
 
 use self::clock::Clock;
 use self::ends::of_stream;
-use crate::client::{FLUSH_BYTES, Shared};
-use crate::connection::{Connection, now};
+use crate::conn::{FLUSH_BYTES, Shared};
 use crate::error::Code;
 use crate::handler::Registry;
 use crate::quota::call_bytes;
 use crate::session::{self, CallId, Session};
+use crate::stream::{Connection, now};
 
 /// The task of one connection.
 pub(crate) struct Driver {

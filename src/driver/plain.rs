@@ -27,13 +27,13 @@ use tracing::Instrument;
 use super::Driver;
 use super::calls::{LIST, call_caught, let_go, poll_caught, told};
 use super::clock::Clock;
-use crate::client::Shared;
-use crate::connection::{after, now};
+use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::handler::{self, Entry, RawHandler, Route, Work};
 use crate::limits::over_time;
 use crate::quota::{Charge, Permit, unheld};
 use crate::session::{Call, Plain, PlainEnd, Session};
+use crate::stream::{after, now};
 use crate::wire::{FormatWord, Name, Options};
 
 impl Driver {

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use super::crowd::{Crowd, Place};
 use super::{Endpoint, Report};
-use crate::client::Shared;
+use crate::conn::Shared;
 use crate::error::Error;
 use crate::transport::{BoxedIo, Listener, Peer};
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::client::Shared;
+use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::session::Tally;

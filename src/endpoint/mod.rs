@@ -16,9 +16,8 @@ use std::sync::Arc;
 
 use self::accept::Accept;
 use self::crowd::Doors;
-use crate::client::Shared;
 use crate::command::Command;
-use crate::connection::Connection;
+use crate::conn::Shared;
 use crate::driver::Driver;
 use crate::error::Result;
 use crate::format::Format;
@@ -26,6 +25,7 @@ use crate::handler::{Entry, Handler, RawHandler, Registry, Typed};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::session::Side;
+use crate::stream::Connection;
 use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, SharedIo};
 
 /// Handlers under names, and the means to serve them.

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use super::accept::Accept;
 use super::{Endpoint, Report};
-use crate::client::Shared;
-use crate::connection::Connection;
+use crate::conn::Shared;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::net_rpc::net_rpc;
 use crate::session::Side;
+use crate::stream::Connection;
 use crate::transport::{self, BoxedIo, Listener, Peer, SharedIo};
 
 impl Endpoint {

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Shared};
-use crate::connection::now;
+use crate::client::Client;
+use crate::conn::Shared;
 use crate::session::Call;
+use crate::stream::now;
 use crate::transport::Peer;
 
 /// A handler's optional second argument: who calls, until when, and a way to call back.

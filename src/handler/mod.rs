@@ -18,8 +18,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
+use crate::stream::Connection;
 
 /// A function that answers calls of a command from `Req` to `Rep`:
 ///

@@ -13,7 +13,7 @@ use std::task::{self, Poll};
 use bytes::{Bytes, BytesMut};
 
 use super::{Context, Handler};
-use crate::client::Shared;
+use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
 use crate::quota::call_bytes;
@@ -117,7 +117,7 @@ where
     ) -> Result<Work<'static, BytesMut>> {
         let (request_codec, reply_codec) = self.codecs(format)?;
         let payload_bytes = payload.len();
-        let grantor = Arc::clone(context.shared());
+        let grantor = Arc::clone(context.shared().quota());
         let budget = Budget::new(context.shared().limits(), payload_bytes).granted_by(grantor);
         let request = (request_codec.decode)(payload, &budget)?;
         let request_bytes = budget.memory_used().max(payload_bytes);

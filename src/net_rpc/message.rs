@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use switchboard_gob::Encoder;
 
 use super::Ended;
-use crate::connection::Connection;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Gob};
 use crate::limits::Limits;
 use crate::quota::{Portion, SharedCharge};
+use crate::stream::Connection;
 
 /// What comes before an argument: Go's `rpc.Request`.
 #[derive(Serialize, Deserialize)]

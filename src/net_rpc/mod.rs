@@ -23,9 +23,9 @@ use tokio::task::JoinSet;
 
 use self::message::{Answers, Header};
 use crate::client::Client;
-use crate::connection::{Clock, Connection};
 use crate::error::{Code, Error, Result};
 use crate::quota::{Portion, SharedCharge, call_bytes, unheld};
+use crate::stream::{Clock, Connection};
 use crate::wire::{FormatWord, Name};
 
 /// Speaks Go's `net/rpc` on a connection until the peer ends its side: each of its calls is a call

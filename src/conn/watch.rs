@@ -23,9 +23,6 @@ use std::time::Instant;
 
 use tokio::runtime::{Handle, Id, RuntimeFlavor};
 
-use super::Shared;
-use crate::connection::now;
-
 /// The watchers of one connection, kept under its lock.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
@@ -68,7 +65,7 @@ impl Watchers {
     }
 
     /// A watcher goes to sleep until `alarm`; answers the waker that it had before.
-    fn sleep(&mut self, runtime: Id, alarm: Instant, waker: Waker) -> Option<Waker> {
+    pub(super) fn sleep(&mut self, runtime: Id, alarm: Instant, waker: Waker) -> Option<Waker> {
         let mut watchers = self.watchers.iter_mut();
         match watchers.find(|watcher| watcher.runtime == runtime) {
             Some(watcher) => {
@@ -80,7 +77,7 @@ impl Watchers {
     }
 
     /// The watcher of this runtime is gone; answers its waker.
-    fn remove(&mut self, runtime: Id) -> Option<Waker> {
+    pub(super) fn remove(&mut self, runtime: Id) -> Option<Waker> {
         let at = self.watchers.iter().position(|watcher| watcher.runtime == runtime)?;
         self.watchers.swap_remove(at).waker
     }
@@ -91,45 +88,25 @@ impl Watchers {
     }
 }
 
-impl Shared {
-    /// The runtime whose watcher has to look after a call that is polled here, unless the driver
-    /// does.
-    pub(super) fn runtime_to_watch(&self) -> Option<Id> {
-        let runtime = Handle::try_current().ok()?.id();
-        (self.single_runtime != Some(runtime)).then_some(runtime)
-    }
-
-    /// Does what a deadline asks for. No lock is held.
-    pub(super) fn begin_watch(self: &Arc<Self>, watch: Watch) {
-        match watch {
-            Watch::Is => {}
-            Watch::Wake(waker) => waker.wake(),
-            Watch::Begin(runtime) => {
-                let duty = Duty { shared: Arc::downgrade(self), runtime, is_done: false };
-                drop(tokio::spawn(watch_over(duty)));
-            }
-        }
-    }
-
+/// Whose calls are watched.
+pub(super) trait Watched: Send + Sync + 'static {
     /// Ends the calls that are late; answers when to look again, if at all, and registers `waker`
     /// to be woken before that for a deadline that is nearer.
-    fn end_late_calls(&self, runtime: Id, waker: Waker) -> Option<Instant> {
-        let now = now();
-        let mut state = self.lock();
-        let is_late = state.session.handle_call_timeout(now);
-        let next = if state.is_ended { None } else { state.session.poll_call_timeout() };
-        let spent = match next {
-            Some(next) => [state.watchers.sleep(runtime, next, waker), None],
-            None => [state.watchers.remove(runtime), Some(waker)],
-        };
-        if is_late {
-            // There are cancels to be written.
-            Self::unlock_and_wake(state);
-        } else {
-            drop(state);
+    fn end_late_calls(&self, runtime: Id, waker: Waker) -> Option<Instant>;
+
+    /// The watcher of this runtime is gone before its time.
+    fn strike_off(&self, runtime: Id);
+}
+
+/// Does what a deadline asks for. No lock is held.
+pub(super) fn begin<W: Watched>(watch: Watch, watched: &Arc<W>) {
+    match watch {
+        Watch::Is => {}
+        Watch::Wake(waker) => waker.wake(),
+        Watch::Begin(runtime) => {
+            let duty = Duty { watched: Arc::downgrade(watched), runtime, is_done: false };
+            drop(tokio::spawn(watch_over(duty)));
         }
-        drop(spent);
-        next
     }
 }
 
@@ -140,29 +117,28 @@ pub(super) fn single_runtime() -> Option<Id> {
 }
 
 /// What a watcher does, and where. If its runtime stops before it is done, it is struck off.
-struct Duty {
-    shared: Weak<Shared>,
+struct Duty<W: Watched> {
+    watched: Weak<W>,
     runtime: Id,
     is_done: bool,
 }
 
-impl Drop for Duty {
+impl<W: Watched> Drop for Duty<W> {
     fn drop(&mut self) {
-        if let Some(shared) = self.shared.upgrade().filter(|_| !self.is_done) {
-            let gone = shared.lock().watchers.remove(self.runtime);
-            drop(gone);
+        if let Some(watched) = self.watched.upgrade().filter(|_| !self.is_done) {
+            watched.strike_off(self.runtime);
         }
     }
 }
 
 /// Ends calls of a connection in time, for as long as there are any.
-async fn watch_over(mut duty: Duty) {
+async fn watch_over(mut duty: Duty<impl Watched>) {
     let mut timer = pin!(tokio::time::sleep_until(tokio::time::Instant::now()));
     std::future::poll_fn(|cx| {
         loop {
-            let next = duty.shared.upgrade().and_then(|shared| {
+            let next = duty.watched.upgrade().and_then(|watched| {
                 let waker = cx.waker().clone();
-                shared.end_late_calls(duty.runtime, waker)
+                watched.end_late_calls(duty.runtime, waker)
             });
             let Some(next) = next else {
                 duty.is_done = true;

@@ -11,6 +11,8 @@
 //! What several callers send is gathered, and leaves when it is [`FLUSH_BYTES`] long or when the
 //! driver comes to it, whichever is first.
 //!
+//! It does not know the session: whoever has lines to write is a [`Source`].
+//!
 //! # Locks
 //!
 //! The writer is taken before the session and never after it. A caller only tries: if somebody else
@@ -25,22 +27,40 @@
 use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
 use tokio::io::AsyncWrite;
 use tokio::runtime::{EnterGuard, Handle};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
-use super::Shared;
-use crate::error::Error;
 use crate::transport::SharedIo;
 use crate::wire::Outbox;
+
+/// Where lines come from. Each of these takes a lock of its own, for a moment.
+pub(super) trait Source {
+    /// Whether a plain call has the stream, so that nothing else may be written.
+    fn is_lent(&self) -> bool;
+
+    /// Takes out what waits to be written. Wakes nobody.
+    fn take_transmit(&self) -> Outbox;
+
+    /// So many bytes have been written; answers what waits next, if that `is_wanted`.
+    fn handle_written(&self, bytes: usize, is_wanted: bool) -> Option<Outbox>;
+
+    /// All that has been written has left the stream's own buffers.
+    fn handle_flushed(&self);
+}
 
 /// Locked by whoever writes.
 pub(super) struct Writer {
     held: Mutex<Held>,
+    flushed: Notify,
+    // Somebody waits for `flushed`.
+    is_flush_awaited: AtomicBool,
     // The driver's. The stream may need it, and callers may be in another or in none.
     runtime: Option<Handle>,
 }
@@ -66,11 +86,22 @@ impl Writer {
         let (io, outbox) = (Some(io), Outbox::default());
         let (has_written, is_flush_blocked) = (false, false);
         let held = Held { io, failure: None, outbox, has_written, is_flush_blocked, waker: None };
-        let held = Mutex::new(held);
-        Self { held, runtime: Handle::try_current().ok() }
+        Self {
+            held: Mutex::new(held),
+            flushed: Notify::new(),
+            is_flush_awaited: AtomicBool::new(false),
+            runtime: Handle::try_current().ok(),
+        }
     }
 
-    /// Lets go of the stream.
+    /// Goes on writing to this stream: a raw command may have put it in the place of the one that
+    /// it was lent.
+    pub(super) fn set_io(&self, io: SharedIo) {
+        let before = self.lock().io.replace(io);
+        drop(before);
+    }
+
+    /// Lets go of the stream, and of those who wait for it.
     pub(super) fn drop_io(&self) {
         let mut held = self.lock();
         let let_go = (held.io.take(), held.waker.take(), held.failure.take());
@@ -78,106 +109,66 @@ impl Writer {
         // What is dropped runs its owner's code, which may come here.
         drop(held);
         drop(let_go);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shared {
-    /// Goes on writing to this stream: a raw command may have put it in the place of the one that
-    /// it was lent.
-    pub(crate) fn set_io(&self, io: SharedIo) {
-        let before = self.writer.lock().io.replace(io);
-        drop(before);
+        self.flushed.notify_waiters();
     }
 
     /// Writes until nothing is left; `Pending` if the peer takes no more. For the driver, which is
-    /// woken then. `has_transmit` says whether the session has more than was taken out of it.
-    pub(crate) fn poll_write(
+    /// woken then. `has_transmit` says whether the source has more than was taken out of it.
+    pub(super) fn poll_write(
         &self,
         cx: &mut Context<'_>,
+        source: &impl Source,
         has_transmit: bool,
     ) -> Poll<io::Result<()>> {
-        let mut held = self.writer.lock();
+        let mut held = self.lock();
         let mut before = None;
         if !held.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             drop(held);
             let waker = cx.waker().clone();
-            held = self.writer.lock();
+            held = self.lock();
             before = held.waker.replace(waker);
         }
-        let written = held.poll_write(self, cx, has_transmit, true);
+        let written = self.poll_write_held(&mut held, cx, source, has_transmit, true);
         drop(held);
         drop(before);
         written
     }
 
-    /// Waits until everything that has been sent so far is written.
-    pub(crate) async fn flush(&self) -> Result<(), Error> {
-        let sent_end = self.lock().session.sent_end();
-        loop {
-            let mut flushed = std::pin::pin!(self.flushed.notified());
-            // Registered before looking, so that nothing in between is missed.
-            flushed.as_mut().enable();
-            let is_ended = {
-                let state = self.lock();
-                if state.session.is_flushed(sent_end) {
-                    return Ok(());
-                }
-                state.is_ended
-            };
-            if is_ended {
-                return Err(self.lock().session.flush_error());
-            }
-            self.is_flush_awaited.store(true, Ordering::Release);
-            self.wake_driver();
-            flushed.await;
-        }
+    /// Writes what a caller has just handed over, unless somebody else is writing, or cannot;
+    /// whether all has been written. If not, the driver must see to it, errors included. What comes
+    /// meanwhile is left to the driver: where many call, a caller would write for the others
+    /// without end.
+    pub(super) fn write_now(&self, source: &impl Source) -> bool {
+        // A panic of the stream's own code ends the connection, and is none of the caller's.
+        let is_written = catch_unwind(AssertUnwindSafe(|| self.try_write(source)));
+        is_written.unwrap_or_else(|_| {
+            self.lock().failure = Some(io::Error::other("the stream panicked"));
+            false
+        })
     }
 
-    /// Whether somebody waits for what has been written to be flushed; asked once.
-    fn take_flush_awaited(&self) -> bool {
-        // As nearly always nobody does, and then nothing is written.
-        let is_awaited = self.is_flush_awaited.load(Ordering::Acquire);
-        is_awaited && self.is_flush_awaited.swap(false, Ordering::AcqRel)
+    /// To be waited for before it is looked whether all has been written.
+    pub(super) fn flushed(&self) -> Notified<'_> {
+        self.flushed.notified()
     }
 
-    /// All that has been written has left the stream's own buffers.
-    fn handle_flushed(&self) {
-        self.lock().session.handle_flushed();
-        self.flushed.notify_waiters();
+    /// Somebody waits for [`flushed`](Self::flushed).
+    pub(super) fn await_flush(&self) {
+        self.is_flush_awaited.store(true, Ordering::Release);
     }
 
     /// Lets a caller, who may be in another runtime or in none, do what needs the driver's.
-    pub(super) fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
-        self.writer.runtime.as_ref().map(Handle::enter)
+    fn enter_runtime(&self) -> Option<EnterGuard<'_>> {
+        self.runtime.as_ref().map(Handle::enter)
     }
 
-    /// Writes what a caller has just handed over, unless somebody else is writing, or cannot. What
-    /// comes meanwhile is left to the driver, who is woken for it: where many call, a caller would
-    /// write for the others without end.
-    pub(super) fn write_now(&self) {
-        // A panic of the stream's own code ends the connection, and is none of the caller's.
-        let is_written = catch_unwind(AssertUnwindSafe(|| self.try_write()));
-        let is_written = is_written.unwrap_or_else(|_| {
-            self.writer.lock().failure = Some(io::Error::other("the stream panicked"));
-            false
-        });
-        if !is_written {
-            self.wake_driver();
-        }
-    }
-
-    /// Whether all has been written. If not, the driver must see to it, errors included.
-    fn try_write(&self) -> bool {
-        let Ok(mut held) = self.writer.held.try_lock() else {
+    fn try_write(&self, source: &impl Source) -> bool {
+        let Ok(mut held) = self.held.try_lock() else {
             return false;
         };
         // What the stream did not take is the driver's to write, and a plain call has the stream
         // until it gives it back. Looked at while the writer is held, which lending takes as well.
-        if !held.outbox.is_empty() || self.is_lent() {
+        if !held.outbox.is_empty() || source.is_lent() {
             return false;
         }
         // The stream itself may be calling, out of the driver's reading.
@@ -189,7 +180,8 @@ impl Shared {
             return false;
         };
         let _runtime = self.enter_runtime();
-        let written = held.poll_write(self, &mut Context::from_waker(&waker), true, false);
+        let cx = &mut Context::from_waker(&waker);
+        let written = self.poll_write_held(&mut held, cx, source, true, false);
         held.waker = Some(waker);
         match written {
             Poll::Ready(Ok(())) => !held.has_written,
@@ -200,39 +192,57 @@ impl Shared {
             Poll::Pending => false,
         }
     }
-}
 
-impl Held {
     /// Writes what waits, and if it `goes_on` also what comes meanwhile.
-    fn poll_write(
-        &mut self,
-        shared: &Shared,
+    fn poll_write_held(
+        &self,
+        held: &mut Held,
         cx: &mut Context<'_>,
+        source: &impl Source,
         has_transmit: bool,
         goes_on: bool,
     ) -> Poll<io::Result<()>> {
-        let Some(mut io) = self.io.take() else {
-            let failure = self.failure.take();
+        let Some(mut io) = held.io.take() else {
+            let failure = held.failure.take();
             return Poll::Ready(Err(failure.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())));
         };
-        let written = self.poll_write_on(&mut io, shared, cx, has_transmit, goes_on);
+        if held.outbox.is_empty() && has_transmit {
+            held.outbox = source.take_transmit();
+        }
+        let written = held.poll_write_on(&mut io, cx, source, goes_on);
         if !matches!(written, Poll::Ready(Err(_))) {
-            self.io = Some(io);
+            held.io = Some(io);
+        }
+        if matches!(written, Poll::Ready(Ok(()))) {
+            let was_blocked = std::mem::take(&mut held.is_flush_blocked);
+            if was_blocked | self.take_flush_awaited() {
+                source.handle_flushed();
+                self.flushed.notify_waiters();
+            }
         }
         written
     }
 
+    /// Whether somebody waits for what has been written to be flushed; asked once.
+    fn take_flush_awaited(&self) -> bool {
+        // As nearly always nobody does, and then nothing is written.
+        let is_awaited = self.is_flush_awaited.load(Ordering::Acquire);
+        is_awaited && self.is_flush_awaited.swap(false, Ordering::AcqRel)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
     fn poll_write_on(
         &mut self,
         io: &mut SharedIo,
-        shared: &Shared,
         cx: &mut Context<'_>,
-        has_transmit: bool,
+        source: &impl Source,
         goes_on: bool,
     ) -> Poll<io::Result<()>> {
-        if self.outbox.is_empty() && has_transmit {
-            self.outbox = shared.take_transmit();
-        }
         let has_some = !self.outbox.is_empty();
         while !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -244,7 +254,7 @@ impl Held {
             }
             self.has_written = true;
             self.outbox.advance(count);
-            if let Some(next) = shared.handle_written(count, goes_on && self.outbox.is_empty()) {
+            if let Some(next) = source.handle_written(count, goes_on && self.outbox.is_empty()) {
                 self.outbox = next;
             }
         }
@@ -259,9 +269,6 @@ impl Held {
                 return Poll::Pending;
             }
             self.has_written = false;
-        }
-        if std::mem::take(&mut self.is_flush_blocked) | shared.take_flush_awaited() {
-            shared.handle_flushed();
         }
         Poll::Ready(Ok(()))
     }

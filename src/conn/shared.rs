@@ -12,53 +12,36 @@
 //! waker keeps alive is dropped with it, and so is the client that it owns. So wakers are cloned
 //! before the lock is taken, and those that the session gives back are woken and dropped after it.
 
-use std::sync::atomic::AtomicBool;
+use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use tokio::runtime::Id;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 
-use super::watch::{Watchers, single_runtime};
-use super::writer::{FLUSH_BYTES, Writer};
-use crate::connection::now;
+use super::state::{State, unlock_and_wake, unlock_and_wake_callers};
+use super::watch::{self, Watched, single_runtime};
+use super::writer::{FLUSH_BYTES, Source, Writer};
 use crate::error::Error;
-use crate::format::Grant;
 use crate::limits::Limits;
-use crate::quota::{Charge, Cover, Quota, unheld};
+use crate::quota::{Cover, Quota, unheld};
 use crate::session::{CallId, Place, Session, Side, Tally};
+use crate::stream::now;
 use crate::transport::{Peer, SharedIo};
 use crate::wire::{Outbox, Tag};
 
 pub(crate) struct Shared {
     state: Mutex<State>,
-    pub(super) writer: Writer,
+    writer: Writer,
     ended: Notify,
-    pub(super) flushed: Notify,
-    // Somebody waits for `flushed`.
-    pub(super) is_flush_awaited: AtomicBool,
     // The driver's, if it has one thread: calls that are polled there need no watcher.
-    pub(super) single_runtime: Option<Id>,
+    single_runtime: Option<Id>,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
     peer: Peer,
-}
-
-pub(super) struct State {
-    pub(super) session: Session,
-    // The driver, while it sleeps, and when it will wake by itself.
-    driver: Option<Waker>,
-    alarm: Option<Instant>,
-    // It was to be woken and is up; it must look once more before it sleeps.
-    is_driver_wanted: bool,
-    pub(super) watchers: Watchers,
-    // Covers what waits to be written, replies not taken yet, one-way calls that wait, and the
-    // calls of the peer under way.
-    held: Charge,
-    calls_bytes: usize,
-    pub(super) is_ended: bool,
 }
 
 /// What a caller sends.
@@ -81,24 +64,12 @@ impl Shared {
         limits: Arc<Limits>,
         quota: Arc<Quota>,
     ) -> Arc<Self> {
-        let session = Session::new(now(), side, &limits);
-        let state = State {
-            session,
-            driver: None,
-            alarm: None,
-            is_driver_wanted: false,
-            watchers: Watchers::default(),
-            held: Charge::default(),
-            calls_bytes: 0,
-            is_ended: false,
-        };
+        let state = State::new(Session::new(now(), side, &limits));
         let writer = Writer::new(io);
         Arc::new(Self {
             state: Mutex::new(state),
             writer,
             ended: Notify::new(),
-            flushed: Notify::new(),
-            is_flush_awaited: AtomicBool::new(false),
             single_runtime: single_runtime(),
             limits,
             quota,
@@ -122,7 +93,7 @@ impl Shared {
     pub(crate) fn with<R>(&self, action: impl FnOnce(&mut Session) -> R) -> R {
         let mut state = self.lock();
         let result = action(&mut state.session);
-        Self::unlock_and_wake(state);
+        unlock_and_wake(state);
         result
     }
 
@@ -131,7 +102,7 @@ impl Shared {
         let mut state = self.lock();
         let State { session, held, calls_bytes, .. } = &mut *state;
         let result = action(session, &mut held.of(&self.quota, calls_bytes));
-        Self::unlock_and_wake(state);
+        unlock_and_wake(state);
         result
     }
 
@@ -151,11 +122,11 @@ impl Shared {
             let runtime = runtime.or_else(|| self.runtime_to_watch());
             let watch = runtime.map(|runtime| state.watchers.watch(runtime, deadline));
             if state.is_driver_late() {
-                Self::unlock_and_wake(state);
+                unlock_and_wake(state);
             } else {
-                Self::unlock_and_wake_callers(state);
+                unlock_and_wake_callers(state);
             }
-            watch.into_iter().for_each(|watch| self.begin_watch(watch));
+            watch.into_iter().for_each(|watch| watch::begin(watch, self));
             return Poll::Pending;
         }
         // What will be refused is not charged first: it is to say why.
@@ -170,12 +141,12 @@ impl Shared {
         let runtime = runtime.filter(|_| is_waiting);
         let watch = runtime.map(|runtime| state.watchers.watch(runtime, deadline));
         if state.session.is_flush_due(FLUSH_BYTES) && !state.is_driver_late() {
-            Self::unlock_and_wake_callers(state);
+            unlock_and_wake_callers(state);
             self.write_now();
         } else {
-            Self::unlock_and_wake(state);
+            unlock_and_wake(state);
         }
-        watch.into_iter().for_each(|watch| self.begin_watch(watch));
+        watch.into_iter().for_each(|watch| watch::begin(watch, self));
         Poll::Ready(result)
     }
 
@@ -217,12 +188,12 @@ impl Shared {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.lock();
         if state.session.poll_reply_room(place, &mut waker).is_pending() {
-            Self::unlock_and_wake_callers(state);
+            unlock_and_wake_callers(state);
             return Poll::Pending;
         }
         match reply.take() {
             Some(reply) => self.end_call(state, id, reply, held_bytes),
-            None => Self::unlock_and_wake_callers(state),
+            None => unlock_and_wake_callers(state),
         }
         Poll::Ready(())
     }
@@ -233,7 +204,7 @@ impl Shared {
         state.calls_bytes = state.calls_bytes.saturating_sub(held_bytes);
         state.session.handle_refusal(now, id, error);
         state.cover_no_more(&self.quota);
-        Self::unlock_and_wake(state);
+        unlock_and_wake(state);
     }
 
     fn end_call(
@@ -254,40 +225,12 @@ impl Shared {
         }
         // Nobody may have wanted it.
         state.cover_no_more(&self.quota);
-        Self::unlock_and_wake(state);
+        unlock_and_wake(state);
     }
 
     /// See [`Session::tally`]. Wakes nobody.
     pub(crate) fn tally(&self) -> Tally {
         self.lock().session.tally()
-    }
-
-    /// Whether a plain call has the stream. Wakes nobody.
-    pub(super) fn is_lent(&self) -> bool {
-        self.lock().session.is_lent()
-    }
-
-    /// Takes out what waits to be written. Wakes nobody.
-    pub(super) fn take_transmit(&self) -> Outbox {
-        self.lock().session.take_transmit()
-    }
-
-    /// So many bytes have been written; answers what waits next, if that `is_wanted`. Wakes those
-    /// who waited for room, and the driver if they have less time than it sleeps. Not otherwise: it
-    /// sleeps only when nothing is left to write, or when the stream takes no more, and then no
-    /// caller writes.
-    pub(super) fn handle_written(&self, bytes: usize, is_wanted: bool) -> Option<Outbox> {
-        let mut state = self.lock();
-        state.session.handle_written(now(), bytes);
-        state.cover_no_more(&self.quota);
-        let next = is_wanted && state.session.has_transmit();
-        let next = next.then(|| state.session.take_transmit());
-        if state.is_driver_late() {
-            Self::unlock_and_wake(state);
-        } else {
-            Self::unlock_and_wake_callers(state);
-        }
-        next
     }
 
     /// The reply to a call of ours.
@@ -315,8 +258,8 @@ impl Shared {
         if reply.is_ready() {
             state.cover_no_more(&self.quota);
         }
-        Self::unlock_and_wake_callers(state);
-        watch.into_iter().for_each(|watch| self.begin_watch(watch));
+        unlock_and_wake_callers(state);
+        watch.into_iter().for_each(|watch| watch::begin(watch, self));
         reply
     }
 
@@ -325,7 +268,7 @@ impl Shared {
         let mut state = self.lock();
         state.session.cancel(tag);
         state.cover_no_more(&self.quota);
-        Self::unlock_and_wake(state);
+        unlock_and_wake(state);
     }
 
     /// The driver goes to sleep, to be woken at `alarm` or by the next one who changes something;
@@ -350,10 +293,10 @@ impl Shared {
     }
 
     /// Lets the driver look at everything, also at what the session knows nothing of.
-    pub(super) fn wake_driver(&self) {
+    fn wake_driver(&self) {
         let mut state = self.lock();
         state.is_driver_wanted = state.driver.is_none();
-        Self::unlock_and_wake(state);
+        unlock_and_wake(state);
     }
 
     /// The driver is up and will look at everything itself.
@@ -373,11 +316,10 @@ impl Shared {
         state.is_ended = true;
         state.cover_no_more(&self.quota);
         let watchers = state.watchers.take_wakers();
-        Self::unlock_and_wake(state);
+        unlock_and_wake(state);
         watchers.into_iter().for_each(Waker::wake);
         self.writer.drop_io();
         self.ended.notify_waiters();
-        self.flushed.notify_waiters();
     }
 
     /// Takes no more calls; see [`Session::close`].
@@ -388,7 +330,7 @@ impl Shared {
     /// Waits until the driver is gone.
     pub(crate) async fn ended(&self) {
         loop {
-            let mut ended = std::pin::pin!(self.ended.notified());
+            let mut ended = pin!(self.ended.notified());
             // Registered before looking, so that an end in between is not missed.
             ended.as_mut().enable();
             if self.lock().is_ended {
@@ -398,57 +340,120 @@ impl Shared {
         }
     }
 
-    pub(super) fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
-        let driver = state.driver.take();
-        Self::unlock_and_wake_callers(state);
-        if let Some(driver) = driver {
-            driver.wake();
+    /// Goes on writing to this stream: a raw command may have put it in the place of the one that
+    /// it was lent.
+    pub(crate) fn set_io(&self, io: SharedIo) {
+        self.writer.set_io(io);
+    }
+
+    /// Writes until nothing is left; `Pending` if the peer takes no more. For the driver, which is
+    /// woken then. `has_transmit` says whether the session has more than was taken out of it.
+    pub(crate) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        has_transmit: bool,
+    ) -> Poll<io::Result<()>> {
+        self.writer.poll_write(cx, self, has_transmit)
+    }
+
+    /// Waits until everything that has been sent so far is written.
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        let sent_end = self.lock().session.sent_end();
+        loop {
+            let mut flushed = pin!(self.writer.flushed());
+            // Registered before looking, so that nothing in between is missed.
+            flushed.as_mut().enable();
+            let is_ended = {
+                let state = self.lock();
+                if state.session.is_flushed(sent_end) {
+                    return Ok(());
+                }
+                state.is_ended
+            };
+            if is_ended {
+                return Err(self.lock().session.flush_error());
+            }
+            self.writer.await_flush();
+            self.wake_driver();
+            flushed.await;
         }
     }
 
-    fn unlock_and_wake_callers(mut state: MutexGuard<'_, State>) {
-        if !state.session.has_wakers() {
-            return;
+    /// Writes what a caller has just handed over, if it can be done at once; else the driver is
+    /// woken for it.
+    fn write_now(&self) {
+        if !self.writer.write_now(self) {
+            self.wake_driver();
         }
-        let (wakers, spent) = (state.session.take_wakers(), state.session.take_spent_wakers());
-        drop(state);
-        drop(spent);
-        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// The runtime whose watcher has to look after a call that is polled here, unless the driver
+    /// does.
+    fn runtime_to_watch(&self) -> Option<Id> {
+        let runtime = Handle::try_current().ok()?.id();
+        (self.single_runtime != Some(runtime)).then_some(runtime)
     }
 
     /// The session is whole after a panic: none of its steps runs foreign code.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    /// Whether something is due before the driver would wake.
-    fn is_driver_late(&self) -> bool {
-        let due = self.session.poll_timeout();
-        due.is_some_and(|due| self.alarm.is_none_or(|alarm| alarm > due))
+impl Source for Shared {
+    fn is_lent(&self) -> bool {
+        self.lock().session.is_lent()
     }
 
-    /// Charges `bytes` more that will wait to be written.
-    fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
-        let held_bytes = self.session.held_bytes().saturating_add(self.calls_bytes);
-        self.held.cover(quota, held_bytes.saturating_add(bytes))
+    fn take_transmit(&self) -> Outbox {
+        self.lock().session.take_transmit()
     }
 
-    /// Charges no more than what waits to be written.
-    fn cover_no_more(&mut self, quota: &Arc<Quota>) {
-        // If more is wanted, by refusals, and cannot be had, the peer is not read until it is.
-        let _ = self.cover(quota, 0);
+    /// Wakes those who waited for room, and the driver if they have less time than it sleeps. Not
+    /// otherwise: it sleeps only when nothing is left to write, or when the stream takes no more,
+    /// and then no caller writes.
+    fn handle_written(&self, bytes: usize, is_wanted: bool) -> Option<Outbox> {
+        let mut state = self.lock();
+        state.session.handle_written(now(), bytes);
+        state.cover_no_more(&self.quota);
+        let next = is_wanted && state.session.has_transmit();
+        let next = next.then(|| state.session.take_transmit());
+        if state.is_driver_late() {
+            unlock_and_wake(state);
+        } else {
+            unlock_and_wake_callers(state);
+        }
+        next
+    }
+
+    fn handle_flushed(&self) {
+        self.lock().session.handle_flushed();
     }
 }
 
-impl Grant for Shared {
-    fn grant(&self, bytes: usize) -> Result<(), (usize, usize)> {
-        self.quota.hold(bytes).map_err(|held| (held, self.quota.held_bytes_max()))
+impl Watched for Shared {
+    fn end_late_calls(&self, runtime: Id, waker: Waker) -> Option<Instant> {
+        let now = now();
+        let mut state = self.lock();
+        let is_late = state.session.handle_call_timeout(now);
+        let next = if state.is_ended { None } else { state.session.poll_call_timeout() };
+        let spent = match next {
+            Some(next) => [state.watchers.sleep(runtime, next, waker), None],
+            None => [state.watchers.remove(runtime), Some(waker)],
+        };
+        if is_late {
+            // There are cancels to be written.
+            unlock_and_wake(state);
+        } else {
+            drop(state);
+        }
+        drop(spent);
+        next
     }
 
-    fn give_back(&self, bytes: usize) {
-        self.quota.give_back(bytes);
+    fn strike_off(&self, runtime: Id) {
+        let gone = self.lock().watchers.remove(runtime);
+        drop(gone);
     }
 }
 

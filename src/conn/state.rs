@@ -1,0 +1,81 @@
+//! What the lock of a connection guards, and how it is let go.
+//!
+//! [`State`] is the session with what belongs to it: the wakers of the driver and of the watchers,
+//! and the bytes that are charged for all of it. Nothing in here takes the lock; `shared` does.
+
+use std::sync::{Arc, MutexGuard};
+use std::task::Waker;
+use std::time::Instant;
+
+use super::watch::Watchers;
+use crate::error::Error;
+use crate::quota::{Charge, Quota};
+use crate::session::Session;
+
+pub(super) struct State {
+    pub(super) session: Session,
+    // The driver, while it sleeps, and when it will wake by itself.
+    pub(super) driver: Option<Waker>,
+    pub(super) alarm: Option<Instant>,
+    // It was to be woken and is up; it must look once more before it sleeps.
+    pub(super) is_driver_wanted: bool,
+    pub(super) watchers: Watchers,
+    // Covers what waits to be written, replies not taken yet, one-way calls that wait, and the
+    // calls of the peer under way.
+    pub(super) held: Charge,
+    pub(super) calls_bytes: usize,
+    pub(super) is_ended: bool,
+}
+
+impl State {
+    pub(super) fn new(session: Session) -> Self {
+        Self {
+            session,
+            driver: None,
+            alarm: None,
+            is_driver_wanted: false,
+            watchers: Watchers::default(),
+            held: Charge::default(),
+            calls_bytes: 0,
+            is_ended: false,
+        }
+    }
+
+    /// Whether something is due before the driver would wake.
+    pub(super) fn is_driver_late(&self) -> bool {
+        let due = self.session.poll_timeout();
+        due.is_some_and(|due| self.alarm.is_none_or(|alarm| alarm > due))
+    }
+
+    /// Charges `bytes` more that will wait to be written.
+    pub(super) fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
+        let held_bytes = self.session.held_bytes().saturating_add(self.calls_bytes);
+        self.held.cover(quota, held_bytes.saturating_add(bytes))
+    }
+
+    /// Charges no more than what waits to be written.
+    pub(super) fn cover_no_more(&mut self, quota: &Arc<Quota>) {
+        // If more is wanted, by refusals, and cannot be had, the peer is not read until it is.
+        let _ = self.cover(quota, 0);
+    }
+}
+
+/// Lets go of the lock, and wakes the driver and whom the session concerns.
+pub(super) fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
+    let driver = state.driver.take();
+    unlock_and_wake_callers(state);
+    if let Some(driver) = driver {
+        driver.wake();
+    }
+}
+
+/// Lets go of the lock, and wakes those who have called.
+pub(super) fn unlock_and_wake_callers(mut state: MutexGuard<'_, State>) {
+    if !state.session.has_wakers() {
+        return;
+    }
+    let (wakers, spent) = (state.session.take_wakers(), state.session.take_spent_wakers());
+    drop(state);
+    drop(spent);
+    wakers.into_iter().for_each(Waker::wake);
+}
