@@ -226,8 +226,8 @@ impl Endpoint {
     /// Serves whoever connects to `listener` until `stop` is ready, and then drains: no connection
     /// is accepted and no call taken any more, calls under way finish, and what is left after
     /// `drain_time_max` is ended with `cancelled`. A handler under way may still call back
-    /// ([`Context::client`](crate::Context::client)). Those who have connected by then and wait to be
-    /// accepted are told like the others, so that they know that nothing of theirs ran.
+    /// ([`Context::client`](crate::Context::client)). Those who have connected by then and wait to
+    /// be accepted are told like the others, so that they know that nothing of theirs ran.
     ///
     /// To serve several listeners, call this once for each on the same endpoint.
     ///

@@ -9,7 +9,7 @@ mod clock;
 mod farewell;
 #[cfg(feature = "gob")]
 mod gob;
-mod stream;
+mod io;
 
 use std::sync::Arc;
 use std::time::Duration;
