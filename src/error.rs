@@ -165,6 +165,8 @@ struct Facts {
     reach: Reach,
     is_from_peer: bool,
     was_sent: bool,
+    // The library refused the call that is being answered, so that it did not run.
+    is_refusal: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -238,10 +240,17 @@ impl Error {
     }
 
     fn build(code: Code, text: Cow<'static, str>, reach: Reach) -> Self {
-        let (is_from_peer, was_sent) = (false, false);
-        let (command, source) = (None, None);
-        let fault = code.fault();
-        let facts = Facts { code, text, command, fault, reach, is_from_peer, was_sent, source };
+        let facts = Facts {
+            code,
+            text,
+            command: None,
+            fault: code.fault(),
+            reach,
+            is_from_peer: false,
+            was_sent: false,
+            is_refusal: false,
+            source: None,
+        };
         Self { facts: Box::new(facts) }
     }
 
@@ -299,13 +308,39 @@ impl Error {
         if self.facts.reach == Reach::Library {
             self.facts.reach = Reach::Local;
         }
+        self.facts.is_refusal &= self.facts.reach == Reach::Caller;
+        self
+    }
+
+    /// Says that the call that is being answered did not run because of this.
+    #[cfg(feature = "io")]
+    pub(crate) fn refusing(mut self) -> Self {
+        self.facts.is_refusal = true;
         self
     }
 
     /// Whether the library refused the call that is being answered, so that it did not run.
     #[cfg(feature = "io")]
     pub(crate) fn is_refusal(&self) -> bool {
-        self.facts.reach == Reach::Caller && self.code() == Code::Overloaded
+        self.facts.is_refusal
+    }
+
+    /// This error as a caller in the same process hears of it: no more than over a connection.
+    #[cfg(feature = "io")]
+    pub(crate) fn heard(&self) -> Self {
+        let (code, text) = self.told();
+        Self::from_peer(code, text.as_bytes())
+    }
+
+    /// Code and text for a peer. Whatever was not made for it is `failed` and nothing more.
+    pub(crate) fn told(&self) -> (Code, &str) {
+        match self.text_for_peer() {
+            Some(text) if self.code().is_on_wire() => {
+                let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+                (self.code(), text.get(..end).unwrap_or_default())
+            }
+            _ => (Code::Failed, "the handler failed"),
+        }
     }
 
     /// As [`of_handler`](Self::of_handler) for a raw handler, which has begun when its stream finds
@@ -387,7 +422,9 @@ impl Error {
     /// This error as far as a peer is concerned: without its source.
     #[cfg(feature = "io")]
     pub(crate) fn for_peer(&self) -> Self {
-        Self::build(self.facts.code, self.facts.text.clone(), self.facts.reach)
+        let mut told = Self::build(self.facts.code, self.facts.text.clone(), self.facts.reach);
+        told.facts.is_refusal = self.facts.is_refusal;
+        told
     }
 
     /// The text for a peer, or `None` if it is nobody's business but ours.

@@ -114,6 +114,8 @@ struct Readme;
 struct Guide;
 
 pub mod format;
+#[cfg(feature = "io")]
+pub mod service;
 pub mod session;
 #[cfg(feature = "io")]
 pub mod transport;

@@ -50,19 +50,11 @@ struct Charged {
     bytes: usize,
 }
 
-/// A charge that the tasks of one connection share, each with a [`Portion`].
-#[cfg(feature = "gob")]
+/// The bytes that something has charged to the endpoint which belongs to no connection with a
+/// [`Charge`]: a call through a door, an answer of net/rpc. None of them are free.
 #[derive(Debug)]
-pub(crate) struct SharedCharge {
+pub(crate) struct Held {
     quota: Arc<Quota>,
-    sum: Mutex<(usize, Charge)>,
-}
-
-/// What one task has added to a [`SharedCharge`].
-#[cfg(feature = "gob")]
-#[derive(Debug)]
-pub(crate) struct Portion {
-    whole: Arc<SharedCharge>,
     bytes: usize,
 }
 
@@ -86,22 +78,13 @@ impl Quota {
         })
     }
 
-    /// Counts a call. Whoever began it says that it has ended by [`end_call`](Self::end_call).
+    /// Counts a call until the permit is dropped.
     ///
     /// # Errors
     ///
     /// `overloaded` if `calls_max` are running.
-    pub(crate) fn begin_call(&self) -> Result<(), Error> {
-        take_one(&self.calls, self.calls_max, "calls_max")
-    }
-
-    pub(crate) fn end_call(&self) {
-        self.calls.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Counts a call until the permit is dropped.
     pub(crate) fn call(self: &Arc<Self>) -> Result<Permit, Error> {
-        self.begin_call()?;
+        take_one(&self.calls, self.calls_max, "calls_max")?;
         Ok(Permit { quota: Arc::clone(self), counter: |quota| &quota.calls })
     }
 
@@ -224,49 +207,39 @@ impl Cover<'_> {
     }
 }
 
-#[cfg(feature = "gob")]
-impl SharedCharge {
-    pub(crate) fn new(quota: &Arc<Quota>) -> Arc<Self> {
-        Arc::new(Self { quota: Arc::clone(quota), sum: Mutex::default() })
+impl Held {
+    /// Nothing so far, to be made more.
+    pub(crate) fn new(quota: &Arc<Quota>) -> Self {
+        Self { quota: Arc::clone(quota), bytes: 0 }
     }
 
-    /// A portion of nothing, to be made larger.
-    pub(crate) fn portion(self: &Arc<Self>) -> Portion {
-        Portion { whole: Arc::clone(self), bytes: 0 }
-    }
-}
-
-#[cfg(feature = "gob")]
-impl Portion {
-    /// Makes this portion as large as that.
+    /// Holds so much, more or less than before.
     ///
     /// # Errors
     ///
-    /// As [`Charge::cover`]; the portion is as it was then.
+    /// `overloaded` if the endpoint has not that much left; all is as it was then.
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
-        let mut sum = self.whole.sum.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all_bytes, charge) = &mut *sum;
-        let wanted = all_bytes.saturating_sub(self.bytes).saturating_add(bytes);
-        charge.cover(&self.whole.quota, wanted)?;
-        (*all_bytes, self.bytes) = (wanted, bytes);
+        if bytes > self.bytes {
+            let (more, max) = (bytes.saturating_sub(self.bytes), self.quota.held_bytes_max);
+            let held = self.quota.hold(more);
+            held.map_err(|held| Error::found(Code::Overloaded, over_held(bytes, held, max)))?;
+        } else {
+            self.quota.give_back(self.bytes.saturating_sub(bytes));
+        }
+        self.bytes = bytes;
         Ok(())
     }
 
-    /// Takes over what `other` has added to the same charge.
-    pub(crate) fn absorb(&mut self, other: &mut Self) {
+    /// Takes over what `other` holds.
+    #[cfg(feature = "gob")]
+    pub(crate) fn absorb(&mut self, mut other: Self) {
         self.bytes = self.bytes.saturating_add(std::mem::take(&mut other.bytes));
-    }
-
-    pub(crate) fn give_back(&mut self) {
-        // Covering less cannot fail.
-        let _ = self.cover(0);
     }
 }
 
-#[cfg(feature = "gob")]
-impl Drop for Portion {
+impl Drop for Held {
     fn drop(&mut self) {
-        self.give_back();
+        self.quota.give_back(self.bytes);
     }
 }
 
@@ -361,14 +334,11 @@ mod tests {
             limits.blocking_calls_max = 1;
         });
         let quota = Quota::new(&limits);
-        quota.begin_call().unwrap();
+        let _other = quota.call().unwrap();
         let permit = quota.call().unwrap();
-        for error in [quota.begin_call().unwrap_err(), quota.call().unwrap_err()] {
-            assert_eq!(error.code(), Code::Overloaded);
-            assert_eq!(error.text(), "calls_max (2) are running already");
-        }
-        quota.end_call();
-        quota.begin_call().unwrap();
+        let error = quota.call().unwrap_err();
+        assert_eq!(error.code(), Code::Overloaded);
+        assert_eq!(error.text(), "calls_max (2) are running already");
         drop(permit);
         let _permit = quota.call().unwrap();
         // Those that block are counted by themselves.
@@ -396,22 +366,21 @@ mod tests {
         assert_eq!(of, [2048, 2048, 2049, 2048 + 5000 - 1024]);
     }
 
-    #[cfg(feature = "gob")]
     #[test]
-    fn portions_share_what_is_free() {
+    fn without_a_connection_nothing_is_free() {
         let quota = quota(100_000);
-        let whole = SharedCharge::new(&quota);
-        let mut portions: Vec<_> = (0..20).map(|_| whole.portion()).collect();
-        for portion in &mut portions {
-            portion.cover(3000).unwrap();
-        }
-        assert_eq!(quota.held_bytes.load(Ordering::Relaxed), 4 * STEP_BYTES);
-        let (one, others) = portions.split_first_mut().unwrap();
-        others[..12].iter_mut().for_each(|other| one.absorb(other));
-        assert!(one.cover(90_000).is_err());
-        one.give_back();
-        assert_eq!(quota.held_bytes.load(Ordering::Relaxed), 2 * STEP_BYTES);
-        drop(portions);
-        assert_eq!(quota.held_bytes.load(Ordering::Relaxed), 0);
+        let is_held = |bytes| assert_eq!(quota.held_bytes.load(Ordering::Relaxed), bytes);
+        let (mut one, mut other) = (Held::new(&quota), Held::new(&quota));
+        one.cover(1).unwrap();
+        other.cover(90_000).unwrap();
+        is_held(90_001);
+        let error = one.cover(10_001).unwrap_err();
+        assert_eq!(error.text(), "10001 bytes on top of 90001 are over held_bytes_max (100000)");
+        is_held(90_001);
+        one.cover(10_000).unwrap();
+        other.cover(10).unwrap();
+        is_held(10_010);
+        drop((one, other));
+        is_held(0);
     }
 }

@@ -1,27 +1,26 @@
 //! The asking side: a handle to one multiplexed connection.
 //!
 //! A [`Client`] is cheap to clone and may be used from many tasks at once; replies find their
-//! callers in whatever order they come. It owns no task and no socket: the driver of the connection
-//! does, and both meet in a `Shared`. How a connection comes to be is the endpoint's matter.
+//! callers in whatever order they come. It owns no task and no socket: it is made of a channel, and
+//! mostly of a connection, whose driver has them. How a connection comes to be is the endpoint's
+//! matter.
 
 mod call;
+mod way;
 
 pub use self::call::{Call, Notification};
 
 use std::fmt;
 use std::sync::Arc;
 
-#[cfg(feature = "gob")]
-use bytes::{Bytes, BytesMut};
-
+use self::way::Way;
 use crate::command::Command;
-use crate::conn::Shared;
+use crate::conn::{ConnectionChannel, Handle, Unsent};
 use crate::error::Result;
 use crate::format::Format;
-use crate::session::CallId;
+use crate::limits::Limits;
+use crate::service::{Answer, BoxFuture, Channel, Request, Service};
 use crate::transport::Peer;
-#[cfg(feature = "gob")]
-use crate::wire::{FormatWord, Name};
 
 /// The asking side of one connection.
 ///
@@ -54,26 +53,24 @@ use crate::wire::{FormatWord, Name};
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    handle: Arc<Handle>,
-}
-
-/// Closes the connection when the last one who uses it is gone.
-pub(crate) struct Handle {
-    shared: Arc<Shared>,
-    is_owner: bool,
-    // The call of the peer whose handler was given it.
-    within: Option<CallId>,
+    way: Way,
 }
 
 impl Client {
-    /// The client that owns its connection.
-    pub(crate) fn owner(shared: Arc<Shared>) -> Self {
-        Self { handle: Arc::new(Handle { shared, is_owner: true, within: None }) }
+    /// A client over any [`Channel`]: one in front of several peers, one that repeats, one of a
+    /// test.
+    #[must_use]
+    pub fn over(channel: impl Channel) -> Self {
+        Self { way: Way::Channel(Arc::new(channel)) }
     }
 
-    /// A client over a connection that somebody else owns, for the handler of this call.
-    pub(crate) fn guest(shared: Arc<Shared>, within: CallId) -> Self {
-        Self { handle: Arc::new(Handle { shared, is_owner: false, within: Some(within) }) }
+    pub(crate) fn over_shared(channel: Arc<dyn Channel>) -> Self {
+        Self { way: Way::Channel(channel) }
+    }
+
+    /// A client over a plain connection.
+    pub(crate) fn over_connection(handle: Arc<Handle>) -> Self {
+        Self { way: Way::Connection(handle) }
     }
 
     /// Calls a command. The request is encoded at once and sent when the [`Call`] is first polled.
@@ -92,9 +89,9 @@ impl Client {
     where
         F: Format<Req> + Format<Rep>,
     {
-        let payload = call::encode::<F, Req>(request, self.handle.shared.limits());
-        let decode = <F as Format<Rep>>::decode;
-        Call::new(Arc::clone(&self.handle), command.name(), payload, decode)
+        let payload = call::encode::<F, Req>(request, self.way.limits());
+        let sent = self.way.send(Unsent::new(command.name(), payload));
+        Call::new(sent, <F as Format<Rep>>::decode)
     }
 
     /// Calls a command and wants no reply, not even an error. The request is encoded at once and
@@ -117,33 +114,17 @@ impl Client {
     where
         F: Format<Req> + Format<Rep>,
     {
-        let payload = call::encode::<F, Req>(request, self.handle.shared.limits());
-        Notification::new(Arc::clone(&self.handle), command.name(), payload)
-    }
-
-    /// Calls a command by its name, with a payload in this format. The reply is in it as well.
-    #[cfg(feature = "gob")]
-    pub(crate) fn call_encoded(
-        &self,
-        name: Name,
-        format: FormatWord,
-        payload: BytesMut,
-    ) -> Call<Bytes> {
-        let payload = call::checked(payload, self.handle.shared.limits());
-        let decode = |payload, _: &_| Ok(payload);
-        Call::new(Arc::clone(&self.handle), name, payload, decode).spoken_in(format)
-    }
-
-    /// What the connection shares with those who call over it.
-    #[cfg(feature = "gob")]
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.handle.shared
+        let payload = call::encode::<F, Req>(request, self.way.limits());
+        Notification::new(self.way.send(Unsent::new(command.name(), payload)))
     }
 
     /// Who is on the other side.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        self.handle.shared.peer()
+        match &self.way {
+            Way::Connection(handle) => handle.shared().peer(),
+            Way::Channel(channel) => channel.peer(),
+        }
     }
 
     /// Waits until everything that was handed over is written: the requests of all calls, one-way
@@ -174,7 +155,10 @@ impl Client {
     ///
     /// Only waits; nothing is lost.
     pub async fn flush(&self) -> Result<()> {
-        self.handle.shared.flush().await
+        match &self.way {
+            Way::Connection(handle) => handle.shared().flush().await,
+            Way::Channel(channel) => channel.flush().await,
+        }
     }
 
     /// Takes no more calls, lets those under way finish, and waits until the connection is closed.
@@ -184,14 +168,17 @@ impl Client {
     ///
     /// Once polled, the connection is closing whether or not this is waited for.
     pub async fn close(self) {
-        self.handle.shared.close();
+        Channel::close(&self);
         self.closed().await;
     }
 
     /// Whether the connection is closed, or takes no more calls because either side is closing it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.handle.shared.with(|session| !session.is_open(self.handle.within))
+        match &self.way {
+            Way::Connection(handle) => handle.is_closed(),
+            Way::Channel(channel) => channel.is_closed(),
+        }
     }
 
     /// Waits until the connection is closed, by either side.
@@ -200,36 +187,54 @@ impl Client {
     ///
     /// Only waits; nothing is lost.
     pub async fn closed(&self) {
-        self.handle.shared.ended().await;
-    }
-}
-
-impl Handle {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    pub(crate) fn within(&self) -> Option<CallId> {
-        self.within
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if self.is_owner {
-            self.shared.close();
+        match &self.way {
+            Way::Connection(handle) => handle.shared().ended().await,
+            Way::Channel(channel) => channel.closed().await,
         }
+    }
+}
+
+/// The untyped call, for a channel that is made of a client.
+impl Service for Client {
+    fn call(&self, request: Request) -> Answer {
+        match &self.way {
+            Way::Connection(handle) => ConnectionChannel(Arc::clone(handle)).call(request),
+            Way::Channel(channel) => channel.call(request),
+        }
+    }
+}
+
+impl Channel for Client {
+    fn limits(&self) -> &Limits {
+        self.way.limits()
+    }
+
+    fn peer(&self) -> &Peer {
+        Self::peer(self)
+    }
+
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+
+    fn close(&self) {
+        match &self.way {
+            Way::Connection(handle) => handle.shared().close(),
+            Way::Channel(channel) => channel.close(),
+        }
+    }
+
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::closed(self))
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(Self::flush(self))
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("peer", self.peer()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("is_owner", &self.is_owner).finish_non_exhaustive()
     }
 }

@@ -3,10 +3,18 @@
 //! The driver and whoever calls over the connection meet here, in a [`Shared`]. It knows no
 //! handlers, and no types of requests and replies.
 
+mod channel;
+mod handle;
+mod in_flight;
+mod outgoing;
 mod shared;
 mod state;
 mod watch;
 mod writer;
 
-pub(crate) use self::shared::{Sending, Shared};
+pub(crate) use self::channel::ConnectionChannel;
+pub(crate) use self::handle::Handle;
+pub(crate) use self::in_flight::InFlight;
+pub(crate) use self::outgoing::{Outgoing, Unsent, polled_too_late};
+pub(crate) use self::shared::Shared;
 pub(crate) use self::writer::FLUSH_BYTES;

@@ -218,11 +218,7 @@ impl Shared {
         // Not given back in between, or somebody else might take what the reply needs.
         state.calls_bytes = state.calls_bytes.saturating_sub(held_bytes);
         let covered = state.cover(&self.quota, bytes).map_err(unheld);
-        match covered.and(reply) {
-            // One that the library refused in place of its handler.
-            Err(error) if error.is_refusal() => state.session.handle_refusal(now, id, &error),
-            reply => state.session.handle_reply(now, id, reply),
-        }
+        state.session.handle_reply(now, id, covered.and(reply));
         // Nobody may have wanted it.
         state.cover_no_more(&self.quota);
         unlock_and_wake(state);

@@ -25,34 +25,31 @@ mod clock;
 mod ends;
 mod plain;
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::task::AbortHandle;
 use tracing::Instrument;
 
+use self::calls::Calls;
 use self::clock::Clock;
 use self::ends::of_stream;
 use crate::conn::{FLUSH_BYTES, Shared};
 use crate::error::Code;
-use crate::handler::Registry;
+use crate::handler::Router;
 use crate::quota::call_bytes;
-use crate::session::{self, CallId, Session};
+use crate::session::{self, Session};
 use crate::stream::{Connection, now};
 
 /// The task of one connection.
 pub(crate) struct Driver {
     connection: Connection,
     shared: Arc<Shared>,
-    registry: Arc<Registry>,
+    router: Arc<Router>,
     clock: Clock,
-    // Handlers in tasks of their own. Those that have ended are swept out when there are so many.
-    tasks: HashMap<CallId, AbortHandle>,
-    tasks_swept_at: usize,
+    calls: Calls,
     // The peer has ended its side.
     is_at_end: bool,
     // One-way calls that did not run and are in the log.
@@ -112,15 +109,14 @@ impl Driver {
     pub(crate) fn new(
         connection: Connection,
         shared: Arc<Shared>,
-        registry: Arc<Registry>,
+        router: Arc<Router>,
     ) -> Box<Self> {
         Box::new(Self {
             connection,
             shared,
-            registry,
+            router,
             clock: Clock::default(),
-            tasks: HashMap::new(),
-            tasks_swept_at: calls::TASKS_SWEPT_MIN,
+            calls: Calls::new(),
             unheard: 0,
             is_at_end: false,
             turns_given: 0,
@@ -193,8 +189,8 @@ impl Driver {
                 work = work.saturating_sub(WORK_OF_A_READ);
                 continue;
             }
-            if look.is_at_rest && self.has_tasks() {
-                self.forget_tasks();
+            if look.is_at_rest && self.calls.has_tasks() {
+                self.calls.forget();
             }
             if self.poll_clock(cx, look.due).is_ready() {
                 continue;
@@ -262,8 +258,10 @@ impl Driver {
 
     fn handle(&mut self, cx: &mut Context<'_>, event: session::Event) {
         match event {
-            session::Event::Call(call) => self.begin(cx, call),
-            session::Event::Stop(id) => self.stop(id),
+            session::Event::Call(call) => {
+                self.calls.begin(cx, &self.router, &self.shared, call);
+            }
+            session::Event::Stop(id) => self.calls.stop(id),
             session::Event::Close(violation) => self.violated(&violation),
             // It ends the loop.
             session::Event::Plain(_) => {}
@@ -281,7 +279,7 @@ impl Driver {
     /// Goes to sleep, unless there is news: looked at once more under the lock, since it may have
     /// come while nobody was listening.
     fn sleep(&mut self, cx: &Context<'_>, wanted_input: bool, is_blocked: bool) -> bool {
-        let (clock, has_tasks) = (&self.clock, self.has_tasks());
+        let (clock, has_tasks) = (&self.clock, self.calls.has_tasks());
         self.shared.sleep(cx, clock.alarm(), |session| {
             let is_said = is_blocked || !session.has_transmit() && !session.is_over();
             let is_read = wanted_input || !session.wants_input();
@@ -350,9 +348,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        for task in self.tasks.values() {
-            task.abort();
-        }
+        self.calls.forget();
         self.shared.end();
     }
 }

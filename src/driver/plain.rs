@@ -18,23 +18,20 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Instant;
 
-use bytes::BytesMut;
-use tokio::time::timeout_at;
+use bytes::Bytes;
 use tracing::Instrument;
 
 use super::Driver;
-use super::calls::{LIST, call_caught, let_go, poll_caught, told};
 use super::clock::Clock;
 use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
-use crate::handler::{self, Entry, RawHandler, Route, Work};
-use crate::limits::over_time;
-use crate::quota::{Charge, Permit, unheld};
+use crate::handler::{Entry, RawHandler, Route};
+use crate::quota::{Charge, unheld};
+use crate::service::{Request, caught, told};
 use crate::session::{Call, Plain, PlainEnd, Session};
-use crate::stream::{after, now};
-use crate::wire::{FormatWord, Name, Options};
+use crate::stream::now;
+use crate::wire::Options;
 
 impl Driver {
     /// Runs a plain call. How it ended is in the session then.
@@ -45,22 +42,14 @@ impl Driver {
         }
         // A raw handler may have put one of its own in its place.
         self.connection.lend();
-        let name = plain.name;
-        let end = match self.registry.find(name) {
-            Ok(entry) => {
+        let end = match self.router.find(plain.name) {
+            Ok(Entry::Typed(route)) => self.run_typed(&*route, plain).await,
+            Ok(Entry::Raw(handler)) => {
                 // A registered name: one that a peer made up does not come here.
-                let span = tracing::debug_span!("plain call", command = %name);
-                self.run_entry(entry, plain).instrument(span).await
+                let span = tracing::debug_span!("plain call", command = %plain.name);
+                self.run_raw(&*handler, plain).instrument(span).await
             }
-            Err(_) if name.as_bytes() == LIST => self.run_list(plain.format).await,
-            Err(error) => PlainEnd::OutOfStep(error),
-        };
-        // Told in any case: that a connection was lost may be the error of a handler that called
-        // somebody else, and if it was this one, telling does no harm.
-        let end = match end {
-            PlainEnd::Done => PlainEnd::Done,
-            PlainEnd::Failed(error) => PlainEnd::Failed(told(name, error)),
-            PlainEnd::OutOfStep(error) => PlainEnd::OutOfStep(told(name, error)),
+            Err(error) => PlainEnd::OutOfStep(told(plain.name, error)),
         };
         self.shared.set_io(self.connection.io().clone());
         self.shared.with(|session| session.handle_plain_end(now(), end));
@@ -86,77 +75,94 @@ impl Driver {
         .await
     }
 
-    async fn run_list(&mut self, format: Option<FormatWord>) -> PlainEnd {
-        match self.list(format, b"") {
-            Ok(list) => {
-                let written = self.connection.write_bytes(list.as_bytes()).await;
-                self.end_of(written)
-            }
-            Err(error) => PlainEnd::OutOfStep(error),
+    async fn run_raw(
+        &mut self,
+        handler: &dyn for<'a> RawHandler<'a>,
+        Plain { name, format, .. }: Plain,
+    ) -> PlainEnd {
+        if format.is_some() {
+            let text = "a raw command has no formats to choose from";
+            return PlainEnd::OutOfStep(told(name, Error::found(Code::UnsupportedFormat, text)));
         }
-    }
-
-    async fn run_entry(&mut self, entry: Entry, plain: Plain) -> PlainEnd {
-        match (entry, plain.format) {
-            (Entry::Typed(route), format) => self.run_typed(&*route, plain.name, format).await,
-            (Entry::Raw(handler), None) => self.run_raw(&*handler).await,
-            (Entry::Raw(_), Some(_)) => {
-                let text = "a raw command has no formats to choose from";
-                PlainEnd::OutOfStep(Error::found(Code::UnsupportedFormat, text))
-            }
-        }
-    }
-
-    async fn run_raw(&mut self, handler: &dyn for<'a> RawHandler<'a>) -> PlainEnd {
         let Self { connection, shared, clock, .. } = self;
         // Called within the future, so that a panic before its first await is caught as well.
-        let mut work: Work<'_, ()> =
+        let mut work =
             Box::pin(async { handler.call(connection).await.map_err(Error::of_raw_handler) });
-        let result = attend(shared, clock, poll_fn(|cx| poll_caught(&mut work, cx))).await;
-        let_go(work, result).map_or_else(PlainEnd::OutOfStep, |()| PlainEnd::Done)
+        let polled = poll_fn(|cx| {
+            caught(|| work.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error)))
+        });
+        let result = attend(shared, clock, polled).await.and_then(|result| result);
+        // That a connection was lost may be the error of a handler that called somebody else, and
+        // if it was this one, telling does no harm.
+        match caught(|| drop(work)).and(result) {
+            Ok(()) => PlainEnd::Done,
+            Err(error) => PlainEnd::OutOfStep(told(name, error)),
+        }
     }
 
-    async fn run_typed(
-        &mut self,
-        route: &dyn Route,
-        name: Name,
-        format: Option<FormatWord>,
-    ) -> PlainEnd {
-        // What the call takes of the endpoint it keeps until its reply is written.
-        let mut held = Charge::default();
-        let begun = self.begin_typed(route, name, format, &mut held).await;
-        let (mut work, _permit, deadline) = match begun {
-            Ok(begun) => begun,
-            Err(error) => return PlainEnd::OutOfStep(error),
+    async fn run_typed(&mut self, route: &dyn Route, plain: Plain) -> PlainEnd {
+        let payload = match self.read_payload(route, plain).await {
+            Ok(payload) => payload,
+            Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
         };
-        let ended = timeout_at(deadline.into(), poll_fn(|cx| poll_caught(&mut work, cx)));
-        let reply = attend(&self.shared, &mut self.clock, async {
-            let text = || over_time(self.shared.limits().call_time_max);
-            ended.await.unwrap_or_else(|_| Err(Error::found(Code::DeadlineExceeded, text())))
-        })
-        .await;
-        let reply = let_go(work, reply).and_then(|reply| {
-            held.cover(self.shared.quota(), reply.len()).map_err(unheld)?;
+        self.connection.settle();
+        let mut call = Call::plain(plain.name, Options::new(plain.format, None), now());
+        call.payload = payload;
+        let request = Request::of_session(call, self.shared.clone());
+        // What the call takes of the endpoint it keeps until its reply is written: its answer is
+        // kept as long.
+        let (mut held, quota) = (Charge::default(), self.shared.quota().clone());
+        let mut answer = self.router.begin(request, &mut |bytes| held.cover(&quota, bytes));
+        let reply = match attend(&self.shared, &mut self.clock, &mut answer).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                drop(answer);
+                return PlainEnd::Failed(told(plain.name, error));
+            }
+        };
+        let reply = reply.and_then(|reply| {
+            held.cover(&quota, reply.payload().len()).map_err(unheld)?;
             Ok(reply)
         });
-        match (reply, route.framing(format)) {
-            (Ok(reply), Ok(framing)) => {
-                let written = self.connection.write_payload(framing, &reply).await;
-                self.end_of(written)
+        match (reply, route.framing(plain.format)) {
+            (Ok(reply), Ok(Some(framing))) => {
+                let written = self.connection.write_payload(framing, reply.payload()).await;
+                self.end_of(plain, written)
             }
+            (Ok(reply), Ok(None)) => {
+                let written = self.connection.write_bytes(reply.payload()).await;
+                self.end_of(plain, written)
+            }
+            (Err(error), _) if error.is_refusal() => PlainEnd::OutOfStep(error),
             (Err(error), _) | (_, Err(error)) => PlainEnd::Failed(error),
         }
     }
 
+    /// Reads the payload of a typed call. The call is not counted before: who sends none must not
+    /// keep others from running.
+    async fn read_payload(&mut self, route: &dyn Route, plain: Plain) -> Result<Bytes> {
+        let Some(framing) = route.framing(plain.format)? else {
+            return Ok(Bytes::new());
+        };
+        let read = self.connection.read_payload(framing);
+        let payload = attend(&self.shared, &mut self.clock, read).await??;
+        payload.ok_or_else(|| {
+            Error::found(Code::BadPayload, "the stream ended where a payload should be")
+        })
+    }
+
     /// The end of a call whose payload was read whole and whose reply was written like this.
-    fn end_of(&mut self, written: Result<()>) -> PlainEnd {
+    fn end_of(&mut self, plain: Plain, written: Result<()>) -> PlainEnd {
         match written {
             Ok(()) => PlainEnd::Done,
             // Refused before a byte of it was written.
-            Err(error) if error.code() == Code::TooLarge => PlainEnd::Failed(error),
+            Err(error) if error.code() == Code::TooLarge => {
+                PlainEnd::Failed(told(plain.name, error))
+            }
             Err(error) if error.code() == Code::BadPayload => {
                 let text = "the reply cannot be framed";
-                PlainEnd::Failed(Error::local(Code::Failed, text).with_source(error))
+                let error = Error::local(Code::Failed, text).with_source(error);
+                PlainEnd::Failed(told(plain.name, error))
             }
             // Part of it may be written, and whatever came after would be taken for the rest.
             Err(error) => {
@@ -165,48 +171,20 @@ impl Driver {
             }
         }
     }
-
-    /// Reads the payload of a typed call and begins to answer it.
-    async fn begin_typed(
-        &mut self,
-        route: &dyn Route,
-        name: Name,
-        format: Option<FormatWord>,
-        held: &mut Charge,
-    ) -> Result<(Work<'static, BytesMut>, Permit, Instant)> {
-        let framing = route.framing(format)?;
-        let read = self.connection.read_payload(framing);
-        let payload = attend(&self.shared, &mut self.clock, read).await?;
-        let payload = payload.ok_or_else(|| {
-            Error::found(Code::BadPayload, "the stream ended where a payload should be")
-        })?;
-        self.connection.settle();
-        // Not before: who sends no payload must not keep others from running.
-        let permit = self.shared.quota().call()?;
-        let deadline = after(self.shared.limits().call_time_max).into_std();
-        let options = Options::new(format, None);
-        let call = Call::plain(name, options, deadline);
-        let context = handler::Context::new(self.shared.clone(), call);
-        let quota = self.shared.quota();
-        let hold = &mut |bytes| held.cover(quota, bytes);
-        let work = call_caught(route, format, payload, context, hold)?;
-        Ok((work, permit, deadline))
-    }
 }
 
-/// Does some work while the session's time goes on. Ended early with an error if the session's
-/// draining ends before it.
-async fn attend<T>(
-    shared: &Shared,
-    clock: &mut Clock,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
+/// Does some work while the session's time goes on.
+///
+/// # Errors
+///
+/// If the session ends before it, by its draining or by the peer.
+async fn attend<T>(shared: &Shared, clock: &mut Clock, work: impl Future<Output = T>) -> Result<T> {
     let mut work = pin!(work);
     poll_fn(|cx| {
         // Else the driver would wake itself by what it does here, and never sleep again.
         shared.rise();
-        if let Poll::Ready(result) = work.as_mut().poll(cx) {
-            return Poll::Ready(result);
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Ok(done));
         }
         loop {
             let due = shared.with(|session| session.poll_timeout());

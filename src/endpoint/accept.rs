@@ -20,16 +20,15 @@ use tokio::sync::Semaphore;
 use tokio::task::unconstrained;
 use tokio::time::timeout;
 
-use super::crowd::{Crowd, Place};
+use super::crowd::{Crowd, Guest, Place};
 use super::{Endpoint, Report};
-use crate::conn::Shared;
 use crate::error::Error;
 use crate::transport::{BoxedIo, Listener, Peer};
 
 /// One listener being served.
 pub(super) struct Accept<S> {
     endpoint: Endpoint,
-    // How one stream is served, and where its session is.
+    // How one stream is served, and how it is told to end.
     serve: S,
     crowd: Arc<Crowd>,
     // Those who are being told that there is no place for them.
@@ -39,7 +38,7 @@ pub(super) struct Accept<S> {
 
 impl<S, F> Accept<S>
 where
-    S: Fn(&Endpoint, BoxedIo, Peer) -> (F, Arc<Shared>),
+    S: Fn(&Endpoint, BoxedIo, Peer) -> (F, Guest),
     F: Future<Output = ()> + Send + 'static,
 {
     pub(super) fn new(endpoint: Endpoint, serve: S) -> Self {
@@ -101,7 +100,7 @@ where
     }
 
     fn welcome(&mut self, io: BoxedIo, peer: Peer) {
-        match self.endpoint.doors.admit(&peer, &self.endpoint.limits) {
+        match self.endpoint.doors.admit(&peer, self.endpoint.router.limits()) {
             Ok(place) => {
                 self.report.connections = self.report.connections.saturating_add(1);
                 self.serve(io, peer, place);
@@ -116,8 +115,8 @@ where
     }
 
     fn serve(&self, io: BoxedIo, peer: Peer, place: Place) {
-        let (served, shared) = (self.serve)(&self.endpoint, io, peer);
-        let member = self.crowd.join(&shared);
+        let (served, guest) = (self.serve)(&self.endpoint, io, peer);
+        let member = self.crowd.join(&guest);
         tokio::spawn(async move {
             served.await;
             drop((member, place));
@@ -129,8 +128,8 @@ where
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (served, shared) = (self.serve)(&self.endpoint, io, peer);
-        shared.with(|session| session.turn_away(error));
+        let (served, guest) = (self.serve)(&self.endpoint, io, peer);
+        guest.turn_away(error);
         tokio::spawn(async move {
             // Who does not listen is not waited for.
             let _ = timeout(REFUSAL_TIME_MAX, served).await;

@@ -8,6 +8,8 @@ use tokio::sync::Notify;
 use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
+#[cfg(feature = "gob")]
+use crate::service::Door;
 use crate::session::Tally;
 use crate::transport::{Peer, PeerKey};
 
@@ -77,23 +79,59 @@ impl Drop for Place {
     }
 }
 
+/// A connection that is open, as far as it can be told to end.
+#[derive(Clone)]
+pub(super) enum Guest {
+    /// Of lines and calls.
+    Stream(Arc<Shared>),
+    /// Of something else, in front of a door.
+    #[cfg(feature = "gob")]
+    Door(Door),
+}
+
+impl Guest {
+    /// Tells it why there is no place for it, if it can be told.
+    pub(super) fn turn_away(&self, error: &Error) {
+        match self {
+            Self::Stream(shared) => shared.with(|session| session.turn_away(error)),
+            #[cfg(feature = "gob")]
+            Self::Door(door) => door.close(),
+        }
+    }
+
+    fn close(&self) {
+        match self {
+            Self::Stream(shared) => shared.close(),
+            #[cfg(feature = "gob")]
+            Self::Door(door) => door.close(),
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        match self {
+            Self::Stream(shared) => shared.tally(),
+            #[cfg(feature = "gob")]
+            Self::Door(door) => door.tally(),
+        }
+    }
+}
+
 /// The connections of one listener that are open.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Crowd {
     members: Mutex<Members>,
     left: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Members {
-    connections: HashMap<u64, Arc<Shared>>,
+    connections: HashMap<u64, Guest>,
     last_id: u64,
     is_closing: bool,
     tally: Tally,
 }
 
 /// One of a crowd, until dropped.
-#[derive(Debug)]
 pub(super) struct Member {
     crowd: Arc<Crowd>,
     id: u64,
@@ -101,15 +139,15 @@ pub(super) struct Member {
 
 impl Crowd {
     /// Takes in a connection; it is told to close if all are.
-    pub(super) fn join(self: &Arc<Self>, shared: &Arc<Shared>) -> Member {
+    pub(super) fn join(self: &Arc<Self>, guest: &Guest) -> Member {
         let mut members = self.members();
         members.last_id = members.last_id.wrapping_add(1);
         let id = members.last_id;
-        members.connections.insert(id, Arc::clone(shared));
+        members.connections.insert(id, guest.clone());
         let is_closing = members.is_closing;
         drop(members);
         if is_closing {
-            shared.close();
+            guest.close();
         }
         Member { crowd: Arc::clone(self), id }
     }
@@ -119,10 +157,10 @@ impl Crowd {
         let connections: Vec<_> = {
             let mut members = self.members();
             members.is_closing = true;
-            members.connections.values().map(Arc::clone).collect()
+            members.connections.values().cloned().collect()
         };
-        for shared in connections {
-            shared.close();
+        for guest in connections {
+            guest.close();
         }
     }
 
@@ -153,13 +191,13 @@ impl Drop for Member {
     fn drop(&mut self) {
         let mut members = self.crowd.members();
         // Dropped when the lock is not held, with the stream and the wakers that it owns.
-        let shared = members.connections.remove(&self.id);
-        if let Some(shared) = &shared {
-            members.tally.add(shared.tally());
+        let guest = members.connections.remove(&self.id);
+        if let Some(guest) = &guest {
+            members.tally.add(guest.tally());
         }
         let is_last = members.connections.is_empty();
         drop(members);
-        drop(shared);
+        drop(guest);
         if is_last {
             self.crowd.left.notify_waiters();
         }

@@ -1,12 +1,12 @@
 //! Connections that this side opens.
 
-use std::sync::Arc;
-
 use super::Endpoint;
+use super::in_process::InProcess;
 use crate::client::Client;
+use crate::conn::Handle;
 use crate::error::Result;
 use crate::session::Side;
-use crate::transport::{self, Address, BoxedIo, Io, MemoryStream, Peer};
+use crate::transport::{self, Address, BoxedIo, Io, Peer};
 
 impl Client {
     /// Connects to `address`, `host:port` or `unix:` and a path, with the default limits. For other
@@ -55,7 +55,7 @@ impl Endpoint {
     /// Dropping the future gives up connecting.
     pub async fn connect(&self, address: &str) -> Result<Client> {
         let address: Address = address.parse()?;
-        let (io, peer) = transport::dial(&address, self.limits.call_time_max).await?;
+        let (io, peer) = transport::dial(&address, self.router.limits().call_time_max).await?;
         Ok(self.connect_boxed(io, peer))
     }
 
@@ -71,9 +71,13 @@ impl Endpoint {
         self.connect_boxed(Box::new(io), Peer::unknown())
     }
 
-    /// Makes a client of this endpoint's own handlers, without a socket: what it calls passes the
-    /// same session, formats and limits as the calls of others. Handlers that are added later are
-    /// called as well.
+    /// Makes a client of this endpoint's own handlers, without a socket or a stream: what it calls
+    /// passes the same limits, formats and bounds on time as the calls of others. Handlers that are
+    /// added later are called as well. Whoever they see calling is in this process, and they cannot
+    /// call back.
+    ///
+    /// Handlers run in the runtime in which the client was made, and begin in the order in which
+    /// they were called.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -92,21 +96,12 @@ impl Endpoint {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn client(&self) -> Client {
-        let (here, there) = transport::memory();
-        let (driver, _link) = self.driver(Box::new(there), Peer::memory(), Side::Accepted);
-        tokio::spawn(driver.run());
-        self.client_over(here)
-    }
-
-    /// A client with the limits of this endpoint, and without its handlers.
-    pub(super) fn client_over(&self, stream: MemoryStream) -> Client {
-        let silent = Self { registry: Arc::default(), ..self.clone() };
-        silent.connect_boxed(Box::new(stream), Peer::memory())
+        Client::over(InProcess::new(self.door_of(Peer::memory())))
     }
 
     fn connect_boxed(&self, io: BoxedIo, peer: Peer) -> Client {
         let (driver, shared) = self.driver(io, peer, Side::Dialled);
         tokio::spawn(driver.run());
-        Client::owner(shared)
+        Client::over_connection(Handle::owner(shared))
     }
 }

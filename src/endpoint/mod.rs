@@ -8,6 +8,7 @@
 mod accept;
 mod crowd;
 mod dial;
+mod in_process;
 #[cfg(feature = "gob")]
 mod net_rpc;
 
@@ -15,15 +16,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::accept::Accept;
-use self::crowd::Doors;
+use self::crowd::{Doors, Guest};
 use crate::command::Command;
 use crate::conn::Shared;
 use crate::driver::Driver;
 use crate::error::Result;
 use crate::format::Format;
-use crate::handler::{Entry, Handler, RawHandler, Registry, Typed};
+use crate::handler::{Entry, Handler, RawHandler, Router, Typed};
 use crate::limits::Limits;
 use crate::quota::Quota;
+use crate::service::{Answer, Door, Request, Service};
 use crate::session::Side;
 use crate::stream::Connection;
 use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, SharedIo};
@@ -50,9 +52,7 @@ use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, SharedIo};
 #[derive(Clone)]
 #[must_use = "an endpoint serves nothing until it is told to"]
 pub struct Endpoint {
-    registry: Arc<Registry>,
-    limits: Arc<Limits>,
-    quota: Arc<Quota>,
+    router: Arc<Router>,
     doors: Arc<Doors>,
 }
 
@@ -83,7 +83,8 @@ impl Endpoint {
     pub fn new() -> Self {
         let limits = Arc::new(Limits::default());
         let quota = Quota::new(&limits);
-        Self { registry: Arc::default(), limits, quota, doors: Arc::default() }
+        let router = Router::new(Arc::default(), limits, quota);
+        Self { router: Arc::new(router), doors: Arc::default() }
     }
 
     /// Sets the limits. They hold for what is served or dialled from this endpoint, and from the
@@ -98,8 +99,8 @@ impl Endpoint {
         if let Err(error) = limits.check() {
             panic!("{}", error.text());
         }
-        self.quota = Quota::new(&limits);
-        self.limits = Arc::new(limits);
+        let (registry, quota) = (Arc::clone(self.router.registry()), Quota::new(&limits));
+        self.router = Arc::new(Router::new(registry, Arc::new(limits), quota));
         self.doors = Arc::default();
         self
     }
@@ -164,7 +165,7 @@ impl Endpoint {
         Shape: 'static,
     {
         let route = Typed::new::<F>(handler)?;
-        self.registry.insert(command.name(), Entry::Typed(Arc::new(route)))
+        self.router.registry().insert(command.name(), Entry::Typed(Arc::new(route)))
     }
 
     /// Lends the connection to `handler` whenever `name` is called, from now on.
@@ -183,13 +184,13 @@ impl Endpoint {
         handler: impl for<'a> RawHandler<'a> + 'static,
     ) -> Result<()> {
         let name = Command::<(), (), ()>::new(name).name();
-        self.registry.insert(name, Entry::Raw(Arc::new(handler)))
+        self.router.registry().insert(name, Entry::Raw(Arc::new(handler)))
     }
 
     /// Removes the handler of this name; whether there was one. Calls that are running keep it.
     #[allow(clippy::must_use_candidate, reason = "removing is what it is for")]
     pub fn remove(&self, name: &str) -> bool {
-        self.registry.remove(name.as_bytes())
+        self.router.registry().remove(name.as_bytes())
     }
 
     /// Listens at `address` and serves whoever connects, for ever: `host:port`, or `unix:` and a
@@ -256,19 +257,46 @@ impl Endpoint {
         driver.run().await;
     }
 
-    /// Serves a stream that was accepted; the shared is that of its session.
-    fn accepted(&self, io: BoxedIo, peer: Peer) -> (impl Future<Output = ()> + use<>, Arc<Shared>) {
+    /// A way in that is not a stream: calls are made by it as values, and it drains.
+    ///
+    /// ```
+    /// use switchboard::service::{Request, Service};
+    /// # use switchboard::{Command, Endpoint, Error, format::Line};
+    /// # const SHOUT: Command<String, String, Line> = Command::new("SHOUT");
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> switchboard::Result<()> {
+    /// # let endpoint = Endpoint::new()
+    /// #     .on(SHOUT, async |text: String| Ok::<_, Error>(text.to_uppercase()));
+    /// let door = endpoint.door();
+    /// let reply = door.call(Request::new("SHOUT", "hello")?).await?;
+    /// assert_eq!(reply.payload(), b"HELLO");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door_of(Peer::unknown())
+    }
+
+    fn door_of(&self, peer: Peer) -> Door {
+        let router: Arc<Router> = Arc::clone(&self.router);
+        let (limits, quota) = (self.router.limits(), self.router.quota());
+        Door::new(router, Arc::clone(limits), Arc::clone(quota), peer)
+    }
+
+    /// Serves a stream that was accepted.
+    fn accepted(&self, io: BoxedIo, peer: Peer) -> (impl Future<Output = ()> + use<>, Guest) {
         let (driver, shared) = self.driver(io, peer, Side::Accepted);
-        (driver.run(), shared)
+        (driver.run(), Guest::Stream(shared))
     }
 
     /// The driver of a connection, and what it shares.
     fn driver(&self, io: BoxedIo, peer: Peer, side: Side) -> (Box<Driver>, Arc<Shared>) {
-        let (limits, quota) = (Arc::clone(&self.limits), &self.quota);
+        let (limits, quota) = (self.router.limits(), self.router.quota());
         let io = SharedIo::new(io);
-        let shared = Shared::new(side, io.clone(), peer, Arc::clone(&limits), Arc::clone(quota));
-        let connection = Connection::new(io, peer, limits, quota);
-        let driver = Driver::new(connection, Arc::clone(&shared), Arc::clone(&self.registry));
+        let connection = Connection::new(io.clone(), peer.clone(), Arc::clone(limits), quota);
+        let shared = Shared::new(side, io, peer, Arc::clone(limits), Arc::clone(quota));
+        let driver = Driver::new(connection, Arc::clone(&shared), Arc::clone(&self.router));
         (driver, shared)
     }
 
@@ -281,6 +309,14 @@ impl Endpoint {
     }
 }
 
+/// Calls that come through no connection. Only the limits of the whole endpoint hold for them; a
+/// [`Door`] has those of a connection, and an end.
+impl Service for Endpoint {
+    fn call(&self, request: Request) -> Answer {
+        self.router.call(request)
+    }
+}
+
 impl Default for Endpoint {
     fn default() -> Self {
         Self::new()
@@ -290,8 +326,8 @@ impl Default for Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
-            .field("commands", &self.registry)
-            .field("limits", &self.limits)
+            .field("commands", self.router.registry())
+            .field("limits", self.router.limits())
             .finish_non_exhaustive()
     }
 }

@@ -1,21 +1,18 @@
-//! Serving Go's `net/rpc`: a session in memory for each connection.
+//! Serving Go's `net/rpc`: a door for each connection.
 //!
-//! The session is the same as for any other caller, so limits, draining and the report are too; and
-//! the handlers see who really calls. Only mistakes in a row are not counted: many goroutines may
-//! share a connection, and one that guesses names would end the calls of the others. Go's own
-//! server does not count them either.
+//! Limits, draining and the report are those of any other caller, and the handlers see who calls.
+//! Only mistakes in a row are not counted: many goroutines may share a connection, and one that
+//! guesses names would end the calls of the others. Go's own server does not count them either.
 
 use std::sync::Arc;
 
 use super::accept::Accept;
+use super::crowd::Guest;
 use super::{Endpoint, Report};
-use crate::conn::Shared;
 use crate::error::Result;
-use crate::limits::Limits;
 use crate::net_rpc::net_rpc;
-use crate::session::Side;
 use crate::stream::Connection;
-use crate::transport::{self, BoxedIo, Listener, Peer, SharedIo};
+use crate::transport::{BoxedIo, Listener, Peer, SharedIo};
 
 impl Endpoint {
     /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` and
@@ -78,26 +75,21 @@ impl Endpoint {
         listener: impl Listener,
         stop: impl Future,
     ) -> Result<Report> {
-        let limits = Limits::clone(&self.limits);
-        let limits = Arc::new(limits.with(|limits| limits.consecutive_errors_max = u32::MAX));
-        let lenient = Self { limits, ..self.clone() };
-        Ok(Accept::new(lenient, Self::accepted_net_rpc).run(listener, stop).await)
+        Ok(Accept::new(self.clone(), Self::accepted_net_rpc).run(listener, stop).await)
     }
 
-    /// Serves a stream that was accepted; the shared is that of the session behind it.
+    /// Serves a stream that was accepted.
     fn accepted_net_rpc(
         &self,
         io: BoxedIo,
         peer: Peer,
-    ) -> (impl Future<Output = ()> + use<>, Arc<Shared>) {
-        let (here, there) = transport::memory();
-        let (driver, shared) = self.driver(Box::new(there), peer, Side::Accepted);
-        let client = self.client_over(here);
-        let mut connection =
-            Connection::new(SharedIo::new(io), peer, Arc::clone(&self.limits), &self.quota);
-        let speak = async move {
-            let ended = net_rpc(&mut connection, &client).await;
-            drop(client);
+    ) -> (impl Future<Output = ()> + use<>, Guest) {
+        let door = self.door_of(peer.clone());
+        let (limits, quota) = (self.router.limits(), self.router.quota());
+        let mut connection = Connection::new(SharedIo::new(io), peer, Arc::clone(limits), quota);
+        let guest = Guest::Door(door.clone());
+        let served = async move {
+            let ended = net_rpc(&mut connection, &door).await;
             if let Err(error) = &ended {
                 tracing::info!(peer = %connection.peer(), %error, "closing the connection");
             }
@@ -105,9 +97,6 @@ impl Endpoint {
                 connection.linger().await;
             }
         };
-        let served = async move {
-            tokio::join!(driver.run(), speak);
-        };
-        (served, shared)
+        (served, guest)
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use crate::conn::Shared;
-use crate::session::Call;
+use crate::quota::Quota;
+use crate::service::{Extensions, Request};
 use crate::stream::now;
 use crate::transport::Peer;
 
@@ -21,81 +21,89 @@ use crate::transport::Peer;
 /// ```
 #[derive(Clone)]
 pub struct Context {
-    shared: Arc<Shared>,
-    // Without its payload.
-    call: Box<Call>,
+    // Without its payload, and with somebody who calls.
+    request: Request,
+    deadline: Instant,
 }
 
 impl Context {
-    pub(crate) fn new(shared: Arc<Shared>, call: Box<Call>) -> Self {
-        Self { shared, call }
+    pub(super) fn new(request: Request, deadline: Instant) -> Self {
+        Self { request, deadline }
     }
 
     /// The name under which the handler was called.
     #[must_use]
     pub fn command(&self) -> &str {
-        self.call.name.as_str()
+        self.request.command()
     }
 
     /// Who is calling: the address and, on a Unix socket, the credentials of the process.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        self.shared.peer()
+        self.request.peer()
     }
 
     /// A client that calls back over the same connection, also while either side is closing it:
     /// until this call has its answer. What is left of the draining time is left for both.
     ///
     /// Where the call was made plainly there is no calling back: its caller has the stream until
-    /// the reply, so calls fail with `unsupported_format` until then.
+    /// the reply, so calls fail with `unsupported_format` until then. Where it came through no
+    /// connection nobody can be called, and calls fail with `unknown_command`.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::guest(Arc::clone(&self.shared), self.call.id)
+        Client::over_shared(self.request.channel())
     }
 
     /// When the answer is due; after it the handler is stopped and the caller told.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.call.deadline
+        self.deadline
     }
 
     /// Time left until [`deadline`](Self::deadline). To pass on, by
     /// [`Call::timeout`](crate::Call::timeout).
     #[must_use]
     pub fn time_left(&self) -> Duration {
-        self.call.deadline.saturating_duration_since(now())
+        self.deadline.saturating_duration_since(now())
     }
 
     /// Whether nobody waits for the answer any more. An async handler need not ask: it is stopped
     /// at its next await. A blocking one should, now and then.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        !self.call.is_plain() && !self.shared.with(|session| session.is_wanted(self.call.id))
+        self.request.is_cancelled()
     }
 
     /// Whether the caller wants no reply.
     #[must_use]
     pub fn is_one_way(&self) -> bool {
-        !self.call.is_plain() && self.call.id.tag() == 0
+        self.request.is_one_way()
     }
 
     /// The W3C traceparent that the caller sent, not looked into.
     #[must_use]
     pub fn trace(&self) -> Option<&str> {
-        std::str::from_utf8(self.call.options.trace()?).ok()
+        self.request.trace()
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// Values that the door through which the call came has put beside it.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        self.request.extensions()
+    }
+
+    /// What its call counts against.
+    pub(super) fn quota(&self) -> Option<&Arc<Quota>> {
+        self.request.quota()
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("command", &self.call.name)
-            .field("peer", self.shared.peer())
-            .field("deadline", &self.call.deadline)
+            .field("command", &self.command())
+            .field("peer", self.peer())
+            .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
 }

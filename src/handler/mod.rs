@@ -5,20 +5,24 @@
 //! call came from or whether anybody still waits for it.
 
 mod context;
+mod list;
 mod registry;
 mod route;
+mod router;
 
 pub use self::context::Context;
 pub(crate) use self::registry::{Entry, Registry};
 use self::route::failure;
-pub(crate) use self::route::{Route, Running, Typed, Work};
+pub(crate) use self::route::{Route, Typed};
+pub(crate) use self::router::Router;
 
 use std::error::Error as StdError;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Code, Error, Result};
+use crate::quota::Quota;
+use crate::service::panicked;
 use crate::stream::Connection;
 
 /// A function that answers calls of a command from `Req` to `Rep`:
@@ -292,7 +296,8 @@ async fn run_blocking<Rep: Send + 'static>(
     context: Context,
     function: impl FnOnce(Context) -> Result<Rep> + Send + 'static,
 ) -> Result<Rep> {
-    let permit = context.shared().quota().blocking_call().map_err(Error::for_caller)?;
+    let permit = context.quota().map(Quota::blocking_call).transpose();
+    let permit = permit.map_err(|error| error.for_caller().refusing())?;
     // Dropped with this future, when the call has ended.
     let waiting = Waiting(Arc::new(Mutex::new(Some((function, context)))));
     let begin = waiting.clone();
@@ -337,19 +342,4 @@ impl<T> Drop for Waiting<T> {
         // The lock is not held when it is dropped: it has the request in it.
         drop(self.take());
     }
-}
-
-pub(crate) fn panicked() -> Error {
-    Error::found(Code::Panicked, "the handler panicked")
-}
-
-/// Runs code of a user; a panic is its error. What it panicked with may panic once more when it is
-/// dropped, and is forgotten then.
-pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(payload);
-        }
-        panicked()
-    })
 }

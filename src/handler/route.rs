@@ -6,22 +6,18 @@
 use std::any::type_name;
 use std::error::Error as StdError;
 use std::marker::PhantomData;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{self, Poll};
 
 use bytes::{Bytes, BytesMut};
 
 use super::{Context, Handler};
-use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
-use crate::quota::call_bytes;
-use crate::session::{CallId, Place};
+use crate::service::Work;
 use crate::wire::FormatWord;
 
 pub(crate) trait Route: Send + Sync {
-    /// Decodes a payload, says by `hold` how many bytes came of it, and begins to answer it.
+    /// Decodes a payload within `budget`, says by `hold` how many bytes came of it, and begins to
+    /// answer it.
     ///
     /// # Errors
     ///
@@ -31,41 +27,28 @@ pub(crate) trait Route: Send + Sync {
         &self,
         format: Option<FormatWord>,
         payload: Bytes,
+        budget: Budget,
         context: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<Work<'static, BytesMut>>;
+    ) -> Result<Work>;
 
-    /// How a plain payload in this format is framed.
+    /// How plain payloads in this format are framed; `None` if there is none to be read, and the
+    /// reply is written as it is.
     ///
     /// # Errors
     ///
     /// `unsupported_format`.
-    fn framing(&self, format: Option<FormatWord>) -> Result<Framing>;
+    fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>>;
 
     /// Formats and types, for a person.
     fn describe(&self) -> String;
 }
-
-/// A handler at work.
-pub(crate) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// A handler and the formats that its command can be spoken in; the first is its own.
 pub(crate) struct Typed<Req, Rep, H, Shape> {
     formats: Vec<(Codec<Req>, Codec<Rep>)>,
     handler: H,
     shape: PhantomData<fn() -> Shape>,
-}
-
-/// A call whose handler has been started. It reports the end exactly once, also when the handler is
-/// dropped in the middle, and gives back what the call took from the endpoint.
-pub(crate) struct Running {
-    shared: Arc<Shared>,
-    id: CallId,
-    is_admitted: bool,
-    is_over: bool,
-    held_bytes: usize,
-    // Where its reply waits for room.
-    place: Option<Place>,
 }
 
 impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
@@ -112,13 +95,12 @@ where
         &self,
         format: Option<FormatWord>,
         payload: Bytes,
+        budget: Budget,
         context: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<Work<'static, BytesMut>> {
+    ) -> Result<Work> {
         let (request_codec, reply_codec) = self.codecs(format)?;
         let payload_bytes = payload.len();
-        let grantor = Arc::clone(context.shared().quota());
-        let budget = Budget::new(context.shared().limits(), payload_bytes).granted_by(grantor);
         let request = (request_codec.decode)(payload, &budget)?;
         let request_bytes = budget.memory_used().max(payload_bytes);
         // What was granted to the decode is given back, to be held by the call.
@@ -141,80 +123,14 @@ where
         }))
     }
 
-    fn framing(&self, format: Option<FormatWord>) -> Result<Framing> {
-        self.codecs(format).map(|(codec, _)| codec.framing)
+    fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
+        self.codecs(format).map(|(codec, _)| Some(codec.framing))
     }
 
     fn describe(&self) -> String {
         let names: Vec<_> = self.formats.iter().map(|(codec, _)| codec.name).collect();
         let (request, reply) = (short(type_name::<Req>()), short(type_name::<Rep>()));
         format!("{} {request} -> {reply}", names.join(","))
-    }
-}
-
-impl Running {
-    /// A call that holds so much, as its shared knows.
-    pub(crate) fn new(shared: &Arc<Shared>, id: CallId, held_bytes: usize) -> Self {
-        let (shared, place) = (Arc::clone(shared), None);
-        Self { shared, id, is_admitted: false, is_over: false, held_bytes, place }
-    }
-
-    /// Takes from the endpoint what the call needs to run.
-    ///
-    /// # Errors
-    ///
-    /// `overloaded` if it has nothing left.
-    pub(crate) fn admit(&mut self) -> Result<()> {
-        self.shared.quota().begin_call()?;
-        self.is_admitted = true;
-        Ok(())
-    }
-
-    /// Makes the call hold so much of the peer's, or of what came of it.
-    ///
-    /// # Errors
-    ///
-    /// `overloaded` if the endpoint has not that much left.
-    pub(crate) fn cover(&mut self, bytes: usize) -> Result<()> {
-        let wanted = call_bytes(bytes);
-        let surplus_bytes = self.held_bytes.saturating_sub(wanted);
-        if wanted > self.held_bytes || surplus_bytes > SURPLUS_BYTES_MAX {
-            self.shared.hold_for_call(self.held_bytes, wanted)?;
-            self.held_bytes = wanted;
-        }
-        Ok(())
-    }
-
-    /// The handler has ended with this, which is taken as soon as there is room for it.
-    pub(crate) fn poll_finish(
-        &mut self,
-        cx: &task::Context<'_>,
-        reply: &mut Option<Result<BytesMut>>,
-    ) -> Poll<()> {
-        let Self { shared, place, held_bytes, .. } = self;
-        let finished = shared.poll_reply_end(cx, place, self.id, reply, *held_bytes);
-        self.is_over = finished.is_ready();
-        finished
-    }
-
-    /// The call is refused, or its handler has ended without a reply.
-    pub(crate) fn refuse(&mut self, error: &Error) {
-        self.is_over = true;
-        self.shared.refuse(self.id, error, self.held_bytes);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.shared.leave_room(place);
-        }
-        if !self.is_over {
-            self.refuse(&Error::found(Code::Cancelled, "the handler was stopped"));
-        }
-        if self.is_admitted {
-            self.shared.quota().end_call();
-        }
     }
 }
 
@@ -262,6 +178,3 @@ fn short(name: &str) -> String {
 
 /// What is not worth a call of the allocator.
 const REPLY_SURPLUS_BYTES_MAX: usize = 4096;
-
-/// What a call may keep charged too much, rather than take the lock for it.
-const SURPLUS_BYTES_MAX: usize = 16 * 1024;

@@ -1,7 +1,5 @@
 //! What Go's `net/rpc` writes round arguments and replies, and what it says of errors.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use switchboard_gob::Encoder;
@@ -10,7 +8,7 @@ use super::Ended;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Gob};
 use crate::limits::Limits;
-use crate::quota::{Portion, SharedCharge};
+use crate::quota::Held;
 use crate::stream::Connection;
 
 /// What comes before an argument: Go's `rpc.Request`.
@@ -40,7 +38,7 @@ pub(super) struct Answers {
     encoder: Encoder,
     out: Vec<u8>,
     // Covers the replies in it.
-    held: Portion,
+    held: Held,
 }
 
 impl Header {
@@ -51,8 +49,9 @@ impl Header {
 }
 
 impl Answers {
-    pub(super) fn new(held: &Arc<SharedCharge>) -> Self {
-        Self { encoder: Encoder::new(), out: Vec::new(), held: held.portion() }
+    /// No answers so far; `held` covers those to come.
+    pub(super) fn new(held: Held) -> Self {
+        Self { encoder: Encoder::new(), out: Vec::new(), held }
     }
 
     /// Appends the answer of a call.
@@ -60,10 +59,12 @@ impl Answers {
     /// # Errors
     ///
     /// `failed` if the reply is no gob, or its types are too many; the stream is of no use then.
-    pub(super) fn put(&mut self, mut ended: Ended) -> Result<()> {
-        self.held.absorb(&mut ended.held);
+    pub(super) fn put(&mut self, ended: Ended) -> Result<()> {
+        self.held.absorb(ended.held);
         match ended.reply {
             Ok(reply) => {
+                let (reply, held) = reply.into_parts();
+                held.into_iter().for_each(|held| self.held.absorb(held));
                 self.put_header(ended.header, String::new())?;
                 // Else the length before it, which is filled in last, would double the buffer.
                 self.out.reserve(reply.len().saturating_add(CHANGED_BYTES_MAX));
@@ -89,8 +90,8 @@ impl Answers {
     pub(super) async fn write(&mut self, connection: &mut Connection) -> Result<()> {
         let out = std::mem::take(&mut self.out);
         connection.write_bytes(&out).await?;
-        self.held.give_back();
-        Ok(())
+        // To hold less cannot fail.
+        self.held.cover(0)
     }
 
     fn put_header(&mut self, header: Header, error: String) -> Result<()> {
@@ -102,13 +103,10 @@ impl Answers {
 
 /// What the Go program is told of an error; never nothing, which would be success.
 fn text(error: &Error, service_method: &str) -> String {
-    if error.code() == Code::UnknownCommand && error.is_from_peer() {
-        return format!("rpc: can't find method {service_method}");
-    }
-    let text = if error.is_from_peer() { Some(error.text()) } else { error.text_for_peer() };
-    match text {
-        Some(text) if !text.is_empty() => text.to_owned(),
-        _ => error.code().as_str().to_owned(),
+    match error.told() {
+        (Code::UnknownCommand, _) => format!("rpc: can't find method {service_method}"),
+        (code, "") => code.as_str().to_owned(),
+        (_, text) => text.to_owned(),
     }
 }
 
@@ -125,15 +123,16 @@ mod tests {
 
     use super::*;
     use crate::quota::Quota;
+    use crate::service::Reply;
 
     #[test]
     fn replies_take_the_room_that_they_are_charged() {
         let mut reply = BytesMut::new();
         Gob::encode(&"x".repeat(1_000_000), &mut reply).unwrap();
-        let held = SharedCharge::new(&Quota::new(&Limits::default()));
-        let mut answers = Answers::new(&held);
+        let quota = Quota::new(&Limits::default());
+        let mut answers = Answers::new(Held::new(&quota));
         let header = Header { service_method: "Echo.Letters".to_owned(), seq: 0 };
-        let ended = Ended { header, reply: Ok(reply.freeze()), held: held.portion() };
+        let ended = Ended { header, reply: Ok(Reply::new(reply)), held: Held::new(&quota) };
         answers.put(ended).unwrap();
         assert!((1_000_000..1_001_000).contains(&answers.len()));
         assert!(answers.out.capacity() < 1_001_000, "{}", answers.out.capacity());

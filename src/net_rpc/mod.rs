@@ -1,35 +1,34 @@
-//! Go's `net/rpc`, in gob, in front of a client: what Go calls a method is a command here.
+//! Go's `net/rpc`, in gob, in front of a door: what Go calls a method is a command here.
 //!
 //! Both directions of the connection are one stream of gobs each. A request is two of them, and so
 //! is an answer:
 //!
 //! ```text
-//!   Request{ServiceMethod, Seq}, argument ──►  a task for each call  ──► client
-//!   Response{ServiceMethod, Seq, Error}, reply ◄── as calls end ◄──────────┘
+//!   Request{ServiceMethod, Seq}, argument ──►  a task for each call  ──► door
+//!   Response{ServiceMethod, Seq, Error}, reply ◄── as calls end ◄─────────┘
 //! ```
 //!
 //! One loop reads and writes in turn, so a peer that does not read its answers is not read either.
 //! Payloads pass as they are: an argument is made a stream of its own, a reply is joined to the one
 //! stream. The bounds are those of the connection for what is read and written, and those of the
-//! client for what is under way. It knows no handlers, and not how the connection came to be.
+//! door for what is under way. It knows no handlers, and not how the connection came to be.
 
 mod message;
 
 use std::pin::pin;
-use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use self::message::{Answers, Header};
-use crate::client::Client;
 use crate::error::{Code, Error, Result};
-use crate::quota::{Portion, SharedCharge, call_bytes, unheld};
+use crate::quota::Held;
+use crate::service::{Channel, Door, Reply, Request as Call, Service};
 use crate::stream::{Clock, Connection};
-use crate::wire::{FormatWord, Name};
+use crate::transport::Peer;
 
 /// Speaks Go's `net/rpc` on a connection until the peer ends its side: each of its calls is a call
-/// over `client`, in the format `gob`.
+/// through `door`, in the format `gob`.
 ///
 /// The name of the method is the name of the command, dot and all: Go calls a
 /// `Command<Args, i64>` named `Arith.Multiply` by `client.Call("Arith.Multiply", args, &reply)`.
@@ -55,42 +54,39 @@ use crate::wire::{FormatWord, Name};
 /// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
 ///
 /// async fn speak(arith: Arc<Endpoint>, connection: &mut Connection) -> Result<(), Error> {
-///     net_rpc(connection, &arith.client()).await
+///     net_rpc(connection, &arith.door()).await
 /// }
 ///
 /// let arith = Endpoint::new().on(NEGATE, async |number: i64| Ok::<_, Error>(-number));
 /// let endpoint = Endpoint::new().on_raw("NETRPC", with_state(&Arc::new(arith), speak));
 /// ```
 ///
-/// Make a client for each connection: how many calls are under way, and how many mistakes in a row
-/// are too many, is counted for each client.
+/// Make a door for each connection: how many calls are under way is counted for each door.
 ///
 /// # Limits
 ///
 /// At most `calls_per_connection_max` calls are under way; more are not read until one has ended.
 /// Each of the two gobs of a request has `body_time_max` from its first byte on, and while no call
 /// is under way the next request has `idle_time_max`. Arguments, and replies that wait to be
-/// written, count against `held_bytes_max` of the client.
+/// written, count against `held_bytes_max` of the endpoint.
 ///
 /// # Errors
 ///
 /// `bad_payload` if what came is no `net/rpc`, `too_large` if a gob is over a limit (the call it
 /// belongs to is answered first); `deadline_exceeded` if the peer is too slow; `disconnected` if
-/// the stream fails; `shutting_down` if the client's connection has ended. That lets calls under
-/// way finish, and so does the end of the peer's side, as in Go. Those that are under way at any
-/// other end are cancelled.
+/// the stream fails; `shutting_down` if the door was closed. That lets calls under way finish, and
+/// so does the end of the peer's side, as in Go. Those that are under way at any other end are
+/// cancelled.
 ///
 /// # Cancel safety
 ///
 /// Not cancel safe: a part of an answer may have been written. Calls under way are cancelled.
-pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()> {
-    let limits = client.shared().limits();
-    let calls_max = limits.calls_per_connection_max.max(1);
+pub async fn net_rpc(connection: &mut Connection, door: &Door) -> Result<()> {
+    let calls_max = door.limits().calls_per_connection_max.max(1);
     let mut calls = JoinSet::new();
-    let held = SharedCharge::new(client.shared().quota());
     let mut incoming = Incoming::default();
-    let mut answers = Answers::new(&held);
-    let mut closed = pin!(client.closed());
+    let mut answers = Answers::new(door.held());
+    let mut closed = pin!(door.closed());
     let (mut is_closed, mut is_ended) = (false, false);
     while !(is_closed || is_ended) || !calls.is_empty() {
         let is_read = !is_closed && !is_ended && calls.len() < calls_max;
@@ -108,7 +104,7 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
             request = incoming.next(connection), if is_read => match request {
                 Ok(Some(request)) => {
                     connection.settle();
-                    calls.spawn(request.begin(client, &held));
+                    calls.spawn(request.begin(connection.peer(), door));
                 }
                 Ok(None) => is_ended = true,
                 Err(error) => {
@@ -125,7 +121,7 @@ pub async fn net_rpc(connection: &mut Connection, client: &Client) -> Result<()>
     if is_ended {
         return Ok(());
     }
-    Err(Error::found(Code::ShuttingDown, "the client for the calls of net/rpc is closed"))
+    Err(Error::found(Code::ShuttingDown, "the door for the calls of net/rpc is closed"))
 }
 
 /// A call that has come whole.
@@ -137,44 +133,31 @@ struct Request {
 /// A call that has ended.
 struct Ended {
     header: Header,
-    reply: Result<Bytes>,
-    // Covers the reply.
-    held: Portion,
+    reply: Result<Reply>,
+    // Covers the header.
+    held: Held,
 }
 
 impl Request {
-    /// The call, with what it holds charged to the client from now on.
-    fn begin(
-        self,
-        client: &Client,
-        held: &Arc<SharedCharge>,
-    ) -> impl Future<Output = Ended> + use<> {
+    /// The call, with what it holds charged to the endpoint from now on.
+    fn begin(self, peer: &Peer, door: &Door) -> impl Future<Output = Ended> + use<> {
         let Self { header, argument } = self;
-        let client = client.clone();
-        let mut held = held.portion();
-        let name_bytes = header.service_method.len();
-        let covered = held.cover(call_bytes(argument.len().saturating_add(name_bytes)));
+        let mut held = door.held();
+        let covered = held.cover(header.service_method.len());
+        let answer = covered.and_then(|()| {
+            let request = Call::new(&header.service_method, argument).map_err(|_| {
+                let method = &header.service_method;
+                let text = format!("rpc: service/method request ill-formed: {method:.64}");
+                Error::found(Code::BadPayload, text)
+            })?;
+            Ok(door.call(request.with_format("gob")?.with_peer(peer.clone())))
+        });
         async move {
-            let reply = match covered {
-                Ok(()) => call(&client, &header.service_method, argument).await,
+            let reply = match answer {
+                Ok(answer) => answer.await,
                 Err(error) => Err(error),
             };
-            let reply = reply.and_then(|reply| {
-                let bytes = reply.len().saturating_add(name_bytes);
-                held.cover(call_bytes(bytes)).map_err(unheld)?;
-                Ok(reply)
-            });
             Ended { header, reply, held }
-        }
-    }
-}
-
-async fn call(client: &Client, name: &str, argument: Bytes) -> Result<Bytes> {
-    match Name::parse(name.as_bytes()) {
-        Ok(name) => client.call_encoded(name, GOB, BytesMut::from(argument)).await,
-        Err(_) => {
-            let text = format!("rpc: service/method request ill-formed: {name:.64}");
-            Err(Error::found(Code::UnknownCommand, text))
         }
     }
 }
@@ -231,12 +214,6 @@ impl Incoming {
 fn stopped(error: tokio::task::JoinError) -> Error {
     Error::found(Code::Cancelled, "the runtime stopped").with_source(error)
 }
-
-/// The format that everything is spoken in.
-const GOB: FormatWord = match FormatWord::parse(b"gob") {
-    Ok(word) => word,
-    Err(_) => panic!("gob is a word"),
-};
 
 /// Answers that are ready together are written together, up to so much.
 const WRITE_BYTES: usize = 64 * 1024;

@@ -91,7 +91,9 @@ impl CallId {
         self.tag
     }
 
-    pub(super) const fn is_plain(self) -> bool {
+    /// Whether it is that of a plain call, and of no session's.
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
         self.serial == 0
     }
 }

@@ -29,7 +29,7 @@ use super::deadlines::{Earliest, FOREVER};
 use super::in_flight::InFlight;
 use super::one_way::OneWay;
 use super::{Call, CallId, Event, Plain, Tally, Violation};
-use crate::error::{Code, Error, TEXT_BYTES_MAX};
+use crate::error::{Code, Error};
 use crate::limits::{Limits, over_time, too_large};
 use crate::wire::{Line, Options, Outbox, Part, Tag};
 
@@ -426,13 +426,9 @@ const fn is_callers_mistake(code: Code) -> bool {
     )
 }
 
-/// Writes an error. Whatever was not made for the peer is `failed` and nothing more.
+/// Writes an error, as far as it is for the peer.
 fn push_error(tag: Tag, error: &Error, outbox: &mut Outbox) {
-    let (code, text) = match error.text_for_peer() {
-        Some(text) if error.code().is_on_wire() => (error.code(), text),
-        _ => (Code::Failed, "the handler failed"),
-    };
-    let text = text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default();
+    let (code, text) = error.told();
     let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
     outbox.push_line(&Line::Reply(tag, Part::Err(len, code)));
     outbox.push_body(Bytes::copy_from_slice(text.as_bytes()));

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 /// The other end of a connection.
 ///
@@ -17,8 +18,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// assert_eq!(peer.to_string(), "127.0.0.1:5000");
 /// assert_eq!(peer.credentials(), None);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// A clone is the same peer, and costs nothing to speak of.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Peer {
+    facts: Arc<Facts>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Facts {
     address: PeerAddress,
     credentials: Option<Credentials>,
 }
@@ -55,19 +63,25 @@ pub struct Credentials {
 impl Peer {
     /// The other end of a TCP connection.
     #[must_use]
-    pub const fn tcp(address: SocketAddr) -> Self {
-        Self { address: PeerAddress::Tcp(address), credentials: None }
+    pub fn tcp(address: SocketAddr) -> Self {
+        Self::at(PeerAddress::Tcp(address), None)
     }
 
     /// The other end of a stream of which nothing is known. No limit per peer applies to it.
     #[must_use]
-    pub const fn unknown() -> Self {
-        Self { address: PeerAddress::Unknown, credentials: None }
+    pub fn unknown() -> Self {
+        Self::at(PeerAddress::Unknown, None)
+    }
+
+    /// One peer of which nothing is known.
+    pub(crate) fn nobody() -> &'static Self {
+        static NOBODY: OnceLock<Peer> = OnceLock::new();
+        NOBODY.get_or_init(Self::unknown)
     }
 
     /// The other end of a pair in memory.
-    pub(crate) const fn memory() -> Self {
-        Self { address: PeerAddress::Memory, credentials: None }
+    pub(crate) fn memory() -> Self {
+        Self::at(PeerAddress::Memory, None)
     }
 
     /// The other end of a Unix socket. Where the system does not tell the credentials there are
@@ -80,28 +94,34 @@ impl Peer {
             // Zero stands for a process that this pid namespace does not see.
             pid: peer.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0),
         });
-        Self { address: PeerAddress::Unix, credentials }
+        Self::at(PeerAddress::Unix, credentials)
     }
 
     /// Where the other end is.
     #[must_use]
-    pub const fn address(&self) -> PeerAddress {
-        self.address
+    pub fn address(&self) -> PeerAddress {
+        self.facts.address
     }
 
     /// Which process is there: only for Unix sockets, and only where the system tells it.
     #[must_use]
-    pub const fn credentials(&self) -> Option<Credentials> {
-        self.credentials
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.facts.credentials
     }
 
     /// What `connections_per_peer_max` counts by; `None` if connections from there are not counted.
     pub(crate) fn peer_key(&self) -> Option<PeerKey> {
-        match self.address {
+        match self.facts.address {
             PeerAddress::Tcp(address) => Some(PeerKey::of_ip(address.ip())),
-            PeerAddress::Unix => self.credentials.map(|credentials| PeerKey::Uid(credentials.uid)),
+            PeerAddress::Unix => {
+                self.facts.credentials.map(|credentials| PeerKey::Uid(credentials.uid))
+            }
             PeerAddress::Memory | PeerAddress::Unknown => None,
         }
+    }
+
+    fn at(address: PeerAddress, credentials: Option<Credentials>) -> Self {
+        Self { facts: Arc::new(Facts { address, credentials }) }
     }
 }
 
@@ -129,15 +149,24 @@ impl PeerKey {
     }
 }
 
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("address", &self.facts.address)
+            .field("credentials", &self.facts.credentials)
+            .finish()
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address {
+        match self.facts.address {
             PeerAddress::Tcp(address) => write!(f, "{address}")?,
             PeerAddress::Unix => f.write_str("unix")?,
             PeerAddress::Memory => f.write_str("memory")?,
             PeerAddress::Unknown => f.write_str("unknown")?,
         }
-        let Some(credentials) = self.credentials else { return Ok(()) };
+        let Some(credentials) = self.facts.credentials else { return Ok(()) };
         write!(f, " uid {}", credentials.uid)?;
         credentials.pid.map_or(Ok(()), |pid| write!(f, " pid {pid}"))
     }
@@ -164,7 +193,7 @@ mod tests {
     fn a_peer_prints_what_is_known() {
         assert_eq!(unix(Some(77)).to_string(), "unix uid 1000 pid 77");
         assert_eq!(unix(None).to_string(), "unix uid 1000");
-        let nobody = Peer { address: PeerAddress::Unix, credentials: None };
+        let nobody = Peer::at(PeerAddress::Unix, None);
         assert_eq!(nobody.to_string(), "unix");
         assert_eq!(nobody.peer_key(), None);
         assert_eq!(Peer::memory().to_string(), "memory");
@@ -179,6 +208,6 @@ mod tests {
 
     fn unix(pid: Option<u32>) -> Peer {
         let credentials = Some(Credentials { uid: 1000, gid: 100, pid });
-        Peer { address: PeerAddress::Unix, credentials }
+        Peer::at(PeerAddress::Unix, credentials)
     }
 }

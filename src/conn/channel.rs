@@ -1,0 +1,76 @@
+//! A connection at the seam: as a channel to call over, and as the caller of what comes in by it.
+
+use std::sync::Arc;
+
+use super::handle::Handle;
+use super::outgoing::{Outgoing, Unsent};
+use super::shared::Shared;
+use crate::error::Result;
+use crate::limits::Limits;
+use crate::quota::Quota;
+use crate::service::{Answer, BoxFuture, Caller, Channel, Reply, Request, Service};
+use crate::session::CallId;
+use crate::transport::Peer;
+
+/// A connection as a channel. Its [`Client`](crate::Client) needs none: it makes the same
+/// [`Outgoing`] calls itself.
+pub(crate) struct ConnectionChannel(pub(crate) Arc<Handle>);
+
+impl Service for ConnectionChannel {
+    fn call(&self, request: Request) -> Answer {
+        let is_one_way = request.is_one_way();
+        let mut call = Outgoing::new(Arc::clone(&self.0), Unsent::of_request(request));
+        Answer::new(std::future::poll_fn(move |cx| {
+            if is_one_way {
+                call.poll_notify(cx).map_ok(|()| Reply::default())
+            } else {
+                call.poll_call(cx).map_ok(Reply::new)
+            }
+        }))
+    }
+}
+
+impl Channel for ConnectionChannel {
+    fn limits(&self) -> &Limits {
+        self.0.shared().limits()
+    }
+
+    fn peer(&self) -> &Peer {
+        self.0.shared().peer()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    fn close(&self) {
+        self.0.shared().close();
+    }
+
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.shared().ended())
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.0.shared().flush())
+    }
+}
+
+impl Caller for Shared {
+    fn peer(&self) -> &Peer {
+        Self::peer(self)
+    }
+
+    fn quota(&self) -> &Arc<Quota> {
+        Self::quota(self)
+    }
+
+    /// A plain call is waited for as long as its connection lives.
+    fn is_waiting(&self, call: CallId) -> bool {
+        call.is_plain() || self.with(|session| session.is_wanted(call))
+    }
+
+    fn channel(self: Arc<Self>, call: CallId) -> Arc<dyn Channel> {
+        Arc::new(ConnectionChannel(Handle::guest(self, call)))
+    }
+}

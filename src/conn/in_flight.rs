@@ -1,0 +1,84 @@
+//! A call of the peer under way, as its connection accounts for it.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+
+use super::shared::Shared;
+use crate::error::{Code, Error, Result};
+use crate::quota::call_bytes;
+use crate::session::{CallId, Place};
+
+/// A call that was given out to be run. It reports the end exactly once, also when it is dropped in
+/// the middle, and gives back what the call holds.
+pub(crate) struct InFlight {
+    shared: Arc<Shared>,
+    id: CallId,
+    is_over: bool,
+    held_bytes: usize,
+    // Where its reply waits for room.
+    place: Option<Place>,
+}
+
+impl InFlight {
+    /// A call that holds its payload, as its connection knows.
+    pub(crate) fn new(shared: &Arc<Shared>, id: CallId, payload_bytes: usize) -> Self {
+        let (shared, held_bytes) = (Arc::clone(shared), call_bytes(payload_bytes));
+        Self { shared, id, is_over: false, held_bytes, place: None }
+    }
+
+    /// Makes the call hold so much of the peer's, or of what came of it.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint has not that much left.
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<()> {
+        let wanted = call_bytes(bytes);
+        let surplus_bytes = self.held_bytes.saturating_sub(wanted);
+        if wanted > self.held_bytes || surplus_bytes > SURPLUS_BYTES_MAX {
+            self.shared.hold_for_call(self.held_bytes, wanted)?;
+            self.held_bytes = wanted;
+        }
+        Ok(())
+    }
+
+    /// The call has ended with this, which is taken as soon as there is room for it. A refusal
+    /// needs none: it is said in few bytes.
+    pub(crate) fn poll_finish(
+        &mut self,
+        cx: &Context<'_>,
+        reply: &mut Option<Result<BytesMut>>,
+    ) -> Poll<()> {
+        if let Some(Err(error)) = reply
+            && error.is_refusal()
+        {
+            self.refuse(error);
+            return Poll::Ready(());
+        }
+        let Self { shared, place, held_bytes, .. } = self;
+        let finished = shared.poll_reply_end(cx, place, self.id, reply, *held_bytes);
+        self.is_over = finished.is_ready();
+        finished
+    }
+
+    /// The call did not run, or was stopped.
+    fn refuse(&mut self, error: &Error) {
+        self.is_over = true;
+        self.shared.refuse(self.id, error, self.held_bytes);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.shared.leave_room(place);
+        }
+        if !self.is_over {
+            self.refuse(&Error::found(Code::Cancelled, "the handler was stopped"));
+        }
+    }
+}
+
+/// What a call may keep charged too much, rather than take the lock for it.
+const SURPLUS_BYTES_MAX: usize = 16 * 1024;

@@ -1,0 +1,235 @@
+//! A call over a connection, without its types.
+//!
+//! ```text
+//!   Unsent ──poll: room in the connection──► Sent ──reply, deadline or loss──► Done
+//!     │ drop: nothing was sent                │ drop: `>TAG cancel` is sent
+//! ```
+//!
+//! The session keeps the deadline of a call, whether it waits for room or for its reply. In which
+//! runtime that comes to pass is told in `watch`.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::handle::Handle;
+use super::shared::Sending;
+use crate::error::{Code, Error, Result};
+use crate::service::{Request, bad_trace};
+use crate::session::{Place, Session};
+use crate::stream::after_that;
+use crate::wire::{FormatWord, Name, Options, Tag};
+
+/// What a caller wants to send.
+pub(crate) struct Unsent {
+    pub(crate) name: Name,
+    // `None` asks for the command's own.
+    pub(crate) format: Option<FormatWord>,
+    // `None` when sent, or when its error has been given out.
+    pub(crate) payload: Option<Result<BytesMut>>,
+    // The caller's own.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) trace: Option<Box<str>>,
+}
+
+/// A call on its way, and its reply on the way back.
+pub(crate) struct Outgoing {
+    handle: Arc<Handle>,
+    unsent: Unsent,
+    // When the call ends; from the first poll on.
+    due: Option<Instant>,
+    // Only while there is no room.
+    place: Option<Place>,
+    state: State,
+}
+
+enum State {
+    Unsent,
+    Sent(Tag),
+    Done,
+}
+
+impl Unsent {
+    pub(crate) fn new(name: Name, payload: Result<BytesMut>) -> Self {
+        Self { name, format: None, payload: Some(payload), deadline: None, trace: None }
+    }
+
+    pub(super) fn of_request(mut request: Request) -> Self {
+        let payload = request.take_payload();
+        Self {
+            name: request.name(),
+            format: request.format_word(),
+            payload: Some(Ok(payload.into())),
+            deadline: request.deadline(),
+            trace: request.trace().map(Into::into),
+        }
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn new(handle: Arc<Handle>, unsent: Unsent) -> Self {
+        Self { handle, unsent, due: None, place: None, state: State::Unsent }
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    pub(crate) fn unsent(&self) -> &Unsent {
+        &self.unsent
+    }
+
+    pub(crate) fn unsent_mut(&mut self) -> &mut Unsent {
+        &mut self.unsent
+    }
+
+    /// Sends the call, then waits for its reply.
+    pub(crate) fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
+        let result = ready!(self.poll_reply(cx));
+        self.state = State::Done;
+        Poll::Ready(result)
+    }
+
+    /// Sends the call, which wants no reply.
+    pub(crate) fn poll_notify(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let within = self.handle.within();
+        self.poll_send(cx, false, |session, _, name, options, payload, _| {
+            session.notify(within, name, options, payload)
+        })
+    }
+
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
+        if let State::Unsent = self.state {
+            let within = self.handle.within();
+            let sent =
+                ready!(self.poll_send(cx, true, |session, waker, name, options, payload, due| {
+                    let tag = session.call(within, name, options, payload, due)?;
+                    // Not answered yet: the lock is held. Only the waker is left there.
+                    let _ = session.poll_reply(tag, waker);
+                    Ok(tag)
+                }));
+            return match sent {
+                Ok(tag) => {
+                    self.state = State::Sent(tag);
+                    Poll::Pending
+                }
+                Err(error) => Poll::Ready(Err(error)),
+            };
+        }
+        let State::Sent(tag) = self.state else {
+            return Poll::Ready(Err(polled_too_late()));
+        };
+        let reply = ready!(self.handle.shared().poll_reply(tag, cx, self.due));
+        self.state = State::Done;
+        Poll::Ready(reply.map_err(|error| self.explain(error)))
+    }
+
+    /// Waits for room, then hands the request to the session by `send`.
+    fn poll_send<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wants_reply: bool,
+        send: impl FnOnce(
+            &mut Session,
+            &mut Option<Waker>,
+            Name,
+            Options,
+            BytesMut,
+            Instant,
+        ) -> Result<R>,
+    ) -> Poll<Result<R>> {
+        let payload = match self.unsent.payload.take() {
+            Some(Ok(payload)) => payload,
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            None => return Poll::Ready(Err(polled_too_late())),
+        };
+        let (options, deadline) = match self.options() {
+            Ok(options) => options,
+            Err(error) => {
+                self.leave_room();
+                return Poll::Ready(Err(error));
+            }
+        };
+        let (name, bytes) = (self.unsent.name, payload.len());
+        let mut payload = Some(payload);
+        let (shared, within) = (self.handle.shared(), self.handle.within());
+        let place = &mut self.place;
+        let sending = Sending { within, place, bytes, deadline, wants_reply };
+        let sent = shared.poll_send(cx, sending, |session, waker| {
+            send(session, waker, name, options, payload.take().unwrap_or_default(), deadline)
+        });
+        if sent.is_pending() {
+            self.unsent.payload = payload.map(Ok);
+        }
+        sent
+    }
+
+    /// What the peer is told beside the payload, and when the call ends.
+    fn options(&mut self) -> Result<(Options, Instant)> {
+        let now = tokio::time::Instant::now();
+        let due = match self.due.or(self.unsent.deadline) {
+            Some(due) => due,
+            None => after_that(now, self.handle.shared().limits().call_time_max).into_std(),
+        };
+        self.due = Some(due);
+        let now = now.into_std();
+        if due <= now {
+            return Err(self.too_late());
+        }
+        let left_ms = self.unsent.deadline.map(|deadline| {
+            // Rounded up: a peer must not give up before its caller does.
+            let left_ms = deadline.saturating_duration_since(now).as_nanos().div_ceil(1_000_000);
+            u64::try_from(left_ms).unwrap_or(u64::MAX)
+        });
+        let mut options = Options::new(self.unsent.format, left_ms);
+        if let Some(trace) = &self.unsent.trace {
+            options = options.with_trace(trace).map_err(bad_trace)?;
+        }
+        Ok((options, due))
+    }
+
+    /// The error of a call whose deadline passed before it was sent.
+    fn too_late(&self) -> Error {
+        let text = match self.place {
+            Some(_) => "the deadline passed before there was room to send",
+            None => "the deadline had passed before the call was sent",
+        };
+        Error::local(Code::DeadlineExceeded, text)
+    }
+
+    /// Names the limit if it was that, and no deadline of the caller's, that ended the call. (An
+    /// error with a source tells why the connection ended.)
+    fn explain(&self, error: Error) -> Error {
+        let is_ours = !error.is_from_peer() && std::error::Error::source(&error).is_none();
+        let is_late = error.code() == Code::DeadlineExceeded && is_ours;
+        if !is_late || self.unsent.deadline.is_some() {
+            return error;
+        }
+        let time = self.handle.shared().limits().call_time_max;
+        let text = format!("no reply came within call_time_max ({time:?})");
+        Error::local(Code::DeadlineExceeded, text).after_sending()
+    }
+
+    /// Lets those behind come forward.
+    fn leave_room(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.handle.shared().leave_room(place);
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.leave_room();
+        if let State::Sent(tag) = self.state {
+            self.handle.shared().cancel(tag);
+        }
+    }
+}
+
+/// The error of a future that has given out its result: the call may have been sent.
+pub(crate) fn polled_too_late() -> Error {
+    Error::local(Code::Failed, "a call was polled after its end").after_sending()
+}

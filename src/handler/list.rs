@@ -1,0 +1,55 @@
+//! `?`, the command that lists the commands.
+
+use bytes::{Bytes, BytesMut};
+
+use super::route::Route;
+use super::{Context, Registry};
+use crate::error::{Code, Error, Result};
+use crate::format::{Budget, Framing};
+use crate::service::Work;
+use crate::wire::FormatWord;
+
+/// The list as it is when it is asked for.
+pub(super) struct List {
+    text: String,
+}
+
+impl List {
+    pub(super) const NAME: &[u8] = b"?";
+
+    pub(super) fn of(registry: &Registry) -> Self {
+        Self { text: registry.describe() }
+    }
+}
+
+impl Route for List {
+    fn call(
+        &self,
+        format: Option<FormatWord>,
+        payload: Bytes,
+        _: Budget,
+        _: Context,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Work> {
+        self.framing(format)?;
+        if !payload.is_empty() {
+            return Err(Error::found(Code::BadPayload, "? takes no payload"));
+        }
+        hold(self.text.len())?;
+        let list = BytesMut::from(self.text.as_bytes());
+        Ok(Box::pin(std::future::ready(Ok(list))))
+    }
+
+    fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
+        match format {
+            None => Ok(None),
+            Some(_) => {
+                Err(Error::found(Code::UnsupportedFormat, "? has no formats to choose from"))
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,135 @@
+//! From a request to its handler: where every call begins, whichever door it came through.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::list::List;
+use super::{Context, Entry, Registry, Route};
+use crate::error::{Code, Error, Result};
+use crate::format::Budget;
+use crate::limits::{Limits, too_large};
+use crate::quota::{Held, Quota, call_bytes};
+use crate::service::{Answer, Direct, Origin, Request, Service, Time, Working, caught};
+use crate::stream::after;
+use crate::wire::Name;
+
+/// Handlers under names, and what their calls are bounded by.
+pub(crate) struct Router {
+    registry: Arc<Registry>,
+    limits: Arc<Limits>,
+    quota: Arc<Quota>,
+}
+
+impl Router {
+    pub(crate) fn new(registry: Arc<Registry>, limits: Arc<Limits>, quota: Arc<Quota>) -> Self {
+        Self { registry, limits, quota }
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    pub(crate) fn quota(&self) -> &Arc<Quota> {
+        &self.quota
+    }
+
+    /// What is called by this name.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_command`.
+    pub(crate) fn find(&self, name: Name) -> Result<Entry> {
+        self.registry.find(name).or_else(|error| {
+            let is_list = name.as_bytes() == List::NAME;
+            let list = is_list.then(|| Entry::Typed(Arc::new(List::of(&self.registry))));
+            list.ok_or(error)
+        })
+    }
+
+    /// Begins to answer a call of a door that accounts for its memory: `hold` is told how many
+    /// bytes it keeps.
+    pub(crate) fn begin(
+        &self,
+        request: Request,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Answer {
+        let id = request.id();
+        self.admit(request, hold).unwrap_or_else(|error| {
+            tracing::debug!(tag = id.tag(), %error, "refused a call");
+            Answer::refused(error)
+        })
+    }
+
+    fn admit(&self, request: Request, hold: &mut dyn FnMut(usize) -> Result<()>) -> Result<Answer> {
+        let permit = self.quota.call()?;
+        let name = request.name();
+        match self.find(name)? {
+            Entry::Typed(route) => {
+                let working = self.work(&*route, request, hold)?;
+                Ok(Answer::working(working.holding(permit)))
+            }
+            Entry::Raw(_) => {
+                let text = format!("{name} is a raw command: call it plainly");
+                Err(Error::found(Code::UnsupportedFormat, text))
+            }
+        }
+    }
+
+    fn work(
+        &self,
+        route: &dyn Route,
+        mut request: Request,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Working> {
+        let (name, id, format) = (request.name(), request.id(), request.format_word());
+        let origin = request.origin();
+        let (deadline, time) = self.time_of(&request);
+        let payload = request.take_payload();
+        let budget = Budget::new(&self.limits, payload.len());
+        let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
+        let context = Context::new(request, deadline);
+        let work = caught(|| route.call(format, payload, budget, context, hold))??;
+        // A registered name: one that a peer made up has been refused by now.
+        let span = match origin {
+            Origin::Tagged => tracing::debug_span!("call", command = %name, tag = id.tag()),
+            Origin::Plain => tracing::debug_span!("plain call", command = %name),
+            Origin::Direct => tracing::debug_span!("direct call", command = %name),
+        };
+        Ok(Working::new(name, work, time, span))
+    }
+
+    /// When a call is to end, and who sees to it.
+    fn time_of(&self, request: &Request) -> (Instant, Time) {
+        if let (Some(deadline), Origin::Tagged) = (request.deadline(), request.origin()) {
+            return (deadline, Time::Door);
+        }
+        let time_max = self.limits.call_time_max;
+        let ours = after(time_max).into_std();
+        let deadline = request.deadline().filter(|deadline| *deadline < ours);
+        let due = deadline.unwrap_or(ours);
+        let call_time_max = deadline.is_none().then_some(time_max);
+        (due, Time::Here { due, call_time_max })
+    }
+}
+
+/// For calls that come through no connection, which account for themselves.
+impl Service for Router {
+    fn call(&self, mut request: Request) -> Answer {
+        let (len, max) = (request.payload().len(), self.limits.payload_bytes_max);
+        if len > max {
+            return Answer::refused(Error::found(Code::TooLarge, too_large(len, max)));
+        }
+        let mut held = Held::new(&self.quota);
+        if let Err(error) = held.cover(call_bytes(len)) {
+            return Answer::refused(error);
+        }
+        let direct = Direct::new(request.peer().clone(), Arc::clone(&self.quota));
+        request.set_caller(Arc::<Direct>::clone(&direct));
+        let answer = self.begin(request, &mut |bytes| held.cover(call_bytes(bytes)));
+        answer.direct(direct.wait(), held, max)
+    }
+}

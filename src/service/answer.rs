@@ -1,0 +1,230 @@
+//! The answer to a call under way: a future that keeps what every call needs.
+//!
+//! ```text
+//!   Working ──the handler ends: its future is dropped, its error told──► ended
+//!      │  a panic in it, or in dropping it: `panicked`
+//!      │  pending: the timer is armed, unless the door keeps the time ──► due: dropped, ended
+//!      └─ dropped: so is the handler, and a panic in that is caught
+//! ```
+//!
+//! The permit of the call is given back when the answer is dropped, so a door that must write the
+//! reply first keeps the answer until then.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use tokio::time::Sleep;
+use tracing::Span;
+
+use super::BoxFuture;
+use super::direct::Waiting;
+use super::panics::caught;
+use super::reply::Reply;
+use super::told::{told, without_source};
+use crate::error::{Code, Error, Result};
+use crate::limits::{over_time, too_large};
+use crate::quota::{Held, Permit, call_bytes, unheld};
+use crate::wire::Name;
+
+/// The answer to a [`Request`](super::Request): a future of a [`Reply`].
+///
+/// # Errors
+///
+/// What the caller is to be told: of an error that is not meant for it, `failed` and nothing else.
+///
+/// # Cancel safety
+///
+/// Dropping the answer stops the handler.
+#[must_use = "a call goes on only while its answer is polled"]
+pub struct Answer {
+    kind: Kind,
+}
+
+enum Kind {
+    /// `None` once it has been given out.
+    Known(Option<Result<Reply>>),
+    Other(Alone<BoxFuture<'static, Result<Reply>>>),
+    Handler(Working),
+}
+
+/// A handler at work.
+pub(crate) type Work = BoxFuture<'static, Result<BytesMut>>;
+
+/// A handler at work, with what its call has taken.
+pub(crate) struct Working {
+    name: Name,
+    // `None` once it has ended.
+    work: Alone<Option<Work>>,
+    time: Time,
+    timer: Option<Pin<Box<Sleep>>>,
+    span: Span,
+    permit: Option<Permit>,
+    // Of a call that no connection accounts for.
+    direct: Option<Accounts>,
+}
+
+struct Accounts {
+    _waiting: Waiting,
+    held: Held,
+    payload_bytes_max: usize,
+}
+
+/// Who ends a call that takes too long, and when.
+#[derive(Clone, Copy)]
+pub(crate) enum Time {
+    /// Its door.
+    Door,
+    /// This side; of its own accord if `call_time_max` is the nearer limit.
+    Here { due: Instant, call_time_max: Option<Duration> },
+}
+
+impl Answer {
+    /// The answer that a future gives.
+    pub fn new(future: impl Future<Output = Result<Reply>> + Send + 'static) -> Self {
+        Self { kind: Kind::Other(Alone::new(Box::pin(future))) }
+    }
+
+    /// An answer that is known.
+    pub fn ready(result: Result<Reply>) -> Self {
+        Self { kind: Kind::Known(Some(result)) }
+    }
+
+    /// The answer to a call that does not run.
+    pub(crate) fn refused(error: Error) -> Self {
+        Self::ready(Err(without_source(error).refusing()))
+    }
+
+    pub(crate) fn working(working: Working) -> Self {
+        Self { kind: Kind::Handler(working) }
+    }
+
+    /// This answer for a call that no connection accounts for.
+    pub(crate) fn direct(mut self, waiting: Waiting, held: Held, payload_bytes_max: usize) -> Self {
+        if let Kind::Handler(working) = &mut self.kind {
+            working.direct = Some(Accounts { _waiting: waiting, held, payload_bytes_max });
+        }
+        self
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<Reply>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().kind {
+            Kind::Known(result) => Poll::Ready(result.take().unwrap_or_else(given_out)),
+            Kind::Other(future) => future.alone().as_mut().poll(cx),
+            Kind::Handler(working) => working.poll(cx),
+        }
+    }
+}
+
+impl Working {
+    pub(crate) fn new(name: Name, work: Work, time: Time, span: Span) -> Self {
+        let (timer, permit, direct) = (None, None, None);
+        let work = Alone::new(Some(work));
+        Self { name, work, time, timer, span, permit, direct }
+    }
+
+    /// The same with the permit under which it runs.
+    pub(crate) fn holding(mut self, permit: Permit) -> Self {
+        self.permit = Some(permit);
+        self
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
+        let Self { work, span, time, timer, .. } = self;
+        let Some(work) = work.alone() else {
+            return Poll::Ready(given_out());
+        };
+        let entered = span.enter();
+        let polled =
+            caught(|| work.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error)));
+        drop(entered);
+        let reply = match polled {
+            Poll::Ready(reply) => reply,
+            Poll::Pending => Err(ready!(time.poll(timer, cx))),
+        };
+        Poll::Ready(self.end(reply))
+    }
+
+    /// Drops a handler that has ended: what it holds is let go before anybody learns of its end. A
+    /// panic in that is its error instead.
+    fn end(&mut self, reply: Result<BytesMut>) -> Result<Reply> {
+        let work = self.work.alone().take();
+        let reply = match caught(|| drop(work)) {
+            Ok(()) => reply,
+            Err(panicked) => {
+                let _ = caught(|| drop(reply));
+                Err(panicked)
+            }
+        };
+        let reply = reply.map_err(|error| told(self.name, error))?;
+        let Some(Accounts { mut held, payload_bytes_max, .. }) = self.direct.take() else {
+            return Ok(Reply::made(reply));
+        };
+        let len = reply.len();
+        if len > payload_bytes_max {
+            return Err(Error::found(Code::TooLarge, too_large(len, payload_bytes_max)));
+        }
+        held.cover(call_bytes(len)).map_err(unheld)?;
+        Ok(Reply::made(reply).holding(held))
+    }
+}
+
+impl Time {
+    /// The error of a call whose time is over. Its timer is armed here, after the handler has been
+    /// pending once: most never are.
+    fn poll(self, timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<Error> {
+        let Self::Here { due, call_time_max } = self else {
+            return Poll::Pending;
+        };
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
+        ready!(timer.as_mut().poll(cx));
+        let text = match call_time_max {
+            Some(max) => over_time(max).into(),
+            None => Cow::Borrowed("the handler did not answer in time"),
+        };
+        Poll::Ready(Error::found(Code::DeadlineExceeded, text))
+    }
+}
+
+/// What is only reached by whoever has it to itself, so that an answer is `Sync` although a future
+/// need not be. Nothing is ever locked.
+struct Alone<T>(Mutex<T>);
+
+impl<T> Alone<T> {
+    fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    fn alone(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.alone().take() {
+            let _entered = self.span.enter();
+            // The call has its end; this is nobody's error any more.
+            let _ = caught(|| drop(work));
+        }
+    }
+}
+
+/// The result of a future that has given out its result.
+fn given_out() -> Result<Reply> {
+    Err(Error::local(Code::Failed, "an answer was polled after its end"))
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").finish_non_exhaustive()
+    }
+}

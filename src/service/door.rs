@@ -1,0 +1,233 @@
+//! A way in that is not a stream, and its end.
+//!
+//! ```text
+//!   open ──close──► draining ──no call is under way──► closed
+//!    │ calls run       │ calls are refused: `shutting_down`
+//!    │                 └── after drain_time_max those under way end: `cancelled`
+//! ```
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::channel::Channel;
+use super::{BoxFuture, Reply, Request, Service};
+use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
+use crate::quota::{Held, Quota};
+use crate::session::Tally;
+use crate::stream::after;
+use crate::transport::Peer;
+
+/// A handle to call an [`Endpoint`](crate::Endpoint) by, for whatever brings calls to it: a
+/// datagram socket, a message bus, a gateway. Made by [`Endpoint::door`](crate::Endpoint::door).
+///
+/// It stands for one connection. At most `calls_per_connection_max` of the endpoint's
+/// [`Limits`] are under way at once, and when it is closed those have `drain_time_max` to end.
+/// Clones are the same door.
+///
+/// A call that is refused or fails gives an error whose code and text are for whoever called.
+#[derive(Clone)]
+pub struct Door {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    service: Arc<dyn Service>,
+    limits: Arc<Limits>,
+    quota: Arc<Quota>,
+    peer: Peer,
+    calls: AtomicUsize,
+    answered: AtomicU64,
+    cut_off: AtomicU64,
+    ended: Notify,
+    // When it was closed, until when calls may go on.
+    closed: watch::Sender<Option<Instant>>,
+}
+
+/// A place for one call.
+struct Place {
+    shared: Arc<Shared>,
+    is_answered: bool,
+}
+
+impl Door {
+    pub(crate) fn new(
+        service: Arc<dyn Service>,
+        limits: Arc<Limits>,
+        quota: Arc<Quota>,
+        peer: Peer,
+    ) -> Self {
+        let shared = Shared {
+            service,
+            limits,
+            quota,
+            peer,
+            calls: AtomicUsize::new(0),
+            answered: AtomicU64::new(0),
+            cut_off: AtomicU64::new(0),
+            ended: Notify::new(),
+            closed: watch::Sender::new(None),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Takes no more calls from now on; they are refused with `shutting_down`. Those under way may
+    /// go on for `drain_time_max`, and are `cancelled` then.
+    pub fn close(&self) {
+        let until = after(self.shared.limits.drain_time_max);
+        self.shared.closed.send_if_modified(|closed| closed.replace(until).is_none());
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.borrow().is_some()
+    }
+
+    /// Waits until it was closed and no call is under way.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only waits; nothing is lost.
+    pub async fn closed(&self) {
+        self.shared.closing().await;
+        loop {
+            let mut ended = pin!(self.shared.ended.notified());
+            // Registered before looking, so that nothing in between is missed.
+            ended.as_mut().enable();
+            if self.shared.calls.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// What became of its calls.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally {
+            answered: self.shared.answered.load(Ordering::Acquire),
+            cut_off: self.shared.cut_off.load(Ordering::Acquire),
+            ..Tally::default()
+        }
+    }
+
+    /// Memory of the endpoint, for what waits at this door.
+    pub(crate) fn held(&self) -> Held {
+        Held::new(&self.shared.quota)
+    }
+}
+
+impl Shared {
+    /// Takes a place for a call.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` or `shutting_down`.
+    fn enter(self: &Arc<Self>) -> Result<Place> {
+        let max = self.limits.calls_per_connection_max;
+        let one_more = |calls: usize| calls.checked_add(1).filter(|calls| *calls <= max);
+        if self.calls.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
+            let text = format!("calls_per_connection_max ({max}) are running");
+            return Err(Error::found(Code::Overloaded, text));
+        }
+        // Looked at behind the count, by which whoever closes waits for it.
+        if self.closed.borrow().is_some() {
+            self.leave();
+            return Err(Error::found(Code::ShuttingDown, "no more calls are taken"));
+        }
+        Ok(Place { shared: Arc::clone(self), is_answered: false })
+    }
+
+    fn leave(&self) {
+        if self.calls.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.ended.notify_waiters();
+        }
+    }
+
+    /// When it is closed: until when calls may go on.
+    async fn closing(&self) -> Instant {
+        let mut closed = self.closed.subscribe();
+        loop {
+            if let Some(until) = *closed.borrow_and_update() {
+                return until;
+            }
+            // Its sender is in here.
+            let _ = closed.changed().await;
+        }
+    }
+
+    /// The error of a call that is still under way when it may not be any longer.
+    async fn cut_off(&self) -> Error {
+        tokio::time::sleep_until(self.closing().await).await;
+        let time = self.limits.drain_time_max;
+        let text = format!("the call did not end within drain_time_max ({time:?})");
+        Error::found(Code::Cancelled, text)
+    }
+}
+
+impl Place {
+    async fn attend(mut self, answer: Answer) -> Result<Reply> {
+        tokio::select! {
+            biased;
+            reply = answer => {
+                self.is_answered = true;
+                reply
+            }
+            error = self.shared.cut_off() => Err(error),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let count = if self.is_answered { &self.shared.answered } else { &self.shared.cut_off };
+        count.fetch_add(1, Ordering::AcqRel);
+        self.shared.leave();
+    }
+}
+
+impl Service for Door {
+    fn call(&self, request: Request) -> Answer {
+        match self.shared.enter() {
+            Ok(place) => {
+                let answer = self.shared.service.call(request.or_peer(&self.shared.peer));
+                Answer::new(place.attend(answer))
+            }
+            Err(error) => Answer::refused(error),
+        }
+    }
+}
+
+impl Channel for Door {
+    fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    fn peer(&self) -> &Peer {
+        &self.shared.peer
+    }
+
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+
+    fn close(&self) {
+        Self::close(self);
+    }
+
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Self::closed(self))
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("peer", &self.shared.peer).finish_non_exhaustive()
+    }
+}

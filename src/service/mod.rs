@@ -1,0 +1,97 @@
+//! The seam: a call as a value, whichever door it comes through and whoever answers it.
+//!
+//! ```text
+//!  doors: bytes -> Request                                           functions
+//!  the session of a stream ─┐                                    ┌─ handlers
+//!  Go's net/rpc ────────────┼─► Service: Request ──► Answer ─────┼─ a service of yours
+//!  in process, or yours ────┘      (of a Reply or an error)      └─ another peer, by a Client
+//! ```
+//!
+//! A [`Service`] takes a [`Request`] and gives an [`Answer`], a future of a [`Reply`]. An
+//! [`Endpoint`](crate::Endpoint) is one, and every door calls it: whatever a call needs that is the
+//! same for all of them happens there, once. It is admitted and charged, decoded within a budget,
+//! polled with its panics caught, ended at its deadline, and logged. A door only turns bytes into
+//! requests and replies into bytes.
+//!
+//! The asking side mirrors this: a [`Client`](crate::Client) is made of a [`Channel`], which is a
+//! service with a way to close it. A plain connection is one, a [`Door`] is one, and so is whatever
+//! is built on another channel.
+//!
+//! Raw commands are lent the stream itself, so they pass by the seam: their connection is admitted,
+//! and its own limits on bytes and time hold for them, but they are no calls that are counted.
+//!
+//! # A door of your own
+//!
+//! Serve a [`Door`] of the endpoint, made by [`Endpoint::door`](crate::Endpoint::door): it bounds
+//! the calls under way, knows who calls, and drains.
+//!
+//! ```
+//! use switchboard::service::{Request, Service};
+//! use switchboard::{Command, Endpoint, Error, format::Line};
+//!
+//! const SHOUT: Command<String, String, Line> = Command::new("SHOUT");
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> switchboard::Result<()> {
+//! let endpoint = Endpoint::new()
+//!     .on(SHOUT, async |text: String| Ok::<_, Error>(text.to_uppercase()));
+//! let door = endpoint.door();
+//!
+//! // Wherever it came from: one datagram, a message on a bus, a line of a script.
+//! let request = Request::new("SHOUT", "hello")?;
+//! let reply = door.call(request).await?;
+//! assert_eq!(reply.payload(), b"HELLO");
+//!
+//! door.close();
+//! door.closed().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod caller;
+mod channel;
+mod direct;
+mod door;
+mod extensions;
+mod panics;
+mod reply;
+mod request;
+mod told;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use self::answer::Answer;
+pub(crate) use self::answer::{Time, Work, Working};
+pub(crate) use self::caller::Caller;
+pub use self::channel::Channel;
+pub(crate) use self::direct::Direct;
+pub use self::door::Door;
+pub use self::extensions::Extensions;
+pub(crate) use self::panics::{caught, panicked};
+pub use self::reply::Reply;
+pub use self::request::Request;
+pub(crate) use self::request::{Origin, bad_trace};
+pub(crate) use self::told::told;
+
+/// Answers calls.
+///
+/// What `call` does before it returns is the beginning of the call, so calls begin in the order in
+/// which they are made; the rest is done while the [`Answer`] is polled. It does not block, and it
+/// does not wait for room: what cannot be taken is refused.
+///
+/// The errors that an answer gives are for the caller of the service, with code and text.
+pub trait Service: Send + Sync + 'static {
+    /// Begins to answer a call.
+    fn call(&self, request: Request) -> Answer;
+}
+
+/// A future in a box, of which nothing more is known.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl<S: Service + ?Sized> Service for Arc<S> {
+    fn call(&self, request: Request) -> Answer {
+        (**self).call(request)
+    }
+}

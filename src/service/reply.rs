@@ -1,0 +1,80 @@
+//! What a call was answered with, as bytes.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::quota::Held;
+
+/// The answer to a call that went well: a payload in the format of its request.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Reply {
+    payload: Payload,
+    // Covers the payload until whoever asked has let go of it.
+    held: Option<Held>,
+}
+
+/// As a handler has made it, or as it was read: neither is copied on its way.
+#[derive(Debug)]
+enum Payload {
+    Made(BytesMut),
+    Read(Bytes),
+}
+
+impl Reply {
+    /// A reply with this payload.
+    #[must_use]
+    pub fn new(payload: impl Into<Bytes>) -> Self {
+        Self { payload: Payload::Read(payload.into()), held: None }
+    }
+
+    /// A reply as a handler has made it.
+    pub(crate) fn made(payload: BytesMut) -> Self {
+        Self { payload: Payload::Made(payload), held: None }
+    }
+
+    /// This reply with what it holds of the endpoint, given back when it is dropped.
+    pub(crate) fn holding(mut self, held: Held) -> Self {
+        self.held = Some(held);
+        self
+    }
+
+    /// Its payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        match &self.payload {
+            Payload::Made(payload) => payload,
+            Payload::Read(payload) => payload,
+        }
+    }
+
+    /// Its payload, without the rest. The memory of it is no longer counted among what the endpoint
+    /// holds (`held_bytes_max`), so a door keeps the reply while it writes.
+    #[must_use]
+    pub fn into_payload(self) -> Bytes {
+        match self.payload {
+            Payload::Made(payload) => payload.freeze(),
+            Payload::Read(payload) => payload,
+        }
+    }
+
+    /// Its payload, and what it holds of the endpoint.
+    #[cfg(feature = "gob")]
+    pub(crate) fn into_parts(mut self) -> (Bytes, Option<Held>) {
+        let held = self.held.take();
+        (self.into_payload(), held)
+    }
+
+    /// Its payload for an outbox, which is its own to account for.
+    pub(crate) fn into_made(self) -> BytesMut {
+        match self.payload {
+            Payload::Made(payload) => payload,
+            Payload::Read(payload) => payload.into(),
+        }
+    }
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self::Made(BytesMut::new())
+    }
+}

@@ -1,0 +1,269 @@
+//! A call on its way to whoever answers it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::caller::{Caller, NoWayBack};
+use super::channel::Channel;
+use super::extensions::Extensions;
+use crate::error::{Code, Error, Result};
+use crate::quota::Quota;
+use crate::session::{Call, CallId};
+use crate::stream::{after, now};
+use crate::transport::Peer;
+use crate::wire::{Flaw, FormatWord, Name, Options};
+
+/// A call as a value: the name of a command, a payload, and what is said beside it.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard::service::Request;
+///
+/// # fn main() -> switchboard::Result<()> {
+/// let request = Request::new("ADD", "[1,2]")?
+///     .with_format("json")?
+///     .with_timeout(Duration::from_secs(1));
+/// assert_eq!(request.command(), "ADD");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a request does nothing until a service is called with it"]
+pub struct Request {
+    // Boxed where its line is read: it passes many hands.
+    call: Box<Call>,
+    deadline: Option<Instant>,
+    is_one_way: bool,
+    origin: Origin,
+    caller: Option<Arc<dyn Caller>>,
+    peer: Option<Peer>,
+    extensions: Extensions,
+}
+
+/// How a request came to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// By a session, with a tag: it keeps the time.
+    Tagged,
+    /// By a session, which has lent its stream for it.
+    Plain,
+    /// In no stream.
+    Direct,
+}
+
+impl Request {
+    /// A request of nobody that is known, in the format of the command, without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_command` if no command can have this name; see [`Command::new`].
+    ///
+    /// [`Command::new`]: crate::Command::new
+    pub fn new(command: &str, payload: impl Into<Bytes>) -> Result<Self> {
+        let Ok(name) = Name::parse(command.as_bytes()) else {
+            return Err(Error::found(Code::UnknownCommand, "no command can have this name"));
+        };
+        Ok(Self::of_command(name, payload.into()))
+    }
+
+    pub(crate) fn of_command(name: Name, payload: Bytes) -> Self {
+        let mut call = Call::plain(name, Options::default(), now());
+        call.payload = payload;
+        let (deadline, is_one_way, origin) = (None, false, Origin::Direct);
+        let (caller, peer, extensions) = (None, None, Extensions::default());
+        Self { call, deadline, is_one_way, origin, caller, peer, extensions }
+    }
+
+    /// A call that came in by a session.
+    pub(crate) fn of_session(call: Box<Call>, caller: Arc<dyn Caller>) -> Self {
+        let is_plain = call.is_plain();
+        Self {
+            deadline: (!is_plain).then_some(call.deadline),
+            is_one_way: !is_plain && call.id.tag() == 0,
+            origin: if is_plain { Origin::Plain } else { Origin::Tagged },
+            call,
+            caller: Some(caller),
+            peer: None,
+            extensions: Extensions::default(),
+        }
+    }
+
+    /// Asks for this format in place of the command's own; the payload is in it, and the reply.
+    ///
+    /// # Errors
+    ///
+    /// `unsupported_format` if no format can have this name.
+    pub fn with_format(mut self, format: &str) -> Result<Self> {
+        let Ok(word) = FormatWord::parse(format.as_bytes()) else {
+            let text = "no format can have this name";
+            return Err(Error::found(Code::UnsupportedFormat, text));
+        };
+        let options = Options::new(Some(word), None);
+        self.call.options = match self.trace() {
+            Some(trace) => options.with_trace(trace).map_err(bad_trace)?,
+            None => options,
+        };
+        Ok(self)
+    }
+
+    /// Ends the call with `deadline_exceeded` when so much time has passed from now. The limit of
+    /// the service itself, `call_time_max` of an endpoint, holds all the same.
+    pub fn with_timeout(self, time: Duration) -> Self {
+        self.with_deadline(after(time).into_std())
+    }
+
+    /// Ends the call with `deadline_exceeded` at this time.
+    pub fn with_deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Says who calls, as far as the door knows.
+    pub fn with_peer(mut self, peer: Peer) -> Self {
+        self.peer = Some(peer);
+        self
+    }
+
+    /// Sends this W3C traceparent along.
+    ///
+    /// # Errors
+    ///
+    /// `bad_payload` if it is empty, longer than 128 bytes or has other than printable ASCII in it.
+    pub fn with_trace(mut self, traceparent: &str) -> Result<Self> {
+        let options = Options::new(self.format_word(), None);
+        self.call.options = options.with_trace(traceparent).map_err(bad_trace)?;
+        Ok(self)
+    }
+
+    /// Puts a value beside the call for whoever answers it; see
+    /// [`Context::extensions`](crate::Context::extensions).
+    pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.extensions.insert(value);
+        self
+    }
+
+    /// Wants no reply. The answer is ready when the request has been taken, and tells what kept it
+    /// from being taken.
+    pub fn one_way(mut self) -> Self {
+        self.is_one_way = true;
+        self
+    }
+
+    /// The name of the command.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        self.call.name.as_str()
+    }
+
+    /// The format asked for; `None` for the command's own.
+    #[must_use]
+    pub fn format(&self) -> Option<String> {
+        self.format_word().map(|word| word.as_str().to_owned())
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.call.payload
+    }
+
+    /// When the call is to end; `None` if its caller has not said.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        match (&self.peer, &self.caller) {
+            (Some(peer), _) => peer,
+            (None, Some(caller)) => caller.peer(),
+            (None, None) => Peer::nobody(),
+        }
+    }
+
+    /// The W3C traceparent that the caller sent, not looked into.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        std::str::from_utf8(self.call.options.trace()?).ok()
+    }
+
+    /// Whether no reply is wanted.
+    #[must_use]
+    pub fn is_one_way(&self) -> bool {
+        self.is_one_way
+    }
+
+    /// The values beside the call.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    pub(crate) fn name(&self) -> Name {
+        self.call.name
+    }
+
+    pub(crate) fn id(&self) -> CallId {
+        self.call.id
+    }
+
+    pub(crate) fn format_word(&self) -> Option<FormatWord> {
+        self.call.options.format()
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// What its call counts against, once somebody calls.
+    pub(crate) fn quota(&self) -> Option<&Arc<Quota>> {
+        self.caller.as_ref().map(|caller| caller.quota())
+    }
+
+    /// Says by whom it comes, and who calls if nobody has said so.
+    pub(crate) fn set_caller(&mut self, caller: Arc<dyn Caller>) {
+        self.caller = Some(caller);
+    }
+
+    /// Says who calls, if the door that knows better has not.
+    pub(crate) fn or_peer(mut self, peer: &Peer) -> Self {
+        self.peer.get_or_insert_with(|| peer.clone());
+        self
+    }
+
+    pub(crate) fn take_payload(&mut self) -> Bytes {
+        std::mem::take(&mut self.call.payload)
+    }
+
+    /// A way to call whoever calls.
+    pub(crate) fn channel(&self) -> Arc<dyn Channel> {
+        match &self.caller {
+            Some(caller) => Arc::clone(caller).channel(self.call.id),
+            None => Arc::new(NoWayBack),
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| !caller.is_waiting(self.call.id))
+    }
+}
+
+pub(crate) fn bad_trace(_: Flaw) -> Error {
+    Error::local(Code::BadPayload, "a trace is 1 to 128 printable ASCII bytes")
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("command", &self.call.name)
+            .field("peer", self.peer())
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
