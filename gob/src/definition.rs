@@ -17,52 +17,9 @@
 //! pointer has the encoder), and means nothing.
 
 use crate::error::{Error, Result};
+use crate::kinds::{Definition, Field, Kind, Marshaler, TypeId, twice};
 use crate::limits::Limits;
-use crate::schema::{Definition, Field, Kind, Marshaler, twice};
 use crate::wire::{Reader, put_bytes, put_int, put_len, put_uint};
-
-/// The number that a stream gives to a type. Those from 64 on are defined on the stream; Go begins
-/// with 64 or 65.
-pub(crate) type TypeId = i64;
-
-/// The first id that does not have its meaning from the start.
-pub(crate) const FIRST_ID: TypeId = 64;
-
-/// The id that we begin with, as Go does up to 1.21.
-pub(crate) const FIRST_ID_WRITTEN: TypeId = 65;
-
-/// The largest id.
-pub(crate) const LAST_ID: TypeId = i32::MAX as TypeId;
-
-/// The type that an id below [`FIRST_ID`] stands for.
-pub(crate) fn basic(id: TypeId) -> Option<Kind> {
-    Some(match id {
-        1 => Kind::Bool,
-        2 => Kind::Int,
-        3 => Kind::Uint,
-        4 => Kind::Float,
-        5 => Kind::Bytes,
-        6 => Kind::String,
-        7 => Kind::Complex,
-        8 => Kind::Interface,
-        _ => return None,
-    })
-}
-
-/// The id of a type, those that are defined being looked up with `defined`.
-pub(crate) fn id_of(kind: Kind, defined: impl FnOnce(u32) -> TypeId) -> TypeId {
-    match kind {
-        Kind::Bool => 1,
-        Kind::Int => 2,
-        Kind::Uint => 3,
-        Kind::Float => 4,
-        Kind::Bytes => 5,
-        Kind::String => 6,
-        Kind::Complex => 7,
-        Kind::Interface => 8,
-        Kind::Defined(number) => defined(number),
-    }
-}
 
 /// Appends what follows the negative id in the message that defines `id`. A choice and a missing
 /// definition have no such form, and nothing is appended.
@@ -287,6 +244,7 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::{FIRST_ID, basic, id_of};
 
     #[test]
     fn definitions_are_read_as_they_were_written() {

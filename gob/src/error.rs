@@ -8,7 +8,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::schema::Kind;
+use crate::kinds::Kind;
 use crate::wire::Reader;
 use serde::de::{Expected, Unexpected};
 

@@ -49,6 +49,7 @@ mod decode;
 mod definition;
 mod encode;
 mod error;
+mod kinds;
 mod limits;
 mod rfc3339;
 mod schema;
@@ -65,8 +66,9 @@ mod readme {}
 pub use self::decode::{Decoder, Progress, ValueDeserializer, from_slice};
 pub use self::encode::{Encoder, to_vec, to_vec_as};
 pub use self::error::{Error, ErrorKind, Result};
+pub use self::kinds::{Marshaler, Type};
 pub use self::limits::Limits;
-pub use self::schema::{Marshaler, Schema, SchemaBuilder, Type};
+pub use self::schema::{Schema, SchemaBuilder};
 pub use self::special::{BinaryBytes, Complex, GobBytes};
 pub use self::time::Time;
 pub use self::value::{Interface, Value};

@@ -10,7 +10,7 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::schema::Marshaler;
+use crate::kinds::Marshaler;
 
 /// The name of a newtype whose content is a pair of floating-point numbers.
 pub(crate) const COMPLEX: &str = "$gob:complex";

@@ -11,7 +11,7 @@ use serde::de::{
 };
 use serde::ser::{Serialize, SerializeTuple, Serializer};
 
-use crate::schema::Type;
+use crate::kinds::Type;
 use crate::special;
 use crate::special::Complex;
 

@@ -13,7 +13,7 @@ use super::deserializer::{ValueDeserializer, ZEROS};
 use super::plan::PlanNumber;
 use crate::definition::Fields;
 use crate::error::{Error, Result, Step};
-use crate::schema::{Definition, Field, Kind};
+use crate::kinds::{Definition, Field, Kind};
 use crate::wire::Reader;
 
 /// The fields of a struct.

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 
 use super::types::Types;
 use crate::error::{Error, ErrorKind, Result, Shown, Step};
-use crate::schema::{Definition, Field, Kind, Schema, described};
+use crate::kinds::{Definition, Field, Kind, described};
+use crate::schema::Schema;
 
 /// Two types that are to fit, and how they were come by.
 struct Pair {

@@ -18,8 +18,8 @@ use super::scan::Whole;
 use super::types::Types;
 use super::walk::{check_start, skip};
 use crate::error::{Error, ErrorKind, Result, Shown};
+use crate::kinds::{Definition, Kind, Type, described};
 use crate::limits::Limits;
-use crate::schema::{Definition, Kind, Type, described};
 use crate::special;
 use crate::wire::Reader;
 

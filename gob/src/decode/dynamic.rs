@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, EnumAccess, IntoDeserializer, SeqAccess, Varian
 use super::access::{ElementAccess, EntryAccess, StructAccess};
 use super::deserializer::ValueDeserializer;
 use crate::error::{Error, Result};
-use crate::schema::{Definition, Kind, Type};
+use crate::kinds::{Definition, Kind, Type};
 use crate::value::Variant;
 
 /// A value, to be asked for its variant.

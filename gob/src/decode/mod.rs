@@ -23,8 +23,9 @@ use self::plan::Plans;
 pub use self::scan::Progress;
 use self::scan::Scanner;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kinds::Kind;
 use crate::limits::Limits;
-use crate::schema::{Kind, Schema};
+use crate::schema::Schema;
 use crate::trace::schema_of;
 use crate::wire::cut_short;
 

@@ -3,7 +3,7 @@
 //! Found out once for each pair of a sender's struct and a receiver's: a slice of a million empty
 //! elements would else cost a million times the fields that the sender declared.
 
-use crate::schema::Field;
+use crate::kinds::Field;
 
 /// What was found out so far.
 #[derive(Clone, Debug, Default)]

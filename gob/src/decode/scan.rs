@@ -25,8 +25,8 @@
 use super::types::Types;
 use super::walk::{Stop, Walk};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kinds::Kind;
 use crate::limits::Limits;
-use crate::schema::Kind;
 use crate::wire::{Reader, UINT_BYTES_MAX, split_uint};
 
 /// Follows a stream.

@@ -10,10 +10,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::definition::{FIRST_ID, LAST_ID, TypeId, basic, id_of, put_definition, read_definition};
+use crate::definition::{put_definition, read_definition};
 use crate::error::{Error, Result};
+use crate::kinds::{Definition, FIRST_ID, Field, Kind, LAST_ID, TypeId, basic, id_of};
 use crate::limits::Limits;
-use crate::schema::{Definition, Field, Kind};
 use crate::wire::{Reader, put_bytes, put_int};
 
 /// Definitions, by ids and by numbers.

@@ -18,8 +18,8 @@
 use super::types::Types;
 use crate::definition::Fields;
 use crate::error::{Error, Result};
+use crate::kinds::{Definition, Kind};
 use crate::limits::Limits;
-use crate::schema::{Definition, Kind};
 use crate::wire::Reader;
 
 /// How far a value has been followed.

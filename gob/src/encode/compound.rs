@@ -14,7 +14,7 @@ use serde::ser::{
 
 use super::serializer::{ValueSerializer, Walk, without_name};
 use crate::error::{Error, Result, Step};
-use crate::schema::{Field, Kind, Type};
+use crate::kinds::{Field, Kind, Type};
 use crate::wire::{Reader, put_len, put_uint, replace_by_uint};
 
 /// What becomes of a sequence.

@@ -6,8 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::definition::{FIRST_ID, id_of};
-use crate::schema::{Definition, Field, Kind};
+use crate::kinds::{Definition, FIRST_ID, Field, Kind, id_of};
 use crate::wire::{put_bytes, put_int, put_len};
 
 /// Writes down the type of this number.

@@ -22,8 +22,8 @@ use serde::de::DeserializeOwned;
 use self::identity::identity;
 use self::plan::fill_in_len;
 use self::serializer::{ValueSerializer, Walk};
-use crate::definition::{FIRST_ID_WRITTEN, LAST_ID, TypeId};
 use crate::error::{Error, Result};
+use crate::kinds::{FIRST_ID_WRITTEN, LAST_ID, TypeId};
 use crate::limits::Limits;
 use crate::schema::Schema;
 use crate::trace::schema_of;
@@ -360,7 +360,8 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
-    use crate::schema::{Definition, Field, Marshaler, SchemaBuilder, Type};
+    use crate::kinds::{Definition, Field, Marshaler, Type};
+    use crate::schema::SchemaBuilder;
     use crate::value::Value;
 
     /// Definitions with the names that Go gives them.

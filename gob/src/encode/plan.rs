@@ -11,9 +11,10 @@
 //!
 //! Nothing here calls itself: a schema that a peer has made can be a chain of any length.
 
-use crate::definition::{FIRST_ID_WRITTEN, TypeId, id_of, put_definition};
+use crate::definition::put_definition;
 use crate::error::{Error, Result};
-use crate::schema::{Definition, Kind, Schema};
+use crate::kinds::{Definition, FIRST_ID_WRITTEN, Kind, TypeId, id_of};
+use crate::schema::Schema;
 use crate::wire::{put_int, replace_by_uint};
 
 /// The ids of a schema's types and the order of their definitions.
@@ -244,7 +245,7 @@ fn inside(definition: &Definition, place: usize) -> Option<Kind> {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::schema::Field;
+    use crate::kinds::Field;
 
     type Sent = [(u32, TypeId)];
 

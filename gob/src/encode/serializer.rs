@@ -9,9 +9,8 @@ use serde::ser::Serializer;
 
 use super::compound::{Elements, Entries, Enveloped, Fields, Form, InterfaceEntry, MapEntries};
 use super::plan::{self, fill_in_len};
-use crate::definition::TypeId;
 use crate::error::{Error, Result};
-use crate::schema::{Definition, Field, Kind, described};
+use crate::kinds::{Definition, Field, Kind, TypeId, described};
 use crate::special;
 use crate::wire::{put_bytes, put_float, put_int, put_uint};
 

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::error::{Error, Result, Step as ErrorStep};
-use crate::schema::{Kind, Marshaler};
+use crate::kinds::{Kind, Marshaler};
 
 /// The types that were met.
 pub(super) struct Graph {

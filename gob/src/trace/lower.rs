@@ -11,7 +11,8 @@ use std::collections::{HashMap, VecDeque};
 
 use super::graph::{Form, Graph, Node, Place, Shape, WAY_OUT};
 use crate::error::{Error, Result};
-use crate::schema::{Definition, Field, Kind, Marshaler, Schema, SchemaBuilder, Type};
+use crate::kinds::{Definition, Field, Kind, Marshaler, Type};
+use crate::schema::{Schema, SchemaBuilder};
 
 /// The schema of a graph in which all is known.
 ///

@@ -84,7 +84,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::schema::{Definition, Field, Kind};
+    use crate::kinds::{Definition, Field, Kind};
     use crate::{BinaryBytes, Complex, ErrorKind, GobBytes, Time};
 
     /// The root, and each definition in its order, told by its place in it.

@@ -10,7 +10,7 @@ use serde::de::{
 
 use super::graph::{Form, Graph, Key, Place, Shape, WAY_OUT};
 use crate::error::{Error, Result, Step};
-use crate::schema::Kind;
+use crate::kinds::Kind;
 use crate::special;
 
 /// What one request is answered with.
