@@ -8,8 +8,6 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::kinds::Kind;
-use crate::wire::Reader;
 use serde::de::{Expected, Unexpected};
 
 /// A `Result` whose error is [`Error`] unless said otherwise.
@@ -165,21 +163,6 @@ impl Step {
         let start = end.and_then(|(end, _)| name.get(..end));
         Self::Field(start.unwrap_or(name).into())
     }
-
-    /// To the value of a map's key, which is of a basic type and has these bytes on the wire.
-    #[cold]
-    pub(crate) fn key(kind: Kind, bytes: &[u8]) -> Self {
-        let mut reader = Reader::new(bytes, 0);
-        let text = match kind {
-            Kind::Bool => reader.bool().map(|key| key.to_string()),
-            Kind::Int => reader.int().map(|key| key.to_string()),
-            Kind::Uint => reader.uint().map(|key| key.to_string()),
-            Kind::Float => reader.float().map(|key| key.to_string()),
-            Kind::String => reader.bytes().map(|key| quoted(&String::from_utf8_lossy(key))),
-            _ => return Self::Element,
-        };
-        text.map_or(Self::Element, |text| Self::Key(text.into()))
-    }
 }
 
 /// Characters of a name that are shown.
@@ -195,14 +178,6 @@ impl fmt::Display for Shown<'_> {
         let start: String = rest.by_ref().take(NAME_CHARS_SHOWN).collect();
         let end = if rest.next().is_some() { "..." } else { "" };
         write!(f, "{}{end}", start.escape_debug())
-    }
-}
-
-/// Its first characters, as in the path of an error.
-fn quoted(key: &str) -> String {
-    match key.char_indices().nth(32) {
-        Some((end, _)) => format!("{:?}...", key.get(..end).unwrap_or_default()),
-        None => format!("{key:?}"),
     }
 }
 

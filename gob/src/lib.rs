@@ -49,6 +49,7 @@ mod decode;
 mod definition;
 mod encode;
 mod error;
+mod key;
 mod kinds;
 mod limits;
 mod rfc3339;

@@ -13,6 +13,7 @@ use super::deserializer::{ValueDeserializer, ZEROS};
 use super::plan::PlanNumber;
 use crate::definition::Fields;
 use crate::error::{Error, Result, Step};
+use crate::key;
 use crate::kinds::{Definition, Field, Kind};
 use crate::wire::Reader;
 
@@ -305,7 +306,7 @@ impl<'a, 'de> EntryAccess<'a, 'de> {
 
     #[cold]
     fn step(&self) -> Step {
-        Step::key(self.key, self.key_reader.rest())
+        key::step_to(self.key, self.key_reader.rest())
     }
 }
 

@@ -14,6 +14,7 @@ use serde::ser::{
 
 use super::serializer::{ValueSerializer, Walk, without_name};
 use crate::error::{Error, Result, Step};
+use crate::key;
 use crate::kinds::{Field, Kind, Type};
 use crate::wire::{Reader, put_len, put_uint, replace_by_uint};
 
@@ -213,7 +214,7 @@ impl<'a, 's> MapEntries<'a, 's> {
     }
 
     fn key_step(&self) -> Step {
-        Step::key(self.key, self.walk.out.get(self.key_at.clone()).unwrap_or_default())
+        key::step_to(self.key, self.walk.out.get(self.key_at.clone()).unwrap_or_default())
     }
 
     fn finish(self) {
