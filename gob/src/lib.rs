@@ -52,6 +52,7 @@ mod error;
 mod key;
 mod kinds;
 mod limits;
+mod order;
 mod rfc3339;
 mod schema;
 mod special;

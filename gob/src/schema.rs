@@ -3,16 +3,16 @@
 //! A [`Schema`] is a graph of types (`kinds`) with a way in. This is the picture that both sides
 //! share. An encoder walks a value in step with a schema; a decoder puts a schema together from
 //! the definitions that a stream brings. Where ids come from and how a definition looks on the wire
-//! is not told here but in `kinds` and `definition`.
+//! is told in `order` and `definition`.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 
-use crate::encode::Plan;
 use crate::error::{Error, Result};
 use crate::kinds::{Definition, Field, Kind, Marshaler, Type, name_of, twice};
+use crate::order::Order;
 use crate::trace::schema_of;
 
 /// All that a value can be: its type, and the types inside it.
@@ -52,7 +52,7 @@ struct Graph {
     // Numbers of types that were met in interfaces.
     in_interfaces: Box<[u32]>,
     // Made when the first encoder needs it.
-    plan: OnceLock<Plan>,
+    order: OnceLock<Order>,
 }
 
 /// Builds a [`Schema`] by hand.
@@ -108,28 +108,25 @@ impl Schema {
         in_interfaces: &[u32],
     ) -> Self {
         let (definitions, in_interfaces) = (definitions.into(), in_interfaces.into());
-        Self(Arc::new(Graph { definitions, root, in_interfaces, plan: OnceLock::new() }))
-    }
-
-    pub(crate) fn in_interfaces(&self) -> &[u32] {
-        &self.0.in_interfaces
+        Self(Arc::new(Graph { definitions, root, in_interfaces, order: OnceLock::new() }))
     }
 
     pub(crate) fn definitions(&self) -> &[Definition] {
         &self.0.definitions
     }
 
-    /// How encoders tell of these types.
+    /// In which order encoders tell of these types, and with which ids.
     ///
     /// # Errors
     ///
     /// `Unsupported` if a type that can be reached is not defined.
-    pub(crate) fn plan(&self) -> Result<&Plan> {
-        match self.0.plan.get() {
-            Some(plan) => Ok(plan),
+    pub(crate) fn order(&self) -> Result<&Order> {
+        let Graph { definitions, root, in_interfaces, order } = &*self.0;
+        match order.get() {
+            Some(order) => Ok(order),
             None => {
-                let plan = Plan::new(self)?;
-                Ok(self.0.plan.get_or_init(|| plan))
+                let made = Order::new(definitions, *root, in_interfaces)?;
+                Ok(order.get_or_init(|| made))
             }
         }
     }

@@ -52,6 +52,13 @@ pub(crate) fn replace_by_uint(out: &mut Vec<u8>, place: Range<usize>, value: u64
     }
 }
 
+/// Puts the length of what is behind the byte at `len_at` in its place.
+pub(crate) fn fill_in_len(out: &mut Vec<u8>, len_at: usize) {
+    let body_at = len_at.saturating_add(1);
+    let len = u64::try_from(out.len().saturating_sub(body_at)).unwrap_or(u64::MAX);
+    replace_by_uint(out, len_at..body_at, len);
+}
+
 /// Appends a signed integer.
 pub(crate) fn put_int(out: &mut Vec<u8>, value: i64) {
     put_uint(out, zigzag(value));

@@ -2,7 +2,7 @@
 //!
 //! A value is a message of its own, after a message for each type that it can need and that the
 //! stream does not know yet. How a value is walked in step with its schema is told in `serializer`
-//! and `compound`, what is said of the types in `plan`.
+//! and `compound`, what is said of the types in `order`.
 //!
 //! Bytes go straight to the end of the caller's buffer, and come off again if anything fails. A
 //! length is not known before its content is there, so one byte is left for it; a length from 128
@@ -11,7 +11,6 @@
 mod compound;
 mod identity;
 mod join;
-mod plan;
 mod serializer;
 
 use std::collections::HashMap;
@@ -20,16 +19,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::identity::identity;
-use self::plan::fill_in_len;
 use self::serializer::{ValueSerializer, Walk};
 use crate::error::{Error, Result};
 use crate::kinds::{FIRST_ID_WRITTEN, LAST_ID, TypeId};
 use crate::limits::Limits;
+use crate::order::{self, Order};
 use crate::schema::Schema;
 use crate::trace::schema_of;
-use crate::wire::put_int;
-
-pub(crate) use self::plan::Plan;
+use crate::wire::{fill_in_len, put_int};
 
 /// How many ids there are to give.
 const IDS_MAX: TypeId = LAST_ID - FIRST_ID_WRITTEN + 1;
@@ -196,11 +193,11 @@ impl Encoder {
     where
         T: Serialize + ?Sized,
     {
-        let plan = schema.plan()?;
+        let order = schema.order()?;
         let (ids, ids_taken) = if self.told.is_empty() && self.types.is_empty() {
-            self.tell_all(plan, schema, out)?
+            self.tell_all(order, schema, out)?
         } else {
-            self.tell_the_rest(plan, schema, out)?
+            self.tell_the_rest(order, schema, out)?
         };
         self.put_value(schema, &ids, value, out)?;
         self.ids_taken = ids_taken;
@@ -215,29 +212,29 @@ impl Encoder {
     }
 
     /// Appends all definitions of a schema; the ids of its types, and how many are taken then.
-    fn tell_all(&self, plan: &Plan, schema: &Schema, out: &mut Vec<u8>) -> Result<(Ids, TypeId)> {
-        let ids_taken = self.ids_taken.saturating_add(plan.ids_count());
+    fn tell_all(&self, order: &Order, schema: &Schema, out: &mut Vec<u8>) -> Result<(Ids, TypeId)> {
+        let ids_taken = self.ids_taken.saturating_add(order.ids_count());
         if ids_taken > IDS_MAX {
             return Err(no_ids_left());
         }
         let first = FIRST_ID_WRITTEN.saturating_add(self.ids_taken);
-        let ids = plan.ids(|offset| first.saturating_add(offset));
-        plan.put_all(schema.definitions(), first, &ids, out);
+        let ids = order.ids(|offset| first.saturating_add(offset));
+        order.put_all(schema.definitions(), first, &ids, out);
         Ok((ids, ids_taken))
     }
 
     /// As [`tell_all`](Self::tell_all), leaving out what the stream has heard within other schemas.
     fn tell_the_rest(
         &mut self,
-        plan: &Plan,
+        order: &Order,
         schema: &Schema,
         out: &mut Vec<u8>,
     ) -> Result<(Ids, TypeId)> {
         self.register_told();
         let definitions = schema.definitions();
-        let mut ids = plan.ids(|_| 0);
+        let mut ids = order.ids(|_| 0);
         let mut new = Vec::new();
-        for number in plan.numbers_by_id() {
+        for number in order.numbers_by_id() {
             let known = self.types.get(&identity(definitions, number)).copied();
             if known.is_none() {
                 new.push(number);
@@ -261,17 +258,17 @@ impl Encoder {
         if ids_taken > IDS_MAX {
             return Err(no_ids_left());
         }
-        plan.put(definitions, &ids, |number| new.contains(&number), out);
+        order.put(definitions, &ids, |number| new.contains(&number), out);
         Ok((ids, ids_taken))
     }
 
     /// Makes the types of all schemas that were told known by themselves.
     fn register_told(&mut self) {
         for Told { schema, ids } in self.told.iter().skip(self.told_in_types) {
-            let Ok(plan) = schema.plan() else {
+            let Ok(order) = schema.order() else {
                 continue;
             };
-            for number in plan.numbers_by_id() {
+            for number in order.numbers_by_id() {
                 if let Some(id) = ids.get(number as usize) {
                     self.types.insert(identity(schema.definitions(), number), *id);
                 }
@@ -294,7 +291,7 @@ impl Encoder {
         let kind = schema.root().0;
         let len_at = out.len();
         out.push(0);
-        put_int(out, plan::id(kind, ids));
+        put_int(out, order::id(kind, ids));
         let depth_max = self.limits.depth_max;
         let mut walk = Walk::new(schema.definitions(), ids, depth_max, out);
         walk.put_singleton_mark(kind);

@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde::ser::Serializer;
 
 use super::compound::{Elements, Entries, Enveloped, Fields, Form, InterfaceEntry, MapEntries};
-use super::plan::{self, fill_in_len};
 use crate::error::{Error, Result};
 use crate::kinds::{Definition, Field, Kind, TypeId, described};
+use crate::order;
 use crate::special;
-use crate::wire::{put_bytes, put_float, put_int, put_uint};
+use crate::wire::{fill_in_len, put_bytes, put_float, put_int, put_uint};
 
 /// What all serializers inside one value share.
 pub(super) struct Walk<'s> {
@@ -64,7 +64,7 @@ impl<'s> Walk<'s> {
 
     /// Whether the schema has this type.
     pub(super) fn has(&self, kind: Kind) -> bool {
-        plan::has(kind, self.ids)
+        order::has(kind, self.ids)
     }
 
     /// The 0 that is before a value that is no struct, where it stands for itself.
@@ -78,7 +78,7 @@ impl<'s> Walk<'s> {
     pub(super) fn open(&mut self, registered: &str, kind: Kind) -> Result<usize> {
         self.enter()?;
         put_bytes(self.out, registered.as_bytes());
-        put_int(self.out, plan::id(kind, self.ids));
+        put_int(self.out, order::id(kind, self.ids));
         let len_at = self.out.len();
         self.out.push(0);
         self.put_singleton_mark(kind);

@@ -14,26 +14,31 @@
 use crate::definition::put_definition;
 use crate::error::{Error, Result};
 use crate::kinds::{Definition, FIRST_ID_WRITTEN, Kind, TypeId, id_of};
-use crate::schema::Schema;
-use crate::wire::{put_int, replace_by_uint};
+use crate::wire::{fill_in_len, put_int};
 
 /// The ids of a schema's types and the order of their definitions.
-pub(crate) struct Plan {
+pub(crate) struct Order {
     // By the number of the definition: how far its id is behind the schema's first one. Interfaces
     // and what cannot be reached have none.
     ids: Box<[Option<u32>]>,
-    // Numbers of definitions.
-    order: Box<[u32]>,
+    // Numbers of definitions, as they are sent.
+    numbers: Box<[u32]>,
     // All definitions, if the first id is `FIRST_ID_WRITTEN`.
     messages: Box<[u8]>,
 }
 
-impl Plan {
+impl Order {
+    /// Of a value of the type `root`, whose interfaces may hold types of the numbers
+    /// `in_interfaces` beside those that they name.
+    ///
     /// # Errors
     ///
     /// `Unsupported` if a type that can be reached is not defined.
-    pub(crate) fn new(schema: &Schema) -> Result<Self> {
-        let definitions = schema.definitions();
+    pub(crate) fn new(
+        definitions: &[Definition],
+        root: Kind,
+        in_interfaces: &[u32],
+    ) -> Result<Self> {
         let mut visit = Visit {
             definitions,
             met: vec![false; definitions.len()],
@@ -43,9 +48,9 @@ impl Plan {
             path: Vec::new(),
             interfaces: Vec::new(),
         };
-        visit.all_inside(schema.root().0)?;
-        let others = schema.in_interfaces().iter();
-        others.copied().try_for_each(|number| visit.all_inside(Kind::Defined(number)))?;
+        visit.all_inside(root)?;
+        let mut others = in_interfaces.iter().copied();
+        others.try_for_each(|number| visit.all_inside(Kind::Defined(number)))?;
         let mut next = 0_usize;
         while let Some(&number) = visit.interfaces.get(next) {
             next = next.saturating_add(1);
@@ -53,18 +58,18 @@ impl Plan {
                 variants.iter().try_for_each(|variant| visit.all_inside(variant.kind))?;
             }
         }
-        let Visit { ids, order, .. } = visit;
-        let mut plan = Self { ids: ids.into(), order: order.into(), messages: Box::default() };
+        let (ids, numbers) = (visit.ids.into(), visit.order.into());
+        let mut order = Self { ids, numbers, messages: Box::default() };
         let mut messages = Vec::new();
-        let ids = plan.ids(|offset| FIRST_ID_WRITTEN.saturating_add(offset));
-        plan.put(definitions, &ids, |_| true, &mut messages);
-        plan.messages = messages.into();
-        Ok(plan)
+        let ids = order.ids(|offset| FIRST_ID_WRITTEN.saturating_add(offset));
+        order.put(definitions, &ids, |_| true, &mut messages);
+        order.messages = messages.into();
+        Ok(order)
     }
 
     /// How many ids it takes.
     pub(crate) fn ids_count(&self) -> TypeId {
-        TypeId::try_from(self.order.len()).unwrap_or(TypeId::MAX)
+        TypeId::try_from(self.numbers.len()).unwrap_or(TypeId::MAX)
     }
 
     /// The ids of all types by their numbers, made of how far each is behind the first one.
@@ -75,7 +80,7 @@ impl Plan {
 
     /// The numbers of the definitions, in the order of their ids.
     pub(crate) fn numbers_by_id(&self) -> Vec<u32> {
-        let mut numbers = self.order.to_vec();
+        let mut numbers = self.numbers.to_vec();
         numbers.sort_by_key(|number| self.ids.get(*number as usize).copied().flatten());
         numbers
     }
@@ -103,7 +108,7 @@ impl Plan {
         is_wanted: impl Fn(u32) -> bool,
         out: &mut Vec<u8>,
     ) {
-        for &number in self.order.iter().filter(|number| is_wanted(**number)) {
+        for &number in self.numbers.iter().filter(|number| is_wanted(**number)) {
             let Some(definition) = definitions.get(number as usize) else {
                 continue;
             };
@@ -132,13 +137,6 @@ pub(crate) fn id(kind: Kind, ids: &[TypeId]) -> TypeId {
         Some(id) if *id > 0 => *id,
         _ => id_of(Kind::Interface, |_| 0),
     })
-}
-
-/// Puts the length of what is behind the byte at `len_at` in its place.
-pub(crate) fn fill_in_len(out: &mut Vec<u8>, len_at: usize) {
-    let body_at = len_at.saturating_add(1);
-    let len = u64::try_from(out.len().saturating_sub(body_at)).unwrap_or(u64::MAX);
-    replace_by_uint(out, len_at..body_at, len);
 }
 
 struct Visit<'s> {
@@ -314,20 +312,21 @@ mod tests {
                 Struct(numbers) => Definition::Struct { name: name(), fields: fields(numbers) },
                 Any(numbers) => Definition::Choice { variants: fields(numbers) },
             });
-            let schema = Schema::new(definitions.collect(), Kind::Defined(0));
-            let plan = schema.plan().unwrap();
-            let (ids, later) = (plan.ids(|offset| 65 + offset), plan.ids(|offset| 1_000 + offset));
-            let planned =
-                plan.order.iter().map(|&number| (number, id(Kind::Defined(number), &ids)));
-            let planned: Vec<_> = planned.collect();
-            assert_eq!(planned, sent, "{schema:?}");
+            let definitions: Vec<_> = definitions.collect();
+            let order = Order::new(&definitions, Kind::Defined(0), &[]).unwrap();
+            let ids = order.ids(|offset| 65 + offset);
+            let later = order.ids(|offset| 1_000 + offset);
+            let told =
+                order.numbers.iter().map(|&number| (number, id(Kind::Defined(number), &ids)));
+            let told: Vec<_> = told.collect();
+            assert_eq!(told, sent, "{definitions:?}");
             // From another first id on, everything is the same but for the ids.
             assert!(
                 sent.iter().all(|&(number, from)| id(Kind::Defined(number), &later) == from + 935)
             );
             let (mut first, mut second) = (Vec::new(), Vec::new());
-            plan.put_all(schema.definitions(), FIRST_ID_WRITTEN, &ids, &mut first);
-            plan.put(schema.definitions(), &ids, |_| true, &mut second);
+            order.put_all(&definitions, FIRST_ID_WRITTEN, &ids, &mut first);
+            order.put(&definitions, &ids, |_| true, &mut second);
             assert_eq!(first, second);
         }
     }
@@ -338,18 +337,16 @@ mod tests {
         let slice = |number| Definition::Slice { name: "".into(), element: Kind::Defined(number) };
         let mut chain: Vec<_> = (1..len).map(slice).collect();
         chain.push(Definition::Slice { name: "".into(), element: Kind::Int });
-        let schema = Schema::new(chain, Kind::Defined(0));
-        let plan = schema.plan().unwrap();
-        assert_eq!(plan.ids_count(), TypeId::from(len));
-        let ids = plan.ids(|offset| 65 + offset);
+        let order = Order::new(&chain, Kind::Defined(0), &[]).unwrap();
+        assert_eq!(order.ids_count(), TypeId::from(len));
+        let ids = order.ids(|offset| 65 + offset);
         assert_eq!(id(Kind::Defined(0), &ids), 64 + TypeId::from(len));
         let choice = |number| Definition::Choice {
             variants: [Field { name: "".into(), kind: Kind::Defined(number) }].into(),
         };
         let mut chain: Vec<_> = (1..len).map(choice).collect();
         chain.push(Definition::Slice { name: "".into(), element: Kind::Int });
-        let schema = Schema::new(chain, Kind::Defined(0));
-        assert_eq!(schema.plan().unwrap().ids_count(), 1);
+        assert_eq!(Order::new(&chain, Kind::Defined(0), &[]).unwrap().ids_count(), 1);
     }
 
     #[test]
@@ -362,7 +359,7 @@ mod tests {
             (vec![slice, Definition::Missing], Kind::Defined(0)),
         ];
         for (definitions, root) in cases {
-            let error = Schema::new(definitions, root).plan().err().map(|error| error.kind());
+            let error = Order::new(&definitions, root, &[]).err().map(|error| error.kind());
             assert_eq!(error, Some(ErrorKind::Unsupported));
         }
     }
