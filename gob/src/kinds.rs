@@ -97,6 +97,27 @@ pub(crate) enum Definition {
     },
 }
 
+/// Definitions by their numbers, while they are put together.
+#[derive(Debug, Default)]
+pub(crate) struct Definitions(pub(crate) Vec<Definition>);
+
+impl Definitions {
+    pub(crate) fn add(&mut self, definition: Definition) -> Kind {
+        let number = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.push(definition);
+        Kind::Defined(number)
+    }
+
+    /// Replaces what was added before.
+    pub(crate) fn define(&mut self, declared: Kind, definition: Definition) {
+        if let Kind::Defined(number) = declared
+            && let Some(place) = self.0.get_mut(number as usize)
+        {
+            *place = definition;
+        }
+    }
+}
+
 /// A name and a type: a field of a struct, or a variant of an enum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Field {

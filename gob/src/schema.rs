@@ -5,15 +5,16 @@
 //! the definitions that a stream brings. Where ids come from and how a definition looks on the wire
 //! is told in `order` and `definition`.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
-use crate::kinds::{Definition, Field, Kind, Marshaler, Type, name_of, twice};
+use crate::kinds::{Definition, Definitions, Field, Kind, Marshaler, Type, name_of, twice};
 use crate::order::Order;
-use crate::trace::schema_of;
+use crate::trace::{Sample, sample, trace};
 
 /// All that a value can be: its type, and the types inside it.
 ///
@@ -59,7 +60,7 @@ struct Graph {
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct SchemaBuilder {
-    definitions: Vec<Definition>,
+    definitions: Definitions,
 }
 
 impl Schema {
@@ -83,7 +84,7 @@ impl Schema {
     /// # Ok::<(), switchboard_gob::Error>(())
     /// ```
     pub fn of<T: DeserializeOwned>() -> Result<Self> {
-        schema_of::<T>()
+        traced(sample::<T>)
     }
 
     /// The beginning of a schema that is built by hand.
@@ -203,7 +204,7 @@ impl SchemaBuilder {
     ///
     /// `Unsupported` if a declared type was not defined, or two fields of a struct have one name.
     pub fn build(self, root: Type) -> Result<Schema> {
-        let Self { definitions } = self;
+        let Self { definitions: Definitions(definitions) } = self;
         for definition in &definitions {
             match definition {
                 Definition::Missing => {
@@ -222,21 +223,40 @@ impl SchemaBuilder {
     }
 
     pub(crate) fn add(&mut self, definition: Definition) -> Type {
-        let number = u32::try_from(self.definitions.len()).unwrap_or(u32::MAX);
-        self.definitions.push(definition);
-        Type(Kind::Defined(number))
+        Type(self.definitions.add(definition))
     }
 
     pub(crate) fn define(&mut self, declared: Type, definition: Definition) {
-        if let Kind::Defined(number) = declared.0
-            && let Some(place) = self.definitions.get_mut(number as usize)
-        {
-            *place = definition;
-        }
+        self.definitions.define(declared.0, definition);
     }
 
     fn name_of(&self, of: Type) -> &str {
-        name_of(&self.definitions, of.0)
+        name_of(&self.definitions.0, of.0)
+    }
+}
+
+/// The schema of the type that `sample` runs, traced at the first call for it in this process.
+fn traced(sample: Sample) -> Result<Schema> {
+    // Types need not be `'static`, so `TypeId` cannot tell them apart. Functions whose machine code
+    // is the same may have one address: then they ask for the same and name the same type, and so
+    // the schema is the same. One function may have two addresses: then it is traced twice.
+    let key = sample as *const () as usize;
+    let cached = SCHEMAS.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(copy);
+    cached.unwrap_or_else(|| {
+        // Without the lock: the type's own code may ask for schemas.
+        let schema = trace(sample)
+            .and_then(|(definitions, root)| SchemaBuilder { definitions }.build(Type(root)));
+        let mut schemas = SCHEMAS.write().unwrap_or_else(PoisonError::into_inner);
+        copy(schemas.entry(key).or_insert(schema))
+    })
+}
+
+static SCHEMAS: RwLock<BTreeMap<usize, Result<Schema>>> = RwLock::new(BTreeMap::new());
+
+fn copy(schema: &Result<Schema>) -> Result<Schema> {
+    match schema {
+        Ok(schema) => Ok(schema.clone()),
+        Err(error) => Err(error.copy()),
     }
 }
 

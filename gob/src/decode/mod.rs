@@ -26,7 +26,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kinds::Kind;
 use crate::limits::Limits;
 use crate::schema::Schema;
-use crate::trace::schema_of;
 use crate::wire::cut_short;
 
 /// Reads the values of one stream, one after the other.
@@ -137,7 +136,7 @@ impl Decoder {
         let Some(whole) = self.scanner.whole() else {
             return Err(no_value());
         };
-        if let Ok(schema) = schema_of::<T>() {
+        if let Ok(schema) = Schema::of::<T>() {
             let key = (whole.kind, schema.address());
             if !self.checked.contains(&key) {
                 check::check(&self.scanner.types, whole.kind, &schema)?;

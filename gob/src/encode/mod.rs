@@ -25,7 +25,6 @@ use crate::kinds::{FIRST_ID_WRITTEN, LAST_ID, TypeId};
 use crate::limits::Limits;
 use crate::order::{self, Order};
 use crate::schema::Schema;
-use crate::trace::schema_of;
 use crate::wire::{fill_in_len, put_int};
 
 /// How many ids there are to give.
@@ -119,7 +118,7 @@ impl Encoder {
     where
         T: Serialize + DeserializeOwned,
     {
-        self.encode_as(&schema_of::<T>()?, value, out)
+        self.encode_as(&Schema::of::<T>()?, value, out)
     }
 
     /// Appends a value to `out` in the form that a schema says, after the definitions that the
@@ -324,7 +323,7 @@ pub fn to_vec<T>(value: &T) -> Result<Vec<u8>>
 where
     T: Serialize + DeserializeOwned,
 {
-    to_vec_as(&schema_of::<T>()?, value)
+    to_vec_as(&Schema::of::<T>()?, value)
 }
 
 /// A value as a whole stream, in the form that a schema says.

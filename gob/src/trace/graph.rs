@@ -8,7 +8,7 @@ use crate::error::{Error, Result, Step as ErrorStep};
 use crate::kinds::{Kind, Marshaler};
 
 /// The types that were met.
-pub(super) struct Graph {
+pub(crate) struct Graph {
     nodes: Vec<Node>,
     numbers: HashMap<Key, usize>,
     // The samples to use within types that refused others, by the names of the types.

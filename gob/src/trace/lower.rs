@@ -1,4 +1,4 @@
-//! From what was asked for to the schema, in Go's order and with Go's names.
+//! From what was asked for to definitions, in Go's order and with Go's names.
 //!
 //! Go has types that have names, and types that have none and are the same wherever their text is
 //! the same, such as `[]int`. Structs and enums have names. Options and newtypes are what is inside
@@ -11,18 +11,17 @@ use std::collections::{HashMap, VecDeque};
 
 use super::graph::{Form, Graph, Node, Place, Shape, WAY_OUT};
 use crate::error::{Error, Result};
-use crate::kinds::{Definition, Field, Kind, Marshaler, Type};
-use crate::schema::{Schema, SchemaBuilder};
+use crate::kinds::{Definition, Definitions, Field, Kind, Marshaler};
 
-/// The schema of a graph in which all is known.
+/// The definitions of a graph in which all is known, and the kind that it begins with.
 ///
 /// # Errors
 ///
 /// `Unsupported` if a type in it has no form in gob.
-pub(super) fn lower(graph: &Graph) -> Result<Schema> {
+pub(super) fn lower(graph: &Graph) -> Result<(Definitions, Kind)> {
     let mut lowering = Lowering {
         graph,
-        builder: Schema::builder(),
+        definitions: Definitions::default(),
         kinds: HashMap::new(),
         choices: VecDeque::new(),
     };
@@ -31,15 +30,15 @@ pub(super) fn lower(graph: &Graph) -> Result<Schema> {
     while let Some((choice, node)) = lowering.choices.pop_front() {
         lowering.define_choice(choice, node)?;
     }
-    lowering.builder.build(Type(root))
+    Ok((lowering.definitions, root))
 }
 
 struct Lowering<'g> {
     graph: &'g Graph,
-    builder: SchemaBuilder,
+    definitions: Definitions,
     // By their texts, with numbers for names.
     kinds: HashMap<String, Kind>,
-    choices: VecDeque<(Type, &'g Node)>,
+    choices: VecDeque<(Kind, &'g Node)>,
 }
 
 impl<'g> Lowering<'g> {
@@ -60,11 +59,11 @@ impl<'g> Lowering<'g> {
             return Ok(*kind);
         }
         // Known before its parts, since they may contain it.
-        let declared = self.builder.declare();
-        self.kinds.insert(text, declared.0);
+        let declared = self.definitions.add(Definition::Missing);
+        self.kinds.insert(text, declared);
         if node.key.form == Form::Enum {
             self.choices.push_back((declared, node));
-            return Ok(declared.0);
+            return Ok(declared);
         }
         let name = if is_field { self.text(shape, false)?.into() } else { "".into() };
         let definition = match node.key.form {
@@ -83,14 +82,14 @@ impl<'g> Lowering<'g> {
                 Definition::Slice { name, element: self.kind(self.part(number, 0)?, false)? }
             }
         };
-        self.builder.define(declared, definition);
-        Ok(declared.0)
+        self.definitions.define(declared, definition);
+        Ok(declared)
     }
 
     fn opaque(&mut self, shape: Shape, by: Marshaler, name: &str) -> Result<Kind> {
         let text = self.text(shape, true)?;
-        let builder = &mut self.builder;
-        Ok(*self.kinds.entry(text).or_insert_with(|| builder.opaque(name, by).0))
+        let definition = Definition::Opaque { name: name.into(), by };
+        Ok(*self.kinds.entry(text).or_insert_with(|| self.definitions.add(definition)))
     }
 
     fn kind_without_definition(&self, number: usize, node: &Node) -> Result<Option<Kind>> {
@@ -119,7 +118,7 @@ impl<'g> Lowering<'g> {
         Ok(Definition::Struct { name: short(node.key.name).into(), fields: fields.into() })
     }
 
-    fn define_choice(&mut self, declared: Type, node: &Node) -> Result<()> {
+    fn define_choice(&mut self, declared: Kind, node: &Node) -> Result<()> {
         let mut variants = Vec::new();
         for (name, part) in node.key.names.iter().zip(&node.parts) {
             let shape = self.content(part.unwrap_or(Shape::Nothing), true)?;
@@ -130,7 +129,7 @@ impl<'g> Lowering<'g> {
             let kind = self.kind(shape, false)?;
             variants.push(Field { name: (*name).into(), kind });
         }
-        self.builder.define(declared, Definition::Choice { variants: variants.into() });
+        self.definitions.define(declared, Definition::Choice { variants: variants.into() });
         Ok(())
     }
 

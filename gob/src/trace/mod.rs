@@ -1,9 +1,10 @@
-//! The schema of a Rust type, found by watching how the type is read.
+//! The definitions of a Rust type, found by watching how the type is read.
 //!
 //! A type's `Deserialize` tells everything that a schema is made of: it asks for an integer, for a
 //! struct with these fields, for each field in turn. So it is run on a deserializer that notes each
 //! request and answers it with a sample (`sampler`). What was noted is a graph whose nodes are
-//! structs, enums, sequences and so on (`graph`); from it the schema is made (`lower`).
+//! structs, enums, sequences and so on (`graph`); from it the definitions are made (`lower`). That
+//! this is done once for each type is seen to by the schema that is made of them.
 //!
 //! The theory is how a graph that may be cyclic is walked by values that may not. A run goes to one
 //! unknown thing: what a certain option, sequence or map contains, or what a certain variant of an
@@ -20,58 +21,38 @@
 //! be seen of it, and a value that does not fit the schema is refused when it is written.
 
 use std::any::type_name;
-use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
 
 use serde::de::DeserializeOwned;
 
 use self::graph::Graph;
+use self::lower::lower;
 use crate::error::Result;
-use crate::schema::Schema;
+use crate::kinds::{Definitions, Kind};
 
 mod graph;
 mod lower;
 mod sampler;
 
-/// The schema of `T`, traced at the first call for `T` in this process.
+/// A function that runs a type once: [`sample`] for some type.
+pub(crate) type Sample = fn(&mut Graph);
+
+/// Runs a type once; what it asked for is noted.
+pub(crate) fn sample<T: DeserializeOwned>(graph: &mut Graph) {
+    sampler::sample::<T>(graph, type_name::<T>());
+}
+
+/// The definitions and the kind of the type that `sample` runs.
 ///
 /// # Errors
 ///
 /// `Unsupported` if the type has no form in gob, or none that can be found out this way.
-pub(crate) fn schema_of<T: DeserializeOwned>() -> Result<Schema> {
-    // Types need not be `'static`, so `TypeId` cannot tell them apart. Functions whose machine code
-    // is the same may have one address: then they ask for the same and name the same type, and so
-    // the schema is the same. One function may have two addresses: then it is traced twice.
-    let key = sample::<T> as *const () as usize;
-    let cached = SCHEMAS.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(copy);
-    cached.unwrap_or_else(|| {
-        // Without the lock: the type's own code may ask for schemas.
-        let schema = trace(sample::<T>);
-        let mut schemas = SCHEMAS.write().unwrap_or_else(PoisonError::into_inner);
-        copy(schemas.entry(key).or_insert(schema))
-    })
-}
-
-static SCHEMAS: RwLock<BTreeMap<usize, Result<Schema>>> = RwLock::new(BTreeMap::new());
-
-fn copy(schema: &Result<Schema>) -> Result<Schema> {
-    match schema {
-        Ok(schema) => Ok(schema.clone()),
-        Err(error) => Err(error.copy()),
-    }
-}
-
-fn sample<T: DeserializeOwned>(graph: &mut Graph) {
-    sampler::sample::<T>(graph, type_name::<T>());
-}
-
-fn trace(sample: fn(&mut Graph)) -> Result<Schema> {
+pub(crate) fn trace(sample: Sample) -> Result<(Definitions, Kind)> {
     let mut graph = Graph::new();
     while graph.begin()? {
         sample(&mut graph);
         graph.end()?;
     }
-    lower::lower(&graph)
+    lower(&graph)
 }
 
 #[cfg(test)]
@@ -84,7 +65,8 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::kinds::{Definition, Field, Kind};
+    use crate::kinds::{Definition, Field};
+    use crate::schema::Schema;
     use crate::{BinaryBytes, Complex, ErrorKind, GobBytes, Time};
 
     /// The root, and each definition in its order, told by its place in it.
@@ -119,19 +101,19 @@ mod tests {
 
     #[track_caller]
     fn check<T: DeserializeOwned>(wanted: &str) {
-        let schema = schema_of::<T>().unwrap_or_else(|error| panic!("{error}"));
+        let schema = Schema::of::<T>().unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(print(&schema), wanted, "{}", type_name::<T>());
-        assert_eq!(print(&schema_of::<T>().unwrap()), wanted, "from the cache");
+        assert_eq!(print(&Schema::of::<T>().unwrap()), wanted, "from the cache");
     }
 
     #[track_caller]
     fn check_refused<T: DeserializeOwned>(wanted: &str) {
-        let error = schema_of::<T>().expect_err("no schema");
+        let error = Schema::of::<T>().expect_err("no schema");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         let wanted = wanted.replace("WAY_OUT", graph::WAY_OUT);
         let text = error.to_string().replace("switchboard_gob::trace::tests::", "");
         assert_eq!(text, wanted);
-        assert_eq!(schema_of::<T>().expect_err("no schema").to_string(), error.to_string());
+        assert_eq!(Schema::of::<T>().expect_err("no schema").to_string(), error.to_string());
     }
 
     macro_rules! structs {
@@ -512,7 +494,7 @@ mod tests {
 
     #[test]
     fn endless_types_do_not_overflow_the_stack() {
-        let error = schema_of::<Endless>().unwrap_err();
+        let error = Schema::of::<Endless>().unwrap_err();
         assert_eq!(
             error.text().replace("switchboard_gob::trace::tests::", ""),
             format!(
