@@ -1,0 +1,79 @@
+//! A value may come in another form than its schema: with a wrong count, as a map for a struct.
+
+use super::*;
+
+/// Says nothing, or something wrong, about how long it is.
+struct Announced<T>(Option<usize>, T);
+
+impl Serialize for Announced<&[i64]> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut elements = serializer.serialize_seq(self.0)?;
+        self.1.iter().try_for_each(|element| elements.serialize_element(element))?;
+        elements.end()
+    }
+}
+
+impl Serialize for Announced<&BTreeMap<i64, i64>> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entries = serializer.serialize_map(self.0)?;
+        self.1.iter().try_for_each(|(key, value)| entries.serialize_entry(key, value))?;
+        entries.end()
+    }
+}
+
+#[test]
+fn counts_are_what_came_and_not_what_was_announced() {
+    let slice = schema(|builder| builder.slice(Type::INT));
+    let map = schema(|builder| builder.map(Type::INT, Type::INT));
+    let field = schema(|builder| {
+        let (slice, map) = (builder.slice(Type::INT), builder.map(Type::INT, Type::INT));
+        builder.structure("", &[("Slice", slice), ("Map", map), ("Last", Type::INT)])
+    });
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Both<S, M> {
+        slice: S,
+        map: M,
+        last: i8,
+    }
+    for len in [0, 1, 127, 128, 300] {
+        let list: Vec<i64> = (0..len).collect();
+        let entries: BTreeMap<i64, i64> = (0..len).map(|number| (number, -number)).collect();
+        let both = Both { slice: &list, map: &entries, last: 1 };
+        let [list_bytes, map_bytes, both_bytes] = [
+            to_vec_as(&slice, &list).unwrap(),
+            to_vec_as(&map, &entries).unwrap(),
+            to_vec_as(&field, &both).unwrap(),
+        ];
+        for announced in [None, Some(0), Some(1), Some(128), Some(300), Some(70_000)] {
+            let list = Announced(announced, &*list);
+            let entries = Announced(announced, &entries);
+            assert_eq!(to_vec_as(&slice, &list).unwrap(), list_bytes);
+            assert_eq!(to_vec_as(&map, &entries).unwrap(), map_bytes);
+            let both = Both { slice: list, map: entries, last: 1 };
+            assert_eq!(to_vec_as(&field, &both).unwrap(), both_bytes);
+        }
+    }
+}
+
+#[test]
+fn a_map_can_be_a_struct() {
+    let schema = schema(inner);
+    let expected = hex(&to_vec_as(&schema, &Inner { x: 0, y: 4 }).unwrap());
+    check(&schema, &Pairs(&[("X", 0), ("Y", 4)]), &expected);
+    check(&schema, &Pairs(&[("Y", 4)]), &expected);
+
+    #[derive(Serialize)]
+    struct Flattened {
+        #[serde(rename = "X", skip_serializing_if = "Option::is_none")]
+        x: Option<i64>,
+        #[serde(flatten)]
+        rest: Rest,
+    }
+    #[derive(Serialize)]
+    struct Rest {
+        #[serde(rename = "Y")]
+        y: i64,
+    }
+    check(&schema, &Flattened { x: None, rest: Rest { y: 4 } }, &expected);
+}
