@@ -15,12 +15,12 @@ use serde::ser::{
 use super::serializer::{ValueSerializer, Walk, without_name};
 use crate::error::{Error, Result, Step};
 use crate::key;
-use crate::kinds::{Field, Kind, Type};
+use crate::kinds::{Definition, Field, Kind, Type};
 use crate::wire::{Reader, put_len, put_uint, replace_by_uint};
 
 /// What becomes of a sequence.
 #[derive(Clone, Copy)]
-pub(super) enum Form {
+enum Form {
     Slice,
     Array(usize),
     /// A byte string, which comes as one number after the other.
@@ -38,13 +38,20 @@ pub(super) struct Elements<'a, 's> {
 }
 
 impl<'a, 's> Elements<'a, 's> {
-    /// `delta` is as for [`ValueSerializer::of_field`], or 0.
-    pub(super) fn new(
-        walk: &'a mut Walk<'s>,
-        delta: u64,
-        (element, form): (Kind, Form),
+    /// `received` is what to call the value in an error.
+    pub(super) fn of(
+        value: ValueSerializer<'a, 's>,
         len: Option<usize>,
+        received: &str,
     ) -> Result<Self> {
+        let (element, form) = match (value.kind, value.definition()) {
+            (Kind::Bytes, _) | (_, Some(Definition::Opaque { .. })) => (Kind::Uint, Form::Bytes),
+            (Kind::Complex, _) => (Kind::Float, Form::Complex),
+            (_, Some(Definition::Slice { element, .. })) => (*element, Form::Slice),
+            (_, Some(Definition::Array { element, len, .. })) => (*element, Form::Array(*len)),
+            _ => return Err(value.mismatch(received)),
+        };
+        let ValueSerializer { walk, delta, .. } = value;
         let announced = match form {
             Form::Complex => None,
             Form::Slice | Form::Array(_) | Form::Bytes => Some(len.unwrap_or(0)),
@@ -70,7 +77,7 @@ impl<'a, 's> Elements<'a, 's> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<&'a mut Walk<'s>> {
+    fn finish(self) -> Result<&'a mut Walk<'s>> {
         let Self { walk, form, count, .. } = self;
         let wanted = match form {
             Form::Array(len) => len,
@@ -126,10 +133,25 @@ pub(super) enum Entries<'a, 's> {
 /// The one entry that a [`Value`](crate::Value) in an interface is: its type and its name as the
 /// key, as [`Interface`](crate::Interface) writes them.
 pub(super) struct InterfaceEntry<'a, 's> {
-    pub(super) walk: &'a mut Walk<'s>,
-    pub(super) delta: u64,
+    walk: &'a mut Walk<'s>,
+    delta: u64,
     // For [`Walk::close`], and what stands inside.
-    pub(super) opened: Option<(usize, Kind)>,
+    opened: Option<(usize, Kind)>,
+}
+
+impl<'a, 's> Entries<'a, 's> {
+    pub(super) fn of(value: ValueSerializer<'a, 's>, len: Option<usize>) -> Result<Self> {
+        match (value.kind, value.definition()) {
+            (_, Some(Definition::Map { key, value: element, .. })) => {
+                MapEntries::new(value, (*key, *element), len).map(Self::Map)
+            }
+            (Kind::Interface, _) => {
+                let ValueSerializer { walk, delta, .. } = value;
+                Ok(Self::Interface(InterfaceEntry { walk, delta, opened: None }))
+            }
+            _ => Ok(Self::Struct { fields: Fields::of(value, "a map")?, next: None }),
+        }
+    }
 }
 
 impl InterfaceEntry<'_, '_> {
@@ -183,10 +205,8 @@ pub(super) struct MapEntries<'a, 's> {
 }
 
 impl<'a, 's> MapEntries<'a, 's> {
-    /// `delta` is as for [`ValueSerializer::of_field`], or 0.
-    pub(super) fn new(
-        walk: &'a mut Walk<'s>,
-        delta: u64,
+    fn new(
+        ValueSerializer { walk, delta, .. }: ValueSerializer<'a, 's>,
         (key, value): (Kind, Kind),
         len: Option<usize>,
     ) -> Result<Self> {
@@ -236,9 +256,14 @@ pub(super) struct Fields<'a, 's> {
 }
 
 impl<'a, 's> Fields<'a, 's> {
-    pub(super) fn new(walk: &'a mut Walk<'s>, fields: &'s [Field]) -> Result<Self> {
-        walk.enter()?;
-        Ok(Self { walk, fields, next: 0, sent: 0 })
+    /// `received` is what to call the value in an error.
+    pub(super) fn of(mut value: ValueSerializer<'a, 's>, received: &str) -> Result<Self> {
+        let Some(Definition::Struct { fields, .. }) = value.definition() else {
+            return Err(value.mismatch(received));
+        };
+        value.put_delta();
+        value.walk.enter()?;
+        Ok(Self { walk: value.walk, fields, next: 0, sent: 0 })
     }
 
     #[inline]

@@ -1,13 +1,14 @@
 //! Writing values: what a stream's sender remembers, and in what order the messages come.
 //!
 //! A value is a message of its own, after a message for each type that it can need and that the
-//! stream does not know yet. How a value is walked in step with its schema is told in `serializer`
-//! and `compound`, what is said of the types in `order`.
+//! stream does not know yet. How a value is walked in step with its schema is told in `serializer`,
+//! `compound` and `calls`, what is said of the types in `order`.
 //!
 //! Bytes go straight to the end of the caller's buffer, and come off again if anything fails. A
 //! length is not known before its content is there, so one byte is left for it; a length from 128
 //! on moves the content by what it takes more.
 
+mod calls;
 mod compound;
 mod identity;
 mod serializer;

@@ -1,18 +1,14 @@
-//! One value in step with its type: what serde calls, and what the schema says there must be.
+//! One value in step with its type: what is written of it, and what the schema says it must be.
 //!
 //! Zero fields of structs are left out. So a field's number is not written by the struct but by
 //! the value, which is the first to know; a struct sees from the bytes whether the field was sent.
-//! What a sequence, a map or a struct does with its content is told in `compound`.
+//! What a sequence, a map or a struct does with its content is told in `compound`, what serde calls
+//! in `calls`.
 
-use serde::Serialize;
-use serde::ser::Serializer;
-
-use super::compound::{Elements, Entries, Enveloped, Fields, Form, InterfaceEntry, MapEntries};
 use crate::error::{Error, Result};
 use crate::kinds::{Definition, Field, Kind, TypeId, described};
 use crate::order;
-use crate::special;
-use crate::wire::{fill_in_len, put_bytes, put_float, put_int, put_uint};
+use crate::wire::{fill_in_len, put_bytes, put_int, put_uint};
 
 /// What all serializers inside one value share.
 pub(super) struct Walk<'s> {
@@ -93,10 +89,10 @@ impl<'s> Walk<'s> {
 
 /// Writes one value.
 pub(super) struct ValueSerializer<'a, 's> {
-    walk: &'a mut Walk<'s>,
-    kind: Kind,
+    pub(super) walk: &'a mut Walk<'s>,
+    pub(super) kind: Kind,
     // As for `of_field`.
-    delta: u64,
+    pub(super) delta: u64,
 }
 
 impl<'a, 's> ValueSerializer<'a, 's> {
@@ -118,7 +114,7 @@ impl<'a, 's> ValueSerializer<'a, 's> {
     }
 
     #[inline]
-    fn put_delta(&mut self) {
+    pub(super) fn put_delta(&mut self) {
         if self.delta > 0 {
             put_uint(self.walk.out, self.delta);
             self.delta = 0;
@@ -127,7 +123,12 @@ impl<'a, 's> ValueSerializer<'a, 's> {
 
     /// Writes a value of one of the basic types with `put`.
     #[inline]
-    fn basic(mut self, kind: Kind, is_zero: bool, put: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+    pub(super) fn basic(
+        mut self,
+        kind: Kind,
+        is_zero: bool,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<()> {
         if self.kind == kind {
             if !(is_zero && self.is_omittable()) {
                 self.put_delta();
@@ -142,7 +143,7 @@ impl<'a, 's> ValueSerializer<'a, 's> {
     }
 
     /// Writes a value of one of the basic types with `put` where anything can be.
-    fn in_interface<F>(mut self, kind: Kind, put: F) -> Result<()>
+    pub(super) fn in_interface<F>(mut self, kind: Kind, put: F) -> Result<()>
     where
         F: FnOnce(ValueSerializer<'_, 's>) -> Result<()>,
     {
@@ -166,12 +167,12 @@ impl<'a, 's> ValueSerializer<'a, 's> {
         Ok(())
     }
 
-    fn definition(&self) -> Option<&'s Definition> {
+    pub(super) fn definition(&self) -> Option<&'s Definition> {
         self.walk.definition(self.kind)
     }
 
     #[cold]
-    fn mismatch(&self, received: &str) -> Error {
+    pub(super) fn mismatch(&self, received: &str) -> Error {
         if self.kind == Kind::Interface {
             return without_name(received);
         }
@@ -179,12 +180,12 @@ impl<'a, 's> ValueSerializer<'a, 's> {
         Error::schema_mismatch(format_args!("the schema says {wanted}, the value is {received}"))
     }
 
-    fn is_interface(&self) -> bool {
+    pub(super) fn is_interface(&self) -> bool {
         self.kind == Kind::Interface || matches!(self.definition(), Some(Definition::Choice { .. }))
     }
 
     /// What Go calls nil.
-    fn nil(self, received: &str) -> Result<()> {
+    pub(super) fn nil(self, received: &str) -> Result<()> {
         if self.is_omittable() {
             return Ok(());
         }
@@ -195,34 +196,8 @@ impl<'a, 's> ValueSerializer<'a, 's> {
         Ok(())
     }
 
-    fn elements(self, len: Option<usize>, received: &str) -> Result<Elements<'a, 's>> {
-        let (element, form) = match (self.kind, self.definition()) {
-            (Kind::Bytes, _) | (_, Some(Definition::Opaque { .. })) => (Kind::Uint, Form::Bytes),
-            (Kind::Complex, _) => (Kind::Float, Form::Complex),
-            (_, Some(Definition::Slice { element, .. })) => (*element, Form::Slice),
-            (_, Some(Definition::Array { element, len, .. })) => (*element, Form::Array(*len)),
-            _ => return Err(self.mismatch(received)),
-        };
-        Elements::new(self.walk, self.delta, (element, form), len)
-    }
-
-    fn fields(mut self, received: &str) -> Result<Fields<'a, 's>> {
-        match self.definition() {
-            Some(Definition::Struct { fields, .. }) => {
-                self.put_delta();
-                Fields::new(self.walk, fields)
-            }
-            _ => Err(self.mismatch(received)),
-        }
-    }
-
-    fn empty_struct(self, received: &str) -> Result<()> {
-        self.fields(received)?.finish();
-        Ok(())
-    }
-
     /// The content of an enum's variant, and what closes it.
-    fn variant(mut self, variant: &str, received: &str) -> Result<(Self, usize)> {
+    pub(super) fn variant(mut self, variant: &str, received: &str) -> Result<(Self, usize)> {
         let Some(Definition::Choice { variants }) = self.definition() else {
             return Err(self.mismatch(received));
         };
@@ -253,207 +228,4 @@ fn no_nil(received: &str) -> Error {
     Error::unsupported(format!(
         "{received} has no form in gob, unless it is a struct's field or in an interface"
     ))
-}
-
-impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
-    type Ok = ();
-    type Error = Error;
-    type SerializeSeq = Elements<'a, 's>;
-    type SerializeTuple = Elements<'a, 's>;
-    type SerializeTupleStruct = Elements<'a, 's>;
-    type SerializeTupleVariant = Enveloped<Elements<'a, 's>>;
-    type SerializeMap = Entries<'a, 's>;
-    type SerializeStruct = Fields<'a, 's>;
-    type SerializeStructVariant = Enveloped<Fields<'a, 's>>;
-
-    fn is_human_readable(&self) -> bool {
-        false
-    }
-
-    #[inline]
-    fn serialize_bool(self, value: bool) -> Result<()> {
-        self.basic(Kind::Bool, !value, |out| out.push(value.into()))
-    }
-
-    #[inline]
-    fn serialize_i8(self, value: i8) -> Result<()> {
-        self.serialize_i64(value.into())
-    }
-
-    #[inline]
-    fn serialize_i16(self, value: i16) -> Result<()> {
-        self.serialize_i64(value.into())
-    }
-
-    #[inline]
-    fn serialize_i32(self, value: i32) -> Result<()> {
-        self.serialize_i64(value.into())
-    }
-
-    #[inline]
-    fn serialize_i64(self, value: i64) -> Result<()> {
-        self.basic(Kind::Int, value == 0, |out| put_int(out, value))
-    }
-
-    fn serialize_i128(self, _: i128) -> Result<()> {
-        Err(Error::unsupported("an integer of 128 bits has no form in gob"))
-    }
-
-    #[inline]
-    fn serialize_u8(self, value: u8) -> Result<()> {
-        self.serialize_u64(value.into())
-    }
-
-    #[inline]
-    fn serialize_u16(self, value: u16) -> Result<()> {
-        self.serialize_u64(value.into())
-    }
-
-    #[inline]
-    fn serialize_u32(self, value: u32) -> Result<()> {
-        self.serialize_u64(value.into())
-    }
-
-    #[inline]
-    fn serialize_u64(self, value: u64) -> Result<()> {
-        self.basic(Kind::Uint, value == 0, |out| put_uint(out, value))
-    }
-
-    fn serialize_u128(self, _: u128) -> Result<()> {
-        Err(Error::unsupported("an integer of 128 bits has no form in gob"))
-    }
-
-    fn serialize_f32(self, value: f32) -> Result<()> {
-        self.serialize_f64(value.into())
-    }
-
-    // The zero that is left out may be negative, as in Go.
-    fn serialize_f64(self, value: f64) -> Result<()> {
-        self.basic(Kind::Float, value == 0.0, |out| put_float(out, value))
-    }
-
-    // Go's `rune`.
-    fn serialize_char(self, value: char) -> Result<()> {
-        self.serialize_i64(u32::from(value).into())
-    }
-
-    #[inline]
-    fn serialize_str(self, value: &str) -> Result<()> {
-        self.basic(Kind::String, value.is_empty(), |out| put_bytes(out, value.as_bytes()))
-    }
-
-    #[inline]
-    fn serialize_bytes(mut self, value: &[u8]) -> Result<()> {
-        if let Some(Definition::Opaque { .. }) = self.definition() {
-            self.kind = Kind::Bytes;
-        }
-        self.basic(Kind::Bytes, value.is_empty(), |out| put_bytes(out, value))
-    }
-
-    fn serialize_none(self) -> Result<()> {
-        self.nil("None")
-    }
-
-    // Sent even if it is zero, which tells it from `None`.
-    fn serialize_some<T: Serialize + ?Sized>(mut self, value: &T) -> Result<()> {
-        self.put_delta();
-        value.serialize(self)
-    }
-
-    fn serialize_unit(self) -> Result<()> {
-        if self.is_interface() { self.nil("()") } else { self.empty_struct("()") }
-    }
-
-    fn serialize_unit_struct(self, _: &'static str) -> Result<()> {
-        self.empty_struct("a unit struct")
-    }
-
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
-        self.serialize_str(variant)
-    }
-
-    fn serialize_newtype_struct<T>(self, name: &'static str, value: &T) -> Result<()>
-    where
-        T: Serialize + ?Sized,
-    {
-        if self.kind == Kind::Interface {
-            if name == special::COMPLEX {
-                return self.in_interface(Kind::Complex, |inner| value.serialize(inner));
-            }
-            if special::opaque(name).is_some() {
-                return Err(self.mismatch("bytes of a type's own"));
-            }
-        }
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_variant<T>(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-        value: &T,
-    ) -> Result<()>
-    where
-        T: Serialize + ?Sized,
-    {
-        let (inner, len_at) = self.variant(variant, "an enum's variant with content")?;
-        let ValueSerializer { walk, kind, .. } = inner;
-        value.serialize(ValueSerializer::new(walk, kind))?;
-        walk.close(len_at);
-        Ok(())
-    }
-
-    fn serialize_seq(self, len: Option<usize>) -> Result<Elements<'a, 's>> {
-        self.elements(len, "a sequence")
-    }
-
-    fn serialize_tuple(self, len: usize) -> Result<Elements<'a, 's>> {
-        self.elements(Some(len), "a tuple")
-    }
-
-    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Elements<'a, 's>> {
-        self.elements(Some(len), "a tuple")
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-        len: usize,
-    ) -> Result<Enveloped<Elements<'a, 's>>> {
-        let (inner, len_at) = self.variant(variant, "an enum's variant with content")?;
-        Ok(Enveloped { content: inner.elements(Some(len), "a tuple")?, len_at })
-    }
-
-    fn serialize_map(self, len: Option<usize>) -> Result<Entries<'a, 's>> {
-        match self.definition() {
-            Some(Definition::Map { key, value, .. }) => {
-                let entries = MapEntries::new(self.walk, self.delta, (*key, *value), len)?;
-                Ok(Entries::Map(entries))
-            }
-            None if self.kind == Kind::Interface => {
-                let (walk, delta) = (self.walk, self.delta);
-                Ok(Entries::Interface(InterfaceEntry { walk, delta, opened: None }))
-            }
-            _ => Ok(Entries::Struct { fields: self.fields("a map")?, next: None }),
-        }
-    }
-
-    #[inline]
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a, 's>> {
-        self.fields("a struct")
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-        _: usize,
-    ) -> Result<Enveloped<Fields<'a, 's>>> {
-        let (inner, len_at) = self.variant(variant, "an enum's variant with content")?;
-        Ok(Enveloped { content: inner.fields("a struct")?, len_at })
-    }
 }
