@@ -9,10 +9,11 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::check::no_common_field;
 use super::deserializer::{ValueDeserializer, ZEROS};
 use super::plan::PlanNumber;
 use crate::definition::Fields;
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, Result, Shown, Step};
 use crate::key;
 use crate::kinds::{Definition, Field, Kind};
 use crate::wire::Reader;
@@ -43,11 +44,25 @@ enum Wanted {
 }
 
 impl<'a, 'de> StructAccess<'a, 'de> {
-    pub(super) fn of_plan(
+    /// For a receiver of the struct `name`, which has fields of these names.
+    pub(super) fn of_names(
         value: &'a mut ValueDeserializer<'de>,
-        fields: &'de [Field],
-        plan: PlanNumber,
+        name: &str,
+        names: &'static [&'static str],
     ) -> Result<Self> {
+        let (Kind::Defined(number), Some(Definition::Struct { fields, .. })) =
+            (value.kind, value.definition())
+        else {
+            return Err(value.mismatch(&format!("struct {}", Shown(name))));
+        };
+        let plan = value.plans.plan(number, fields, names);
+        // As of outermost types, and as in Go; no interface's type has been compared.
+        if value.plans.wanted(plan).is_empty()
+            && value.reader.rest().as_ptr().addr() == value.in_interface_at
+            && !(fields.is_empty() || names.is_empty())
+        {
+            return Err(no_common_field(name, names, fields));
+        }
         Self::new(value, fields, Wanted::Plan(plan))
     }
 
@@ -205,8 +220,20 @@ pub(super) struct ElementAccess<'a, 'de> {
 }
 
 impl<'a, 'de> ElementAccess<'a, 'de> {
-    pub(super) fn new(value: &'a mut ValueDeserializer<'de>, element: Kind, left: usize) -> Self {
-        Self { value, element, left, index: 0 }
+    /// Those that were sent, whose number comes next.
+    pub(super) fn of_sent(value: &'a mut ValueDeserializer<'de>, element: Kind) -> Result<Self> {
+        let left = value.reader.count()?;
+        Ok(Self { value, element, left, index: 0 })
+    }
+
+    /// Those of an array that was left out.
+    pub(super) fn of_zeros(
+        value: &'a mut ValueDeserializer<'de>,
+        element: Kind,
+        left: usize,
+    ) -> Result<Self> {
+        value.charge(left)?;
+        Ok(Self { value, element, left, index: 0 })
     }
 }
 
@@ -298,10 +325,10 @@ impl<'a, 'de> EntryAccess<'a, 'de> {
         value: &'a mut ValueDeserializer<'de>,
         key: Kind,
         element: Kind,
-        left: usize,
-    ) -> Self {
+    ) -> Result<Self> {
+        let left = value.reader.count()?;
         let key_reader = value.reader;
-        Self { value, key, element, left, key_reader }
+        Ok(Self { value, key, element, left, key_reader })
     }
 
     #[cold]
@@ -377,6 +404,6 @@ impl<'de> VariantAccess<'de> for InterfaceAccess<'_, 'de> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        self.value.visit_struct(self.variant, names, visitor)
+        visitor.visit_map(StructAccess::of_names(self.value, self.variant, names)?)
     }
 }

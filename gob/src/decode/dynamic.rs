@@ -83,8 +83,7 @@ impl<'de> VariantAccess<'de> for DynamicContent<'_, 'de> {
         };
         match value.types.definition(number) {
             Definition::Array { element, .. } | Definition::Slice { element, .. } => {
-                let left = value.reader.count()?;
-                visitor.visit_seq(ElementAccess::new(value, *element, left))
+                visitor.visit_seq(ElementAccess::of_sent(value, *element)?)
             }
             _ => Err(value.mismatch("elements")),
         }
@@ -102,8 +101,7 @@ impl<'de> VariantAccess<'de> for DynamicContent<'_, 'de> {
         };
         match value.types.definition(number) {
             Definition::Map { key, value: element, .. } => {
-                let left = value.reader.count()?;
-                visitor.visit_map(EntryAccess::new(value, *key, *element, left))
+                visitor.visit_map(EntryAccess::new(value, *key, *element)?)
             }
             Definition::Struct { fields, .. } => {
                 visitor.visit_map(StructAccess::of_sent(value, fields)?)

@@ -2,9 +2,10 @@
 //!
 //! Three steps, each with a file: [`scan`] follows the stream and finds where a value ends,
 //! [`walk`] follows the value for it; [`check`] compares the sender's types with the receiver's;
-//! [`deserializer`] hands the value to serde. No step does input or output.
+//! [`calls`] hands the value to serde. No step does input or output.
 
 mod access;
+mod calls;
 mod check;
 mod deserializer;
 mod dynamic;
