@@ -98,10 +98,6 @@ impl Schema {
         Type(self.0.root)
     }
 
-    pub(crate) fn new(definitions: Vec<Definition>, root: Kind) -> Self {
-        Self::with_interfaces(definitions, root, &[])
-    }
-
     /// The schema of a value that has types of these numbers in interfaces.
     pub(crate) fn with_interfaces(
         definitions: Vec<Definition>,
@@ -219,7 +215,7 @@ impl SchemaBuilder {
                 _ => {}
             }
         }
-        Ok(Schema::new(definitions, root.0))
+        Ok(Schema::with_interfaces(definitions, root.0, &[]))
     }
 
     pub(crate) fn add(&mut self, definition: Definition) -> Type {

@@ -13,6 +13,15 @@ use crate::kinds::{Definition, Kind};
 use crate::special;
 use crate::wire::{put_bytes, put_float, put_int, put_uint};
 
+macro_rules! widened {
+    ($($serialize:ident $narrow:ident $wide:ident,)*) => {$(
+        #[inline]
+        fn $serialize(self, value: $narrow) -> Result<()> {
+            self.$wide(value.into())
+        }
+    )*};
+}
+
 impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
     type Ok = ();
     type Error = Error;
@@ -33,19 +42,14 @@ impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
         self.basic(Kind::Bool, !value, |out| out.push(value.into()))
     }
 
-    #[inline]
-    fn serialize_i8(self, value: i8) -> Result<()> {
-        self.serialize_i64(value.into())
-    }
-
-    #[inline]
-    fn serialize_i16(self, value: i16) -> Result<()> {
-        self.serialize_i64(value.into())
-    }
-
-    #[inline]
-    fn serialize_i32(self, value: i32) -> Result<()> {
-        self.serialize_i64(value.into())
+    widened! {
+        serialize_i8 i8 serialize_i64,
+        serialize_i16 i16 serialize_i64,
+        serialize_i32 i32 serialize_i64,
+        serialize_u8 u8 serialize_u64,
+        serialize_u16 u16 serialize_u64,
+        serialize_u32 u32 serialize_u64,
+        serialize_f32 f32 serialize_f64,
     }
 
     #[inline]
@@ -58,31 +62,12 @@ impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
     }
 
     #[inline]
-    fn serialize_u8(self, value: u8) -> Result<()> {
-        self.serialize_u64(value.into())
-    }
-
-    #[inline]
-    fn serialize_u16(self, value: u16) -> Result<()> {
-        self.serialize_u64(value.into())
-    }
-
-    #[inline]
-    fn serialize_u32(self, value: u32) -> Result<()> {
-        self.serialize_u64(value.into())
-    }
-
-    #[inline]
     fn serialize_u64(self, value: u64) -> Result<()> {
         self.basic(Kind::Uint, value == 0, |out| put_uint(out, value))
     }
 
     fn serialize_u128(self, _: u128) -> Result<()> {
         Err(Error::unsupported("an integer of 128 bits has no form in gob"))
-    }
-
-    fn serialize_f32(self, value: f32) -> Result<()> {
-        self.serialize_f64(value.into())
     }
 
     // The zero that is left out may be negative, as in Go.

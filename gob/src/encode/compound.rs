@@ -366,45 +366,28 @@ impl Count {
     }
 }
 
-impl SerializeSeq for Elements<'_, '_> {
-    type Ok = ();
-    type Error = Error;
+macro_rules! sequences {
+    ($($sequence:ident $serialize:ident,)*) => {$(
+        impl $sequence for Elements<'_, '_> {
+            type Ok = ();
+            type Error = Error;
 
-    #[inline]
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.put(value)
-    }
+            #[inline]
+            fn $serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+                self.put(value)
+            }
 
-    fn end(self) -> Result<()> {
-        self.finish().map(drop)
-    }
+            fn end(self) -> Result<()> {
+                self.finish().map(drop)
+            }
+        }
+    )*};
 }
 
-impl SerializeTuple for Elements<'_, '_> {
-    type Ok = ();
-    type Error = Error;
-
-    #[inline]
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.put(value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.finish().map(drop)
-    }
-}
-
-impl SerializeTupleStruct for Elements<'_, '_> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.put(value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.finish().map(drop)
-    }
+sequences! {
+    SerializeSeq serialize_element,
+    SerializeTuple serialize_element,
+    SerializeTupleStruct serialize_field,
 }
 
 impl SerializeTupleVariant for Enveloped<Elements<'_, '_>> {
