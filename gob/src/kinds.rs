@@ -1,10 +1,10 @@
-//! Types as gob knows them: what each is, and the ids that those have which everybody knows.
+//! Types as gob knows them: what each is, and the ids that are known from the start.
 //!
 //! A [`Type`] is one of the eight that gob has from the start, or the number of a definition: an
 //! array, a slice, a map, a struct, or bytes that a type has made itself. A definition refers to
-//! others by their numbers, so recursive types are nothing special. Numbers mean something within
-//! one list of definitions only; ids mean something on one stream. How a definition looks on the
-//! wire is told in `definition`, what belongs together in `schema`.
+//! others by their numbers, so recursive types are nothing special. A number means something within
+//! one list of definitions, an id on one stream. How a definition looks on the wire is not told
+//! here but in `definition`, and what belongs together in `schema`.
 
 use crate::error::Shown;
 
