@@ -4,7 +4,7 @@
 
 mod sources;
 
-use crate::sources::{Source, code_lines, sources};
+use crate::sources::{Source, code_lines, files, is_tests, sources};
 
 /// Lines of one file, without the tests at its end.
 const LINES_MAX: usize = 500;
@@ -39,6 +39,7 @@ fn what_breaks_the_rules_is_found() {
         ("src/a.rs", "fn a() {}".to_owned(), "header"),
         ("src/a.rs", long_file.clone(), "501 lines"),
         ("tests/a.rs", long_file.clone(), ""),
+        ("src/a/tests.rs", long_file.clone(), ""),
         ("gob/src/a.rs", long_file.clone(), "501 lines"),
         ("gob/tests/a.rs", long_file, ""),
         ("src/a.rs", format!("//! x\n#[cfg(test)]\n{}", "x\n".repeat(500)), ""),
@@ -50,6 +51,7 @@ fn what_breaks_the_rules_is_found() {
         ("src/a.rs", "//! x\nlet x = map.get_mut(key);".to_owned(), ""),
         (concat!("src/ut", "ils.rs"), "//! x".to_owned(), "says nothing"),
         ("src/a.rs", format!("//! x\n// {} more", concat!("TO", "DO")), "later"),
+        ("src/a/tests.rs", "//! x\n#[test]\nfn a() {\nthread::sleep(TIME)".to_owned(), "sleeps"),
         ("tests/a.rs", format!("//! x\n{paused}async fn a() {{\nsleep(SECOND).await;"), ""),
         ("tests/a.rs", "//! x\n#[tokio::test]\nasync fn a() {\nsleep(TIME)".to_owned(), "sleeps"),
         ("tests/a.rs", "//! x\n#[test]\nfn a() {\nthread::sleep(TIME)".to_owned(), "sleeps"),
@@ -134,7 +136,7 @@ fn every_document_is_linked() {
 
 fn rust_files() -> Vec<Source> {
     let folders = ["src", "tests", "examples", "benches", "fuzz", "gob"];
-    folders.into_iter().flat_map(|folder| sources(folder, ".rs")).collect()
+    folders.into_iter().flat_map(|folder| files(folder, ".rs")).collect()
 }
 
 /// A path from the root of its own crate.
@@ -144,7 +146,7 @@ fn within_crate(path: &str) -> &str {
 
 fn problems(source: &Source) -> Vec<String> {
     let Source { path, text } = source;
-    let is_test = within_crate(path).starts_with("tests/");
+    let is_test = within_crate(path).starts_with("tests/") || is_tests(path);
     let mut problems = Vec::new();
     if !text.starts_with("//! ") {
         problems.push(format!("{path}: no header that says what the file is"));

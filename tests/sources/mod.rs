@@ -10,12 +10,23 @@ pub(crate) struct Source {
 }
 
 /// All files in a folder of the project and its subfolders whose names end so, by path. None if
-/// there is no such folder.
+/// there is no such folder. Without those that hold the tests of what lies beside them.
 pub(crate) fn sources(folder: &str, extension: &str) -> Vec<Source> {
+    let files = files(folder, extension).into_iter();
+    files.filter(|source| !is_tests(&source.path)).collect()
+}
+
+/// The same, with those that hold tests.
+pub(crate) fn files(folder: &str, extension: &str) -> Vec<Source> {
     let mut found = Vec::new();
     collect(Path::new(env!("CARGO_MANIFEST_DIR")), folder, extension, &mut found);
     found.sort_by(|one, other| one.path.cmp(&other.path));
     found
+}
+
+/// Whether a file holds the tests of what lies beside it, as `src/quota/tests.rs` does.
+pub(crate) fn is_tests(path: &str) -> bool {
+    path.ends_with("/tests.rs")
 }
 
 /// The lines of a text that are code, numbered from 1: up to the tests at its end, and without
