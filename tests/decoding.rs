@@ -9,8 +9,6 @@
     reason = "a panic is how a test fails"
 )]
 
-mod child;
-
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -26,6 +24,7 @@ use switchboard::format::Gob;
 use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Budget, Codec, Format, Framing, Json, Line};
 use switchboard::{Code, Limits, Result};
+use switchboard_testing::child;
 
 fn decode<F: Format<T>, T>(payload: impl Into<Bytes>) -> Result<T> {
     let payload = payload.into();

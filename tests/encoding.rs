@@ -8,8 +8,6 @@
     reason = "a panic is how a test fails"
 )]
 
-mod child;
-
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Debug, Display};
 
@@ -23,8 +21,7 @@ use switchboard::format::Gob;
 use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Budget, Format, Json};
 use switchboard::{Code, Limits, Result};
-
-use self::child::in_child;
+use switchboard_testing::child::in_child;
 
 fn encode<F: Format<T>, T>(value: &T) -> Result<Bytes> {
     let mut out = BytesMut::new();

@@ -11,9 +11,6 @@
     reason = "what tests share is a test too"
 )]
 
-#[cfg(feature = "gob")]
-mod go_programs;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
@@ -123,7 +120,7 @@ fn what_the_readme_types_into_netcat_is_answered_as_it_says() {
 #[cfg(feature = "gob")]
 #[test]
 fn the_article_s_client_in_go_is_served() {
-    let Some(article) = go_programs::go_program("article") else { return };
+    let Some(article) = switchboard_testing::go_program!("article") else { return };
     let mut server = Server::start("127.0.0.1:0");
     let (host, port) = server.address.split_once(':').unwrap();
     let output = Command::new(article).args(["-connect", host, "-port", port]).output().unwrap();
@@ -147,7 +144,7 @@ fn the_article_s_client_in_go_is_served() {
 #[cfg(feature = "gob")]
 #[test]
 fn the_article_s_server_in_go_serves_our_client() {
-    let Some(article) = go_programs::go_program("article") else { return };
+    let Some(article) = switchboard_testing::go_program!("article") else { return };
     let mut command = Command::new(article);
     command.args(["-port", "0"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut server = Server::of(command.spawn().unwrap());

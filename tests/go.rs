@@ -13,10 +13,6 @@
     reason = "a test that goes wrong may panic, and shares what it has"
 )]
 
-mod go_programs;
-#[allow(dead_code, reason = "here no rounds are counted")]
-mod random;
-
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Stdio;
@@ -27,13 +23,12 @@ use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use switchboard::format::{Budget, Format, Gob};
 use switchboard::{Command, Connection, Endpoint, Error, Limits, Result, with_state};
+use switchboard_testing::go_program;
+use switchboard_testing::random::Random;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout};
 use tokio::time::timeout;
-
-use crate::go_programs::go_program;
-use crate::random::Random;
 
 const HABITS: [&str; 2] = ["fresh", "connection"];
 
@@ -372,7 +367,7 @@ async fn serve(endpoint: Endpoint) -> String {
 
 /// What a Go program prints, which must end well; `None` without Go.
 async fn run_go(name: &str, args: &[&str]) -> Option<String> {
-    let mut command = tokio::process::Command::new(go_program(name)?);
+    let mut command = tokio::process::Command::new(go_program!(name)?);
     let output = command.args(args).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = timeout(2 * PATIENCE, output).await.unwrap().unwrap();
     let complaints = String::from_utf8(output.stderr).unwrap();
@@ -389,7 +384,7 @@ struct Server {
 
 impl Server {
     async fn start(name: &str, args: &[&str]) -> Option<Self> {
-        let mut command = tokio::process::Command::new(go_program(name)?);
+        let mut command = tokio::process::Command::new(go_program!(name)?);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

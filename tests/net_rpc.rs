@@ -9,8 +9,6 @@
     reason = "what tests share is a test too"
 )]
 
-mod go_programs;
-
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,12 +24,11 @@ use switchboard::{
     Code, Command, Connection, Context, Endpoint, Error, Limits, Result, with_state,
 };
 use switchboard_gob::{Decoder, Encoder, Value};
+use switchboard_testing::go_program;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-
-use crate::go_programs::go_program;
 
 const MULTIPLY: Command<Args, i64, Gob> = Command::new("Arith.Multiply");
 const DIVIDE: Command<Args, Quotient, Gob> = Command::new("Arith.Divide");
@@ -562,7 +559,7 @@ async fn it_can_begin_behind_a_raw_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_go_client_finds_all_as_in_go() {
-    let Some(program) = go_program("netrpc") else {
+    let Some(program) = go_program!("netrpc") else {
         return;
     };
     let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();

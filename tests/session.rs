@@ -16,7 +16,6 @@ mod model;
 mod one_way;
 #[path = "session/pair.rs"]
 mod pair;
-mod random;
 #[path = "session/room.rs"]
 mod room;
 
@@ -29,9 +28,9 @@ use bytes::BytesMut;
 use switchboard::session::{CallId, Holds, PlainEnd, Session, Slowness, Violation};
 use switchboard::wire::{Flaw, FormatWord, Options, Tag};
 use switchboard::{Code, Error, Fault, Limits};
+use switchboard_testing::random::{Random, rounds};
 
 use crate::pair::{CLIENT, GREET, Pair, SERVER};
-use crate::random::{Random, rounds};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
@@ -1219,7 +1218,7 @@ fn any_list_of_operations_keeps_the_promises() {
     for seed in 0..rounds(300) {
         let mut random = Random::new(seed);
         let bytes: Vec<u8> = (0..random.below(600))
-            .map(|_| u8::try_from(random.next() >> 40 & 0xff).unwrap())
+            .map(|_| u8::try_from(random.draw() >> 40 & 0xff).unwrap())
             .collect();
         let result = std::panic::catch_unwind(|| model::run(&bytes));
         assert!(result.is_ok(), "seed {seed}");

@@ -13,8 +13,6 @@
     reason = "a panic is how a test fails, and large values are what is tried"
 )]
 
-mod child;
-
 use std::collections::BTreeMap;
 use std::thread;
 
@@ -27,8 +25,7 @@ use switchboard::format::Gob;
 use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Budget, Format, Json};
 use switchboard::{Code, Limits};
-
-use self::child::in_child;
+use switchboard_testing::child::in_child;
 
 const KIB: usize = 1024;
 const STACKS: [usize; 3] = [256 * KIB, 512 * KIB, 2048 * KIB];

@@ -10,8 +10,6 @@
     reason = "a test that goes wrong may panic"
 )]
 
-mod random;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -20,8 +18,7 @@ use switchboard::Code;
 use switchboard::wire::{
     Decoder, Event, Flaw, FormatWord, Line, Name, Options, Outbox, Part, Position, Tag,
 };
-
-use crate::random::{Random, rounds};
+use switchboard_testing::random::{Random, rounds};
 
 #[test]
 fn every_form_of_line_is_read_and_printed_back() {

@@ -9,10 +9,7 @@
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use switchboard::wire::{Decoder, Event, Flaw, Position};
-
-#[path = "../../tests/random/mod.rs"]
-#[allow(dead_code, reason = "shared with tests that use more of it")]
-mod random;
+use switchboard_testing::random::Random;
 
 fuzz_target!(|data: &[u8]| {
     let [line, payload, cut, stream @ ..] = data else {
@@ -21,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
     let (line_max, payload_max) = (usize::from(*line).max(1), usize::from(*payload) * 8);
     let is_skipping = cut & 1 == 1;
     let whole = decode(Decoder::new(line_max, payload_max), is_skipping, [stream].into_iter());
-    let mut random = random::Random::new(u64::from(*cut));
+    let mut random = Random::new(u64::from(*cut));
     let mut rest = stream;
     let pieces = std::iter::from_fn(|| {
         let len = (1 + random.below(1 + usize::from(cut >> 4) * 4)).min(rest.len());

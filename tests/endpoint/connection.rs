@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use switchboard::format::{Bincode, Json, Line};
 use switchboard::{Code, Connection, Limits, transport};
+use switchboard_testing::random::{Random, rounds};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::random::{Random, rounds};
 use super::support::*;
 
 #[tokio::test(start_paused = true)]

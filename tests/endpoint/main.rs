@@ -31,8 +31,6 @@ mod locks;
 mod one_way;
 mod plain;
 mod queued;
-#[path = "../random/mod.rs"]
-mod random;
 mod rest;
 mod shutdown;
 mod streams;

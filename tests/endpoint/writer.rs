@@ -11,11 +11,11 @@ use bytes::BytesMut;
 use switchboard::transport::{self, MemoryStream};
 use switchboard::wire::{Decoder, Event, Line, Part, Tag};
 use switchboard::{Client, Code, Command, Connection, Context, Endpoint, Error, Limits, Result};
+use switchboard_testing::random::{Random, rounds};
 use tokio::io::BufWriter;
 use tokio::task::{self, JoinSet, coop};
 use tokio::time::Instant;
 
-use super::random::{Random, rounds};
 use super::support::watched::*;
 use super::support::*;
 

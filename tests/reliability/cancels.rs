@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use switchboard::{Client, Code, Command, Endpoint, Error, Limits, transport, with_state};
+use switchboard_testing::random::{Random, rounds};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::random::{Random, rounds};
 use crate::{block_on, figure};
 
 /// Answers its number after so many turns of the runtime.
@@ -133,7 +133,7 @@ async fn call_all(clients: &[Client], count: u64, seed: u64, tally: &mut Tally) 
 }
 
 async fn call(client: &Client, random: &mut Random) -> End {
-    let nonce = random.next();
+    let nonce = random.draw();
     let turns = random.below(8) as u8;
     let call = client.call(NONCE, &(nonce, turns));
     match random.below(20) {

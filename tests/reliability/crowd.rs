@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::child::{Child, Settings, Status, Watch, raise_files};
-use crate::random::rounds;
 use crate::{block_on, figure, percentile};
+use switchboard_testing::random::rounds;
 
 pub(crate) fn run() {
     let files = raise_files();

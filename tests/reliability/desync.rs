@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use switchboard::transport::{self, UnixListener};
+use switchboard_testing::random::{Random, rounds};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::pipeline::{self, Item, Subject};
-use crate::random::{Random, rounds};
 use crate::{block_on_one_thread, figure};
 
 pub(crate) fn run() {

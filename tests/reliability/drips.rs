@@ -7,8 +7,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::child::{Child, PING, Settings, raise_files};
-use crate::random::rounds;
 use crate::{block_on, crowd, figure, percentile};
+use switchboard_testing::random::rounds;
 
 pub(crate) fn run() {
     let wanted = rounds(5_000);

@@ -7,8 +7,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::child::{Child, Settings};
-use crate::random::rounds;
 use crate::{block_on, figure};
+use switchboard_testing::random::rounds;
 
 pub(crate) fn run() {
     let settings = Settings { files_max: FILES_MAX, ..Settings::default() };

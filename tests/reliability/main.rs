@@ -32,8 +32,6 @@ mod memory;
 mod panics;
 mod peer;
 mod pipeline;
-#[path = "../random/mod.rs"]
-mod random;
 mod shutdown;
 mod splits;
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use switchboard::{Client, Code, Command, Endpoint, Error, blocking, with_state};
+use switchboard_testing::random::rounds;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::random::rounds;
 use crate::{block_on, figure};
 
 pub(crate) fn run() {

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use switchboard::format::{Bytes, Json, Line};
 use switchboard::{Command, Connection, Endpoint, Error, Limits};
-
-use crate::random::Random;
+use switchboard_testing::random::Random;
 
 /// The commands of the endpoint, and one that it does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +124,7 @@ fn payload(kind: Kind, random: &mut Random) -> Vec<u8> {
             [&[7, text.len() as u8], &*text].concat()
         }
         (Kind::Flag, _) => [&b"true"[..], b" false\n"][random.below(2)].to_vec(),
-        _ => (0..len).map(|_| random.next() as u8).collect(),
+        _ => (0..len).map(|_| random.draw() as u8).collect(),
     }
 }
 

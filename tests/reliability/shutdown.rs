@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use switchboard::format::Bytes;
 use switchboard::{Client, Code, Command, Endpoint, Error, with_state};
+use switchboard_testing::random::{Random, rounds};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Barrier, Notify};
 use tokio::task::JoinSet;
 
 use crate::peer::Replies;
-use crate::random::{Random, rounds};
 use crate::{block_on, figure};
 
 pub(crate) fn run() {

@@ -11,10 +11,10 @@ use bytes::BytesMut;
 use rustix::time::{ClockId, clock_gettime};
 use switchboard::transport;
 use switchboard::wire::{Decoder, Event, Line};
+use switchboard_testing::random::{Random, rounds};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::pipeline::{self, Subject};
-use crate::random::{Random, rounds};
 use crate::{block_on_one_thread, figure};
 
 pub(crate) fn run() {

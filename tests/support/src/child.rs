@@ -1,13 +1,11 @@
 //! A test in a process of its own: an overflow of the stack ends the whole process.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::process::Command;
 use std::thread;
 
 /// Runs `body` in a child process, where the test of this name is the only one, on a thread with
 /// each of these stacks in turn; `body` is told how many bytes it has.
-pub(crate) fn in_child(test: &str, stacks: &[usize], body: impl Fn(usize) + Copy + Send + 'static) {
+pub fn in_child(test: &str, stacks: &[usize], body: impl Fn(usize) + Copy + Send + 'static) {
     const MARK: &str = "SWITCHBOARD_TEST_CHILD";
     if std::env::var_os(MARK).is_some() {
         for stack_bytes in stacks.iter().copied() {

@@ -2,17 +2,17 @@
 
 /// An xorshift generator.
 #[derive(Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// The generator of this seed.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         // Spread, so that small seeds do not begin alike, and never 0.
         Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
     /// The next number.
-    pub(crate) fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -20,15 +20,15 @@ impl Random {
     }
 
     /// A number below `end`, or 0 if that is 0.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         let end = u64::try_from(end).unwrap_or(u64::MAX).max(1);
-        usize::try_from((self.next() >> 16) % end).unwrap_or(0)
+        usize::try_from((self.draw() >> 16) % end).unwrap_or(0)
     }
 }
 
 /// How many rounds to run where `count` are enough for every day: as many times more as the
 /// environment variable `SWITCHBOARD_SCALE` says.
-pub(crate) fn rounds(count: u64) -> u64 {
+pub fn rounds(count: u64) -> u64 {
     let scale = std::env::var("SWITCHBOARD_SCALE").ok().and_then(|scale| scale.parse().ok());
     count.saturating_mul(scale.unwrap_or(1))
 }
