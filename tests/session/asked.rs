@@ -9,10 +9,8 @@ use bytes::{Buf, BytesMut};
 use switchboard::session::{Call, Event, PlainEnd, Session, Tally};
 use switchboard::wire::{Options, Tag};
 use switchboard::{Code, Error, Limits};
-
-use crate::pair::{CLIENT, GREET, Pair, SERVER};
-
-const SECOND: Duration = Duration::from_secs(1);
+use switchboard_testing::SECOND;
+use switchboard_testing::pair::{CLIENT, GREET, Pair, SERVER, feed};
 
 /// What [`tell`] writes.
 const TOLD: &str = "<0 err 4 failed\nsoon";
@@ -37,13 +35,6 @@ fn call(session: &mut Session, now: Instant) -> Tag {
 /// A reply of the peer.
 fn reply(session: &mut Session, now: Instant, tag: Tag, payload: &str) {
     feed(session, now, &format!("<{tag} ok {}\n{payload}", payload.len()));
-}
-
-/// Takes in what the peer sends, with all the memory that it needs; what is left of it.
-fn feed(session: &mut Session, now: Instant, text: &str) -> BytesMut {
-    let mut input = BytesMut::from(text);
-    session.handle_input(|| now, &mut input, |_, _| Ok(()));
-    input
 }
 
 /// The call that is to be run next.

@@ -1,15 +1,11 @@
 //! One-way calls are never dropped in silence: over the limit they wait, in order and in bounded
 //! memory.
 
-use std::time::Duration;
-
 use bytes::BytesMut;
 use switchboard::session::{Call, Tally};
 use switchboard::{Code, Error, Limits};
-
-use crate::pair::{Pair, SERVER};
-
-const SECOND: Duration = Duration::from_secs(1);
+use switchboard_testing::SECOND;
+use switchboard_testing::pair::{Pair, SERVER};
 
 /// What a waiting call counts beside its payload.
 const CALL_BYTES: usize = 256;

@@ -24,8 +24,9 @@ struct Waiting {
     woken: Arc<Count>,
 }
 
+/// Counts how often it is woken.
 #[derive(Default)]
-struct Count(AtomicUsize);
+pub(crate) struct Count(pub(crate) AtomicUsize);
 
 impl Wake for Count {
     fn wake(self: Arc<Self>) {

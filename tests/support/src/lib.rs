@@ -5,7 +5,11 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::exhaustive_structs,
+    clippy::missing_errors_doc,
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
     reason = "a panic is how a test fails, and nobody reads documentation of this"
@@ -13,4 +17,11 @@
 
 pub mod child;
 pub mod go_programs;
+pub mod model;
+pub mod pair;
 pub mod random;
+
+use std::time::Duration;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const MS: Duration = Duration::from_millis(1);

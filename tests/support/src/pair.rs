@@ -16,70 +16,70 @@ use switchboard::wire::{Name, Options, Outbox, Tag};
 use switchboard::{Error, Limits};
 
 /// The end that dialled, and the end that accepted.
-pub(crate) const CLIENT: usize = 0;
-pub(crate) const SERVER: usize = 1;
+pub const CLIENT: usize = 0;
+pub const SERVER: usize = 1;
 
 /// What every call of a test is named.
-pub(crate) const GREET: Name = Name::new("GREET");
+pub const GREET: Name = Name::new("GREET");
 
 #[derive(Debug)]
-pub(crate) struct Pair {
-    pub(crate) now: Instant,
-    pub(crate) peers: [Peer; 2],
+pub struct Pair {
+    pub now: Instant,
+    pub peers: [Peer; 2],
 }
 
 /// One end.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub struct Peer {
     /// The time, as the pair has it.
-    pub(crate) now: Instant,
-    pub(crate) session: Session,
+    pub now: Instant,
+    pub session: Session,
     /// Calls to be run, and those to be stopped, in the order in which they came.
-    pub(crate) calls: VecDeque<Box<Call>>,
-    pub(crate) stops: Vec<CallId>,
+    pub calls: VecDeque<Box<Call>>,
+    pub stops: Vec<CallId>,
     /// A plain call that has the stream; nothing is decoded until a test takes this away.
-    pub(crate) plain: Option<Plain>,
-    pub(crate) violations: Vec<Violation>,
+    pub plain: Option<Plain>,
+    pub violations: Vec<Violation>,
     /// Read and not decoded.
-    pub(crate) input: BytesMut,
+    pub input: BytesMut,
     /// Written by the other end and not read. `is_cut` says that nothing will follow.
-    pub(crate) pipe: VecDeque<u8>,
+    pub pipe: VecDeque<u8>,
     is_cut: bool,
     /// Bytes that fit in the pipe to this end.
-    pub(crate) pipe_bytes_max: usize,
+    pub pipe_bytes_max: usize,
     /// Everything that this end has written.
-    pub(crate) sent: Vec<u8>,
+    pub sent: Vec<u8>,
     outbox: Outbox,
     has_ended: bool,
     is_reset: bool,
 }
 
 impl Pair {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits) -> Self {
         let now = Instant::now();
         let peers = [Peer::new(now, Side::Dialled, limits), Peer::new(now, Side::Accepted, limits)];
         Self { now, peers }
     }
 
     /// The accepting end alone: the test is its client, by `inject` and `take_sent`.
-    pub(crate) fn alone(limits: &Limits) -> Self {
+    pub fn alone(limits: &Limits) -> Self {
         let mut pair = Self::new(limits);
         pair.peers[CLIENT].has_ended = true;
         pair
     }
 
     /// Lets everything happen that can without time passing.
-    pub(crate) fn drive(&mut self) {
+    pub fn drive(&mut self) {
         while self.step() {}
     }
 
     /// Lets something happen; whether anything did.
-    pub(crate) fn step(&mut self) -> bool {
+    pub fn step(&mut self) -> bool {
         (0..2).any(|end| self.transmit(end) | self.deliver(end, usize::MAX))
     }
 
     /// Moves the time on in the steps that the sessions ask for, and drives after each.
-    pub(crate) fn advance(&mut self, time: Duration) {
+    pub fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             self.drive();
@@ -93,17 +93,17 @@ impl Pair {
         self.drive();
     }
 
-    pub(crate) fn set_now(&mut self, now: Instant) {
+    pub fn set_now(&mut self, now: Instant) {
         self.now = now;
         self.peers.iter_mut().for_each(|peer| peer.now = now);
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         self.peers.iter().filter(|peer| !peer.is_over()).filter_map(Peer::poll_timeout).min()
     }
 
     /// Does what is due now, at both ends, and sees to it that nothing is due afterwards.
-    pub(crate) fn timeout(&mut self) {
+    pub fn timeout(&mut self) {
         for end in 0..2 {
             for _ in 0..4 {
                 let peer = &mut self.peers[end];
@@ -123,7 +123,7 @@ impl Pair {
     }
 
     /// Writes what `end` has to write, as far as it fits; whether anything happened.
-    pub(crate) fn transmit(&mut self, end: usize) -> bool {
+    pub fn transmit(&mut self, end: usize) -> bool {
         let [a, b] = &mut self.peers;
         let (from, to) = if end == CLIENT { (a, b) } else { (b, a) };
         if from.is_over() {
@@ -152,7 +152,7 @@ impl Pair {
     }
 
     /// Hands up to `count` bytes from the pipe to `end`; whether anything happened.
-    pub(crate) fn deliver(&mut self, end: usize, count: usize) -> bool {
+    pub fn deliver(&mut self, end: usize, count: usize) -> bool {
         let now = self.now;
         let peer = &mut self.peers[end];
         let happened = peer.read(now, count);
@@ -160,30 +160,23 @@ impl Pair {
         happened
     }
 
-    /// Takes in these bytes of the peer's, and no event that comes of them.
-    pub(crate) fn feed(&mut self, end: usize, bytes: &[u8]) {
-        let (now, peer) = (self.now, &mut self.peers[end]);
-        peer.input.extend_from_slice(bytes);
-        peer.session.handle_input(|| now, &mut peer.input, |_, _| Ok(()));
-    }
-
     /// Bytes for the other end that no session has written.
-    pub(crate) fn inject(&mut self, end: usize, bytes: &[u8]) {
+    pub fn inject(&mut self, end: usize, bytes: &[u8]) {
         self.peers[end].pipe.extend(bytes);
         self.drive();
     }
 
     /// The other end will write nothing more.
-    pub(crate) fn cut(&mut self, end: usize) {
+    pub fn cut(&mut self, end: usize) {
         self.peers[end].is_cut = true;
         self.drive();
     }
 
-    pub(crate) fn call(&mut self, end: usize, payload: &str, time: Duration) -> Tag {
+    pub fn call(&mut self, end: usize, payload: &str, time: Duration) -> Tag {
         self.try_call(end, payload, Options::default(), time).unwrap()
     }
 
-    pub(crate) fn try_call(
+    pub fn try_call(
         &mut self,
         end: usize,
         payload: &str,
@@ -194,13 +187,13 @@ impl Pair {
         self.peers[end].session.call(None, GREET, options, BytesMut::from(payload), deadline)
     }
 
-    pub(crate) fn close(&mut self, end: usize) {
+    pub fn close(&mut self, end: usize) {
         self.peers[end].session.close(self.now);
         self.drive();
     }
 
     /// The connection breaks.
-    pub(crate) fn lose(&mut self) {
+    pub fn lose(&mut self) {
         self.peers[CLIENT].is_reset = true;
         self.spread_reset(CLIENT);
     }
@@ -235,7 +228,7 @@ impl Peer {
     }
 
     /// The reply to a call, if it is there.
-    pub(crate) fn reply(&mut self, tag: Tag) -> Option<Result<Bytes, Error>> {
+    pub fn reply(&mut self, tag: Tag) -> Option<Result<Bytes, Error>> {
         match self.session.poll_reply(tag, &mut None) {
             Poll::Ready(reply) => Some(reply),
             Poll::Pending => None,
@@ -243,21 +236,21 @@ impl Peer {
     }
 
     /// Ends a handler.
-    pub(crate) fn answer(&mut self, id: CallId, reply: Result<&str, Error>) {
+    pub fn answer(&mut self, id: CallId, reply: Result<&str, Error>) {
         let now = self.now;
         self.session.handle_reply(|| now, id, reply.map(BytesMut::from));
         self.events();
     }
 
     /// Does not run a call.
-    pub(crate) fn refuse(&mut self, id: CallId, error: &Error) {
+    pub fn refuse(&mut self, id: CallId, error: &Error) {
         let now = self.now;
         self.session.handle_refusal(|| now, id, error);
         self.events();
     }
 
     /// Ends the handler of the call that came first with what it was called with.
-    pub(crate) fn echo(&mut self) {
+    pub fn echo(&mut self) {
         let now = self.now;
         let call = self.calls.pop_front().unwrap();
         self.session.handle_reply(|| now, call.id, Ok(BytesMut::from(&*call.payload)));
@@ -265,19 +258,19 @@ impl Peer {
     }
 
     /// Ends the plain call that has the stream.
-    pub(crate) fn end_plain(&mut self, now: Instant, end: PlainEnd) {
+    pub fn end_plain(&mut self, now: Instant, end: PlainEnd) {
         self.plain.take().unwrap();
         self.session.handle_plain_end(now, end);
         self.events();
     }
 
     /// What it has written and not been asked about yet, as text.
-    pub(crate) fn take_sent(&mut self) -> String {
+    pub fn take_sent(&mut self) -> String {
         String::from_utf8(std::mem::take(&mut self.sent)).unwrap()
     }
 
     /// Whether there is nothing left to be done but to throw away what comes.
-    pub(crate) const fn is_over(&self) -> bool {
+    pub const fn is_over(&self) -> bool {
         self.has_ended || self.is_reset
     }
 
@@ -337,7 +330,7 @@ impl Peer {
         self.events();
     }
 
-    pub(crate) fn events(&mut self) {
+    pub fn events(&mut self) {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Call(call) => self.calls.push_back(call),
@@ -348,4 +341,12 @@ impl Peer {
             }
         }
     }
+}
+
+/// Takes in what the peer sends, with all the memory that it needs, and no event that comes of it;
+/// what is left of it.
+pub fn feed(session: &mut Session, now: Instant, text: &str) -> BytesMut {
+    let mut input = BytesMut::from(text);
+    session.handle_input(|| now, &mut input, |_, _| Ok(()));
+    input
 }

@@ -23,7 +23,7 @@ use switchboard::{Code, Error, Limits};
 use crate::pair::{GREET, Pair};
 
 /// Plays the operations that `bytes` stand for.
-pub(crate) fn run(bytes: &[u8]) {
+pub fn run(bytes: &[u8]) {
     let (head, operations) = bytes.split_at_checked(2).unwrap_or((&[0, 0], bytes));
     let mut model = Model::new(usize::from(head[0] % 4), usize::from(head[1]) * 8 + 1);
     for operation in operations.chunks_exact(3) {
