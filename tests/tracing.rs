@@ -5,30 +5,24 @@
 
 #![cfg(all(feature = "io", feature = "bincode", feature = "json"))]
 #![allow(
-    unreachable_pub,
-    dead_code,
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "a test that goes wrong may panic, and it shares what other tests have"
+    reason = "a test that goes wrong may panic"
 )]
-
-#[path = "endpoint/support/mod.rs"]
-mod support;
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::sync::Once;
 
 use switchboard::format::Line;
-use switchboard::{Code, Command, Connection, Endpoint, Error, transport};
+use switchboard::transport::{self, MemoryStream};
+use switchboard::{Code, Command, Connection, Endpoint, Error};
+use switchboard_testing::peer::{Peer, err, exchange_over};
+use switchboard_testing::waiting::settle;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::set_global_default;
 use tracing::{Event, Level, Metadata, Subscriber};
-
-use crate::support::*;
 
 /// Writes down all that this crate logs, for each thread on its own: a test is a thread.
 struct Log;
@@ -88,7 +82,32 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+const ECHO: Command<String, String, Line> = Command::new("ECHO");
+const ADD: Command<(u32, u32), u32> = Command::new("ADD");
 const FAIL: Command<String, String, Line> = Command::new("FAIL");
+
+/// An endpoint with `ECHO` and the raw `STRING`.
+fn endpoint() -> Endpoint {
+    Endpoint::new().on(ECHO, async |text: String| Ok::<_, Error>(text)).on_raw("STRING", strings)
+}
+
+async fn strings(connection: &mut Connection) -> Result<(), Error> {
+    connection.read_line().await?;
+    connection.write_line("Thank you.").await
+}
+
+/// The far end of a connection that `endpoint` serves.
+fn dial(endpoint: &Endpoint) -> MemoryStream {
+    let (here, there) = transport::memory();
+    let endpoint = endpoint.clone();
+    tokio::spawn(async move { endpoint.serve_stream(there).await });
+    here
+}
+
+/// Sends all of this and ends; answers all that comes back.
+async fn exchange(endpoint: &Endpoint, sent: &str) -> String {
+    exchange_over(dial(endpoint), sent).await
+}
 
 /// Fails with what it was sent.
 async fn fail(text: String) -> Result<String, Error> {
@@ -156,7 +175,8 @@ async fn nothing_that_a_peer_made_up_is_logged_at_info() {
     for secret in secrets {
         exchange(&endpoint, secret).await;
     }
-    let (client, mut peer) = client_and_peer();
+    let (here, there) = transport::memory();
+    let (client, mut peer) = (Endpoint::new().connect_over(here), Peer::new(there));
     let call = tokio::spawn(client.call(FAIL, &"SECRET".to_owned()));
     peer.next().await.unwrap();
     peer.send("<1 err 7 denied\nSECRET\u{1b}").await;
@@ -181,7 +201,8 @@ async fn a_foreign_error_is_in_the_log() {
     Log::listen();
     let endpoint = Endpoint::new()
         .on(FAIL, async |_: String| Err::<String, _>(anyhow::anyhow!("the disk\nis full")));
-    check(&endpoint, "FAIL 1 0\n", &err(1, Code::Failed, "the handler failed")).await;
+    let told = exchange(&endpoint, "FAIL 1 0\n").await;
+    assert_eq!(told, err(1, Code::Failed, "the handler failed"));
     let expected = "command=FAIL code=\"failed\" text=\"the handler failed\" \
                     source=\"the disk\\nis full\"";
     let lines = Log::lines(Level::WARN);
@@ -191,7 +212,7 @@ async fn a_foreign_error_is_in_the_log() {
 #[tokio::test(start_paused = true)]
 async fn refused_one_way_calls_are_logged_once_a_second() {
     Log::listen();
-    let mut peer = peer(&endpoint());
+    let mut peer = Peer::new(dial(&endpoint()));
     for _ in 0..3 {
         peer.send("NOPE 0 1\na".repeat(10)).await;
         settle().await;

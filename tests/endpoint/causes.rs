@@ -7,8 +7,9 @@ use std::time::Duration;
 use switchboard::session::Violation;
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Client, Code, Endpoint, Error, Fault, Limits};
+use switchboard_testing::hooked::Hooked;
 
-use super::streams::{Tricks, Tricky};
+use super::streams::Tricks;
 use super::support::*;
 
 /// A call under way, and what may end its connection.
@@ -156,7 +157,7 @@ async fn check(what: &str, end: impl AsyncFnOnce(&mut Scene), expected: Ends) {
         limits.body_time_max = Duration::from_secs(3);
         limits.write_time_max = Duration::from_secs(4);
     });
-    let stream = Tricky { stream: here, tricks: tricks.clone() };
+    let stream = Hooked { stream: here, hooks: tricks.clone() };
     let client = Endpoint::new().with_limits(limits).connect_over(stream);
     let call = tokio::spawn(client.call(ECHO, &"a".to_owned()));
     let mut scene = Scene { client, peer: Peer::new(there), tricks };
@@ -188,7 +189,7 @@ async fn the_error_of_a_stream_is_the_source() {
     for is_read in [true, false] {
         let (here, there) = transport::memory();
         let tricks = Tricks::default();
-        let client = Endpoint::new().connect_over(Tricky { stream: here, tricks: tricks.clone() });
+        let client = Endpoint::new().connect_over(Hooked { stream: here, hooks: tricks.clone() });
         let calls = [0; 3].map(|_| tokio::spawn(client.call(ECHO, &"a".to_owned())));
         let mut peer = Peer::new(there);
         for tag in 1..=3 {
@@ -228,7 +229,7 @@ async fn the_error_of_a_stream_is_the_source() {
 async fn a_reply_that_has_come_is_not_lost_to_a_write_that_fails() {
     let (here, there) = transport::memory();
     let tricks = Tricks::default();
-    let client = Endpoint::new().connect_over(Tricky { stream: here, tricks: tricks.clone() });
+    let client = Endpoint::new().connect_over(Hooked { stream: here, hooks: tricks.clone() });
     let calls = [0; 2].map(|_| tokio::spawn(client.call(ECHO, &"a".to_owned())));
     let mut peer = Peer::new(there);
     peer.expect("ECHO 1 1\na").await;

@@ -9,8 +9,6 @@ use tokio::time::Instant;
 
 use super::support::*;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 fn text() -> String {
     "a".to_owned()
 }

@@ -3,8 +3,6 @@
 //! The peers are played with the encoder and the decoder of the gob crate, which are as strict as
 //! Go's; `tests/go.rs` does the same with Go.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use switchboard::format::Gob;
 use switchboard::{Code, Command, Connection, Endpoint, Error, Result};
@@ -13,8 +11,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
 use super::support::*;
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Gives back what it gets.
 const TEXTS: Command<Vec<String>, Vec<String>> = Command::new("TEXTS");

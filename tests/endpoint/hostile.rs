@@ -12,8 +12,6 @@ use tokio::time::{Instant, timeout};
 
 use super::support::*;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// A web page that posts to a local endpoint must not be able to drive it.
 #[tokio::test(start_paused = true)]
 async fn another_protocol_is_closed_at_once_without_an_answer() {

@@ -15,8 +15,6 @@ use tokio::time::Instant;
 
 use super::support::*;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 #[test]
 fn every_limit_has_a_test() {
     let fields = include_str!("../../src/limits.rs").lines().filter_map(|line| {

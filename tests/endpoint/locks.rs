@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Call, Client, Code, Command, Endpoint, Error, Limits, Result};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use switchboard_testing::hooked::{Hooked, Hooks};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::support::*;
 
@@ -205,51 +207,21 @@ fn with_back(endpoint: Endpoint, asking: &Asking) -> Endpoint {
     })
 }
 
-/// A stream that asks when it is dropped, and at its end fails with an error that asks as well.
-struct AskingStream {
-    stream: MemoryStream,
-    asking: Asking,
-}
+/// Makes a stream ask when it is dropped, and fail at its end with an error that asks as well.
+struct AskingStream(Asking);
 
 impl Drop for AskingStream {
     fn drop(&mut self) {
-        self.asking.ask();
+        self.0.ask();
     }
 }
 
-impl AsyncRead for AskingStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        match read {
-            Poll::Ready(Ok(())) if buffer.filled().len() == before => {
-                let error = DropError(Some(self.asking.clone()));
-                Poll::Ready(Err(std::io::Error::other(error)))
-            }
-            read => read,
+impl Hooks for AskingStream {
+    fn after_read(&mut self, count: usize) -> io::Result<()> {
+        match count {
+            0 => Err(io::Error::other(DropError(Some(self.0.clone())))),
+            _ => Ok(()),
         }
-    }
-}
-
-impl AsyncWrite for AskingStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -258,7 +230,7 @@ fn a_stream_and_its_error_are_dropped_without_a_lock() {
     check_ends(async || {
         let (here, mut there) = transport::memory();
         let mut asking = Asking::default();
-        let stream = AskingStream { stream: here, asking: asking.clone() };
+        let stream = Hooked { stream: here, hooks: AskingStream(asking.clone()) };
         let client = Endpoint::new().connect_over(stream);
         asking.set(&client);
         let mut call = Box::pin(client.call(ECHO, &"a".to_owned()));

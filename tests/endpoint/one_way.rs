@@ -8,7 +8,7 @@ use switchboard::{Client, Code, Command, Context, Endpoint, Error, Report};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 use tokio::sync::oneshot;
 
-use super::support::watched::{Step, Watched};
+use super::support::watched::{Step, Watching};
 use super::support::*;
 
 /// Wants no reply.
@@ -210,7 +210,7 @@ async fn flush_waits_while_the_stream_takes_nothing() {
     let (here, there) = transport::memory();
     let (gate, opened) = std::sync::mpsc::channel::<()>();
     let mut is_open = false;
-    let (stream, _) = Watched::stepping(here, move || {
+    let (stream, _) = Watching::stepping(here, move || {
         is_open |= opened.try_recv().is_ok();
         if is_open { Step::Take(3) } else { Step::Wait }
     });

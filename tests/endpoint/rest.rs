@@ -1,58 +1,30 @@
 //! A connection on which nothing happens costs nothing: its task sleeps, whatever it waits for.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io;
+use std::task::Poll;
 
-use switchboard::transport::{self, MemoryStream};
-use switchboard::{Command, Endpoint, Limits};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use switchboard::{Command, Endpoint, Limits, transport};
+use switchboard_testing::hooked::{Hooked, Hooks};
+use tokio::io::AsyncWriteExt;
 
 use super::support::*;
 
-/// Counts how often it is touched.
-struct Counted {
-    stream: MemoryStream,
-    touches: Count,
-}
+/// Counts how often its stream is touched.
+struct Touches(Count);
 
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.touches.add();
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.touches.add();
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+impl Hooks for Touches {
+    fn before_read(&mut self) -> io::Result<()> {
+        self.0.add();
+        Ok(())
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.touches.add();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    fn before_write(&mut self) -> Poll<io::Result<usize>> {
+        self.0.add();
+        Poll::Ready(Ok(usize::MAX))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.touches.add();
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn before_shutdown(&mut self) {
+        self.0.add();
     }
 }
 
@@ -93,7 +65,7 @@ async fn check_rest(sent: &str, is_ended: bool) {
     let touches = Count::default();
     let endpoint = Held::new().on(endpoint());
     let (mut here, there) = transport::memory();
-    let there = Counted { stream: there, touches: touches.clone() };
+    let there = Hooked { stream: there, hooks: Touches(touches.clone()) };
     tokio::spawn(async move { endpoint.serve_stream(there).await });
     settle().await;
     let (first, second) = sent.split_at(sent.len() / 2);
@@ -123,7 +95,7 @@ async fn a_client_that_waits_sleeps() {
     let touches = Count::default();
     let (here, there) = transport::memory();
     let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 1000);
-    let here = Counted { stream: here, touches: touches.clone() };
+    let here = Hooked { stream: here, hooks: Touches(touches.clone()) };
     let client = Endpoint::new().with_limits(limits).connect_over(here);
     let mut peer = Peer::new(there);
     check_sleeps(&touches, "idle").await;

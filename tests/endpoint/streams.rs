@@ -7,13 +7,14 @@ use std::task::{Context, Poll, Waker};
 
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Client, Code, Connection, Endpoint, Result, with_state};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use switchboard_testing::hooked::{Hooked, Hooks};
 
 use super::support::*;
 
 /// What a stream does first whenever it is read, or written; an error is all that it does.
 pub type Trick = Box<dyn FnMut() -> io::Result<()> + Send>;
 
+/// The tricks of a stream.
 #[derive(Clone, Default)]
 pub struct Tricks {
     reading: Arc<Mutex<Option<Trick>>>,
@@ -30,12 +31,6 @@ impl Tricks {
     }
 }
 
-/// A stream that plays its tricks.
-pub struct Tricky {
-    pub stream: MemoryStream,
-    pub tricks: Tricks,
-}
-
 fn play(trick: &Mutex<Option<Trick>>) -> io::Result<()> {
     // Not locked while it is played: the trick of a write may read.
     let Some(mut playing) = trick.lock().unwrap().take() else { return Ok(()) };
@@ -44,40 +39,20 @@ fn play(trick: &Mutex<Option<Trick>>) -> io::Result<()> {
     result
 }
 
-impl AsyncRead for Tricky {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        play(&self.tricks.reading)?;
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Tricky {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        play(&self.tricks.writing)?;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+impl Hooks for Tricks {
+    fn before_read(&mut self) -> io::Result<()> {
+        play(&self.reading)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn before_write(&mut self) -> Poll<io::Result<usize>> {
+        Poll::Ready(play(&self.writing).map(|()| usize::MAX))
     }
 }
 
 /// A client of an endpoint, over a stream with tricks, whose driver is at rest.
 async fn tricky_client() -> (Client, Tricks) {
     let tricks = Tricks::default();
-    let stream = Tricky { stream: dial(&endpoint()), tricks: tricks.clone() };
+    let stream = Hooked { stream: dial(&endpoint()), hooks: tricks.clone() };
     let client = Endpoint::new().connect_over(stream);
     assert_eq!(client.call(ADD, &(1, 2)).await.unwrap(), 3);
     settle().await;

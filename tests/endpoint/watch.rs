@@ -13,8 +13,6 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::support::*;
 
-const MS: Duration = Duration::from_millis(1);
-
 /// Time that passes when nothing else can be done.
 fn paused() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()

@@ -19,8 +19,6 @@ use tokio::time::Instant;
 use super::support::watched::*;
 use super::support::*;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 const TAKE_ALL: Step = Step::Take(usize::MAX);
 
 /// A client whose stream asks `step` what to do, and the peer at its other end. A first call has
@@ -32,7 +30,7 @@ async fn stepping(
     let is_asked = Arc::clone(&is_warm);
     let step = move || if is_asked.load(Ordering::Relaxed) { step() } else { TAKE_ALL };
     let (here, there) = transport::memory();
-    let (here, log) = Watched::stepping(here, step);
+    let (here, log) = Watching::stepping(here, step);
     let (client, mut peer) = (Endpoint::new().connect_over(here), Peer::new(there));
     warm_up(&client, &mut peer).await;
     log.take();
@@ -79,7 +77,7 @@ async fn what_a_caller_could_not_write_the_driver_does() {
 async fn a_flush_that_takes_time_is_finished_by_the_driver() {
     for (bytes_max, waits) in [(usize::MAX, 0), (usize::MAX, 9), (1, 1), (3, 9)] {
         let (here, there) = transport::memory();
-        let (here, log) = Watched::stepping(here, pieces(bytes_max, waits));
+        let (here, log) = Watching::stepping(here, pieces(bytes_max, waits));
         let (client, mut peer) =
             (Endpoint::new().connect_over(BufWriter::new(here)), Peer::new(there));
         warm_up(&client, &mut peer).await;
@@ -306,8 +304,8 @@ async fn callers_on_many_threads_keep_the_bytes_whole() {
 
 async fn play(seed: u64) {
     let (here, there) = transport::memory();
-    let (here, asked) = Watched::stepping(here, any_step(2 * seed));
-    let (there, answered) = Watched::stepping(there, any_step(2 * seed + 1));
+    let (here, asked) = Watching::stepping(here, any_step(2 * seed));
+    let (there, answered) = Watching::stepping(there, any_step(2 * seed + 1));
     let server = endpoint();
     let serving = tokio::spawn(async move { server.serve_stream(there).await });
     let client = Endpoint::new().connect_over(here);
@@ -411,7 +409,7 @@ async fn a_write_that_fails_is_never_missed() {
     for seed in 0..rounds(300) {
         let (here, there) = transport::memory();
         let mut left = 1 + Random::new(seed).below(20);
-        let (here, _) = Watched::stepping(here, move || {
+        let (here, _) = Watching::stepping(here, move || {
             left = left.saturating_sub(1);
             if left == 0 { Step::Fail } else { TAKE_ALL }
         });

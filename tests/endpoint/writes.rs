@@ -16,7 +16,7 @@ use super::support::*;
 /// A client of `endpoint`, and what becomes of the streams at both ends.
 fn watched(endpoint: &Endpoint) -> (Client, Log, Log) {
     let (here, there) = transport::memory();
-    let ((here, asking), (there, answering)) = (Watched::new(here), Watched::new(there));
+    let ((here, asking), (there, answering)) = (Watching::over(here), Watching::over(there));
     let endpoint = endpoint.clone();
     tokio::spawn(async move { endpoint.serve_stream(there).await });
     (Endpoint::new().connect_over(here), asking, answering)
@@ -115,7 +115,7 @@ async fn callers_that_are_answered_together_ask_together() {
 #[tokio::test(start_paused = true)]
 async fn the_slow_of_those_who_are_answered_together_are_waited_for() {
     let (here, there) = transport::memory();
-    let (here, asking) = Watched::new(here);
+    let (here, asking) = Watching::over(here);
     let (client, mut peer) = (Endpoint::new().connect_over(here), Peer::new(there));
     let call = |text: &str| Box::pin(client.call(ECHO, &text.to_owned()));
     let mut slow = call("a");

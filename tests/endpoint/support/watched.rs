@@ -1,18 +1,17 @@
 //! A stream that says who wrote what on it, and takes no more than it is told to.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use switchboard::transport::MemoryStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use switchboard_testing::hooked::{Hooked, Hooks};
 use tokio::task;
 
 use super::{Count, Guard};
 
-pub struct Watched {
-    stream: MemoryStream,
+/// What makes a stream a watched one.
+pub struct Watching {
     step: Box<dyn FnMut() -> Step + Send>,
     log: Log,
     _closed: Guard,
@@ -45,9 +44,9 @@ pub struct Write {
     pub bytes: Vec<u8>,
 }
 
-impl Watched {
+impl Watching {
     /// A stream that takes all it is given.
-    pub fn new(stream: MemoryStream) -> (Self, Log) {
+    pub fn over(stream: MemoryStream) -> (Hooked<MemoryStream, Self>, Log) {
         Self::stepping(stream, || Step::Take(usize::MAX))
     }
 
@@ -55,11 +54,10 @@ impl Watched {
     pub fn stepping(
         stream: MemoryStream,
         step: impl FnMut() -> Step + Send + 'static,
-    ) -> (Self, Log) {
+    ) -> (Hooked<MemoryStream, Self>, Log) {
         let log = Log::default();
-        let watched =
-            Self { stream, step: Box::new(step), log: log.clone(), _closed: log.closed.guard() };
-        (watched, log)
+        let hooks = Self { step: Box::new(step), log: log.clone(), _closed: log.closed.guard() };
+        (Hooked { stream, hooks }, log)
     }
 }
 
@@ -75,50 +73,24 @@ impl Log {
     }
 }
 
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
+impl Hooks for Watching {
+    fn after_read(&mut self, count: usize) -> io::Result<()> {
+        if count > 0 {
             self.log.reads.add();
         }
-        read
+        Ok(())
     }
-}
 
-impl AsyncWrite for Watched {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let bytes_max = match (this.step)() {
-            Step::Take(bytes_max) => bytes_max,
-            Step::Wait => {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            Step::Fail => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        };
-        let bytes = &bytes[..bytes.len().min(bytes_max)];
-        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        if let Poll::Ready(Ok(count)) = written {
-            let write = Write { task: task::try_id(), bytes: bytes[..count].to_vec() };
-            this.log.writes.lock().unwrap().push(write);
+    fn before_write(&mut self) -> Poll<io::Result<usize>> {
+        match (self.step)() {
+            Step::Take(bytes_max) => Poll::Ready(Ok(bytes_max)),
+            Step::Wait => Poll::Pending,
+            Step::Fail => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
-        written
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn after_write(&mut self, bytes: &[u8]) {
+        let write = Write { task: task::try_id(), bytes: bytes.to_vec() };
+        self.log.writes.lock().unwrap().push(write);
     }
 }

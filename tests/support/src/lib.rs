@@ -5,6 +5,7 @@
 #![allow(
     missing_docs,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::panic,
@@ -17,9 +18,15 @@
 
 pub mod child;
 pub mod go_programs;
+#[cfg(feature = "io")]
+pub mod hooked;
 pub mod model;
 pub mod pair;
+#[cfg(feature = "io")]
+pub mod peer;
 pub mod random;
+#[cfg(feature = "io")]
+pub mod waiting;
 
 use std::time::Duration;
 
