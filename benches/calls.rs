@@ -14,8 +14,6 @@
     reason = "a panic is how a bench fails"
 )]
 
-#[path = "common/message.rs"]
-mod message;
 #[path = "common/ratios.rs"]
 mod ratios;
 
@@ -29,11 +27,11 @@ use bincode::config;
 use bytes::{Buf, Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use switchboard::{Client, Command, Endpoint, Result, format, transport};
+use switchboard_testing::message::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
-use self::message::Message;
 use self::ratios::{Case, compare};
 
 const ECHO: Command<Message, Message> = Command::new("ECHO");
@@ -222,7 +220,7 @@ impl Caller {
 /// One call after the other.
 fn one(criterion: &mut Criterion) {
     for &(transport, word) in TRANSPORTS {
-        let (sides, message) = (Sides::new(transport), Message::new());
+        let (sides, message) = (Sides::new(transport), Message::sample());
         let client = sides.client();
         let mut raw = sides.floor(Floor::new(&encoded(&message), false));
         let mut codec = sides.floor(Floor::new(&encoded(&message), true));
@@ -255,7 +253,7 @@ fn one(criterion: &mut Criterion) {
 /// one write and wait for all of them.
 fn many(criterion: &mut Criterion) {
     for &(transport, word) in TRANSPORTS {
-        let (sides, message) = (Sides::new(transport), Message::new());
+        let (sides, message) = (Sides::new(transport), Message::sample());
         let client = sides.client();
         let mut raw = sides.floor(Floor::new(&encoded(&message), false));
         let mut codec = sides.floor(Floor::new(&encoded(&message), true));
@@ -335,7 +333,7 @@ fn large(criterion: &mut Criterion) {
 /// Calls that nobody answers, and one at the end that shows that all have come.
 fn one_way(criterion: &mut Criterion) {
     for &(transport, word) in TRANSPORTS {
-        let (sides, message) = (Sides::new(transport), Message::new());
+        let (sides, message) = (Sides::new(transport), Message::sample());
         let client = sides.client();
         let mut raw = sides.floor(Floor::new(&encoded(&message), false).one_way());
         let mut codec = sides.floor(Floor::new(&encoded(&message), true).one_way());

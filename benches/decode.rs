@@ -8,8 +8,6 @@
     reason = "a panic is how a bench fails"
 )]
 
-#[path = "common/message.rs"]
-mod message;
 #[path = "common/ratios.rs"]
 mod ratios;
 
@@ -22,8 +20,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use switchboard::Limits;
 use switchboard::format::{Bincode, Budget, Format};
+use switchboard_testing::message::Message;
 
-use self::message::Message;
 use self::ratios::{Case, compare};
 
 #[derive(Serialize, Deserialize)]
@@ -106,7 +104,7 @@ where
 }
 
 fn decode(criterion: &mut Criterion) {
-    compare_with_bare(criterion, "message", &Message::new());
+    compare_with_bare(criterion, "message", &Message::sample());
     let flat = Flat { id: -5, name: "Ada".to_owned(), data: vec![7; 16], is_open: true };
     compare_with_bare(criterion, "flat", &flat);
     for depth in [0, 3, 20] {

@@ -27,6 +27,7 @@ use serde_bytes::ByteBuf;
 use serde_json::Value;
 use switchboard::format::{Bincode, Budget, Format, Json};
 use switchboard::{Code, Limits};
+use switchboard_testing::nested::{Chain, List, Map, Tree};
 
 /// What was found of one type.
 struct Row {
@@ -101,23 +102,6 @@ fn json_times(count: usize, element: &str) -> String {
 
 fn bincode<T: Serialize>(value: &T) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, bincode::config::standard()).unwrap()
-}
-
-#[derive(Serialize, Deserialize)]
-struct Tree(Vec<Self>);
-
-#[derive(Serialize, Deserialize)]
-struct Branches(BTreeMap<u8, Self>);
-
-#[derive(Serialize, Deserialize)]
-struct Chain {
-    next: Option<Box<Self>>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum List {
-    Nil,
-    Cons(Box<Self>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -320,7 +304,7 @@ fn worst_collections(table: &mut Table) {
     let down: Vec<_> = (0..N).rev().map(|key| (key, 0_u64)).collect();
     table.add::<Bincode, BTreeMap<u32, u64>>("BTreeMap<u32, u64>, from the end", 2, bincode(&down));
     table.add::<Bincode, Vec<Tree>>("trees of vectors", 3, times(N, &[2, 0, 1, 0]));
-    table.add::<Bincode, Vec<Branches>>("trees of maps", 2, times(N, &[1, 7, 1, 7, 0]));
+    table.add::<Bincode, Vec<Map>>("trees of maps", 2, times(N, &[1, 7, 1, 7, 0]));
     table.add::<Bincode, Vec<Chain>>("chains", 8, times(N, &[1, 1, 1, 0]));
     table.add::<Bincode, Vec<List>>("lists", 8, times(N, &[1, 1, 1, 0]));
     table.add::<Bincode, Vec<Boxes>>("an unknown container, of one", 14, times(N, &[1, 7]));

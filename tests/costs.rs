@@ -13,18 +13,14 @@
     reason = "a test may panic, and is easier to read"
 )]
 
-#[path = "../benches/common/message.rs"]
-mod message;
-
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
 use allocation_counter::{AllocationInfo, measure};
 use switchboard::{Call, Client, Command, Endpoint, Error, transport};
+use switchboard_testing::message::Message;
 use tokio::task::JoinSet;
-
-use self::message::Message;
 
 const NUMBER: Command<u64, u64> = Command::new("NUMBER");
 const MESSAGE: Command<Message, Message> = Command::new("MESSAGE");
@@ -115,7 +111,7 @@ fn costs(work: impl AsyncFn(&Client)) -> AllocationInfo {
 
 /// Less what the two decoded messages themselves are made of.
 fn without_decoding(mut costs: AllocationInfo) -> AllocationInfo {
-    let message = Message::new();
+    let message = Message::sample();
     let own = measure(|| drop(message.clone()));
     costs.count_total -= 2 * CALLS * own.count_total;
     costs.bytes_total -= 2 * CALLS * own.bytes_total;
@@ -127,7 +123,7 @@ async fn call_numbers(client: &Client, in_flight: usize) {
 }
 
 async fn call_messages(client: &Client, in_flight: usize) {
-    let message = Message::new();
+    let message = Message::sample();
     call_together(in_flight, || client.call(MESSAGE, &message)).await;
 }
 

@@ -25,6 +25,7 @@ use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Budget, Codec, Format, Framing, Json, Line};
 use switchboard::{Code, Limits, Result};
 use switchboard_testing::child;
+use switchboard_testing::nested::{Chain, List, Map, Tree};
 
 fn decode<F: Format<T>, T>(payload: impl Into<Bytes>) -> Result<T> {
     let payload = payload.into();
@@ -47,23 +48,6 @@ fn check<F: Format<T>, T>(payload: impl Into<Bytes>, code: Code, text: &str) {
 }
 
 // --- depth ---
-
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-struct Chain {
-    next: Option<Box<Self>>,
-}
-
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-enum List {
-    Nil,
-    Cons(Box<Self>),
-}
-
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-struct Tree(Vec<Self>);
-
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-struct Map(BTreeMap<u8, Self>);
 
 fn repeat(open: &[u8], inmost: &[u8], close: &[u8], levels: usize) -> Bytes {
     [open.repeat(levels), inmost.to_vec(), close.repeat(levels)].concat().into()

@@ -22,6 +22,7 @@ use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Budget, Format, Json};
 use switchboard::{Code, Limits, Result};
 use switchboard_testing::child::in_child;
+use switchboard_testing::nested::{Chain, List, Map, Tree};
 
 fn encode<F: Format<T>, T>(value: &T) -> Result<Bytes> {
     let mut out = BytesMut::new();
@@ -30,17 +31,6 @@ fn encode<F: Format<T>, T>(value: &T) -> Result<Bytes> {
 }
 
 // --- depth ---
-
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-struct Chain {
-    next: Option<Box<Self>>,
-}
-
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-enum List {
-    Nil,
-    Cons(Box<Self>),
-}
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 enum Fields {
@@ -53,12 +43,6 @@ enum Pair {
     Nil,
     Cons(u8, Box<Self>),
 }
-
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-struct Tree(Vec<Self>);
-
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-struct Map(BTreeMap<u8, Self>);
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 struct Tuple(Option<Box<(u8, Self)>>);

@@ -20,24 +20,11 @@ use switchboard::format::Gob;
 use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Format, Json};
 use switchboard::{Code, Command, Endpoint, Error};
+use switchboard_testing::nested::{Chain, List, Tree};
 
 use crate::child::{Child, Settings};
 use crate::figure;
 use crate::peer::Peer;
-
-#[derive(Default, Serialize, Deserialize)]
-struct Chain {
-    next: Option<Box<Self>>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum List {
-    Nil,
-    Cons(Box<Self>),
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Tree(Vec<Self>);
 
 #[derive(Default, Serialize, Deserialize)]
 struct Map(BTreeMap<String, Self>);

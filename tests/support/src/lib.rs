@@ -9,6 +9,7 @@
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::panic,
+    clippy::exhaustive_enums,
     clippy::exhaustive_structs,
     clippy::missing_errors_doc,
     clippy::missing_panics_doc,
@@ -20,7 +21,9 @@ pub mod child;
 pub mod go_programs;
 #[cfg(feature = "io")]
 pub mod hooked;
+pub mod message;
 pub mod model;
+pub mod nested;
 pub mod pair;
 #[cfg(feature = "io")]
 pub mod peer;

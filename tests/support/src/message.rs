@@ -1,4 +1,4 @@
-//! The value that the benches send.
+//! The value that the benches send, and the tests that count what it costs.
 
 use std::collections::HashMap;
 
@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 /// A value as they are sent: numbers, text, a map, bytes, and one more of itself inside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Message {
-    pub(crate) id: u64,
-    pub(crate) name: String,
-    pub(crate) tags: HashMap<String, String>,
+pub struct Message {
+    pub id: u64,
+    pub name: String,
+    pub tags: HashMap<String, String>,
     #[serde(with = "serde_bytes")]
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) nested: Option<Box<Self>>,
+    pub bytes: Vec<u8>,
+    pub nested: Option<Box<Self>>,
 }
 
 impl Message {
     /// A message with one nested in it: 178 bytes in bincode.
-    pub(crate) fn new() -> Self {
+    pub fn sample() -> Self {
         let tags = [("size", "huge"), ("hue", "blue"), ("kind", "box")];
         let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let inner = Self {
