@@ -1,0 +1,62 @@
+//! What is an address, and what is wrong with one that is none.
+
+use switchboard::transport::{Address, DEFAULT_PORT};
+
+use crate::accept::check_error;
+
+#[test]
+fn addresses_are_parsed_and_printed() {
+    check_address("127.0.0.1:7000", "127.0.0.1", 7000);
+    check_address("localhost:0", "localhost", 0);
+    check_address("example.org:65535", "example.org", 65535);
+    check_address("example.org", "example.org", DEFAULT_PORT);
+    check_address(":7000", "127.0.0.1", 7000);
+    check_address("[::1]:7000", "::1", 7000);
+    check_address("[::1]", "::1", DEFAULT_PORT);
+    check_address("::1", "::1", DEFAULT_PORT);
+    check_address("::", "::", DEFAULT_PORT);
+    check_address("::1:8080", "::1:8080", DEFAULT_PORT);
+    check_address("fe80::1%eth0", "fe80::1%eth0", DEFAULT_PORT);
+    check_address("[fe80::1%2]:7000", "fe80::1%2", 7000);
+    for path in ["/run/stock.sock", "stock.sock", "a b/ü@:1", "[::1]:2"] {
+        let address: Address = format!("unix:{path}").parse().unwrap();
+        assert_eq!(address, Address::Unix(path.into()));
+        assert_eq!(address.to_string(), format!("unix:{path}"));
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_told_what_is_wrong_with_it() {
+    check_no_address("", "the address is empty");
+    check_no_address("unix:", "the address \"unix:\" names no file");
+    check_no_address("unix:a\0b", "the path \"a\\0b\" contains a zero byte");
+    check_no_address(":", "the port \"\" is not a number from 0 to 65535");
+    check_no_address("host:", "the port \"\" is not a number from 0 to 65535");
+    check_no_address("host:65536", "the port \"65536\" is not a number from 0 to 65535");
+    check_no_address("host:+1", "the port \"+1\" is not a number from 0 to 65535");
+    check_no_address("host:http", "the port \"http\" is not a number from 0 to 65535");
+    check_no_address("[::1", "the address \"[::1\" lacks a closing bracket");
+    check_no_address("[host]:1", "\"host\" in brackets is not an IPv6 address");
+    check_no_address("[::1%]:1", "\"::1%\" in brackets is not an IPv6 address");
+    check_no_address("[::1]1", "\"1\" after the bracket is not a port");
+    check_no_address("[::1]:", "the port \"\" is not a number from 0 to 65535");
+    let text = "\"::1:61000\" has too many colons; an IPv6 address is written [::1]:61000";
+    check_no_address("::1:61000", text);
+    let text = "\"/run/x\" is not host:port; a Unix socket is written unix:/path";
+    check_no_address("/run/x", text);
+    let text = "the host \"my host\" contains a space or a control character";
+    check_no_address("my host:1", text);
+    let text = "an address has no user or password before an @";
+    check_no_address("ada:secret@host:1", text);
+    check_no_address("http://ada:secret@host", text);
+}
+
+fn check_address(text: &str, host: &str, port: u16) {
+    let address: Address = text.parse().unwrap();
+    assert_eq!(address, Address::Tcp { host: host.to_owned(), port }, "{text}");
+    assert_eq!(address.to_string().parse::<Address>().unwrap(), address, "{text}");
+}
+
+fn check_no_address(text: &str, expected: &str) {
+    check_error(&text.parse::<Address>().unwrap_err(), expected);
+}

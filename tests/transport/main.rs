@@ -1,0 +1,16 @@
+//! Listening and accepting over real sockets. Dialling, which is not public, is tested where it is.
+
+#![cfg(feature = "io")]
+#![allow(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
+
+mod accept;
+mod addresses;
+#[cfg(target_os = "linux")]
+mod dial;
+#[cfg(target_os = "linux")]
+mod links;
+mod memory;
+#[cfg(unix)]
+mod strangers;
+#[cfg(unix)]
+mod unix;
