@@ -1,0 +1,17 @@
+//! Go's `net/rpc` in front of an endpoint: byte for byte, and with a real Go program.
+
+#![cfg(all(feature = "io", feature = "gob"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "what tests share is a test too"
+)]
+
+mod caller;
+mod calls;
+mod endpoint;
+mod ends;
+mod limits;
+mod time;
