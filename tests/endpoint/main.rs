@@ -25,6 +25,7 @@ mod fairness;
 mod gob;
 mod handed_on;
 mod handlers;
+mod held;
 mod hostile;
 mod limits;
 mod locks;
