@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use switchboard::Limits;
 use switchboard::format::{Bincode, Budget, Format};
+use switchboard_testing::hex::{from_hex, to_hex};
 use wincode::config::{Configuration, DEFAULT_PREALLOCATION_SIZE_LIMIT};
 use wincode::int_encoding::{LittleEndian, VarInt};
 use wincode::len::BincodeLen;
@@ -166,13 +167,4 @@ fn check_compounds(table: &mut Table) {
     table.check("map", &BTreeMap::from([("a".to_owned(), 1u8), ("b".to_owned(), 2)]));
     let leaf = |value| Tree { value, children: vec![] };
     table.check("tree", &Tree { value: 1, children: vec![leaf(2), leaf(3)] });
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }

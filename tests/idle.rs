@@ -23,6 +23,7 @@ use allocation_counter::measure;
 use switchboard::format::Line;
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Client, Command, Endpoint, Error, Limits};
+use switchboard_testing::waiting::settle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -90,12 +91,6 @@ impl Served {
         let mut bytes = [0; 4096];
         let read = async { while self.peer.read(&mut bytes).await.unwrap() > 0 {} };
         assert!(tokio::time::timeout(Duration::from_millis(1), read).await.is_err(), "it ended");
-    }
-}
-
-async fn settle() {
-    for _ in 0..20 {
-        tokio::task::yield_now().await;
     }
 }
 

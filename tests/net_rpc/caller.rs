@@ -147,12 +147,3 @@ impl<S: transport::Io> Caller<S> {
         assert_eq!(answers[&3].reply(), Ok(Quotient { quo: 3, rem: 2 }));
     }
 }
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-pub(crate) fn bytes(hex: &str) -> Vec<u8> {
-    let digits = (0..hex.len()).step_by(2);
-    digits.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
-}

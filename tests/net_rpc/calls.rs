@@ -11,23 +11,24 @@ use switchboard::gob::net_rpc;
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Connection, Endpoint, Result, with_state};
 use switchboard_testing::go_program;
+use switchboard_testing::hex::{from_hex, to_hex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
-use crate::caller::{Caller, FROM_GO, bytes, hex};
+use crate::caller::{Caller, FROM_GO};
 use crate::endpoint::{Args, HOLD, Hold, dial, endpoint};
 
 #[tokio::test(start_paused = true)]
 async fn a_go_client_is_answered_as_by_go_s_server() {
     let (mut go, _) = dial(&endpoint());
     for (request, expected) in FROM_GO.into_iter().zip(FROM_GO_S_SERVER) {
-        go.stream.write_all(&bytes(request)).await.unwrap();
+        go.stream.write_all(&from_hex(request)).await.unwrap();
         // All that is under way comes to rest.
         sleep(Duration::from_secs(1)).await;
         let mut answer = vec![0; 1024];
         let count = go.stream.read(&mut answer).await.unwrap();
         answer.truncate(count);
-        assert_eq!(hex(&answer), with_our_types(expected), "{request}");
+        assert_eq!(to_hex(&answer), with_our_types(expected), "{request}");
     }
 }
 
@@ -40,7 +41,7 @@ fn with_our_types(from_go: &str) -> String {
 
 #[tokio::test]
 async fn requests_may_come_in_any_pieces() {
-    let requests = bytes(&FROM_GO.concat());
+    let requests = from_hex(&FROM_GO.concat());
     for at in 0..=requests.len() {
         let (mut go, _) = dial(&endpoint());
         let (before, after) = requests.split_at(at);

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard::{Code, transport, with_state};
+use switchboard_testing::hex::{from_hex, to_hex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::caller::{Caller, FROM_GO, bytes, hex};
+use crate::caller::{Caller, FROM_GO};
 use crate::endpoint::{HOLD, Hold, dial, endpoint};
 
 #[tokio::test]
@@ -18,9 +19,9 @@ async fn what_is_no_net_rpc_ends_the_connection() {
     let cases = [
         ("".to_owned(), None),
         (FROM_GO[0].to_owned(), None),
-        (hex(b"STRING\nAdditional data.\n"), Some(Code::BadPayload)),
-        (hex(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), Some(Code::BadPayload)),
-        (hex(&[0xff; 40]), Some(Code::BadPayload)),
+        (to_hex(b"STRING\nAdditional data.\n"), Some(Code::BadPayload)),
+        (to_hex(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), Some(Code::BadPayload)),
+        (to_hex(&[0xff; 40]), Some(Code::BadPayload)),
         // Strings, not a request and its argument.
         ("070c000474657874070c000474657874".to_owned(), Some(Code::BadPayload)),
         (FROM_GO[0][..60].to_owned(), Some(Code::BadPayload)),
@@ -32,7 +33,7 @@ async fn what_is_no_net_rpc_ends_the_connection() {
     ];
     for (sent, expected) in cases {
         let (mut go, ended) = dial(&endpoint());
-        go.stream.write_all(&bytes(&sent)).await.unwrap();
+        go.stream.write_all(&from_hex(&sent)).await.unwrap();
         go.stream.shutdown().await.unwrap();
         let ended = ended.await.unwrap();
         assert_eq!(ended.map_err(|error| error.code()).err(), expected, "{sent}");

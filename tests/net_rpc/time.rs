@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use switchboard::{Code, Limits};
+use switchboard_testing::hex::from_hex;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
-use crate::caller::{FROM_GO, bytes};
+use crate::caller::FROM_GO;
 use crate::endpoint::{dial, dial_limited, endpoint};
 
 #[tokio::test(start_paused = true)]
@@ -40,7 +41,7 @@ async fn who_does_not_read_is_cut_off() {
 async fn who_is_silent_or_slow_is_cut_off() {
     let limits = Limits::default();
     let (idle, body) = (limits.idle_time_max.as_secs(), limits.body_time_max.as_secs());
-    let request = bytes(FROM_GO[0]);
+    let request = from_hex(FROM_GO[0]);
     // (what is sent, how many bytes a second, the limit that is passed, the seconds until then)
     let cases = [
         (&request[..0], 1, "idle_time_max", idle),
@@ -72,7 +73,7 @@ async fn answers_give_a_slow_request_no_more_time() {
     for milliseconds in [10_000_i64, 20_000] {
         go.send("Arith.Slow", &milliseconds).await;
     }
-    go.stream.write_all(&bytes("13ff82")).await.unwrap();
+    go.stream.write_all(&from_hex("13ff82")).await.unwrap();
     for milliseconds in [10_000_i64, 20_000] {
         assert_eq!(go.answer().await.reply(), Ok(milliseconds));
     }

@@ -19,6 +19,7 @@
 
 pub mod child;
 pub mod go_programs;
+pub mod hex;
 #[cfg(feature = "io")]
 pub mod hooked;
 pub mod message;
