@@ -10,10 +10,9 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::time::Instant;
 
-use super::{Session, TABLE_KEPT_MAX};
-use crate::wire::{Line, Outbox, Part};
+use super::tables::shrink_empty;
+use crate::wire::Outbox;
 
 #[derive(Debug)]
 pub(super) struct Backlog {
@@ -27,75 +26,6 @@ pub(super) struct Backlog {
     // Bytes that will never be written.
     lost_bytes: usize,
     unwritten_bytes_max: usize,
-}
-
-impl Session {
-    /// Takes out everything that waits to be written, to be written in this order.
-    pub fn take_transmit(&mut self) -> Outbox {
-        if self.is_finished() && std::mem::take(&mut self.owes_farewell) {
-            self.backlog.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
-        }
-        self.outbound.handle_transmit();
-        self.backlog.take()
-    }
-
-    /// Whether the caller who has just called should write what waits, instead of leaving it to be
-    /// gathered: it is `flush_bytes` long, or its call is the only one under way, or it was the
-    /// last of those whose replies came together.
-    #[must_use]
-    pub fn is_flush_due(&self, flush_bytes: usize) -> bool {
-        self.backlog.unwritten_bytes() >= flush_bytes || self.outbound.is_turn_over()
-    }
-
-    /// Whether something waits, less than `flush_bytes`, and callers who have not taken their
-    /// replies yet may well add to it when they have.
-    #[must_use]
-    pub fn is_gathering(&self, flush_bytes: usize) -> bool {
-        let is_little = self.backlog.unwritten_bytes() < flush_bytes;
-        is_little && self.outbound.has_unclaimed() && self.has_transmit()
-    }
-
-    /// Whether anything waits to be taken out.
-    #[must_use]
-    pub fn has_transmit(&self) -> bool {
-        !self.backlog.outbox.is_empty() || self.owes_farewell && self.is_finished()
-    }
-
-    /// So many bytes of what was taken out have been written.
-    pub fn handle_written(&mut self, now: Instant, bytes: usize) {
-        self.backlog.handle_written(bytes);
-        self.timeouts.handle_written(now, bytes);
-        self.offer_room(|| now);
-    }
-
-    /// What has been written has left the stream's own buffers as well.
-    pub fn handle_flushed(&mut self) {
-        self.backlog.handle_flushed();
-        self.timeouts.handle_flushed();
-    }
-
-    /// Where in the stream what has been sent so far ends; see [`is_flushed`](Self::is_flushed).
-    #[must_use]
-    pub fn sent_end(&self) -> usize {
-        self.backlog.sent_end()
-    }
-
-    /// Whether everything up to there has been written.
-    #[must_use]
-    pub fn is_flushed(&self, sent_end: usize) -> bool {
-        self.backlog.is_flushed(sent_end)
-    }
-
-    /// The peer does not take more bytes for now, or the stream cannot be flushed.
-    pub fn handle_write_blocked(&mut self, now: Instant) {
-        self.timeouts.handle_write_blocked(now, self.unwritten_bytes());
-    }
-
-    /// Bytes waiting to be written, taken out or not.
-    #[must_use]
-    pub fn unwritten_bytes(&self) -> usize {
-        self.backlog.unwritten_bytes()
-    }
 }
 
 impl Backlog {
@@ -203,9 +133,7 @@ impl OwnBytes {
             }
             self.asked.pop_front();
         }
-        if self.asked.capacity() > TABLE_KEPT_MAX {
-            self.asked = VecDeque::new();
-        }
+        shrink_empty(&mut self.asked);
     }
 
     /// Bytes of our own calls that wait.

@@ -12,55 +12,50 @@
 //!
 //! A handler that was called plainly cannot call back: its caller has the stream until the reply,
 //! and a call would stand where the reply should be.
+//!
+//! Nothing is kept and nothing is changed here: these are questions to the parts of a session.
 
-use super::{CallId, Session};
+use super::CallId;
+use super::calls::Calls;
 use crate::error::{Code, Error};
 
-impl Session {
-    /// Whether calls of the peer are run.
-    pub(super) fn takes_calls(&self) -> bool {
-        !self.is_draining || self.cause.is_none() && !self.outbound.is_answered()
-    }
+/// Whether calls of the peer are run.
+pub(super) fn takes_calls(calls: &Calls) -> bool {
+    let Calls { closing, outbound, .. } = calls;
+    !closing.is_draining() || closing.cause().is_none() && !outbound.is_answered()
+}
 
-    /// Why no calls can be made, by the handler of the call `within` if by one.
-    #[inline]
-    pub(super) fn check_open(&self, within: Option<CallId>) -> Result<(), Error> {
-        let is_closed = self.is_draining || self.cause.is_some() || self.outbound.is_refused();
-        if is_closed || self.is_lent { self.check_closed(within) } else { Ok(()) }
-    }
+/// Why no calls can be made, by the handler of the call `within` if by one.
+#[inline]
+pub(super) fn check_open(calls: &Calls, within: Option<CallId>) -> Result<(), Error> {
+    let Calls { closing, outbound, inbound, .. } = calls;
+    let is_closed = closing.is_draining() || closing.cause().is_some() || outbound.is_refused();
+    if is_closed || inbound.is_lent() { check_closed(calls, within) } else { Ok(()) }
+}
 
-    /// As [`check_open`](Self::check_open) where something may stand in the way.
-    #[cold]
-    fn check_closed(&self, within: Option<CallId>) -> Result<(), Error> {
-        if self.is_lent && within.is_some_and(CallId::is_plain) {
-            let text = "a handler that was called plainly cannot call back";
-            return Err(Error::local(Code::UnsupportedFormat, text));
-        }
-        let error = match (self.outbound.refusal(), &self.cause) {
-            (None, None) if !self.is_draining => return Ok(()),
-            (Some(error), _) => error,
-            (None, Some(cause)) => cause.of_connection(),
-            (None, None) => Error::local(Code::ShuttingDown, "this side is closing"),
-        };
-        let is_drain = error.code() == Code::ShuttingDown;
-        if is_drain && within.is_some_and(|within| self.is_finishing(within)) {
-            return Ok(());
-        }
-        Err(error)
+/// As [`check_open`] where something may stand in the way.
+#[cold]
+fn check_closed(calls: &Calls, within: Option<CallId>) -> Result<(), Error> {
+    let Calls { closing, outbound, inbound, .. } = calls;
+    if inbound.is_lent() && within.is_some_and(CallId::is_plain) {
+        let text = "a handler that was called plainly cannot call back";
+        return Err(Error::local(Code::UnsupportedFormat, text));
     }
+    let error = match (outbound.refusal(), closing.cause()) {
+        (None, None) if !closing.is_draining() => return Ok(()),
+        (Some(error), _) => error,
+        (None, Some(cause)) => cause.of_connection(),
+        (None, None) => Error::local(Code::ShuttingDown, "this side is closing"),
+    };
+    let is_drain = error.code() == Code::ShuttingDown;
+    if is_drain && within.is_some_and(|within| is_finishing(calls, within)) {
+        return Ok(());
+    }
+    Err(error)
+}
 
-    /// The error of whoever waits for what was sent to be written, when it never will be. Some of
-    /// it may have been, and may have run.
-    #[must_use]
-    pub fn flush_error(&self) -> Error {
-        let why = self.check_open(None).err();
-        let why = why.as_ref().map_or("the connection is closed", Error::text);
-        let text = format!("the connection ended before all was written: {why}");
-        Error::local(Code::Disconnected, text).after_sending()
-    }
-
-    /// Whether this call of the peer waits for its answer, and the peer for calls of ours.
-    fn is_finishing(&self, within: CallId) -> bool {
-        self.inbound.is_wanted(within) && self.cause.is_none() && !self.outbound.has_farewell()
-    }
+/// Whether this call of the peer waits for its answer, and the peer for calls of ours.
+fn is_finishing(calls: &Calls, within: CallId) -> bool {
+    let Calls { closing, outbound, inbound, .. } = calls;
+    inbound.is_wanted(within) && closing.cause().is_none() && !outbound.has_farewell()
 }

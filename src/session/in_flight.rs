@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::{CallId, TABLE_KEPT_MAX};
+use super::CallId;
+use super::tables::TABLE_KEPT_MAX;
 use crate::wire::Tag;
 
 #[derive(Debug)]

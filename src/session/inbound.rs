@@ -24,10 +24,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use super::TABLE_KEPT_MAX;
 use super::deadlines::{Earliest, FOREVER};
 use super::in_flight::InFlight;
 use super::one_way::OneWay;
+use super::tables::shrink_empty;
 use super::{Call, CallId, Event, Plain, Tally, Violation};
 use crate::error::{Code, Error};
 use crate::limits::{Limits, over_time, too_large};
@@ -43,6 +43,8 @@ pub(super) struct Inbound {
     events: VecDeque<Event>,
     // Boxed, as few connections ever have one.
     plain: Option<Box<Plain>>,
+    // A plain call has the stream.
+    is_lent: bool,
     // Calls refused for a mistake of the caller's since the last one that went well.
     consecutive_errors: u32,
     tally: Tally,
@@ -62,6 +64,7 @@ impl Inbound {
             earliest: Earliest::default(),
             events: VecDeque::new(),
             plain: None,
+            is_lent: false,
             consecutive_errors: 0,
             tally: Tally::default(),
             one_way: OneWay::new(limits.one_way_bytes_max),
@@ -290,25 +293,39 @@ impl Inbound {
         self.events.push_back(Event::Close(violation));
     }
 
-    pub(super) fn drop_plain(&mut self) {
-        self.plain = None;
+    /// Whether there was a plain call that waited.
+    pub(super) fn drop_plain(&mut self) -> bool {
+        self.plain.take().is_some()
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
+        if self.is_lent {
+            return None;
+        }
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        if self.events.capacity() > TABLE_KEPT_MAX {
-            self.events = VecDeque::new();
+        shrink_empty(&mut self.events);
+        if self.plain.is_none() || !self.is_replied() {
+            return None;
         }
-        if self.plain.is_some() && self.is_replied() {
-            return self.plain.take().map(Event::Plain);
-        }
-        None
+        self.is_lent = true;
+        self.plain.take().map(Event::Plain)
     }
 
     pub(super) fn has_event(&self) -> bool {
-        !self.events.is_empty() || self.plain.is_some() && self.is_replied()
+        let has_plain = || self.plain.is_some() && self.is_replied();
+        !self.is_lent && (!self.events.is_empty() || has_plain())
+    }
+
+    /// Whether a plain call has the stream: nothing else is given out, read or written.
+    pub(super) const fn is_lent(&self) -> bool {
+        self.is_lent
+    }
+
+    /// The plain call has given the stream back.
+    pub(super) fn handle_plain_end(&mut self) {
+        self.is_lent = false;
     }
 
     pub(super) const fn tally(&self) -> Tally {
@@ -324,29 +341,32 @@ impl Inbound {
         self.running >= self.calls_max || !self.one_way.is_empty()
     }
 
-    pub(super) fn tell(&mut self, error: &Error, outbox: &mut Outbox) {
-        push_error(0, error, outbox);
-    }
-
     pub(super) fn is_wanted(&self, id: CallId) -> bool {
         self.in_flight.contains(id)
     }
 
-    /// Whether every call has its final reply, and no event waits.
+    /// Whether every call has its final reply, a plain one its end, and no event waits.
     pub(super) fn is_answered(&self) -> bool {
         let is_empty = self.in_flight.is_empty() && self.one_way.is_empty();
-        is_empty && self.events.is_empty() && self.plain.is_none()
+        is_empty && self.events.is_empty() && self.plain.is_none() && !self.is_lent
+    }
+
+    /// Whether what follows cannot be taken in: a plain call waits for the answers before it or has
+    /// the stream, or as many one-way calls wait as may.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.plain.is_some() || self.is_lent || self.one_way.is_full()
     }
 
     pub(super) const fn payload_bytes_max(&self) -> usize {
         self.payload_bytes_max
     }
 
-    pub(super) const fn has_plain(&self) -> bool {
-        self.plain.is_some()
+    pub(super) fn is_idle(&self) -> bool {
+        !self.is_lent && self.is_at_rest()
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    /// Whether no handler is running, but perhaps that of a plain call.
+    pub(super) fn is_at_rest(&self) -> bool {
         self.running == 0 && self.plain.is_none() && self.one_way.is_empty()
     }
 
@@ -412,6 +432,11 @@ impl Inbound {
         }
         self.note_refused(tag);
     }
+}
+
+/// Tells the peer something about the whole connection, or about a call without a tag.
+pub(super) fn tell(error: &Error, outbox: &mut Outbox) {
+    push_error(0, error, outbox);
 }
 
 pub(super) fn no_more_calls() -> Error {

@@ -20,20 +20,34 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::calling_back::takes_calls;
+use super::calls::Calls;
 use super::event::BodyOf;
-use super::{Call, CallId, Plain, Session, Violation, one_way};
+use super::{Call, CallId, Plain, Violation, one_way};
 use crate::error::{Code, Error};
-use crate::limits::too_large;
-use crate::wire::{self, Line, Part, Position};
+use crate::limits::{Limits, too_large};
+use crate::wire::{self, Decoder, Line, Part, Position};
 
 /// What is held when the next line or body has been taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holds {
-    /// Bytes that the session keeps itself; see [`Session::held_bytes`].
+    /// Bytes that the session keeps itself; see
+    /// [`Session::held_bytes`](crate::session::Session::held_bytes).
     pub kept_bytes: usize,
     /// The size of the payload, if a call is given out to be run.
     pub payload_bytes: Option<usize>,
+}
+
+/// How far the input has been taken in.
+#[derive(Debug)]
+pub(super) struct Input {
+    decoder: Decoder,
+    body_of: Option<BodyOf>,
+    // Bytes that were there when the input was looked at last, and whether some have come that the
+    // clock has not been told of.
+    bytes_seen: usize,
+    has_read: bool,
 }
 
 /// What to do with the body that follows a line.
@@ -47,125 +61,105 @@ enum Body {
     Skip,
 }
 
-impl Session {
-    /// Takes in what has been read, up to the next event; whether more bytes are needed for one.
-    ///
-    /// `hold` is asked before each step whether so much can be held. If it cannot, no more is taken
-    /// in for now, but a body, which is refused. After a body has been taken out it also gets what
-    /// is left of the input.
-    pub fn handle_input(
+impl Input {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let decoder = Decoder::new(limits.line_bytes_max, limits.payload_bytes_max);
+        Self { decoder, body_of: None, bytes_seen: 0, has_read: false }
+    }
+
+    /// Takes in lines and bodies up to the next event; whether more bytes are needed for one.
+    pub(super) fn handle(
         &mut self,
+        calls: &mut Calls,
         mut now: impl FnMut() -> Instant,
         input: &mut BytesMut,
         mut hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
     ) -> bool {
-        self.has_read |= input.len() > self.input_bytes_seen;
+        self.has_read |= input.len() > self.bytes_seen;
         let is_short = loop {
-            if self.has_event() {
-                self.input_bytes_seen = input.len();
+            if calls.inbound.has_event() {
+                self.bytes_seen = input.len();
                 return false;
             }
-            let holds = Holds { kept_bytes: self.held_bytes(), payload_bytes: None };
-            if !self.wants_input() || hold(None, holds).is_err() {
+            let holds = Holds { kept_bytes: calls.held_bytes(), payload_bytes: None };
+            if !calls.wants_input() || hold(None, holds).is_err() {
                 break false;
             }
             match self.decoder.decode(input) {
-                Ok(Some(wire::Event::Line(line))) => self.handle_line(now(), line),
+                Ok(Some(wire::Event::Line(line))) => self.handle_line(calls, now(), line),
                 Ok(Some(wire::Event::Body(body))) => {
-                    match hold(Some(input), self.holds_with(&body)) {
-                        Ok(()) => self.handle_body(now(), body),
-                        Err(error) => self.handle_body_refused(&error),
+                    match hold(Some(input), self.holds_with(calls, &body)) {
+                        Ok(()) => self.handle_body(calls, now(), body),
+                        Err(error) => self.handle_body_refused(calls, &error),
                     }
                 }
                 Ok(None) => break true,
-                Err(flaw) => self.inbound.close(flaw.into()),
+                Err(flaw) => calls.inbound.close(flaw.into()),
             }
         };
-        self.input_bytes_seen = input.len();
+        self.bytes_seen = input.len();
         if std::mem::take(&mut self.has_read) {
             let position = self.decoder.position(input);
-            self.timeouts.handle_input(now(), position, self.decoder.units());
+            calls.timeouts.handle_input(now(), position, self.decoder.units());
         }
         if !is_short {
             // A peer that is not read cannot be slow.
-            self.timeouts.handle_input_paused();
+            calls.timeouts.handle_input_paused();
         }
         is_short
     }
 
-    /// There is no room for what is still to come of a body: what has come of it is dropped, and
-    /// the rest as it comes.
-    pub fn handle_input_refused(&mut self, error: &Error) {
+    /// There is no room for what is still to come of a body.
+    pub(super) fn refuse(&mut self, calls: &mut Calls, error: &Error) {
         self.decoder.skip_body();
-        self.handle_body_refused(error);
+        self.handle_body_refused(calls, error);
         self.has_read = true;
     }
 
-    /// The peer has ended its side, and has sent this that could not be taken in.
-    ///
-    /// # Errors
-    ///
-    /// It was in the middle of a line or a body.
-    pub fn handle_end(&mut self, rest: &[u8]) -> Result<(), Violation> {
-        match self.decoder.position(rest) {
-            Position::Boundary => {
-                self.handle_eof();
-                Ok(())
-            }
-            Position::Line | Position::Body => Err(Violation::CutShort),
-        }
+    /// What a plain call left may be the beginning of a line, and its time runs.
+    pub(super) fn handle_plain_end(&mut self) {
+        self.bytes_seen = 0;
     }
 
-    /// Whether more should be read. Not while a plain call waits for the answers before it, not
-    /// while the peer does not read what we answer, and not while as many one-way calls wait as
-    /// may.
-    #[must_use]
-    pub fn wants_input(&self) -> bool {
-        let is_held_up = self.inbound.has_plain() || self.inbound.one_way().is_full();
-        if self.is_eof || self.is_lent || is_held_up {
-            return false;
-        }
-        // While we wait for replies ourselves, what the peer asks is read a little longer.
-        let spare_bytes = self.inbound.payload_bytes_max();
-        self.backlog.has_answer_room(0)
-            || !self.outbound.is_idle() && self.backlog.has_answer_room(spare_bytes)
+    /// Where the input is, given what is left of it.
+    pub(super) fn position(&self, rest: &[u8]) -> Position {
+        self.decoder.position(rest)
     }
 
-    /// Bytes that are still to come of the body that is being read. A hint for how much to read at
-    /// once, not a promise of the peer's.
-    #[must_use]
-    pub fn missing_body_bytes(&self, input: &[u8]) -> usize {
+    pub(super) fn missing_body_bytes(&self, input: &[u8]) -> usize {
         self.decoder.missing_body_bytes(input)
     }
 
-    fn handle_line(&mut self, now: Instant, line: Line) {
+    fn handle_line(&mut self, calls: &mut Calls, now: Instant, line: Line) {
         let body_len = line.body_len().unwrap_or_default();
-        match self.body_after(now, line) {
+        match self.body_after(calls, now, line) {
             Ok(Body::None) => {}
             Ok(Body::Skip) => self.decoder.skip_body(),
             Ok(Body::Take) if self.decoder.is_skipping() => {
                 let text = too_large(body_len, self.decoder.payload_bytes_max());
-                self.handle_body_refused(&Error::found(Code::TooLarge, text));
+                self.handle_body_refused(calls, &Error::found(Code::TooLarge, text));
             }
             Ok(Body::Take) => {}
-            Err(violation) => self.inbound.close(violation),
+            Err(violation) => calls.inbound.close(violation),
         }
     }
 
     /// Takes in a line; answers what to do with its body, or how it breaks the protocol.
-    fn body_after(&mut self, now: Instant, line: Line) -> Result<Body, Violation> {
+    fn body_after(
+        &mut self,
+        calls: &mut Calls,
+        now: Instant,
+        line: Line,
+    ) -> Result<Body, Violation> {
         match line {
             Line::Plain { name, format } => {
-                self.inbound.handle_plain(Plain { name, format });
-                if self.is_draining {
-                    self.refuse_plain();
-                }
+                calls.handle_plain(Plain { name, format });
                 Ok(Body::None)
             }
             Line::Call { name, tag, len, options } => {
-                let is_open = self.takes_calls();
-                let outbox = &mut self.backlog.outbox;
-                if !self.inbound.handle_call(is_open, tag, len, &options, outbox)? {
+                let is_open = takes_calls(calls);
+                let Calls { inbound, backlog, .. } = calls;
+                if !inbound.handle_call(is_open, tag, len, &options, &mut backlog.outbox)? {
                     return Ok(Body::Skip);
                 }
                 let id = CallId { tag, serial: 0 };
@@ -173,61 +167,62 @@ impl Session {
                 Ok(self.expect(BodyOf::Call(Box::new(call))))
             }
             Line::Request(tag, part) => {
-                self.inbound.handle_request(tag, part, &mut self.backlog.outbox)?;
-                self.inbound.begin_waiting(|| now, &mut self.backlog.outbox);
+                let Calls { inbound, backlog, .. } = calls;
+                inbound.handle_request(tag, part, &mut backlog.outbox)?;
+                inbound.begin_waiting(|| now, &mut backlog.outbox);
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
             Line::Reply(0, Part::Err(_, code)) => Ok(self.expect(BodyOf::Notice(code))),
             Line::Reply(0, Part::Ok(0)) => {
-                self.outbound.handle_farewell();
+                calls.outbound.handle_farewell();
                 Ok(Body::Skip)
             }
             Line::Reply(tag, part) => {
-                let code = self.outbound.handle_reply(tag, part)?;
+                let code = calls.outbound.handle_reply(tag, part)?;
                 Ok(self.expect(BodyOf::Reply(tag, code)))
             }
         }
     }
 
     /// Takes in the body of the line before, whole.
-    fn handle_body(&mut self, now: Instant, body: Bytes) {
+    fn handle_body(&mut self, calls: &mut Calls, now: Instant, body: Bytes) {
         match self.body_of.take() {
             Some(BodyOf::Call(mut call)) => {
-                let is_open = self.takes_calls();
+                let is_open = takes_calls(calls);
                 call.payload = body;
-                self.inbound.handle_body(now, is_open, call, &mut self.backlog.outbox);
+                calls.inbound.handle_body(now, is_open, call, &mut calls.backlog.outbox);
             }
             Some(BodyOf::Reply(tag, code)) => {
                 let reply = match code {
                     None => Ok(body),
                     Some(code) => Err(Error::from_peer(code, &body)),
                 };
-                self.wakers.extend(self.outbound.handle_body(tag, reply));
+                calls.wakers.extend(calls.outbound.handle_body(tag, reply));
             }
-            Some(BodyOf::Notice(code)) => self.outbound.handle_notice(code, &body),
+            Some(BodyOf::Notice(code)) => calls.outbound.handle_notice(code, &body),
             None => {}
         }
     }
 
     /// The body of the line before is too large, or there is no room for it.
-    fn handle_body_refused(&mut self, error: &Error) {
+    fn handle_body_refused(&mut self, calls: &mut Calls, error: &Error) {
         match self.body_of.take() {
             None | Some(BodyOf::Notice(_)) => {}
             Some(BodyOf::Call(call)) => {
-                self.inbound.refuse(call.id.tag, error, &mut self.backlog.outbox)
+                calls.inbound.refuse(call.id.tag, error, &mut calls.backlog.outbox)
             }
             Some(BodyOf::Reply(tag, _)) => {
                 let error = Error::local(error.code(), error.text().to_owned()).of_reply();
-                self.wakers.extend(self.outbound.handle_body(tag, Err(error)));
+                calls.wakers.extend(calls.outbound.handle_body(tag, Err(error)));
             }
         }
     }
 
     /// What is held with the body of the line before.
-    fn holds_with(&self, body: &Bytes) -> Holds {
-        let (kept_bytes, body_bytes) = (self.held_bytes(), body.len());
+    fn holds_with(&self, calls: &Calls, body: &Bytes) -> Holds {
+        let (kept_bytes, body_bytes) = (calls.held_bytes(), body.len());
         let more_bytes = match &self.body_of {
-            Some(BodyOf::Call(call)) if call.id.tag == 0 && self.inbound.is_next_to_wait() => {
+            Some(BodyOf::Call(call)) if call.id.tag == 0 && calls.inbound.is_next_to_wait() => {
                 one_way::bytes_of(body_bytes)
             }
             Some(BodyOf::Call(_)) => {

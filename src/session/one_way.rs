@@ -8,7 +8,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Call, TABLE_KEPT_MAX};
+use super::Call;
+use super::tables::shrink_empty;
 
 #[derive(Debug)]
 pub(super) struct OneWay {
@@ -31,9 +32,7 @@ impl OneWay {
     pub(super) fn pop(&mut self) -> Option<Box<Call>> {
         let call = self.waiting.pop_front()?;
         self.held_bytes = self.held_bytes.saturating_sub(bytes_of(call.payload.len()));
-        if self.waiting.is_empty() && self.waiting.capacity() > TABLE_KEPT_MAX {
-            self.waiting = VecDeque::new();
-        }
+        shrink_empty(&mut self.waiting);
         Some(call)
     }
 

@@ -25,10 +25,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use foldhash::{HashMap, HashMapExt};
 
-use super::TABLE_KEPT_MAX;
 use super::Violation;
 use super::cause::Cause;
 use super::deadlines::Earliest;
+use super::tables::TABLE_KEPT_MAX;
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
@@ -109,19 +109,22 @@ impl Outbound {
         self.ends_in_call = false;
     }
 
-    /// The reply, and the waker that was kept until now.
+    /// The reply. If there is none yet the waker is kept, and the one before is added to `spent`.
     pub(super) fn poll_reply(
         &mut self,
         tag: Tag,
         waker: &mut Option<Waker>,
-    ) -> (Poll<Result<Bytes, Error>>, Option<Waker>) {
+        spent: &mut Vec<Waker>,
+    ) -> Poll<Result<Bytes, Error>> {
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
             let error = Error::local(Code::Cancelled, "the call is over");
-            return (Poll::Ready(Err(error.after_sending())), None);
+            return Poll::Ready(Err(error.after_sending()));
         };
         if let State::Waiting { waker: kept, .. } = entry.get_mut() {
-            let spent = if waker.is_some() { std::mem::replace(kept, waker.take()) } else { None };
-            return (Poll::Pending, spent);
+            if waker.is_some() {
+                spent.extend(std::mem::replace(kept, waker.take()));
+            }
+            return Poll::Pending;
         }
         let reply = match entry.insert(State::Forgotten) {
             State::Late(error) => Err(error),
@@ -136,7 +139,7 @@ impl Outbound {
                 Err(error.after_sending())
             }
         };
-        (Poll::Ready(reply), None)
+        Poll::Ready(reply)
     }
 
     /// Whether a call waits for its reply, and with this waker.
@@ -222,27 +225,26 @@ impl Outbound {
         self.has_farewell = true;
     }
 
-    /// No reply will come any more, for this cause; answers who is to be woken.
+    /// No reply will come any more, for this cause; who is to be woken is added to `woken`.
     ///
     /// What the peer said itself comes first. After its farewell a call without an answer did not
     /// run, and the notice is its answer. A peer that was killed while it drained ends the same way
     /// but for the farewell.
-    pub(super) fn end(&mut self, cause: &Cause) -> Vec<Waker> {
+    pub(super) fn end(&mut self, cause: &Cause, woken: &mut Vec<Waker>) {
         let is_refusal = |code| matches!(code, Code::ShuttingDown | Code::Overloaded);
         match self.notice.as_deref().cloned() {
             Some((code, text)) if self.has_farewell || !is_refusal(code) => {
-                self.fail(|| Error::from_peer(code, &text))
+                self.fail(|| Error::from_peer(code, &text), woken);
             }
-            _ => self.fail(|| cause.of_call()),
+            _ => self.fail(|| cause.of_call(), woken),
         }
     }
 
-    fn fail(&mut self, error: impl Fn() -> Error) -> Vec<Waker> {
-        let mut wakers = Vec::new();
+    fn fail(&mut self, error: impl Fn() -> Error, woken: &mut Vec<Waker>) {
         self.calls.retain(|_, state| {
             *state = match std::mem::replace(state, State::Forgotten) {
                 State::Waiting { waker, .. } => {
-                    wakers.extend(waker);
+                    woken.extend(waker);
                     self.unclaimed = self.unclaimed.saturating_add(1);
                     State::Answered(Err(error()))
                 }
@@ -256,34 +258,36 @@ impl Outbound {
             true
         });
         self.tidy();
-        wakers
     }
 
-    /// Gives up every call that waits for its reply; answers who is to be woken.
+    /// Gives up every call that waits for its reply; who is to be woken is added to `woken`.
     pub(super) fn cancel_all(
         &mut self,
         drain_time_max: Duration,
         outbox: &mut Outbox,
-    ) -> Vec<Waker> {
+        woken: &mut Vec<Waker>,
+    ) {
         let text = format!("no reply came within drain_time_max ({drain_time_max:?}) of closing");
-        let mut wakers = Vec::new();
         for (tag, state) in &mut self.calls {
             let State::Waiting { waker, .. } = state else {
                 continue;
             };
-            wakers.extend(waker.take());
+            woken.extend(waker.take());
             outbox.push_line(&Line::Request(*tag, Part::Cancel));
             let error = Error::local(Code::Cancelled, text.clone());
             *state = State::Late(error.after_sending());
         }
-        wakers
     }
 
-    /// Ends the calls whose deadline has passed; answers who is to be woken.
-    pub(super) fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) -> Vec<Waker> {
-        let mut wakers = Vec::new();
+    /// Ends the calls whose deadline has passed; who is to be woken is added to `woken`.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        outbox: &mut Outbox,
+        woken: &mut Vec<Waker>,
+    ) {
         if self.earliest.0.is_none_or(|earliest| earliest > now) {
-            return wakers;
+            return;
         }
         self.earliest = Earliest::default();
         for (tag, state) in &mut self.calls {
@@ -294,11 +298,10 @@ impl Outbound {
                 self.earliest.note(*deadline);
                 continue;
             }
-            wakers.extend(waker.take());
+            woken.extend(waker.take());
             outbox.push_line(&Line::Request(*tag, Part::Cancel));
             *state = State::Late(late());
         }
-        wakers
     }
 
     pub(super) const fn earliest(&self) -> Option<Instant> {

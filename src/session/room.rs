@@ -20,10 +20,10 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::deadlines::Earliest;
-use super::{CallId, Session, TABLE_KEPT_MAX};
+use super::tables::shrink_empty;
 
 /// The place of one who waits for room. To be given back by
-/// [`Session::leave_room`] if it waits no longer.
+/// [`Session::leave_room`](crate::session::Session::leave_room) if it waits no longer.
 #[derive(Debug)]
 #[must_use = "everybody behind a place that is lost waits longer"]
 pub struct Place(u64);
@@ -48,100 +48,32 @@ struct Waiting {
     waker: Option<Waker>,
 }
 
-/// What became of one who asked for room.
-pub(super) enum Asked {
-    /// It may go, and this was its waker in the queue.
-    Goes(Option<Waker>),
-    /// It waits, and this was its waker before.
-    Waits(Option<Waker>),
-}
-
-impl Session {
-    /// Whether less than `unwritten_bytes_max` waits to be written, and nobody who came before
-    /// waits for that. If not, `waker` is taken and woken when it is so, or when `deadline` has
-    /// passed; `place` is where one waits who asks again.
-    pub fn poll_room(
-        &mut self,
-        within: Option<CallId>,
-        place: &mut Option<Place>,
-        deadline: Instant,
-        waker: &mut Option<Waker>,
-    ) -> Poll<()> {
-        // Who cannot call learns so at once.
-        if !self.is_open(within) {
-            place.take().into_iter().for_each(|place| self.leave_room(place));
-            return Poll::Ready(());
-        }
-        self.poll_any_room(place, Some(deadline), waker)
-    }
-
-    /// As [`poll_room`](Self::poll_room) for a reply of ours, which has to wait for a peer that
-    /// has ended its side as well: it may have asked for more than it reads.
-    pub fn poll_reply_room(
-        &mut self,
-        place: &mut Option<Place>,
-        waker: &mut Option<Waker>,
-    ) -> Poll<()> {
-        self.poll_any_room(place, None, waker)
-    }
-
-    fn poll_any_room(
-        &mut self,
-        place: &mut Option<Place>,
-        deadline: Option<Instant>,
-        waker: &mut Option<Waker>,
-    ) -> Poll<()> {
-        match self.room.ask(self.backlog.has_room(), place, deadline, waker) {
-            Asked::Goes(spent) => {
-                self.spent_wakers.extend(spent);
-                Poll::Ready(())
-            }
-            Asked::Waits(spent) => {
-                self.spent_wakers.extend(spent);
-                Poll::Pending
-            }
-        }
-    }
-
-    /// Waits for room no longer.
-    pub fn leave_room(&mut self, place: Place) {
-        self.spent_wakers.extend(self.room.leave(place));
-    }
-
-    /// Lets the next one who waits for room know if there is some: to be called when one has gone,
-    /// or has left.
-    pub fn offer_room(&mut self, now: impl FnOnce() -> Instant) {
-        if !self.room.is_empty() && self.backlog.has_room() {
-            self.room.offer(now, &mut self.wakers);
-        }
-    }
-}
-
 impl Room {
     /// Somebody asks for room, or asks once more; `waker` is kept if it has to wait.
-    pub(super) fn ask(
+    pub(super) fn poll(
         &mut self,
         has_room: bool,
         place: &mut Option<Place>,
         deadline: Option<Instant>,
         waker: &mut Option<Waker>,
-    ) -> Asked {
+        spent: &mut Vec<Waker>,
+    ) -> Poll<()> {
         let at = place.as_ref().and_then(|Place(place)| self.find(*place));
         let may_go = at.unwrap_or(self.waiting.len()) <= self.overdue;
         if has_room && may_go {
-            return Asked::Goes(place.take().and_then(|place| self.leave(place)));
+            spent.extend(place.take().and_then(|place| self.leave(place)));
+            return Poll::Ready(());
         }
-        match at.and_then(|at| self.waiting.get_mut(at)) {
-            Some(waiting) => Asked::Waits(std::mem::replace(&mut waiting.waker, waker.take())),
-            None => {
-                self.last_place = self.last_place.wrapping_add(1);
-                let (place_number, waker) = (self.last_place, waker.take());
-                self.waiting.push_back(Waiting { place: place_number, deadline, waker });
-                deadline.into_iter().for_each(|deadline| self.deadlines.note(deadline));
-                *place = Some(Place(self.last_place));
-                Asked::Waits(None)
-            }
+        if let Some(waiting) = at.and_then(|at| self.waiting.get_mut(at)) {
+            spent.extend(std::mem::replace(&mut waiting.waker, waker.take()));
+        } else {
+            self.last_place = self.last_place.wrapping_add(1);
+            let (place_number, waker) = (self.last_place, waker.take());
+            self.waiting.push_back(Waiting { place: place_number, deadline, waker });
+            deadline.into_iter().for_each(|deadline| self.deadlines.note(deadline));
+            *place = Some(Place(self.last_place));
         }
+        Poll::Pending
     }
 
     /// Gives a place up; answers its waker.
@@ -154,9 +86,7 @@ impl Room {
         if self.waiting.is_empty() {
             self.turn_until = None;
             self.deadlines = Earliest::default();
-            if self.waiting.capacity() > TABLE_KEPT_MAX {
-                self.waiting = VecDeque::new();
-            }
+            shrink_empty(&mut self.waiting);
         }
         waiting.waker
     }
@@ -207,9 +137,9 @@ impl Room {
         has_turn
     }
 
-    /// Lets nobody wait any longer; answers their wakers. They keep their places until they come.
-    pub(super) fn wake_all(&mut self) -> impl Iterator<Item = Waker> {
-        self.waiting.iter_mut().filter_map(|waiting| waiting.waker.take())
+    /// Lets nobody wait any longer. They keep their places until they come.
+    pub(super) fn wake_all(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.waiting.iter_mut().filter_map(|waiting| waiting.waker.take()));
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -1,0 +1,200 @@
+//! The calls of both directions, and what the two halves share.
+//!
+//! Each part owns its state and knows no other. What several must be told together, and more than
+//! one has to tell them, is here: what is due, what stands in the way, and the ways to the end.
+//!
+//! It does not know how bytes become lines: `input` does, and says what came. Whether a call may be
+//! made while the session closes is asked in `calling_back`.
+//!
+//! Wakers are collected in `wakers`, of those who have something to come for, and in
+//! `spent_wakers`, of those who wait no longer. Nobody in here wakes, clones or drops one: that
+//! runs its owner's code, and the session is behind a lock.
+
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use super::backlog::Backlog;
+use super::cause::Cause;
+use super::close::Closing;
+use super::inbound::{Inbound, no_more_calls, tell};
+use super::outbound::Outbound;
+use super::room::Room;
+use super::timeouts::Timeouts;
+use super::{Place, Plain, PlainEnd, Side, Slowness, Violation};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::wire::Position;
+
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) outbound: Outbound,
+    pub(super) inbound: Inbound,
+    pub(super) timeouts: Timeouts,
+    pub(super) backlog: Backlog,
+    pub(super) room: Room,
+    pub(super) closing: Closing,
+    pub(super) wakers: Vec<Waker>,
+    pub(super) spent_wakers: Vec<Waker>,
+}
+
+impl Calls {
+    pub(super) fn new(now: Instant, side: Side, limits: &Limits) -> Self {
+        Self {
+            outbound: Outbound::new(limits),
+            inbound: Inbound::new(limits),
+            timeouts: Timeouts::new(now, side, limits),
+            backlog: Backlog::new(limits.unwritten_bytes_max),
+            room: Room::default(),
+            closing: Closing::new(limits.drain_time_max),
+            wakers: Vec::new(),
+            spent_wakers: Vec::new(),
+        }
+    }
+
+    // What is due.
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
+        let _ = self.handle_call_timeout(now);
+        let outbox = &mut self.backlog.outbox;
+        self.inbound.handle_timeout(now, outbox);
+        self.inbound.begin_waiting(|| now, outbox);
+        if let Some(drain_time_max) = self.closing.handle_timeout(now) {
+            self.inbound.cancel_all(drain_time_max, outbox);
+            self.outbound.cancel_all(drain_time_max, outbox, &mut self.wakers);
+            self.room.wake_all(&mut self.wakers);
+        }
+        if self.room.handle_timeout(now) {
+            self.offer_room(|| now);
+        }
+        let is_idle = self.is_idle();
+        self.timeouts
+            .handle_timeout(now, is_idle)
+            .map_err(|(slow, time)| Violation::Slow(slow, time))
+    }
+
+    pub(super) fn handle_call_timeout(&mut self, now: Instant) -> bool {
+        let (due, outbox) = (&mut self.wakers, &mut self.backlog.outbox);
+        let (wakers, unwritten) = (due.len(), outbox.len());
+        self.outbound.handle_timeout(now, outbox, due);
+        self.room.handle_deadlines(now, due);
+        due.len() > wakers || outbox.len() > unwritten
+    }
+
+    // What comes and goes.
+
+    pub(super) fn handle_plain(&mut self, plain: Plain) {
+        self.inbound.handle_plain(plain);
+        if self.closing.is_draining() {
+            self.refuse_plain();
+        }
+    }
+
+    pub(super) fn handle_plain_end(&mut self, now: Instant, end: PlainEnd) {
+        self.inbound.handle_plain_end();
+        self.timeouts.handle_input(now, Position::Boundary, 0);
+        match end {
+            PlainEnd::Done => {}
+            PlainEnd::Failed(error) => tell(&error, &mut self.backlog.outbox),
+            PlainEnd::OutOfStep(error) => {
+                tell(&error, &mut self.backlog.outbox);
+                self.stop_reading(Cause::OutOfStep);
+            }
+        }
+    }
+
+    /// Whether more should be read.
+    pub(super) fn wants_input(&self) -> bool {
+        if self.closing.is_eof() || self.inbound.is_held_up() {
+            return false;
+        }
+        // While we wait for replies ourselves, what the peer asks is read a little longer.
+        let spare_bytes = self.inbound.payload_bytes_max();
+        self.backlog.has_answer_room(0)
+            || !self.outbound.is_idle() && self.backlog.has_answer_room(spare_bytes)
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        let waiting = self.inbound.one_way().held_bytes();
+        self.backlog
+            .unwritten_bytes()
+            .saturating_add(self.outbound.unclaimed_bytes())
+            .saturating_add(waiting)
+    }
+
+    pub(super) fn poll_room(
+        &mut self,
+        place: &mut Option<Place>,
+        deadline: Option<Instant>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<()> {
+        let has_room = self.backlog.has_room();
+        self.room.poll(has_room, place, deadline, waker, &mut self.spent_wakers)
+    }
+
+    pub(super) fn offer_room(&mut self, now: impl FnOnce() -> Instant) {
+        if !self.room.is_empty() && self.backlog.has_room() {
+            self.room.offer(now, &mut self.wakers);
+        }
+    }
+
+    /// A handler has ended: somebody may come who waited for its place, or for the room that its
+    /// reply did not take.
+    pub(super) fn handle_place(&mut self, now: impl Fn() -> Instant) {
+        self.inbound.begin_waiting(&now, &mut self.backlog.outbox);
+        self.offer_room(now);
+    }
+
+    // The end.
+
+    pub(super) fn close(&mut self, now: Instant) {
+        if !self.closing.drain(now) {
+            return;
+        }
+        tell(&no_more_calls(), &mut self.backlog.outbox);
+        self.refuse_plain();
+        self.room.wake_all(&mut self.wakers);
+    }
+
+    pub(super) fn handle_violation(&mut self, violation: &Violation) {
+        if violation.is_worth_telling() {
+            let error = Error::found(violation.code(), violation.to_string());
+            tell(&error, &mut self.backlog.outbox);
+        } else {
+            self.backlog.clear();
+        }
+        // No call was under way: one that crosses this on the wire did not run.
+        let owes_farewell = matches!(violation, Violation::Slow(Slowness::Idle, _));
+        self.give_up(Cause::Violated(*violation), owes_farewell);
+    }
+
+    /// Nothing more comes or goes.
+    pub(super) fn give_up_all(&mut self, cause: Cause) {
+        self.give_up(cause, false);
+        self.backlog.clear();
+    }
+
+    /// A plain call that will not run leaves its payload in the stream, where its end is unknown:
+    /// nothing behind it can be read.
+    fn refuse_plain(&mut self) {
+        if self.inbound.drop_plain() {
+            self.stop_reading(Cause::OutOfStep);
+        }
+    }
+
+    /// Takes no more from the peer: no reply to our calls either.
+    pub(super) fn stop_reading(&mut self, cause: Cause) {
+        self.timeouts.handle_eof();
+        self.outbound.end(self.closing.stop_reading(cause), &mut self.wakers);
+        self.room.wake_all(&mut self.wakers);
+    }
+
+    fn give_up(&mut self, cause: Cause, owes_farewell: bool) {
+        self.closing.cut_off(owes_farewell);
+        self.stop_reading(cause);
+        self.inbound.abandon();
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.outbound.is_idle() && self.inbound.is_idle()
+    }
+}

@@ -1,0 +1,483 @@
+//! [`Session`]: everything that can be said to one and asked of it.
+//!
+//! It keeps nothing itself: each method says which parts do it. What many of them must be told
+//! together is in `calls`; what a peer sends is taken apart in `input`.
+
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::calling_back::check_open;
+use super::calls::Calls;
+use super::cause::Cause;
+use super::deadlines::earlier;
+use super::inbound::tell;
+use super::input::Input;
+use super::{CallId, Event, Holds, Place, PlainEnd, Side, Tally, Violation};
+use crate::error::{Code, Error};
+use crate::limits::Limits;
+use crate::wire::{Line, Name, Options, Outbox, Part, Position, Tag};
+
+/// The life of the calls of one connection.
+#[derive(Debug)]
+pub struct Session {
+    input: Input,
+    calls: Calls,
+}
+
+impl Session {
+    /// The session of a connection that is open from `now` on.
+    #[must_use]
+    pub fn new(now: Instant, side: Side, limits: &Limits) -> Self {
+        Self { input: Input::new(limits), calls: Calls::new(now, side, limits) }
+    }
+
+    /// What became of the calls of the peer.
+    #[must_use]
+    pub const fn tally(&self) -> Tally {
+        self.calls.inbound.tally()
+    }
+
+    /// Bytes that this session keeps: those waiting to be written, replies that their callers have
+    /// not taken yet, and one-way calls that wait.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.calls.held_bytes()
+    }
+
+    // What arrives.
+
+    /// Takes in what has been read, up to the next event; whether more bytes are needed for one.
+    ///
+    /// `hold` is asked before each step whether so much can be held. If it cannot, no more is taken
+    /// in for now, but a body, which is refused. After a body has been taken out it also gets what
+    /// is left of the input.
+    pub fn handle_input(
+        &mut self,
+        now: impl FnMut() -> Instant,
+        input: &mut BytesMut,
+        hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
+    ) -> bool {
+        self.input.handle(&mut self.calls, now, input, hold)
+    }
+
+    /// There is no room for what is still to come of a body: what has come of it is dropped, and
+    /// the rest as it comes.
+    pub fn handle_input_refused(&mut self, error: &Error) {
+        self.input.refuse(&mut self.calls, error);
+    }
+
+    /// Whether more should be read. Not while a plain call waits for the answers before it, not
+    /// while the peer does not read what we answer, and not while as many one-way calls wait as
+    /// may.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        self.calls.wants_input()
+    }
+
+    /// Bytes that are still to come of the body that is being read. A hint for how much to read at
+    /// once, not a promise of the peer's.
+    #[must_use]
+    pub fn missing_body_bytes(&self, input: &[u8]) -> usize {
+        self.input.missing_body_bytes(input)
+    }
+
+    // What is due.
+
+    /// Does what is due at `now`: ends calls whose deadline has passed, and the draining.
+    ///
+    /// # Errors
+    ///
+    /// The peer was too slow and must be cut off.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
+        self.calls.handle_timeout(now)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) should be called next. It may turn out then
+    /// that nothing is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let Calls { inbound, room, closing, timeouts, .. } = &self.calls;
+        let calls = earlier(self.poll_call_timeout(), inbound.earliest());
+        let ends = earlier(closing.drain_until(), timeouts.earliest(self.calls.is_idle()));
+        earlier(earlier(calls, room.earliest()), ends)
+    }
+
+    /// Ends calls of our own whose deadline has passed, and lets those know who wait for room;
+    /// whether there were any. A part of [`handle_timeout`](Self::handle_timeout), for whoever
+    /// keeps the time of callers alone.
+    pub fn handle_call_timeout(&mut self, now: Instant) -> bool {
+        self.calls.handle_call_timeout(now)
+    }
+
+    /// When [`handle_call_timeout`](Self::handle_call_timeout) should be called next.
+    #[must_use]
+    pub fn poll_call_timeout(&self) -> Option<Instant> {
+        earlier(self.calls.outbound.earliest(), self.calls.room.earliest_deadline())
+    }
+
+    // Calls that we make. A handler makes them within the call that it answers, for as long as that
+    // has no reply.
+
+    /// Whether calls can be made.
+    #[must_use]
+    pub fn is_open(&self, within: Option<CallId>) -> bool {
+        check_open(&self.calls, within).is_ok()
+    }
+
+    /// Sends a call. Its reply comes from [`poll_reply`](Self::poll_reply), or the call is given up
+    /// by [`cancel`](Self::cancel).
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if `calls_per_connection_max` are unanswered, or why the connection takes no
+    /// more calls.
+    pub fn call(
+        &mut self,
+        within: Option<CallId>,
+        name: Name,
+        options: Options,
+        payload: BytesMut,
+        deadline: Instant,
+    ) -> Result<Tag, Error> {
+        check_open(&self.calls, within)?;
+        let Calls { outbound, backlog, .. } = &mut self.calls;
+        let before = backlog.outbox.len();
+        let tag = outbound.call(name, options, payload, deadline, &mut backlog.outbox)?;
+        backlog.note_asked(before);
+        Ok(tag)
+    }
+
+    /// Sends a call that wants no reply.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection takes no more calls.
+    pub fn notify(
+        &mut self,
+        within: Option<CallId>,
+        name: Name,
+        options: Options,
+        payload: BytesMut,
+    ) -> Result<(), Error> {
+        check_open(&self.calls, within)?;
+        let Calls { outbound, backlog, .. } = &mut self.calls;
+        let before = backlog.outbox.len();
+        outbound.notify(name, options, payload, &mut backlog.outbox);
+        backlog.note_asked(before);
+        Ok(())
+    }
+
+    /// The final reply to a call of ours, once. If it is still to come, `waker` is taken and woken
+    /// then; a call without one wakes nobody.
+    pub fn poll_reply(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<Bytes, Error>> {
+        self.calls.outbound.poll_reply(tag, waker, &mut self.calls.spent_wakers)
+    }
+
+    /// Whether the reply to this call, which is still to come, wakes `waker`.
+    #[must_use]
+    pub fn is_heard_by(&self, tag: Tag, waker: &Waker) -> bool {
+        self.calls.outbound.is_heard_by(tag, waker)
+    }
+
+    /// Gives up a call of ours. A reply that still comes is dropped.
+    pub fn cancel(&mut self, tag: Tag) {
+        let Calls { outbound, backlog, spent_wakers, .. } = &mut self.calls;
+        spent_wakers.extend(outbound.cancel(tag, &mut backlog.outbox));
+    }
+
+    /// Whether less than `unwritten_bytes_max` waits to be written, and nobody who came before
+    /// waits for that. If not, `waker` is taken and woken when it is so, or when `deadline` has
+    /// passed; `place` is where one waits who asks again.
+    pub fn poll_room(
+        &mut self,
+        within: Option<CallId>,
+        place: &mut Option<Place>,
+        deadline: Instant,
+        waker: &mut Option<Waker>,
+    ) -> Poll<()> {
+        // Who cannot call learns so at once.
+        if !self.is_open(within) {
+            place.take().into_iter().for_each(|place| self.leave_room(place));
+            return Poll::Ready(());
+        }
+        self.calls.poll_room(place, Some(deadline), waker)
+    }
+
+    /// As [`poll_room`](Self::poll_room) for a reply of ours, which has to wait for a peer that
+    /// has ended its side as well: it may have asked for more than it reads.
+    pub fn poll_reply_room(
+        &mut self,
+        place: &mut Option<Place>,
+        waker: &mut Option<Waker>,
+    ) -> Poll<()> {
+        self.calls.poll_room(place, None, waker)
+    }
+
+    /// Waits for room no longer.
+    pub fn leave_room(&mut self, place: Place) {
+        self.calls.spent_wakers.extend(self.calls.room.leave(place));
+    }
+
+    /// Lets the next one who waits for room know if there is some: to be called when one has gone,
+    /// or has left.
+    pub fn offer_room(&mut self, now: impl FnOnce() -> Instant) {
+        self.calls.offer_room(now);
+    }
+
+    // Calls that the peer makes.
+
+    /// What has to be done next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.calls.inbound.poll_event();
+        if matches!(event, Some(Event::Plain(_))) {
+            self.calls.timeouts.handle_input_paused();
+        }
+        event
+    }
+
+    /// Whether there is anything to be done.
+    #[must_use]
+    pub fn has_event(&self) -> bool {
+        self.calls.inbound.has_event()
+    }
+
+    /// A plain call has given the stream back.
+    pub fn handle_plain_end(&mut self, now: Instant, end: PlainEnd) {
+        self.input.handle_plain_end();
+        self.calls.handle_plain_end(now, end);
+    }
+
+    /// The handler of a call has ended. The reply is written unless the caller has had one already.
+    /// To be reported exactly once for each [`Event::Call`], unless it is refused.
+    pub fn handle_reply(
+        &mut self,
+        now: impl Fn() -> Instant,
+        id: CallId,
+        reply: Result<BytesMut, Error>,
+    ) {
+        self.calls.inbound.handle_reply(id, reply, &mut self.calls.backlog.outbox);
+        self.calls.handle_place(now);
+    }
+
+    /// A call is not run, in place of [`handle_reply`](Self::handle_reply). Of these some are
+    /// mistakes of the caller, which count towards `consecutive_errors_max`; an error of a handler
+    /// is none.
+    pub fn handle_refusal(&mut self, now: impl Fn() -> Instant, id: CallId, error: &Error) {
+        self.calls.inbound.handle_refusal(id, error, &mut self.calls.backlog.outbox);
+        self.calls.handle_place(now);
+    }
+
+    /// Whether no handler is running.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.calls.inbound.is_at_rest()
+    }
+
+    /// Whether this call of the peer is still waiting for its answer.
+    #[must_use]
+    pub fn is_wanted(&self, id: CallId) -> bool {
+        self.calls.inbound.is_wanted(id)
+    }
+
+    /// Tells the peer something about the whole connection, or about a call without a tag.
+    pub fn tell(&mut self, error: &Error) {
+        tell(error, &mut self.calls.backlog.outbox);
+    }
+
+    /// Whether a plain call has the stream, so that nothing else may be written.
+    #[must_use]
+    pub const fn is_lent(&self) -> bool {
+        self.calls.inbound.is_lent()
+    }
+
+    // What goes out.
+
+    /// Takes out everything that waits to be written, to be written in this order.
+    pub fn take_transmit(&mut self) -> Outbox {
+        let is_finished = self.is_finished();
+        let Calls { closing, backlog, outbound, .. } = &mut self.calls;
+        if is_finished && closing.take_farewell() {
+            backlog.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
+        }
+        outbound.handle_transmit();
+        backlog.take()
+    }
+
+    /// Whether anything waits to be taken out.
+    #[must_use]
+    pub fn has_transmit(&self) -> bool {
+        let Calls { closing, backlog, .. } = &self.calls;
+        !backlog.outbox.is_empty() || closing.owes_farewell() && self.is_finished()
+    }
+
+    /// Whether the caller who has just called should write what waits, instead of leaving it to be
+    /// gathered: it is `flush_bytes` long, or its call is the only one under way, or it was the
+    /// last of those whose replies came together.
+    #[must_use]
+    pub fn is_flush_due(&self, flush_bytes: usize) -> bool {
+        self.unwritten_bytes() >= flush_bytes || self.calls.outbound.is_turn_over()
+    }
+
+    /// Whether something waits, less than `flush_bytes`, and callers who have not taken their
+    /// replies yet may well add to it when they have.
+    #[must_use]
+    pub fn is_gathering(&self, flush_bytes: usize) -> bool {
+        let is_little = self.unwritten_bytes() < flush_bytes;
+        is_little && self.calls.outbound.has_unclaimed() && self.has_transmit()
+    }
+
+    /// So many bytes of what was taken out have been written.
+    pub fn handle_written(&mut self, now: Instant, bytes: usize) {
+        self.calls.backlog.handle_written(bytes);
+        self.calls.timeouts.handle_written(now, bytes);
+        self.calls.offer_room(|| now);
+    }
+
+    /// What has been written has left the stream's own buffers as well.
+    pub fn handle_flushed(&mut self) {
+        self.calls.backlog.handle_flushed();
+        self.calls.timeouts.handle_flushed();
+    }
+
+    /// The peer does not take more bytes for now, or the stream cannot be flushed.
+    pub fn handle_write_blocked(&mut self, now: Instant) {
+        self.calls.timeouts.handle_write_blocked(now, self.unwritten_bytes());
+    }
+
+    /// Bytes waiting to be written, taken out or not.
+    #[must_use]
+    pub fn unwritten_bytes(&self) -> usize {
+        self.calls.backlog.unwritten_bytes()
+    }
+
+    /// Where in the stream what has been sent so far ends; see [`is_flushed`](Self::is_flushed).
+    #[must_use]
+    pub fn sent_end(&self) -> usize {
+        self.calls.backlog.sent_end()
+    }
+
+    /// Whether everything up to there has been written.
+    #[must_use]
+    pub fn is_flushed(&self, sent_end: usize) -> bool {
+        self.calls.backlog.is_flushed(sent_end)
+    }
+
+    /// The error of whoever waits for what was sent to be written, when it never will be. Some of
+    /// it may have been, and may have run.
+    #[must_use]
+    pub fn flush_error(&self) -> Error {
+        let why = check_open(&self.calls, None).err();
+        let why = why.as_ref().map_or("the connection is closed", Error::text);
+        let text = format!("the connection ended before all was written: {why}");
+        Error::local(Code::Disconnected, text).after_sending()
+    }
+
+    /// Whether wakers are to be taken out.
+    #[must_use]
+    pub const fn has_wakers(&self) -> bool {
+        !self.calls.wakers.is_empty() || !self.calls.spent_wakers.is_empty()
+    }
+
+    /// Those to be woken after what was handled. They are collected rather than woken, so that it
+    /// can be done when no lock is held.
+    pub fn take_wakers(&mut self) -> Vec<Waker> {
+        // Those who wait are often as many as the last time.
+        let usual = self.calls.wakers.len().min(WAKERS_USUAL_MAX);
+        std::mem::replace(&mut self.calls.wakers, Vec::with_capacity(usual))
+    }
+
+    /// Those that nobody waits for any more. Waking and dropping a waker runs its owner's code, and
+    /// cloning one does; so none of that is done in here.
+    pub fn take_spent_wakers(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.calls.spent_wakers)
+    }
+
+    // The end.
+
+    /// Takes no more calls, in either direction, and lets those under way finish until
+    /// `drain_time_max` has passed; what their handlers have to ask for that is taken.
+    pub fn close(&mut self, now: Instant) {
+        self.calls.close(now);
+    }
+
+    /// Takes nothing from this peer, and tells it why.
+    pub fn turn_away(&mut self, error: &Error) {
+        self.tell(error);
+        self.calls.closing.owe_farewell();
+        self.calls.stop_reading(Cause::Closed);
+    }
+
+    /// Whether nothing is left to do but to write what is waiting.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        let Calls { closing, inbound, outbound, .. } = &self.calls;
+        closing.is_ending() && inbound.is_answered() && outbound.is_answered()
+    }
+
+    /// Whether nothing is left to do at all.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.is_finished() && self.unwritten_bytes() == 0 && !self.has_transmit()
+    }
+
+    /// Whether `drain_time_max` has passed since the session was closed.
+    #[must_use]
+    pub const fn is_drained(&self) -> bool {
+        self.calls.closing.is_drained()
+    }
+
+    /// The peer has ended its side, and has sent this that could not be taken in.
+    ///
+    /// # Errors
+    ///
+    /// It was in the middle of a line or a body.
+    pub fn handle_end(&mut self, rest: &[u8]) -> Result<(), Violation> {
+        if self.input.position(rest) != Position::Boundary {
+            return Err(Violation::CutShort);
+        }
+        self.handle_eof();
+        Ok(())
+    }
+
+    /// The peer will send nothing more. Its calls are still answered; ours get no more replies.
+    pub fn handle_eof(&mut self) {
+        self.calls.stop_reading(Cause::Ended);
+    }
+
+    /// The peer broke the protocol: it is told so if it would hear it, and nothing more is taken
+    /// from it.
+    pub fn handle_violation(&mut self, violation: &Violation) {
+        self.calls.handle_violation(violation);
+    }
+
+    /// Nothing more goes, for the stream has failed like this; what has come may still be taken in,
+    /// until [`handle_eof`](Self::handle_eof): replies, and what the peer said of its end.
+    pub fn handle_unwritable(&mut self, error: Error) {
+        let Calls { closing, inbound, backlog, room, wakers, .. } = &mut self.calls;
+        let _ = closing.note(Cause::Lost(error));
+        closing.cut_off(false);
+        inbound.abandon();
+        backlog.clear();
+        room.wake_all(wakers);
+    }
+
+    /// The stream has failed like this: nothing more comes or goes.
+    pub fn handle_lost(&mut self, error: Error) {
+        self.calls.give_up_all(Cause::Lost(error));
+    }
+
+    /// Nobody moves the session on any more, for this reason if it is not over.
+    pub fn handle_abandoned(&mut self, why: &'static str) {
+        let cause = if self.is_over() { Cause::Closed } else { Cause::Abandoned(why) };
+        self.calls.give_up_all(cause);
+    }
+}
+
+/// Wakers for which there is room before they are there.
+const WAKERS_USUAL_MAX: usize = 64;
