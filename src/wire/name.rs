@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use super::Flaw;
+use super::flaw::{FORMAT_WORD_BYTES_MAX, Flaw, NAME_BYTES_MAX};
 
 /// The name of a command: 1 to 64 printable ASCII bytes without space, not beginning with `<`, `>`
 /// or a digit. Names that begin with `?` belong to the endpoint itself.
@@ -16,7 +16,7 @@ pub struct Name(Word<{ Self::BYTES_MAX }>);
 
 impl Name {
     /// The longest a name can be, in bytes.
-    pub const BYTES_MAX: usize = 64;
+    pub const BYTES_MAX: usize = NAME_BYTES_MAX;
 
     /// This name, for a `const`.
     ///
@@ -132,7 +132,7 @@ pub struct FormatWord(Word<{ Self::BYTES_MAX }>);
 
 impl FormatWord {
     /// The longest such a word can be, in bytes.
-    pub const BYTES_MAX: usize = 16;
+    pub const BYTES_MAX: usize = FORMAT_WORD_BYTES_MAX;
 
     /// The word that `bytes` are.
     ///

@@ -1,0 +1,99 @@
+//! Why bytes are not a line.
+//!
+//! All of it is in one list, whether it is a line's flaw or a word's, since the answer is the same:
+//! the peer is told and the connection closed. Whoever finds a flaw is `decoder`, `line` or `name`.
+
+use std::fmt;
+
+/// Why bytes are not a line of this protocol. After one of these, nothing that follows on the
+/// connection can be trusted to be a line, so it is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// The line does not end within this many bytes.
+    LineTooLong {
+        /// The limit.
+        line_bytes_max: usize,
+    },
+    /// The line holds this byte, which is neither printable ASCII nor a line's end.
+    ControlByte(u8),
+    /// The line is empty.
+    EmptyLine,
+    /// There are two spaces in a row, or one at an end.
+    EmptyWord,
+    /// The name has more than [`Name::BYTES_MAX`](super::Name::BYTES_MAX) bytes.
+    NameTooLong,
+    /// The name begins with a digit.
+    NameBegin(u8),
+    /// The tag is not a canonical decimal of at most 32 bits.
+    Tag,
+    /// The length is not a canonical decimal of at most 64 bits.
+    Length,
+    /// The number of items is not a canonical decimal of at most 32 bits.
+    Credit,
+    /// The word after the tag is none that this direction has.
+    Verb,
+    /// The error code is not one of the documented ones.
+    Code,
+    /// The word for the format has more than
+    /// [`FormatWord::BYTES_MAX`](super::FormatWord::BYTES_MAX) bytes.
+    FormatWord,
+    /// An option is not `KEY=VALUE`, is given twice, or has a value of the wrong form.
+    Option,
+    /// There are more or fewer words than this kind of line has.
+    WordCount,
+    /// This is HTTP.
+    Http,
+    /// This is TLS.
+    Tls,
+}
+
+impl Flaw {
+    /// Whether the bytes are another protocol's, whose sender would not understand an answer.
+    #[must_use]
+    pub const fn is_foreign(self) -> bool {
+        matches!(self, Self::Http | Self::Tls)
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::LineTooLong { line_bytes_max } => {
+                return write!(f, "the line is longer than line_bytes_max ({line_bytes_max})");
+            }
+            Self::ControlByte(byte) => {
+                return write!(f, "byte 0x{byte:02x} in a line, which is printable ASCII");
+            }
+            Self::NameBegin(byte) => {
+                return write!(f, "a name cannot begin with {:?}", char::from(*byte));
+            }
+            Self::NameTooLong => {
+                return write!(f, "the name is longer than {NAME_BYTES_MAX} bytes");
+            }
+            Self::FormatWord => {
+                return write!(f, "the format is longer than {FORMAT_WORD_BYTES_MAX} bytes");
+            }
+            Self::EmptyLine => "an empty line",
+            Self::EmptyWord => "words are separated by one space each",
+            Self::Tag => "the tag is not a decimal of 32 bits without sign or leading zero",
+            Self::Length => "the length is not a decimal of 64 bits without sign or leading zero",
+            Self::Credit => "the credit is not a decimal of 32 bits without sign or leading zero",
+            Self::Verb => "the word after the tag is unknown",
+            Self::Code => "the error code is unknown",
+            Self::Option => "an option is KEY=VALUE, given once",
+            Self::WordCount => "too many or too few words",
+            Self::Http => "this is HTTP, not a command",
+            Self::Tls => "this is TLS, not a command",
+        };
+        f.write_str(text)
+    }
+}
+
+impl std::error::Error for Flaw {}
+
+/// The most bytes of the name of a command.
+pub(super) const NAME_BYTES_MAX: usize = 64;
+
+/// The most bytes of the word for a format.
+pub(super) const FORMAT_WORD_BYTES_MAX: usize = 16;
