@@ -4,7 +4,7 @@
 //! from the module that defines a thing, never through `lib.rs`. The pure floors know no socket, no
 //! clock, no task and no lock.
 //!
-//! Within a module it is the same with files: no two need each other (`floors/cycles.rs`).
+//! Within a module it is the same with files: no two need each other (`cycles`).
 
 #![allow(
     clippy::unwrap_used,
@@ -13,13 +13,8 @@
     reason = "a panic is how a test fails"
 )]
 
-#[path = "floors/cycles.rs"]
 mod cycles;
-#[path = "floors/facts.rs"]
-mod facts;
 mod sources;
-#[path = "floors/words.rs"]
-mod words;
 
 use crate::sources::{Source, code_lines, sources};
 

@@ -8,14 +8,17 @@
 //! Names are followed as the compiler does it, but for those in macros that are not written out,
 //! and for small words alone, which are mostly variables.
 
+mod facts;
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::facts::{Facts, Import, Module, Named, facts};
+use self::facts::{Facts, Import, Module, Named, facts};
 use crate::sources::Source;
 
 /// What is wrong with the files of a crate that begins at `root`. Among those of the folders in
 /// `spared` nothing is.
-pub(super) fn problems(root: &str, files: &[Source], spared: &[&str]) -> Vec<String> {
+pub(crate) fn problems(root: &str, files: &[Source], spared: &[&str]) -> Vec<String> {
     let files: Vec<_> = files
         .iter()
         .filter(|source| !source.path.ends_with("/tests.rs"))
@@ -219,7 +222,7 @@ const B: &str = "+ b: use crate::a::A; struct B;";
 const BOTH: &str = "a (B) -> b (A) -> a";
 
 /// Files with their texts, and what is wrong with them.
-const CASES: [(&str, &str); 37] = [
+const CASES: [(&str, &str); 39] = [
     // Each way to name something.
     ("a: enum A {} + B", ""),
     ("a: enum A {} use crate::b::B; + B", BOTH),
@@ -247,6 +250,7 @@ const CASES: [(&str, &str); 37] = [
     ("a: struct A; use crate::b::*; type It = B; + B", BOTH),
     ("a: struct A; use crate::b::*; type It = C; + B", ""),
     ("a: enum A {} use crate::b::B::{C, D}; + b: use crate::a::A; enum B { C, D }", BOTH),
+    ("a: enum A { B(u8, crate::b::B) } + B", BOTH),
     ("a: macro_rules! a { () => {} } use crate::b::B; + b: a!(); struct B;", "a (B) -> b (a) -> a"),
     ("a: struct A; macro_rules! a { () => { $crate::b::B } } + B", BOTH),
     ("a: struct A; use crate::b::B; impl B for A {} + b: use crate::a::A; trait B {}", BOTH),
@@ -258,6 +262,7 @@ const CASES: [(&str, &str); 37] = [
     ("a: struct A; + a/tests: use crate::b::B; use super::A; + B", ""),
     ("a: struct A; use ::b::B; use bytes::B; fn f() { std::b::B(x.b) } + B", ""),
     ("a: struct A; pub(crate) use crate::b::B; + B", ""),
+    ("a: enum A { B, #[serde] B(u8), C { b: u8 }, B } pub use crate::b::B; + B", ""),
     ("lib: mod a; pub use crate::a::A; struct It; + a: use crate::It; struct A;", ""),
     // Methods of a type of another file.
     ("a: mod c; struct A; + a/c: impl super::A { fn f() {} }", "a (impl A) -> a/c (A) -> a"),

@@ -109,10 +109,32 @@ impl<'a> Reader<'a> {
                 if is_named && is_item && next != "_" {
                     self.facts.definitions.push((self.module.clone(), next));
                 }
+                if word == "enum" && is_named {
+                    self.forget_variants();
+                }
                 self.at += usize::from(is_named);
             }
             _ if is_path(word) && ![".", "::"].contains(&before) => self.read_path(),
             _ => {}
+        }
+    }
+
+    /// Makes nothing of the names of variants, which are those of an item's parts.
+    fn forget_variants(&mut self) {
+        let mut depth = 0_usize;
+        let begin = (self.at..self.words.len()).find(|at| self.words[*at] == "{");
+        for at in begin.unwrap_or(self.words.len())..self.words.len() {
+            match self.words[at] {
+                "{" | "(" | "[" => depth += 1,
+                "}" | ")" | "]" => depth -= 1,
+                _ if depth == 1 && ["{", ",", "]"].contains(&self.words[at - 1]) => {
+                    self.words[at] = "";
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
         }
     }
 
