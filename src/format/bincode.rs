@@ -19,9 +19,10 @@ use bincode::error::EncodeError;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
 
-use super::budget::{Account, Budget};
+use super::budget::Budget;
+use super::guard::{self, Account};
 use super::stack::with_whole_room;
-use super::{Codec, Format, Framing, encoding, guard, serde_alternatives};
+use super::{Codec, Format, Framing, Tongues, encoding};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the standard configuration
@@ -72,7 +73,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
     }
 
     fn alternatives() -> Vec<Codec<T>> {
-        serde_alternatives()
+        T::tongues()
     }
 }
 

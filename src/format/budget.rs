@@ -3,7 +3,8 @@
 //! A payload is small on the wire by `payload_bytes_max`, and that alone means little: nine bytes
 //! claim 2^60 units, a megabyte of `None` becomes 264, and a few kilobytes of nesting overflow the
 //! stack. A [`Budget`] is made for one payload and is spent while a value is made of it. This file
-//! has the accounts and the errors; `guard` is the serde code that finds out what is to be charged.
+//! has the accounts; `guard` is the serde code that finds out what is to be charged, and `refusal`
+//! has the words.
 //!
 //! Three rules keep honest payloads in. Only elements of sequences and entries of maps are counted:
 //! each takes a byte of the payload at least, unless it is of a type that needs none, and those few
@@ -28,21 +29,18 @@
 
 mod refusal;
 
-#[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
-pub(super) use self::refusal::no_payload;
-pub(super) use self::refusal::refuse;
+pub(super) use self::refusal::{Passed, refuse};
 
 use std::cell::Cell;
+use std::error::Error as StdError;
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::de::{self, Deserialize, Deserializer};
 
-use super::{guard, stack};
-#[cfg(feature = "json")]
-use crate::error::Error;
-use crate::error::Result;
+use self::refusal::{left_over, not_valid};
+use super::stack;
+use crate::error::{Error, Result};
 use crate::limits::Limits;
 
 /// What the decoding of one payload may use: depth, elements, memory.
@@ -135,24 +133,13 @@ pub(crate) trait Grant: Send + Sync {
     fn give_back(&self, bytes: usize);
 }
 
-/// A budget as the guard passes it along, with what is known of the format.
-pub(super) trait Account: Copy + Deref<Target = Budget> {
-    /// Whether text is asked for as byte strings, which the format lends.
-    const IS_TEXT_READ_AS_BYTES: bool;
-}
-
-impl Account for &Budget {
-    const IS_TEXT_READ_AS_BYTES: bool = false;
-}
-
-/// Which limit was passed, and by what.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Passed {
-    Depth,
-    Elements,
-    Memory { bytes: usize },
-    Held { bytes: usize, held: usize, held_bytes_max: usize },
-    Stack { levels: usize },
+/// Whoever makes values within a budget: `guard`, which knows what is to be charged for what, and
+/// knows the budget. So the budget knows it by this alone.
+pub(super) trait Guarded {
+    fn guarded<'de, T, D>(&self, deserializer: D) -> Result<T, D::Error>
+    where
+        T: Deserialize<'de>,
+        D: Deserializer<'de>;
 }
 
 impl Budget {
@@ -208,7 +195,41 @@ impl Budget {
         T: Deserialize<'de>,
         D: Deserializer<'de>,
     {
-        guard::deserialize(deserializer, self)
+        self.guarded(deserializer)
+    }
+
+    /// The error for a payload that did not decode: `too_large` with the limit, its value and what
+    /// came if this budget was used up, `overloaded` if the endpoint had no memory left for it,
+    /// else `bad_payload` with the name of the format. `cause` is kept as the source and does not
+    /// reach the peer.
+    #[must_use]
+    pub fn error(
+        &self,
+        format_name: &'static str,
+        cause: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Error {
+        self.build_error(format_name, None, cause.into())
+    }
+
+    /// [`error`](Self::error) with words about what is wrong with the payload. They may reach the
+    /// peer: say where and what, and quote nothing of the payload nor of a foreign error.
+    #[must_use]
+    pub fn error_with_detail(
+        &self,
+        format_name: &'static str,
+        detail: impl fmt::Display,
+        cause: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Error {
+        self.build_error(format_name, Some(&detail), cause.into())
+    }
+
+    /// Checks that a decoder has used up its payload.
+    ///
+    /// # Errors
+    ///
+    /// `bad_payload` if `left_bytes` is not zero.
+    pub fn check_all_used(&self, format_name: &'static str, left_bytes: usize) -> Result<()> {
+        if left_bytes == 0 { Ok(()) } else { Err(left_over(format_name, left_bytes)) }
     }
 
     /// Bytes of memory that were charged so far, and those of text and byte strings, free or not.
@@ -220,7 +241,6 @@ impl Budget {
     }
 
     /// Bytes of memory that may be filled, from the beginning.
-    #[cfg(any(feature = "gob", feature = "json"))]
     pub(super) fn decode_bytes_max(&self) -> usize {
         self.decode_bytes_max
     }
@@ -237,7 +257,7 @@ impl Budget {
         if let Some(passed) = self.passed.get()
             && decoded.is_ok()
         {
-            return Err(E::custom(self.text(passed)));
+            return Err(refuse(passed));
         }
         decoded
     }
@@ -250,7 +270,7 @@ impl Budget {
                 self.depth_left.set(left);
                 Ok(())
             }
-            None => Err(self.pass(Passed::Depth)),
+            None => Err(self.pass(Passed::Depth { levels_max: self.depth_max })),
         }
     }
 
@@ -265,7 +285,8 @@ impl Budget {
         let left = self.elements_left.get();
         let charged = wanted.min(left);
         if charged == 0 {
-            return Err(self.pass(Passed::Elements));
+            let (payload_bytes, spare_max) = (self.payload_bytes, self.spare_elements_max);
+            return Err(self.pass(Passed::Elements { payload_bytes, spare_max }));
         }
         self.elements_left.set(left.saturating_sub(charged));
         Ok(charged)
@@ -352,7 +373,7 @@ impl Budget {
         if bytes <= UNGRANTED_BYTES {
             return Ok(());
         }
-        self.ask(bytes).map_err(|passed| Error::found(passed.code(), self.text(passed)))
+        self.ask(bytes).map_err(Passed::error)
     }
 
     /// Takes note that the value keeps the whole payload, which is free.
@@ -367,6 +388,21 @@ impl Budget {
         self.elements_left.get()
     }
 
+    #[cold]
+    fn build_error(
+        &self,
+        format_name: &'static str,
+        detail: Option<&dyn fmt::Display>,
+        cause: Box<dyn StdError + Send + Sync>,
+    ) -> Error {
+        let error = match (self.passed.get(), detail) {
+            (Some(passed), _) => passed.error(),
+            (None, None) => not_valid(format_name, ""),
+            (None, Some(detail)) => not_valid(format_name, format_args!(": {detail}")),
+        };
+        error.with_source(cause)
+    }
+
     /// Bytes of memory that may still be charged.
     fn unused(&self) -> usize {
         self.memory_left.get().saturating_add(self.ungranted.get())
@@ -379,7 +415,9 @@ impl Budget {
         let (left, ungranted) = (self.memory_left.get(), self.ungranted.get());
         let missing = bytes.saturating_sub(left);
         if missing > ungranted {
-            return Err(self.pass(Passed::Memory { bytes }));
+            let bytes_max = self.decode_bytes_max;
+            let bytes = bytes_max.saturating_sub(self.unused()).saturating_add(bytes);
+            return Err(self.pass(Passed::Memory { bytes, bytes_max }));
         }
         let asked = missing.max(self.granted.get() / 4).max(UNGRANTED_BYTES).min(ungranted);
         self.ask(asked)?;

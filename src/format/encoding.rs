@@ -24,7 +24,6 @@ use serde::ser::{
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::budget::no_payload;
 use super::stack;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
@@ -46,8 +45,15 @@ where
     let depth = Depth { left: Cell::new(Limits::DEPTH_MOST), is_passed: Cell::new(false) };
     let encoded = encode(&Guarded { value, depth: &depth, has_room: true });
     encoded.map_err(|cause| {
-        if depth.is_passed.get() { too_deep(cause.into()) } else { no_payload(format_name, cause) }
+        let cause = cause.into();
+        if depth.is_passed.get() { too_deep(cause) } else { no_payload(format_name, cause) }
     })
+}
+
+#[cold]
+fn no_payload(format_name: &'static str, cause: Box<dyn StdError + Send + Sync>) -> Error {
+    let text = format!("the value has no form in {format_name}");
+    Error::found(Code::BadPayload, text).with_source(cause)
 }
 
 #[cold]

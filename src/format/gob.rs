@@ -13,7 +13,7 @@ use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits, Progress, Schema};
 
 use super::budget::Budget;
 use super::stack::{with_room_for_buffers, with_type_room};
-use super::{Codec, Format, Framing, encoding, serde_alternatives};
+use super::{Codec, Format, Framing, Tongues, encoding};
 use crate::error::{Code, Error, Result};
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as Go's `encoding/gob`.
@@ -88,7 +88,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
     }
 
     fn alternatives() -> Vec<Codec<T>> {
-        serde_alternatives()
+        T::tongues()
     }
 }
 

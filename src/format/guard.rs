@@ -29,21 +29,42 @@
 //! What can be known from types is in types and constants, and what is passed along is one pointer:
 //! the optimiser sees through the wrappers then. Each word more made `benches/decode.rs` slower.
 
-mod access;
+mod charge;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::needs_drop;
+use std::ops::Deref;
 
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess,
     VariantAccess, Visitor,
 };
 
-use self::access::{Access, Seed};
-use super::budget::{Account, Budget, refuse};
-use super::growth::{allocated, bytes_behind};
-use super::stack::{is_buffer, with_buffer, with_first_room, with_inner_room, with_room};
+use self::charge::{Text, note, pay, within};
+use super::budget::{Budget, Guarded, refuse};
+use super::growth::{Filling, allocated, bytes_behind, entry_bytes};
+use super::stack::{is_buffer, with_buffer, with_first_room, with_room};
+
+/// A budget as it is passed along, with what is known of the format.
+pub(super) trait Account: Copy + Deref<Target = Budget> {
+    /// Whether text is asked for as byte strings, which the format lends.
+    const IS_TEXT_READ_AS_BYTES: bool;
+}
+
+impl Account for &Budget {
+    const IS_TEXT_READ_AS_BYTES: bool = false;
+}
+
+impl Guarded for Budget {
+    #[inline]
+    fn guarded<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        &self,
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        deserialize(deserializer, self)
+    }
+}
 
 /// A `T` from `deserializer`, made within `budget`.
 #[inline]
@@ -51,7 +72,7 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>, B: Acc
     deserializer: D,
     budget: B,
 ) -> Result<T, D::Error> {
-    budget.begin_content().map_err(|passed| refuse(&budget, passed))?;
+    budget.begin_content().map_err(refuse)?;
     let guard = Guard::<_, _, ()>::new(deserializer, budget);
     budget.check_passed(with_first_room::<T, _, _>(&budget, || T::deserialize(guard)))
 }
@@ -280,29 +301,6 @@ impl<'de, B: Account, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de>
     }
 }
 
-/// A visitor within a budget that wants text and is lent its bytes.
-struct Text<B, V> {
-    inner: V,
-    budget: B,
-}
-
-impl<'de, B: Account, V: Visitor<'de>> Visitor<'de> for Text<B, V> {
-    type Value = V::Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.expecting(f)
-    }
-
-    #[inline]
-    fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<V::Value, E> {
-        note::<V::Value, _>(&self.budget, bytes.len())?;
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.inner.visit_borrowed_str(text),
-            Err(cause) => Err(E::custom(cause)),
-        }
-    }
-}
-
 /// An enum of type `Paid`, and then the content of the variant that was found, within a budget.
 struct Choice<B, A, Paid> {
     inner: A,
@@ -354,7 +352,7 @@ impl<'de, B: Account, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice
     #[inline]
     fn struct_variant<V: Visitor<'de>>(
         self,
-        fields: &'static [&'static str],
+        fields: Names,
         inner: V,
     ) -> Result<V::Value, A::Error> {
         let budget = self.budget;
@@ -364,35 +362,138 @@ impl<'de, B: Account, A: VariantAccess<'de>, Paid> VariantAccess<'de> for Choice
     }
 }
 
-/// Charges text or bytes of which a `T` is made, with what the allocator adds to them.
-#[inline]
-fn note<T, E: Error>(budget: &Budget, bytes: usize) -> Result<(), E> {
-    if needs_drop::<T>() {
-        pay(budget, allocated(bytes).saturating_sub(bytes))?;
-    }
-    budget.note_content(bytes).map_err(|passed| refuse(budget, passed))
+/// What a sequence or a map hands out to whoever makes a `C` of it, within a budget. Fields of a
+/// struct or a tuple are fixed.
+struct Access<B, A, C, const IS_FIXED: bool> {
+    inner: A,
+    budget: B,
+    /// Bytes of the struct or tuple that no field has taken yet.
+    room_bytes: usize,
+    filling: Filling,
+    key_bytes: usize,
+    container: PhantomData<C>,
 }
 
-/// Charges `bytes` of memory, if any.
-#[inline]
-fn pay<E: Error>(budget: &Budget, bytes: usize) -> Result<(), E> {
-    if bytes == 0 {
-        return Ok(());
+impl<B: Account, A, C, const IS_FIXED: bool> Access<B, A, C, IS_FIXED> {
+    #[inline]
+    fn new(inner: A, budget: B) -> Self {
+        let room_bytes = if IS_FIXED { size_of::<C>() } else { 0 };
+        let filling = Filling::default();
+        Self { inner, budget, room_bytes, filling, key_bytes: 0, container: PhantomData }
     }
-    budget.charge_memory(bytes).map_err(|passed| refuse(budget, passed))
+
+    /// Pays for a field that does not lie within the struct or tuple: it may lie in a vector.
+    #[inline]
+    fn pay_field<T, E: Error>(&mut self) -> Result<(), E> {
+        let bytes_owed = size_of::<T>().saturating_sub(self.room_bytes);
+        self.room_bytes = self.room_bytes.saturating_sub(size_of::<T>());
+        pay(&self.budget, allocated(bytes_owed).saturating_mul(2))
+    }
+
+    /// Announces no more elements than may be made; to an unknown type not many.
+    #[inline]
+    fn capped(&self, hint: Option<usize>) -> Option<usize> {
+        hint.map(|hint| hint.min(self.budget.elements_left()).min(Filling::hint_max::<C>()))
+    }
 }
 
-/// Runs `visit`, which makes a `T`, one level further in.
-#[inline]
-fn within<T, const IS_FIXED: bool, R, E: Error>(
-    budget: &Budget,
-    visit: impl FnOnce() -> Result<R, E>,
-) -> Result<R, E> {
-    budget.descend().map_err(|passed| refuse(budget, passed))?;
-    if is_buffer::<T>() {
-        budget.stack().note_buffered(budget.depth_left());
+impl<'de, B: Account, A: SeqAccess<'de>, C, const IS_FIXED: bool> SeqAccess<'de>
+    for Access<B, A, C, IS_FIXED>
+{
+    type Error = A::Error;
+
+    #[inline]
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        inner: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        let budget = self.budget;
+        let seed = Seed { inner, budget };
+        if IS_FIXED {
+            self.pay_field::<S::Value, _>()?;
+            return with_room::<S::Value, _, _>(&budget, || self.inner.next_element_seed(seed));
+        }
+        let bytes = size_of::<S::Value>();
+        if self.filling.is_new() {
+            let hint = self.size_hint();
+            self.filling.reserve::<C, false>(hint, bytes, &budget).map_err(refuse)?;
+        }
+        let element = with_room::<S::Value, _, _>(&budget, || self.inner.next_element_seed(seed))?;
+        if element.is_some() {
+            let left = || self.inner.size_hint();
+            self.filling.take::<C, false>(bytes, left, &budget).map_err(refuse)?;
+        } else {
+            self.filling.finish(&self.budget);
+        }
+        Ok(element)
     }
-    let visited = with_inner_room::<T, IS_FIXED, _, _>(budget, visit);
-    budget.ascend();
-    visited
+
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        self.capped(self.inner.size_hint())
+    }
+}
+
+impl<'de, B: Account, A: MapAccess<'de>, C, const IS_FIXED: bool> MapAccess<'de>
+    for Access<B, A, C, IS_FIXED>
+{
+    type Error = A::Error;
+
+    #[inline]
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        inner: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        // Names of fields are read and forgotten: they take no room in their struct.
+        let budget = self.budget;
+        let seed = Seed { inner, budget };
+        let key = with_room::<S::Value, _, _>(&budget, || self.inner.next_key_seed(seed))?;
+        if !IS_FIXED {
+            self.key_bytes = size_of::<S::Value>();
+            if key.is_none() {
+                self.filling.finish(&self.budget);
+            }
+        }
+        Ok(key)
+    }
+
+    #[inline]
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, inner: S) -> Result<S::Value, A::Error> {
+        let budget = self.budget;
+        let seed = Seed { inner, budget };
+        if IS_FIXED {
+            self.pay_field::<S::Value, _>()?;
+            return with_room::<S::Value, _, _>(&budget, || self.inner.next_value_seed(seed));
+        }
+        let bytes = entry_bytes::<S::Value>(self.key_bytes);
+        if self.filling.is_new() {
+            // The first of those that were announced is on its way.
+            let hint = self.capped(self.inner.size_hint().map(|left| left.saturating_add(1)));
+            self.filling.reserve::<C, true>(hint, bytes, &budget).map_err(refuse)?;
+        }
+        let value = with_room::<S::Value, _, _>(&budget, || self.inner.next_value_seed(seed))?;
+        let left = || self.inner.size_hint();
+        self.filling.take::<C, true>(bytes, left, &budget).map_err(refuse)?;
+        Ok(value)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        self.capped(self.inner.size_hint())
+    }
+}
+
+/// What an access is asked for, within a budget.
+struct Seed<B, S> {
+    inner: S,
+    budget: B,
+}
+
+impl<'de, B: Account, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<B, S> {
+    type Value = S::Value;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, inner: D) -> Result<S::Value, D::Error> {
+        self.inner.deserialize(Guard::<_, _, S::Value>::new(inner, self.budget))
+    }
 }

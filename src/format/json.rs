@@ -16,7 +16,7 @@ use serde_json::error::Category;
 
 use super::budget::Budget;
 use super::stack::with_room_for_buffers;
-use super::{Codec, Format, Framing, encoding, serde_alternatives};
+use super::{Codec, Format, Framing, Tongues, encoding};
 use crate::error::{Error, Result};
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as JSON in one line.
@@ -79,7 +79,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
     }
 
     fn alternatives() -> Vec<Codec<T>> {
-        serde_alternatives()
+        T::tongues()
     }
 }
 

@@ -6,7 +6,7 @@
 use ::bytes::{Bytes, BytesMut};
 
 use super::budget::Budget;
-use super::{Codec, Format, Framing, serde_alternatives};
+use super::{Codec, Format, Framing, Tongues};
 use crate::error::{Code, Error, Result};
 
 /// The format of a `String` in one line of UTF-8, without line feed, carriage return and NUL.
@@ -50,7 +50,7 @@ impl Format<String> for Line {
     }
 
     fn alternatives() -> Vec<Codec<String>> {
-        serde_alternatives()
+        String::tongues()
     }
 }
 

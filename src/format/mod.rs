@@ -25,6 +25,7 @@ mod json;
 mod line;
 #[cfg(feature = "postcard")]
 mod postcard;
+mod tongues;
 
 #[cfg(feature = "bincode")]
 pub use self::bincode::Bincode;
@@ -41,8 +42,6 @@ pub use self::line::Line;
 pub use self::postcard::Postcard;
 
 use ::bytes::BytesMut;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
@@ -111,16 +110,10 @@ pub trait Format<T>: Send + Sync + 'static {
     }
 }
 
-/// What every value of serde can be spoken in: the formats that say themselves what they mean, as
-/// far as they have a form for it.
-fn serde_alternatives<T: Serialize + DeserializeOwned>() -> Vec<Codec<T>> {
-    let alternatives: Vec<Option<Codec<T>>> = vec![
-        #[cfg(feature = "json")]
-        Some(Codec::of::<Json>()),
-        #[cfg(feature = "gob")]
-        <Gob as Format<T>>::check().ok().map(|()| Codec::of::<Gob>()),
-    ];
-    alternatives.into_iter().flatten().collect()
+/// What the values of a type can be spoken in, whatever format they are given. For every type of
+/// serde `tongues` says it, which knows the formats that are meant, as they do not know each other.
+trait Tongues: Sized {
+    fn tongues() -> Vec<Codec<Self>>;
 }
 
 /// Room that a payload is given before it is made: growing up to it byte by byte would cost more

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::budget::Budget;
 use super::stack::with_whole_room;
-use super::{Codec, Format, Framing, encoding, serde_alternatives};
+use super::{Codec, Format, Framing, Tongues, encoding};
 use crate::error::Result;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the wire format of postcard
@@ -54,7 +54,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
     }
 
     fn alternatives() -> Vec<Codec<T>> {
-        serde_alternatives()
+        T::tongues()
     }
 }
 

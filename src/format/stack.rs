@@ -33,50 +33,17 @@
 //! stands for the stack that the thread lacks. All this holds for derived code and the types of
 //! `std`. Code by hand may have any frames of its own.
 
+mod account;
+
+pub(super) use self::account::Account;
+
 use std::any::type_name;
-use std::cell::Cell;
 
 use serde::de;
 
 use super::budget::{Budget, Passed, refuse};
 #[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
 use crate::error::{Code, Error, Result};
-
-/// What one decode knows of its stack.
-#[derive(Debug, Default)]
-pub(super) struct Account {
-    // The largest size of a type that was made.
-    size: Cell<usize>,
-    // The least of the levels left in the buffer of serde's that is being filled.
-    buffered_depth_left: Cell<Option<usize>>,
-    // Whether it runs on a stack that was made for it.
-    is_on_new_stack: Cell<bool>,
-    // The room at the beginning with which it would not have been refused.
-    bytes_wanted: Cell<Option<usize>>,
-}
-
-impl Account {
-    pub(super) const fn new() -> Self {
-        Self {
-            size: Cell::new(0),
-            buffered_depth_left: Cell::new(None),
-            is_on_new_stack: Cell::new(false),
-            bytes_wanted: Cell::new(None),
-        }
-    }
-
-    #[inline]
-    fn note_size(&self, bytes: usize) {
-        self.size.set(self.size.get().max(bytes));
-    }
-
-    /// Takes note of a level within a buffer, at which so many are left.
-    #[inline]
-    pub(super) fn note_buffered(&self, depth_left: usize) {
-        let least = self.buffered_depth_left.get();
-        self.buffered_depth_left.set(least.map(|least| least.min(depth_left)));
-    }
-}
 
 /// Runs `decode`, which is all that a format does to decode a `T`, where there is room for it: the
 /// stack that it is called on has to hold little more than what it gives.
@@ -170,7 +137,8 @@ pub(super) fn with_buffer<Place, R, E: de::Error>(
     // With as much again above this place as one level takes.
     let above_bytes = size.saturating_mul(COPIES).saturating_add(UNSEEN_BYTES);
     account.bytes_wanted.set(Some(bytes.saturating_add(above_bytes)));
-    Err(refuse(budget, budget.pass(Passed::Stack { levels })))
+    let bytes_max = budget.decode_bytes_max();
+    Err(refuse(budget.pass(Passed::Stack { levels, bytes_max })))
 }
 
 /// Runs `attempt`, which decodes a whole payload, and once more on a stack of the size that it
@@ -225,7 +193,7 @@ fn on_new_stack<R, E: de::Error>(
     let bytes = bytes.saturating_mul(2).max(PIECE_BYTES_MIN);
     let was_on_new_stack = budget.stack().is_on_new_stack.replace(true);
     let charged_bytes = if was_on_new_stack { bytes } else { 0 };
-    budget.charge_memory(charged_bytes).map_err(|passed| refuse(budget, passed))?;
+    budget.charge_memory(charged_bytes).map_err(refuse)?;
     let made = grow(bytes, step).unwrap_or_else(|| Err(E::custom(UNUSED)));
     budget.stack().is_on_new_stack.set(was_on_new_stack);
     budget.refund_memory(charged_bytes);
