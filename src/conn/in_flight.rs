@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-use super::shared::Shared;
+use super::shared::{Ended, Shared};
 use crate::error::{Code, Error, Result};
 use crate::quota::call_bytes;
 use crate::session::{CallId, Place};
@@ -43,6 +43,18 @@ impl InFlight {
         Ok(())
     }
 
+    /// The call has ended with this, which is to be reported by [`Shared::end_calls`].
+    pub(crate) fn end(mut self, reply: Result<BytesMut>) -> Ended {
+        self.is_over = true;
+        Ended { id: self.id, reply, held_bytes: self.held_bytes, place: None }
+    }
+
+    /// A call that has ended and found no room for its reply, and that reply.
+    pub(crate) fn of_ended(shared: &Arc<Shared>, ended: Ended) -> (Self, Result<BytesMut>) {
+        let Ended { id, reply, held_bytes, place } = ended;
+        (Self { shared: Arc::clone(shared), id, is_over: false, held_bytes, place }, reply)
+    }
+
     /// The call has ended with this, which is taken as soon as there is room for it. A refusal
     /// needs none: it is said in few bytes.
     pub(crate) fn poll_finish(
@@ -50,9 +62,8 @@ impl InFlight {
         cx: &Context<'_>,
         reply: &mut Option<Result<BytesMut>>,
     ) -> Poll<()> {
-        if let Some(Err(error)) = reply
-            && error.is_refusal()
-        {
+        let refusal = reply.take_if(|reply| reply.as_ref().is_err_and(Error::is_refusal));
+        if let Some(Err(error)) = refusal {
             self.refuse(error);
             return Poll::Ready(());
         }
@@ -63,7 +74,7 @@ impl InFlight {
     }
 
     /// The call did not run, or was stopped.
-    fn refuse(&mut self, error: &Error) {
+    fn refuse(&mut self, error: Error) {
         self.is_over = true;
         self.shared.refuse(self.id, error, self.held_bytes);
     }
@@ -75,7 +86,7 @@ impl Drop for InFlight {
             self.shared.leave_room(place);
         }
         if !self.is_over {
-            self.refuse(&Error::found(Code::Cancelled, "the handler was stopped"));
+            self.refuse(Error::found(Code::Cancelled, "the handler was stopped"));
         }
     }
 }

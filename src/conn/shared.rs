@@ -27,7 +27,7 @@ use super::watch::{self, Watched, single_runtime};
 use super::writer::{FLUSH_BYTES, Source, Writer};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::quota::{Cover, Quota, unheld};
+use crate::quota::{Cover, Quota};
 use crate::session::{CallId, Place, Session, Side, Tally};
 use crate::stream::now;
 use crate::transport::{Peer, SharedIo};
@@ -54,6 +54,15 @@ pub(crate) struct Sending<'a> {
     pub(crate) deadline: Instant,
     /// Whether a reply is waited for until then.
     pub(crate) wants_reply: bool,
+}
+
+/// A call of the peer that has ended like this, and held so much.
+pub(crate) struct Ended {
+    pub(crate) id: CallId,
+    pub(crate) reply: Result<BytesMut, Error>,
+    pub(crate) held_bytes: usize,
+    // Where its reply waits for room.
+    pub(super) place: Option<Place>,
 }
 
 impl Shared {
@@ -174,10 +183,10 @@ impl Shared {
         covered
     }
 
-    /// Reports the end of a handler, which held so much, as soon as its reply has room. Looked at
-    /// and taken under one lock, so that no two replies take the same room. An error has lost its
+    /// Reports the end of a call, which held so much, as soon as its reply has room. Looked at and
+    /// taken under one lock, so that no two replies take the same room. An error has lost its
     /// source, which is a user's and is not dropped in here.
-    pub(crate) fn poll_reply_end(
+    pub(super) fn poll_reply_end(
         &self,
         cx: &Context<'_>,
         place: &mut Option<Place>,
@@ -192,35 +201,40 @@ impl Shared {
             return Poll::Pending;
         }
         match reply.take() {
-            Some(reply) => self.end_call(state, id, reply, held_bytes),
+            Some(reply) => {
+                state.end_call(&self.quota, id, reply, held_bytes);
+                unlock_and_wake(state);
+            }
             None => unlock_and_wake_callers(state),
         }
         Poll::Ready(())
     }
 
-    /// Reports that a call does not run, or was stopped, room or not: that is said in few bytes.
-    pub(crate) fn refuse(&self, id: CallId, error: &Error, held_bytes: usize) {
+    /// Reports the ends of calls that were ready at once, in this order. Those for whose replies
+    /// there is no room are left, each with its place.
+    pub(crate) fn end_calls(&self, ended: &mut [Option<Ended>]) {
         let mut state = self.lock();
-        state.calls_bytes = state.calls_bytes.saturating_sub(held_bytes);
-        state.session.handle_refusal(now, id, error);
-        state.cover_no_more(&self.quota);
+        for slot in ended {
+            let Some(mut call) = slot.take() else {
+                continue;
+            };
+            // Whoever waits asks again in a task of its own, with a waker.
+            let mut nobody = Some(Waker::noop().clone());
+            let is_refusal = call.reply.as_ref().is_err_and(Error::is_refusal);
+            if is_refusal || state.session.poll_reply_room(&mut call.place, &mut nobody).is_ready()
+            {
+                state.end_call(&self.quota, call.id, call.reply, call.held_bytes);
+            } else {
+                *slot = Some(call);
+            }
+        }
         unlock_and_wake(state);
     }
 
-    fn end_call(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        id: CallId,
-        reply: Result<BytesMut, Error>,
-        held_bytes: usize,
-    ) {
-        let bytes = reply.as_ref().map_or(0, BytesMut::len);
-        // Not given back in between, or somebody else might take what the reply needs.
-        state.calls_bytes = state.calls_bytes.saturating_sub(held_bytes);
-        let covered = state.cover(&self.quota, bytes).map_err(unheld);
-        state.session.handle_reply(now, id, covered.and(reply));
-        // Nobody may have wanted it.
-        state.cover_no_more(&self.quota);
+    /// Reports that a call does not run, or was stopped, room or not: that is said in few bytes.
+    pub(super) fn refuse(&self, id: CallId, error: Error, held_bytes: usize) {
+        let mut state = self.lock();
+        state.end_call(&self.quota, id, Err(error.refusing()), held_bytes);
         unlock_and_wake(state);
     }
 

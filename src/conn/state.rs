@@ -7,10 +7,13 @@ use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 use std::time::Instant;
 
+use bytes::BytesMut;
+
 use super::watch::Watchers;
 use crate::error::Error;
-use crate::quota::{Charge, Quota};
-use crate::session::Session;
+use crate::quota::{Charge, Quota, unheld};
+use crate::session::{CallId, Session};
+use crate::stream::now;
 
 pub(super) struct State {
     pub(super) session: Session,
@@ -51,6 +54,26 @@ impl State {
     pub(super) fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
         let held_bytes = self.session.held_bytes().saturating_add(self.calls_bytes);
         self.held.cover(quota, held_bytes.saturating_add(bytes))
+    }
+
+    /// A call of the peer has ended, which held so much.
+    pub(super) fn end_call(
+        &mut self,
+        quota: &Arc<Quota>,
+        id: CallId,
+        reply: Result<BytesMut, Error>,
+        held_bytes: usize,
+    ) {
+        let bytes = reply.as_ref().map_or(0, BytesMut::len);
+        // Not given back in between, or somebody else might take what the reply needs.
+        self.calls_bytes = self.calls_bytes.saturating_sub(held_bytes);
+        let covered = self.cover(quota, bytes).map_err(unheld);
+        match reply {
+            Err(error) if error.is_refusal() => self.session.handle_refusal(now, id, &error),
+            reply => self.session.handle_reply(now, id, covered.and(reply)),
+        }
+        // Nobody may have wanted it.
+        self.cover_no_more(quota);
     }
 
     /// Charges no more than what waits to be written.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use tokio::task::AbortHandle;
 
-use crate::conn::{InFlight, Shared};
+use crate::conn::{Ended, InFlight, Shared};
 use crate::error::Result;
 use crate::handler::Router;
 use crate::quota::unheld;
@@ -29,27 +29,45 @@ impl Calls {
         Self { tasks: HashMap::new(), swept_at: SWEPT_MIN }
     }
 
-    /// Begins a call, and ends it too if its handler is ready at once.
+    /// Begins calls in turn, and ends those whose handlers are ready at once.
     pub(super) fn begin(
         &mut self,
         cx: &mut Context<'_>,
         router: &Router,
         shared: &Arc<Shared>,
-        call: Box<Call>,
+        calls: Batch,
     ) {
+        let mut ended = [const { None }; BATCH_MAX];
+        for (call, ended) in calls.into_iter().flatten().zip(&mut ended) {
+            *ended = self.begin_one(cx, router, shared, call);
+        }
+        if ended.iter().any(Option::is_some) {
+            shared.end_calls(&mut ended);
+        }
+        for ended in ended.into_iter().flatten() {
+            let id = ended.id;
+            let (in_flight, reply) = InFlight::of_ended(shared, ended);
+            self.spawn(id, finish(in_flight, reply));
+        }
+    }
+
+    fn begin_one(
+        &mut self,
+        cx: &mut Context<'_>,
+        router: &Router,
+        shared: &Arc<Shared>,
+        call: Box<Call>,
+    ) -> Option<Ended> {
         let id = call.id;
         let mut in_flight = InFlight::new(shared, id, call.payload.len());
         let request = Request::of_session(call, Arc::<Shared>::clone(shared));
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {
-            Poll::Ready(reply) => {
-                let mut reply = Some(reply.map(Reply::into_made));
-                let at_once = &mut Context::from_waker(Waker::noop());
-                if in_flight.poll_finish(at_once, &mut reply).is_pending() {
-                    self.spawn(id, finish(in_flight, answer, reply));
-                }
+            Poll::Ready(reply) => Some(in_flight.end(reply.map(Reply::into_made))),
+            Poll::Pending => {
+                self.spawn(id, run(in_flight, answer));
+                None
             }
-            Poll::Pending => self.spawn(id, run(in_flight, answer)),
         }
     }
 
@@ -88,24 +106,30 @@ impl Drop for Calls {
     }
 }
 
-/// The rest of a call that was not ready at once.
-async fn run(in_flight: InFlight, mut answer: Answer) {
-    let reply = (&mut answer).await.map(Reply::into_made);
-    finish(in_flight, answer, Some(reply)).await;
-}
-
-/// Reports the end of a call when the peer has read enough of what waits for it. Its answer is kept
-/// until then, with the permit that the call has.
-async fn finish(mut in_flight: InFlight, answer: Answer, reply: Option<Result<BytesMut>>) {
-    let mut reply = reply.map(|reply| {
-        let reply = reply?;
+/// The rest of a call that was not ready at once. Its answer is kept until its end is reported,
+/// with the permit that the call has.
+async fn run(mut in_flight: InFlight, mut answer: Answer) {
+    let reply = (&mut answer).await.and_then(|reply| {
         // The reply is held in place of the request.
-        in_flight.cover(reply.len()).map_err(unheld)?;
-        Ok(reply)
+        in_flight.cover(reply.payload().len()).map_err(unheld)?;
+        Ok(reply.into_made())
     });
-    poll_fn(|cx| in_flight.poll_finish(cx, &mut reply)).await;
+    finish(in_flight, reply).await;
     drop(answer);
 }
+
+/// Reports the end of a call when the peer has read enough of what waits for it.
+async fn finish(mut in_flight: InFlight, reply: Result<BytesMut>) {
+    let mut reply = Some(reply);
+    poll_fn(|cx| in_flight.poll_finish(cx, &mut reply)).await;
+}
+
+/// Calls that came together, to be begun together.
+pub(super) type Batch = [Option<Box<Call>>; BATCH_MAX];
+
+/// Calls that are begun, and whose replies are reported, under one lock: as many as the tables of a
+/// session keep room for, so that none grows and shrinks with each batch.
+pub(super) const BATCH_MAX: usize = 14;
 
 /// Handles of tasks that are kept before any is looked at again.
 const SWEPT_MIN: usize = 32;

@@ -28,19 +28,20 @@ mod plain;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use bytes::BytesMut;
 use tracing::Instrument;
 
-use self::calls::Calls;
+use self::calls::{BATCH_MAX, Batch, Calls};
 use self::clock::Clock;
 use self::ends::of_stream;
 use crate::conn::{FLUSH_BYTES, Shared};
 use crate::error::Code;
 use crate::handler::Router;
-use crate::quota::call_bytes;
-use crate::session::{self, Session};
+use crate::quota::{Cover, call_bytes};
+use crate::session::{self, Holds, Session};
 use crate::stream::{Connection, now};
 
 /// The task of one connection.
@@ -74,8 +75,8 @@ enum Exit {
 
 /// What the session has to do.
 enum Next {
-    /// This; and so many bytes wait to be written.
-    Event(session::Event, usize),
+    /// These calls, in this order, and then that; so many bytes wait to be written.
+    Work(Batch, Option<session::Event>, usize),
     /// Nothing, as things stand.
     Nothing(Look),
 }
@@ -100,10 +101,25 @@ struct Look {
     missing_bytes: usize,
 }
 
-/// One look at the clock for all that was read at once: it had come by then. None at all if nobody
-/// asks.
-#[derive(Default)]
-struct Moment(Option<Instant>);
+/// A turn of the loop, until others have theirs.
+struct Turn {
+    // How much may still be done in it.
+    work: usize,
+    // One look at the clock for all that was read at once: it had come by then. None at all if
+    // nobody asks.
+    moment: Option<Instant>,
+}
+
+/// How the writing stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// All is written; whether there was anything.
+    All(bool),
+    /// The peer takes no more.
+    Blocked,
+    /// Callers who have just got their replies have their turn to add to what waits.
+    Gathering,
+}
 
 impl Driver {
     pub(crate) fn new(
@@ -149,86 +165,96 @@ impl Driver {
 
     fn poll_loop(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         self.shared.rise();
-        let (mut work, mut moment) = (WORK_MAX, Moment::default());
+        let mut turn = Turn { work: WORK_MAX, moment: None };
         while !self.is_broken {
-            if work == 0 {
+            if turn.work == 0 {
                 return self.give_way(cx);
             }
-            work = work.saturating_sub(1);
-            let look = match self.next(&mut moment) {
-                Next::Event(session::Event::Plain(plain), _) => {
-                    return Poll::Ready(Exit::Plain(*plain));
-                }
-                Next::Event(event, unwritten_bytes) => {
+            match self.next(&mut turn) {
+                Next::Work(calls, event, unwritten_bytes) => {
                     if unwritten_bytes >= FLUSH_BYTES {
                         let _ = self.poll_write(cx, true);
                     }
-                    self.handle(cx, event);
-                    continue;
+                    self.calls.begin(cx, &self.router, &self.shared, calls);
+                    if let Some(session::Event::Plain(plain)) = event {
+                        return Poll::Ready(Exit::Plain(*plain));
+                    }
+                    self.handle(event.as_ref());
                 }
                 Next::Nothing(look) if look.is_over && self.is_unwritable => break,
                 Next::Nothing(look) if look.is_over => return Poll::Ready(Exit::Finished),
-                Next::Nothing(look) => look,
-            };
-            if look.unheard > self.unheard {
-                self.note_unheard(look.unheard);
-            }
-            // Callers who have just got their replies have their turn to add to what waits.
-            let is_gathering = look.is_gathering && self.turns_given < TURNS_MAX;
-            if !is_gathering {
-                self.turns_given = 0;
-            }
-            let is_blocked = !is_gathering && self.poll_write(cx, look.has_transmit).is_pending();
-            let is_written = look.is_unwritten && !is_gathering && !is_blocked;
-            if is_written && !(look.may_read && look.is_open) {
-                // That may be what stood in the way.
-                continue;
-            }
-            if self.poll_read(cx, &look).is_ready() {
-                moment = Moment::default();
-                work = work.saturating_sub(WORK_OF_A_READ);
-                continue;
-            }
-            if look.is_at_rest && self.calls.has_tasks() {
-                self.calls.forget();
-            }
-            if self.poll_clock(cx, look.due).is_ready() {
-                continue;
-            }
-            if is_gathering {
-                self.turns_given = self.turns_given.saturating_add(1);
-                return step_back(cx);
-            }
-            if self.sleep(cx, look.wants_input, is_blocked) {
-                return Poll::Pending;
+                Next::Nothing(look) => ready!(self.poll_stream(cx, &mut turn, &look)),
             }
         }
         Poll::Ready(Exit::Broken)
     }
 
+    /// Nothing is to be done: writes, reads, keeps the time; `Pending` when there is no more of
+    /// that either.
+    fn poll_stream(&mut self, cx: &mut Context<'_>, turn: &mut Turn, look: &Look) -> Poll<()> {
+        self.note_unheard(look.unheard);
+        let written = self.transmit(cx, look);
+        if written == Written::All(true) && !(look.may_read && look.is_open) {
+            // That may be what stood in the way.
+            return Poll::Ready(());
+        }
+        if self.poll_read(cx, look).is_ready() {
+            turn.note_read();
+            return Poll::Ready(());
+        }
+        if look.is_at_rest && self.calls.has_tasks() {
+            self.calls.forget();
+        }
+        if self.poll_clock(cx, look.due).is_ready() {
+            return Poll::Ready(());
+        }
+        if written == Written::Gathering {
+            self.turns_given = self.turns_given.saturating_add(1);
+            step_back(cx);
+            return Poll::Pending;
+        }
+        let is_asleep = self.sleep(cx, look.wants_input, written == Written::Blocked);
+        if is_asleep { Poll::Pending } else { Poll::Ready(()) }
+    }
+
     /// The next thing to do, if what has been read has one, or else how things stand.
-    fn next(&mut self, moment: &mut Moment) -> Next {
+    fn next(&mut self, turn: &mut Turn) -> Next {
         let Self { shared, connection, .. } = self;
         // One look under the lock: what changes behind it is seen before going to sleep.
         shared.with_held(|session, held| {
             let (input, mut settling) = connection.lend_input();
-            let may_read = session.handle_input(
-                || moment.now(),
-                input,
-                |rest, holds| {
-                    // What it was charged as input it is charged as what it becomes.
-                    if let Some(rest) = rest {
-                        settling.settle(rest);
-                    }
-                    let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
-                    held.cover(holds.kept_bytes.saturating_add(call_bytes))
-                },
-            );
-            if let Some(event) = session.poll_event() {
-                if let session::Event::Call(call) = &event {
-                    held.begin_call(call_bytes(call.payload.len()));
+            let mut hold = |held: &mut Cover<'_>, rest: Option<&mut BytesMut>, holds: Holds| {
+                // What it was charged as input it is charged as what it becomes.
+                if let Some(rest) = rest {
+                    settling.settle(rest);
                 }
-                return Next::Event(event, session.unwritten_bytes());
+                let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
+                held.cover(holds.kept_bytes.saturating_add(call_bytes))
+            };
+            let may_read =
+                session.handle_input(|| turn.now(), input, |rest, holds| hold(held, rest, holds));
+            let (mut calls, mut event) = ([const { None }; BATCH_MAX], None);
+            let max = session.calls_at_once_max();
+            for (index, slot) in calls.iter_mut().take(max).enumerate() {
+                if index > 0 {
+                    let hold = |rest: Option<&mut BytesMut>, holds| hold(held, rest, holds);
+                    session.handle_more_input(|| turn.now(), input, hold);
+                }
+                match session.poll_event() {
+                    Some(session::Event::Call(call)) => {
+                        held.begin_call(call_bytes(call.payload.len()));
+                        *slot = Some(call);
+                    }
+                    other => {
+                        event = other;
+                        break;
+                    }
+                }
+                turn.work = turn.work.saturating_sub(1);
+            }
+            if event.is_some() || calls.first().is_some_and(Option::is_some) {
+                turn.work = turn.work.saturating_sub(1);
+                return Next::Work(calls, event, session.unwritten_bytes());
             }
             let has_transmit = session.has_transmit();
             Next::Nothing(Look {
@@ -250,21 +276,21 @@ impl Driver {
     /// Tells the log of one-way calls that did not run: nobody else hears of them.
     fn note_unheard(&mut self, unheard: u64) {
         let more = unheard.saturating_sub(self.unheard);
+        if more == 0 {
+            return;
+        }
         self.unheard = unheard;
         if let Some(calls) = self.shared.quota().note_unheard(more, now()) {
             tracing::warn!(peer = %self.shared.peer(), calls, "one-way calls were refused");
         }
     }
 
-    fn handle(&mut self, cx: &mut Context<'_>, event: session::Event) {
+    fn handle(&mut self, event: Option<&session::Event>) {
         match event {
-            session::Event::Call(call) => {
-                self.calls.begin(cx, &self.router, &self.shared, call);
-            }
-            session::Event::Stop(id) => self.calls.stop(id),
-            session::Event::Close(violation) => self.violated(&violation),
-            // It ends the loop.
-            session::Event::Plain(_) => {}
+            Some(session::Event::Stop(id)) => self.calls.stop(*id),
+            Some(session::Event::Close(violation)) => self.violated(violation),
+            // Calls have begun by now, and a plain one ends the loop.
+            Some(session::Event::Call(_) | session::Event::Plain(_)) | None => {}
         }
     }
 
@@ -273,7 +299,8 @@ impl Driver {
         let _ = self.poll_write(cx, true);
         let due = self.shared.with(|session| session.poll_timeout());
         let _ = self.poll_clock(cx, due);
-        step_back(cx)
+        step_back(cx);
+        Poll::Pending
     }
 
     /// Goes to sleep, unless there is news: looked at once more under the lock, since it may have
@@ -288,6 +315,19 @@ impl Driver {
             let is_quiet = is_said && is_read && is_tidy && !session.has_event();
             is_quiet && !clock.is_late_for(session)
         })
+    }
+
+    /// Writes what waits, unless callers may well add to it: those who have just got their replies
+    /// have their turn first, a few times.
+    fn transmit(&mut self, cx: &mut Context<'_>, look: &Look) -> Written {
+        if look.is_gathering && self.turns_given < TURNS_MAX {
+            return Written::Gathering;
+        }
+        self.turns_given = 0;
+        match self.poll_write(cx, look.has_transmit) {
+            Poll::Ready(()) => Written::All(look.is_unwritten),
+            Poll::Pending => Written::Blocked,
+        }
     }
 
     /// Writes until nothing is left; `Pending` if the peer takes no more.
@@ -354,15 +394,19 @@ impl Drop for Driver {
 }
 
 /// Wakes the task as soon as others have had their turn.
-fn step_back(cx: &mut Context<'_>) -> Poll<Exit> {
+fn step_back(cx: &mut Context<'_>) {
     // Its first poll does no more than ask for the next turn.
     let _ = pin!(tokio::task::yield_now()).poll(cx);
-    Poll::Pending
 }
 
-impl Moment {
+impl Turn {
     fn now(&mut self) -> Instant {
-        *self.0.get_or_insert_with(now)
+        *self.moment.get_or_insert_with(now)
+    }
+
+    fn note_read(&mut self) {
+        self.moment = None;
+        self.work = self.work.saturating_sub(WORK_OF_A_READ);
     }
 }
 

@@ -84,25 +84,63 @@ impl Inbound {
         options: &Options,
         outbox: &mut Outbox,
     ) -> Result<bool, Violation> {
+        match self.refusal(is_open, tag, len, options)? {
+            Some(error) => {
+                self.refuse(tag, &error, outbox);
+                Ok(false)
+            }
+            None => Ok(true),
+        }
+    }
+
+    /// Whether a call with this line surely runs once its body is there, and nothing is said of it.
+    pub(super) fn is_sure_to_run(
+        &self,
+        is_open: bool,
+        tag: Tag,
+        len: u64,
+        options: &Options,
+    ) -> bool {
+        let is_taken = matches!(self.refusal(is_open, tag, len, options), Ok(None));
+        is_taken && options.time_ms() != Some(0)
+    }
+
+    /// Whether another handler may run.
+    pub(super) fn has_place(&self) -> bool {
+        self.running < self.calls_max
+    }
+
+    /// Calls of which only the last can be one mistake too many.
+    pub(super) fn calls_at_once_max(&self) -> usize {
+        let more = self.consecutive_errors_max.saturating_sub(self.consecutive_errors);
+        usize::try_from(more).unwrap_or(usize::MAX).saturating_add(1)
+    }
+
+    /// Why a call with this line is refused, if it is.
+    fn refusal(
+        &self,
+        is_open: bool,
+        tag: Tag,
+        len: u64,
+        options: &Options,
+    ) -> Result<Option<Error>, Violation> {
         if tag != 0 && self.in_flight.find(tag).is_some() {
             return Err(Violation::DuplicateTag(tag));
         }
         let payload_max = u64::try_from(self.payload_bytes_max).unwrap_or(u64::MAX);
-        let error = if !is_open {
-            no_more_calls()
+        Ok(if !is_open {
+            Some(no_more_calls())
         } else if len > payload_max {
-            Error::found(Code::TooLarge, too_large(len, self.payload_bytes_max))
-        } else if tag != 0 && self.running >= self.calls_max {
+            Some(Error::found(Code::TooLarge, too_large(len, self.payload_bytes_max)))
+        } else if tag != 0 && !self.has_place() {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are running");
-            Error::found(Code::Overloaded, text)
+            Some(Error::found(Code::Overloaded, text))
         } else if options.is_stream() {
-            Error::found(Code::UnsupportedFormat, "this command takes no stream")
+            Some(Error::found(Code::UnsupportedFormat, "this command takes no stream"))
         } else {
-            return Ok(true);
-        };
-        self.refuse(tag, &error, outbox);
-        Ok(false)
+            None
+        })
     }
 
     /// Takes in the body of a call, which is whole now.
@@ -126,7 +164,7 @@ impl Inbound {
 
     /// Begins those that waited, as far as there is place for them.
     pub(super) fn begin_waiting(&mut self, now: impl Fn() -> Instant, outbox: &mut Outbox) {
-        while self.running < self.calls_max
+        while self.has_place()
             && let Some(call) = self.one_way.pop()
         {
             // Waiting is not its handler's time.
@@ -338,7 +376,7 @@ impl Inbound {
 
     /// Whether a one-way call that comes now has to wait.
     pub(super) fn is_next_to_wait(&self) -> bool {
-        self.running >= self.calls_max || !self.one_way.is_empty()
+        !self.has_place() || !self.one_way.is_empty()
     }
 
     pub(super) fn is_wanted(&self, id: CallId) -> bool {

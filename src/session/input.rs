@@ -4,6 +4,11 @@
 //! event and no further: a call that is answered at once has given back its place before the next
 //! one is looked at, so what is refused does not depend on how the bytes came.
 //!
+//! Calls that came together may be given out together, before any of them has begun. So that this
+//! changes nothing of what is counted, refused and written, only what surely runs is taken in
+//! beside them ([`Input::handle_more`]): a line that says anything else waits in `deferred` until
+//! they are answered or under way.
+//!
 //! ```text
 //!          ┌──────────────────────────────────────────────────┐
 //!          ▼                                                   │
@@ -26,7 +31,7 @@ use super::event::BodyOf;
 use super::{Call, CallId, Plain, Violation, one_way};
 use crate::error::{Code, Error};
 use crate::limits::{Limits, too_large};
-use crate::wire::{self, Decoder, Line, Part, Position};
+use crate::wire::{self, Decoder, Flaw, Line, Name, Options, Part, Position, Tag};
 
 /// What is held when the next line or body has been taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub struct Holds {
 pub(super) struct Input {
     decoder: Decoder,
     body_of: Option<BodyOf>,
+    // Decoded, and not taken in yet.
+    deferred: Option<wire::Event>,
     // Bytes that were there when the input was looked at last, and whether some have come that the
     // clock has not been told of.
     bytes_seen: usize,
@@ -64,7 +71,7 @@ enum Body {
 impl Input {
     pub(super) fn new(limits: &Limits) -> Self {
         let decoder = Decoder::new(limits.line_bytes_max, limits.payload_bytes_max);
-        Self { decoder, body_of: None, bytes_seen: 0, has_read: false }
+        Self { decoder, body_of: None, deferred: None, bytes_seen: 0, has_read: false }
     }
 
     /// Takes in lines and bodies up to the next event; whether more bytes are needed for one.
@@ -85,7 +92,7 @@ impl Input {
             if !calls.wants_input() || hold(None, holds).is_err() {
                 break false;
             }
-            match self.decoder.decode(input) {
+            match self.decode(input) {
                 Ok(Some(wire::Event::Line(line))) => self.handle_line(calls, now(), line),
                 Ok(Some(wire::Event::Body(body))) => {
                     match hold(Some(input), self.holds_with(calls, &body)) {
@@ -109,6 +116,35 @@ impl Input {
         is_short
     }
 
+    /// Takes in another call beside those that have been given out and have not begun, and the
+    /// replies on the way to it.
+    pub(super) fn handle_more(
+        &mut self,
+        calls: &mut Calls,
+        mut now: impl FnMut() -> Instant,
+        input: &mut BytesMut,
+        mut hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
+    ) {
+        while self.deferred.is_none() && !calls.inbound.has_event() && calls.inbound.has_place() {
+            let holds = Holds { kept_bytes: calls.held_bytes(), payload_bytes: None };
+            if !calls.wants_input() || hold(None, holds).is_err() {
+                break;
+            }
+            match self.decoder.decode(input) {
+                Ok(Some(wire::Event::Line(line))) => self.handle_sure_line(calls, now(), line),
+                Ok(Some(wire::Event::Body(body))) => {
+                    match hold(Some(input), self.holds_with(calls, &body)) {
+                        Ok(()) => self.handle_body(calls, now(), body),
+                        // Those before it may make room.
+                        Err(_) => self.deferred = Some(wire::Event::Body(body)),
+                    }
+                }
+                Ok(None) => break,
+                Err(flaw) => calls.inbound.close(flaw.into()),
+            }
+        }
+    }
+
     /// There is no room for what is still to come of a body.
     pub(super) fn refuse(&mut self, calls: &mut Calls, error: &Error) {
         self.decoder.skip_body();
@@ -128,6 +164,26 @@ impl Input {
 
     pub(super) fn missing_body_bytes(&self, input: &[u8]) -> usize {
         self.decoder.missing_body_bytes(input)
+    }
+
+    fn decode(&mut self, input: &mut BytesMut) -> Result<Option<wire::Event>, Flaw> {
+        match self.deferred.take() {
+            Some(event) => Ok(Some(event)),
+            None => self.decoder.decode(input),
+        }
+    }
+
+    /// Takes in the line of a call that surely runs, or of a reply.
+    fn handle_sure_line(&mut self, calls: &mut Calls, now: Instant, line: Line) {
+        match line {
+            Line::Call { name, tag, len, options }
+                if calls.inbound.is_sure_to_run(takes_calls(calls), tag, len, &options) =>
+            {
+                self.expect_call(now, name, tag, options);
+            }
+            Line::Reply(1.., _) => self.handle_line(calls, now, line),
+            line => self.deferred = Some(wire::Event::Line(line)),
+        }
     }
 
     fn handle_line(&mut self, calls: &mut Calls, now: Instant, line: Line) {
@@ -162,9 +218,7 @@ impl Input {
                 if !inbound.handle_call(is_open, tag, len, &options, &mut backlog.outbox)? {
                     return Ok(Body::Skip);
                 }
-                let id = CallId { tag, serial: 0 };
-                let call = Call { id, name, options, payload: Bytes::new(), deadline: now };
-                Ok(self.expect(BodyOf::Call(Box::new(call))))
+                Ok(self.expect_call(now, name, tag, options))
             }
             Line::Request(tag, part) => {
                 let Calls { inbound, backlog, .. } = calls;
@@ -231,6 +285,12 @@ impl Input {
             Some(BodyOf::Reply(..) | BodyOf::Notice(_)) | None => body_bytes,
         };
         Holds { kept_bytes: kept_bytes.saturating_add(more_bytes), payload_bytes: None }
+    }
+
+    fn expect_call(&mut self, now: Instant, name: Name, tag: Tag, options: Options) -> Body {
+        let id = CallId { tag, serial: 0 };
+        let call = Call { id, name, options, payload: Bytes::new(), deadline: now };
+        self.expect(BodyOf::Call(Box::new(call)))
     }
 
     fn expect(&mut self, body_of: BodyOf) -> Body {

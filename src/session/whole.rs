@@ -62,6 +62,25 @@ impl Session {
         self.input.handle(&mut self.calls, now, input, hold)
     }
 
+    /// As [`handle_input`](Self::handle_input) when calls have been given out that have not begun:
+    /// takes in another one to be begun with them, if it surely runs, and replies. What else has
+    /// come is left for [`handle_input`](Self::handle_input).
+    pub fn handle_more_input(
+        &mut self,
+        now: impl FnMut() -> Instant,
+        input: &mut BytesMut,
+        hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
+    ) {
+        self.input.handle_more(&mut self.calls, now, input, hold);
+    }
+
+    /// Calls that may be given out before any of them has begun: 1 or more. Each may turn out to be
+    /// a mistake, and what comes behind one too many is not to be run.
+    #[must_use]
+    pub fn calls_at_once_max(&self) -> usize {
+        self.calls.inbound.calls_at_once_max()
+    }
+
     /// There is no room for what is still to come of a body: what has come of it is dropped, and
     /// the rest as it comes.
     pub fn handle_input_refused(&mut self, error: &Error) {
