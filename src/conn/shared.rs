@@ -210,14 +210,12 @@ impl Shared {
         Poll::Ready(())
     }
 
-    /// Reports the ends of calls that were ready at once, in this order. Those for whose replies
-    /// there is no room are left, each with its place.
-    pub(crate) fn end_calls(&self, ended: &mut [Option<Ended>]) {
+    /// Reports the ends of calls that were ready at once, in this order. Answers those for whose
+    /// replies there is no room, each with its place.
+    pub(crate) fn end_calls(&self, ended: &mut Vec<Ended>) -> Vec<Ended> {
+        let mut left = Vec::new();
         let mut state = self.lock();
-        for slot in ended {
-            let Some(mut call) = slot.take() else {
-                continue;
-            };
+        for mut call in ended.drain(..) {
             // Whoever waits asks again in a task of its own, with a waker.
             let mut nobody = Some(Waker::noop().clone());
             let is_refusal = call.reply.as_ref().is_err_and(Error::is_refusal);
@@ -225,10 +223,11 @@ impl Shared {
             {
                 state.end_call(&self.quota, call.id, call.reply, call.held_bytes);
             } else {
-                *slot = Some(call);
+                left.push(call);
             }
         }
         unlock_and_wake(state);
+        left
     }
 
     /// Reports that a call does not run, or was stopped, room or not: that is said in few bytes.

@@ -97,6 +97,11 @@ pub(super) fn unlock_and_wake_callers(mut state: MutexGuard<'_, State>) {
     if !state.session.has_wakers() {
         return;
     }
+    if let Some(waker) = state.session.take_only_waker() {
+        drop(state);
+        waker.wake();
+        return;
+    }
     let (wakers, spent) = (state.session.take_wakers(), state.session.take_spent_wakers());
     drop(state);
     drop(spent);

@@ -16,9 +16,13 @@ use crate::quota::unheld;
 use crate::service::{Answer, Reply, Request};
 use crate::session::{Call, CallId};
 
-/// The calls of one connection that go on in tasks of their own.
-#[derive(Debug)]
+/// The calls of one connection: those that are to begin, and those that go on in tasks.
 pub(super) struct Calls {
+    // Came together, and begin together. Boxed by the session, whose boxes go on to the handlers.
+    #[expect(clippy::vec_box, reason = "they are not made here")]
+    batch: Vec<Box<Call>>,
+    // Were ready at once.
+    ended: Vec<Ended>,
     // Those that have ended are swept out when there are so many.
     tasks: HashMap<CallId, AbortHandle>,
     swept_at: usize,
@@ -26,25 +30,31 @@ pub(super) struct Calls {
 
 impl Calls {
     pub(super) fn new() -> Self {
-        Self { tasks: HashMap::new(), swept_at: SWEPT_MIN }
+        let (batch, ended, tasks) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { batch, ended, tasks, swept_at: SWEPT_MIN }
     }
 
-    /// Begins calls in turn, and ends those whose handlers are ready at once.
-    pub(super) fn begin(
-        &mut self,
-        cx: &mut Context<'_>,
-        router: &Router,
-        shared: &Arc<Shared>,
-        calls: Batch,
-    ) {
-        let mut ended = [const { None }; BATCH_MAX];
-        for (call, ended) in calls.into_iter().flatten().zip(&mut ended) {
-            *ended = self.begin_one(cx, router, shared, call);
+    /// A call that is to begin with the others.
+    pub(super) fn push(&mut self, call: Box<Call>) {
+        self.batch.push(call);
+    }
+
+    /// Calls that are to begin.
+    pub(super) fn waiting(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// Begins the calls that wait, in turn, and ends those whose handlers are ready at once.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>, router: &Router, shared: &Arc<Shared>) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for call in batch.drain(..) {
+            self.begin_one(cx, router, shared, call);
         }
-        if ended.iter().any(Option::is_some) {
-            shared.end_calls(&mut ended);
+        self.batch = batch;
+        if self.ended.is_empty() {
+            return;
         }
-        for ended in ended.into_iter().flatten() {
+        for ended in shared.end_calls(&mut self.ended) {
             let id = ended.id;
             let (in_flight, reply) = InFlight::of_ended(shared, ended);
             self.spawn(id, finish(in_flight, reply));
@@ -57,17 +67,14 @@ impl Calls {
         router: &Router,
         shared: &Arc<Shared>,
         call: Box<Call>,
-    ) -> Option<Ended> {
+    ) {
         let id = call.id;
         let mut in_flight = InFlight::new(shared, id, call.payload.len());
         let request = Request::of_session(call, Arc::<Shared>::clone(shared));
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {
-            Poll::Ready(reply) => Some(in_flight.end(reply.map(Reply::into_made))),
-            Poll::Pending => {
-                self.spawn(id, run(in_flight, answer));
-                None
-            }
+            Poll::Ready(reply) => self.ended.push(in_flight.end(reply.map(Reply::into_made))),
+            Poll::Pending => self.spawn(id, run(in_flight, answer)),
         }
     }
 
@@ -78,13 +85,12 @@ impl Calls {
         }
     }
 
-    /// Whether the table of tasks has anything in it, or memory.
-    pub(super) fn has_tasks(&self) -> bool {
-        self.tasks.capacity() > 0
+    /// Whether it keeps more than what a single call needs that is ready at once.
+    pub(super) fn has_memory(&self) -> bool {
+        self.tasks.capacity() > 0 || self.ended.capacity() > KEPT_MAX
     }
 
-    /// Drops the handles of all tasks, which have ended, and the memory of the table: each handle
-    /// keeps the memory of its task.
+    /// Gives memory back when no call runs. Each handle of a task keeps the memory of its task.
     pub(super) fn forget(&mut self) {
         *self = Self::new();
     }
@@ -124,12 +130,12 @@ async fn finish(mut in_flight: InFlight, reply: Result<BytesMut>) {
     poll_fn(|cx| in_flight.poll_finish(cx, &mut reply)).await;
 }
 
-/// Calls that came together, to be begun together.
-pub(super) type Batch = [Option<Box<Call>>; BATCH_MAX];
+/// Calls that are begun, and whose replies are reported, under one lock. More at once would spread
+/// over more memory than the allocator has at hand.
+pub(super) const BATCH_MAX: usize = 8;
 
-/// Calls that are begun, and whose replies are reported, under one lock: as many as the tables of a
-/// session keep room for, so that none grows and shrinks with each batch.
-pub(super) const BATCH_MAX: usize = 14;
+/// Calls for whose ends an idle connection keeps room: as many as the first one makes.
+const KEPT_MAX: usize = 4;
 
 /// Handles of tasks that are kept before any is looked at again.
 const SWEPT_MIN: usize = 32;

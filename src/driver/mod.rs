@@ -34,7 +34,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tracing::Instrument;
 
-use self::calls::{BATCH_MAX, Batch, Calls};
+use self::calls::{BATCH_MAX, Calls};
 use self::clock::Clock;
 use self::ends::of_stream;
 use crate::conn::{FLUSH_BYTES, Shared};
@@ -75,8 +75,8 @@ enum Exit {
 
 /// What the session has to do.
 enum Next {
-    /// These calls, in this order, and then that; so many bytes wait to be written.
-    Work(Batch, Option<session::Event>, usize),
+    /// To begin the calls that wait, and then that; so many bytes wait to be written.
+    Work(Option<session::Event>, usize),
     /// Nothing, as things stand.
     Nothing(Look),
 }
@@ -171,11 +171,11 @@ impl Driver {
                 return self.give_way(cx);
             }
             match self.next(&mut turn) {
-                Next::Work(calls, event, unwritten_bytes) => {
+                Next::Work(event, unwritten_bytes) => {
                     if unwritten_bytes >= FLUSH_BYTES {
                         let _ = self.poll_write(cx, true);
                     }
-                    self.calls.begin(cx, &self.router, &self.shared, calls);
+                    self.calls.begin(cx, &self.router, &self.shared);
                     if let Some(session::Event::Plain(plain)) = event {
                         return Poll::Ready(Exit::Plain(*plain));
                     }
@@ -202,7 +202,7 @@ impl Driver {
             turn.note_read();
             return Poll::Ready(());
         }
-        if look.is_at_rest && self.calls.has_tasks() {
+        if look.is_at_rest && self.calls.has_memory() {
             self.calls.forget();
         }
         if self.poll_clock(cx, look.due).is_ready() {
@@ -219,7 +219,7 @@ impl Driver {
 
     /// The next thing to do, if what has been read has one, or else how things stand.
     fn next(&mut self, turn: &mut Turn) -> Next {
-        let Self { shared, connection, .. } = self;
+        let Self { shared, connection, calls, .. } = self;
         // One look under the lock: what changes behind it is seen before going to sleep.
         shared.with_held(|session, held| {
             let (input, mut settling) = connection.lend_input();
@@ -233,28 +233,22 @@ impl Driver {
             };
             let may_read =
                 session.handle_input(|| turn.now(), input, |rest, holds| hold(held, rest, holds));
-            let (mut calls, mut event) = ([const { None }; BATCH_MAX], None);
-            let max = session.calls_at_once_max();
-            for (index, slot) in calls.iter_mut().take(max).enumerate() {
-                if index > 0 {
-                    let hold = |rest: Option<&mut BytesMut>, holds| hold(held, rest, holds);
-                    session.handle_more_input(|| turn.now(), input, hold);
+            let max = session.calls_at_once_max().min(BATCH_MAX);
+            let mut event = session.poll_event();
+            while let Some(session::Event::Call(call)) = event {
+                held.begin_call(call_bytes(call.payload.len()));
+                calls.push(call);
+                if calls.waiting() == max || input.is_empty() {
+                    event = None;
+                    break;
                 }
-                match session.poll_event() {
-                    Some(session::Event::Call(call)) => {
-                        held.begin_call(call_bytes(call.payload.len()));
-                        *slot = Some(call);
-                    }
-                    other => {
-                        event = other;
-                        break;
-                    }
-                }
-                turn.work = turn.work.saturating_sub(1);
+                let hold = |rest: Option<&mut BytesMut>, holds| hold(held, rest, holds);
+                session.handle_more_input(|| turn.now(), input, hold);
+                event = session.poll_event();
             }
-            if event.is_some() || calls.first().is_some_and(Option::is_some) {
-                turn.work = turn.work.saturating_sub(1);
-                return Next::Work(calls, event, session.unwritten_bytes());
+            if event.is_some() || calls.waiting() > 0 {
+                turn.work = turn.work.saturating_sub(calls.waiting().max(1));
+                return Next::Work(event, session.unwritten_bytes());
             }
             let has_transmit = session.has_transmit();
             Next::Nothing(Look {
@@ -306,12 +300,12 @@ impl Driver {
     /// Goes to sleep, unless there is news: looked at once more under the lock, since it may have
     /// come while nobody was listening.
     fn sleep(&mut self, cx: &Context<'_>, wanted_input: bool, is_blocked: bool) -> bool {
-        let (clock, has_tasks) = (&self.clock, self.calls.has_tasks());
+        let (clock, has_memory) = (&self.clock, self.calls.has_memory());
         self.shared.sleep(cx, clock.alarm(), |session| {
             let is_said = is_blocked || !session.has_transmit() && !session.is_over();
             let is_read = wanted_input || !session.wants_input();
             // The last handler may have ended since it was looked at.
-            let is_tidy = !has_tasks || !session.is_at_rest();
+            let is_tidy = !has_memory || !session.is_at_rest();
             let is_quiet = is_said && is_read && is_tidy && !session.has_event();
             is_quiet && !clock.is_late_for(session)
         })

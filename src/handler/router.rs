@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::list::List;
-use super::{Context, Entry, Registry, Route};
+use super::{Context, Entry, Registry};
 use crate::error::{Code, Error, Result};
 use crate::format::Budget;
 use crate::limits::{Limits, too_large};
-use crate::quota::{Held, Quota, call_bytes};
-use crate::service::{Answer, Direct, Origin, Request, Service, Time, Working, caught};
+use crate::quota::{Held, Permit, Quota, call_bytes};
+use crate::service::{Answer, Direct, Origin, Request, Service, Time, Work, caught};
 use crate::stream::after;
 use crate::wire::Name;
 
@@ -57,49 +57,43 @@ impl Router {
         request: Request,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
-        let id = request.id();
-        self.admit(request, hold).unwrap_or_else(|error| {
-            tracing::debug!(tag = id.tag(), %error, "refused a call");
-            Answer::refused(error)
-        })
-    }
-
-    fn admit(&self, request: Request, hold: &mut dyn FnMut(usize) -> Result<()>) -> Result<Answer> {
-        let permit = self.quota.call()?;
-        let name = request.name();
-        match self.find(name)? {
-            Entry::Typed(route) => {
-                let working = self.work(&*route, request, hold)?;
-                Ok(Answer::working(working.holding(permit)))
+        let (name, id, origin) = (request.name(), request.id(), request.origin());
+        let (deadline, time) = self.time_of(&request);
+        match self.admit(request, deadline, hold) {
+            Ok((work, permit)) => {
+                // A registered name: one that a peer made up has been refused by now.
+                let span = match origin {
+                    Origin::Tagged => tracing::debug_span!("call", command = %name, tag = id.tag()),
+                    Origin::Plain => tracing::debug_span!("plain call", command = %name),
+                    Origin::Direct => tracing::debug_span!("direct call", command = %name),
+                };
+                Answer::of_handler(name, work, time, span, permit)
             }
-            Entry::Raw(_) => {
-                let text = format!("{name} is a raw command: call it plainly");
-                Err(Error::found(Code::UnsupportedFormat, text))
+            Err(error) => {
+                tracing::debug!(tag = id.tag(), %error, "refused a call");
+                Answer::refused(error)
             }
         }
     }
 
-    fn work(
+    fn admit(
         &self,
-        route: &dyn Route,
         mut request: Request,
+        deadline: Instant,
         hold: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<Working> {
-        let (name, id, format) = (request.name(), request.id(), request.format_word());
-        let origin = request.origin();
-        let (deadline, time) = self.time_of(&request);
-        let payload = request.take_payload();
+    ) -> Result<(Work, Permit)> {
+        let permit = self.quota.call()?;
+        let name = request.name();
+        let Entry::Typed(route) = self.find(name)? else {
+            let text = format!("{name} is a raw command: call it plainly");
+            return Err(Error::found(Code::UnsupportedFormat, text));
+        };
+        let (format, payload) = (request.format_word(), request.take_payload());
         let budget = Budget::new(&self.limits, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
         let context = Context::new(request, deadline);
         let work = caught(|| route.call(format, payload, budget, context, hold))??;
-        // A registered name: one that a peer made up has been refused by now.
-        let span = match origin {
-            Origin::Tagged => tracing::debug_span!("call", command = %name, tag = id.tag()),
-            Origin::Plain => tracing::debug_span!("plain call", command = %name),
-            Origin::Direct => tracing::debug_span!("direct call", command = %name),
-        };
-        Ok(Working::new(name, work, time, span))
+        Ok((work, permit))
     }
 
     /// When a call is to end, and who sees to it.

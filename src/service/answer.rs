@@ -56,14 +56,14 @@ enum Kind {
 pub(crate) type Work = BoxFuture<'static, Result<BytesMut>>;
 
 /// A handler at work, with what its call has taken.
-pub(crate) struct Working {
+struct Working {
     name: Name,
     // `None` once it has ended.
     work: Alone<Option<Work>>,
     time: Time,
     timer: Option<Pin<Box<Sleep>>>,
     span: Span,
-    permit: Option<Permit>,
+    _permit: Permit,
     // Of a call that no connection accounts for.
     direct: Option<Accounts>,
 }
@@ -99,7 +99,17 @@ impl Answer {
         Self::ready(Err(without_source(error).refusing()))
     }
 
-    pub(crate) fn working(working: Working) -> Self {
+    /// The answer of a handler, which runs under this permit.
+    pub(crate) fn of_handler(
+        name: Name,
+        work: Work,
+        time: Time,
+        span: Span,
+        permit: Permit,
+    ) -> Self {
+        let (timer, direct) = (None, None);
+        let work = Alone::new(Some(work));
+        let working = Working { name, work, time, timer, span, _permit: permit, direct };
         Self { kind: Kind::Handler(working) }
     }
 
@@ -125,18 +135,6 @@ impl Future for Answer {
 }
 
 impl Working {
-    pub(crate) fn new(name: Name, work: Work, time: Time, span: Span) -> Self {
-        let (timer, permit, direct) = (None, None, None);
-        let work = Alone::new(Some(work));
-        Self { name, work, time, timer, span, permit, direct }
-    }
-
-    /// The same with the permit under which it runs.
-    pub(crate) fn holding(mut self, permit: Permit) -> Self {
-        self.permit = Some(permit);
-        self
-    }
-
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
         let Self { work, span, time, timer, .. } = self;
         let Some(work) = work.alone() else {

@@ -63,7 +63,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use self::answer::Answer;
-pub(crate) use self::answer::{Time, Work, Working};
+pub(crate) use self::answer::{Time, Work};
 pub(crate) use self::caller::Caller;
 pub use self::channel::Channel;
 pub(crate) use self::direct::Direct;

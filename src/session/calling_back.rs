@@ -59,3 +59,11 @@ fn is_finishing(calls: &Calls, within: CallId) -> bool {
     let Calls { closing, outbound, inbound, .. } = calls;
     inbound.is_wanted(within) && closing.cause().is_none() && !outbound.has_farewell()
 }
+
+/// The error of whoever waits for what was sent to be written, when it never will be.
+pub(super) fn flush_error(calls: &Calls) -> Error {
+    let why = check_open(calls, None).err();
+    let why = why.as_ref().map_or("the connection is closed", Error::text);
+    let text = format!("the connection ended before all was written: {why}");
+    Error::local(Code::Disconnected, text).after_sending()
+}

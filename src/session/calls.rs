@@ -167,6 +167,14 @@ impl Calls {
         self.give_up(Cause::Violated(*violation), owes_farewell);
     }
 
+    pub(super) fn handle_unwritable(&mut self, error: Error) {
+        let _ = self.closing.note(Cause::Lost(error));
+        self.closing.cut_off(false);
+        self.inbound.abandon();
+        self.backlog.clear();
+        self.room.wake_all(&mut self.wakers);
+    }
+
     /// Nothing more comes or goes.
     pub(super) fn give_up_all(&mut self, cause: Cause) {
         self.give_up(cause, false);

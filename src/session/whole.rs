@@ -8,14 +8,14 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::calling_back::check_open;
+use super::calling_back::{check_open, flush_error};
 use super::calls::Calls;
 use super::cause::Cause;
 use super::deadlines::earlier;
 use super::inbound::tell;
 use super::input::Input;
 use super::{CallId, Event, Holds, Place, PlainEnd, Side, Tally, Violation};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Position, Tag};
 
@@ -62,9 +62,8 @@ impl Session {
         self.input.handle(&mut self.calls, now, input, hold)
     }
 
-    /// As [`handle_input`](Self::handle_input) when calls have been given out that have not begun:
-    /// takes in another one to be begun with them, if it surely runs, and replies. What else has
-    /// come is left for [`handle_input`](Self::handle_input).
+    /// Takes in another call to be begun with those that were given out and have not begun, if it
+    /// surely runs, and replies. What else has come is left for the next `handle_input`.
     pub fn handle_more_input(
         &mut self,
         now: impl FnMut() -> Instant,
@@ -391,16 +390,20 @@ impl Session {
     /// it may have been, and may have run.
     #[must_use]
     pub fn flush_error(&self) -> Error {
-        let why = check_open(&self.calls, None).err();
-        let why = why.as_ref().map_or("the connection is closed", Error::text);
-        let text = format!("the connection ended before all was written: {why}");
-        Error::local(Code::Disconnected, text).after_sending()
+        flush_error(&self.calls)
     }
 
     /// Whether wakers are to be taken out.
     #[must_use]
     pub const fn has_wakers(&self) -> bool {
         !self.calls.wakers.is_empty() || !self.calls.spent_wakers.is_empty()
+    }
+
+    /// The one to be woken after what was handled, if it is the only one: for it nothing is made.
+    pub fn take_only_waker(&mut self) -> Option<Waker> {
+        let Calls { wakers, spent_wakers, .. } = &mut self.calls;
+        let is_only = wakers.len() == 1 && spent_wakers.is_empty();
+        wakers.pop_if(|_| is_only)
     }
 
     /// Those to be woken after what was handled. They are collected rather than woken, so that it
@@ -478,12 +481,7 @@ impl Session {
     /// Nothing more goes, for the stream has failed like this; what has come may still be taken in,
     /// until [`handle_eof`](Self::handle_eof): replies, and what the peer said of its end.
     pub fn handle_unwritable(&mut self, error: Error) {
-        let Calls { closing, inbound, backlog, room, wakers, .. } = &mut self.calls;
-        let _ = closing.note(Cause::Lost(error));
-        closing.cut_off(false);
-        inbound.abandon();
-        backlog.clear();
-        room.wake_all(wakers);
+        self.calls.handle_unwritable(error);
     }
 
     /// The stream has failed like this: nothing more comes or goes.
@@ -493,8 +491,8 @@ impl Session {
 
     /// Nobody moves the session on any more, for this reason if it is not over.
     pub fn handle_abandoned(&mut self, why: &'static str) {
-        let cause = if self.is_over() { Cause::Closed } else { Cause::Abandoned(why) };
-        self.calls.give_up_all(cause);
+        let is_over = self.is_over();
+        self.calls.give_up_all(if is_over { Cause::Closed } else { Cause::Abandoned(why) });
     }
 }
 
