@@ -70,7 +70,7 @@ impl Caller for Shared {
         call.is_plain() || self.with(|session| session.is_wanted(call))
     }
 
-    fn channel(self: Arc<Self>, call: CallId) -> Arc<dyn Channel> {
-        Arc::new(ConnectionChannel(Handle::guest(self, call)))
+    fn channel(self: Arc<Self>, call: CallId) -> Option<Arc<dyn Channel>> {
+        Some(Arc::new(ConnectionChannel(Handle::guest(self, call))))
     }
 }

@@ -124,6 +124,6 @@ impl Service for Router {
         let direct = Direct::new(request.peer().clone(), Arc::clone(&self.quota));
         request.set_caller(Arc::<Direct>::clone(&direct));
         let answer = self.begin(request, &mut |bytes| held.cover(call_bytes(bytes)));
-        answer.direct(direct.wait(), held, max)
+        direct.wait_for(answer, held, max)
     }
 }

@@ -13,7 +13,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -21,8 +22,6 @@ use bytes::BytesMut;
 use tokio::time::Sleep;
 use tracing::Span;
 
-use super::BoxFuture;
-use super::direct::Waiting;
 use super::panics::caught;
 use super::reply::Reply;
 use super::told::{told, without_source};
@@ -51,6 +50,9 @@ enum Kind {
     Other(Alone<BoxFuture<'static, Result<Reply>>>),
     Handler(Working),
 }
+
+/// A future in a box, of which nothing more is known.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A handler at work.
 pub(crate) type Work = BoxFuture<'static, Result<BytesMut>>;
@@ -81,6 +83,22 @@ pub(crate) enum Time {
     Door,
     /// This side; of its own accord if `call_time_max` is the nearer limit.
     Here { due: Instant, call_time_max: Option<Duration> },
+}
+
+/// Whether somebody waits for an answer: until it is there, or dropped.
+pub(super) struct Waiting(Arc<AtomicBool>);
+
+impl Waiting {
+    /// Somebody waits; `is_over` says when nobody does any more.
+    pub(super) fn new(is_over: &Arc<AtomicBool>) -> Self {
+        Self(Arc::clone(is_over))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl Answer {
@@ -114,7 +132,7 @@ impl Answer {
     }
 
     /// This answer for a call that no connection accounts for.
-    pub(crate) fn direct(mut self, waiting: Waiting, held: Held, payload_bytes_max: usize) -> Self {
+    pub(super) fn direct(mut self, waiting: Waiting, held: Held, payload_bytes_max: usize) -> Self {
         if let Kind::Handler(working) = &mut self.kind {
             working.direct = Some(Accounts { _waiting: waiting, held, payload_bytes_max });
         }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::caller::{Caller, NoWayBack};
-use super::channel::Channel;
-use crate::quota::Quota;
+use super::answer::{Answer, Waiting};
+use super::seam::{Caller, Channel};
+use crate::quota::{Held, Quota};
 use crate::session::CallId;
 use crate::transport::Peer;
 
@@ -13,19 +13,17 @@ use crate::transport::Peer;
 pub(crate) struct Direct {
     peer: Peer,
     quota: Arc<Quota>,
-    is_over: AtomicBool,
+    is_over: Arc<AtomicBool>,
 }
-
-/// Ends the waiting when it is dropped.
-pub(crate) struct Waiting(Arc<Direct>);
 
 impl Direct {
     pub(crate) fn new(peer: Peer, quota: Arc<Quota>) -> Arc<Self> {
-        Arc::new(Self { peer, quota, is_over: AtomicBool::new(false) })
+        Arc::new(Self { peer, quota, is_over: Arc::default() })
     }
 
-    pub(crate) fn wait(self: Arc<Self>) -> Waiting {
-        Waiting(self)
+    /// Lets the answer account for itself: what it holds, and that somebody waits.
+    pub(crate) fn wait_for(&self, answer: Answer, held: Held, payload_bytes_max: usize) -> Answer {
+        answer.direct(Waiting::new(&self.is_over), held, payload_bytes_max)
     }
 }
 
@@ -42,13 +40,7 @@ impl Caller for Direct {
         !self.is_over.load(Ordering::Acquire)
     }
 
-    fn channel(self: Arc<Self>, _: CallId) -> Arc<dyn Channel> {
-        Arc::new(NoWayBack)
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Release);
+    fn channel(self: Arc<Self>, _: CallId) -> Option<Arc<dyn Channel>> {
+        None
     }
 }

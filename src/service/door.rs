@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::answer::Answer;
-use super::channel::Channel;
-use super::{BoxFuture, Reply, Request, Service};
+use super::answer::{Answer, BoxFuture};
+use super::reply::Reply;
+use super::seam::{Channel, Request, Service};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};

@@ -49,49 +49,21 @@
 //! ```
 
 mod answer;
-mod caller;
-mod channel;
 mod direct;
 mod door;
 mod extensions;
 mod panics;
 mod reply;
-mod request;
+mod seam;
 mod told;
 
-use std::pin::Pin;
-use std::sync::Arc;
-
-pub use self::answer::Answer;
+pub use self::answer::{Answer, BoxFuture};
 pub(crate) use self::answer::{Time, Work};
-pub(crate) use self::caller::Caller;
-pub use self::channel::Channel;
 pub(crate) use self::direct::Direct;
 pub use self::door::Door;
 pub use self::extensions::Extensions;
 pub(crate) use self::panics::{caught, panicked};
 pub use self::reply::Reply;
-pub use self::request::Request;
-pub(crate) use self::request::{Origin, bad_trace};
+pub(crate) use self::seam::{Caller, Origin, bad_trace};
+pub use self::seam::{Channel, Request, Service};
 pub(crate) use self::told::told;
-
-/// Answers calls.
-///
-/// What `call` does before it returns is the beginning of the call, so calls begin in the order in
-/// which they are made; the rest is done while the [`Answer`] is polled. It does not block, and it
-/// does not wait for room: what cannot be taken is refused.
-///
-/// The errors that an answer gives are for the caller of the service, with code and text.
-pub trait Service: Send + Sync + 'static {
-    /// Begins to answer a call.
-    fn call(&self, request: Request) -> Answer;
-}
-
-/// A future in a box, of which nothing more is known.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-impl<S: Service + ?Sized> Service for Arc<S> {
-    fn call(&self, request: Request) -> Answer {
-        (**self).call(request)
-    }
-}

@@ -1,20 +1,119 @@
-//! A call on its way to whoever answers it.
+//! What passes the seam, and both its sides: a request, whoever answers it, and whoever asks.
+//!
+//! These need one another, so they are one file: a service is given a request, which knows where it
+//! came from, and by that a channel to call back, which is a service. The answer is not in here: it
+//! knows nothing of requests.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::caller::{Caller, NoWayBack};
-use super::channel::Channel;
+use super::answer::{Answer, BoxFuture};
 use super::extensions::Extensions;
 use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::session::{Call, CallId};
 use crate::stream::{after, now};
 use crate::transport::Peer;
 use crate::wire::{Flaw, FormatWord, Name, Options};
+
+/// Answers calls.
+///
+/// What `call` does before it returns is the beginning of the call, so calls begin in the order in
+/// which they are made; the rest is done while the [`Answer`] is polled. It does not block, and it
+/// does not wait for room: what cannot be taken is refused.
+///
+/// The errors that an answer gives are for the caller of the service, with code and text.
+pub trait Service: Send + Sync + 'static {
+    /// Begins to answer a call.
+    fn call(&self, request: Request) -> Answer;
+}
+
+/// A way to call: a service, and what its [`Client`](crate::Client) must know beside it.
+///
+/// A plain connection is a channel, a [`Door`](super::Door) is one, and a [`Client`](crate::Client)
+/// is one as well, to be wrapped by another. Everything but the call itself has a default, which
+/// suits a channel that cannot be closed.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// use switchboard::service::{Answer, Channel, Request, Service};
+/// use switchboard::{Client, Code, Command, Endpoint, Error, format::Line};
+///
+/// /// Fails every third call.
+/// struct Flaky {
+///     client: Client,
+///     calls: AtomicU32,
+/// }
+///
+/// impl Service for Flaky {
+///     fn call(&self, request: Request) -> Answer {
+///         if self.calls.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
+///             return Answer::ready(Err(Error::new(Code::Overloaded, "the third call")));
+///         }
+///         Service::call(&self.client, request)
+///     }
+/// }
+///
+/// impl Channel for Flaky {}
+///
+/// const SHOUT: Command<String, String, Line> = Command::new("SHOUT");
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> switchboard::Result<()> {
+/// let endpoint = Endpoint::new()
+///     .on(SHOUT, async |text: String| Ok::<_, Error>(text.to_uppercase()));
+/// let client = Client::over(Flaky { client: endpoint.client(), calls: AtomicU32::new(0) });
+///
+/// assert_eq!(client.call(SHOUT, &"one".into()).await?, "ONE");
+/// assert_eq!(client.call(SHOUT, &"two".into()).await?, "TWO");
+/// let error = client.call(SHOUT, &"three".into()).await.unwrap_err();
+/// assert_eq!(error.code(), Code::Overloaded);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors of a channel
+///
+/// They are given to the caller as they are. A handler that hands on an error of a channel tells
+/// its own caller `failed` and no more, as with every error that was not made for that caller.
+pub trait Channel: Service {
+    /// The bounds of what is sent and of what comes back.
+    fn limits(&self) -> &Limits {
+        static LIMITS: OnceLock<Limits> = OnceLock::new();
+        LIMITS.get_or_init(Limits::default)
+    }
+
+    /// Who is on the other side.
+    fn peer(&self) -> &Peer {
+        Peer::nobody()
+    }
+
+    /// Whether no more calls are taken.
+    fn is_closed(&self) -> bool {
+        false
+    }
+
+    /// Takes no more calls, and lets those under way finish.
+    fn close(&self) {}
+
+    /// Waits until no more calls are taken and none is under way.
+    fn closed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+
+    /// Waits until everything that was handed over is written.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from being written.
+    fn flush(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
 
 /// A call as a value: the name of a command, a payload, and what is said beside it.
 ///
@@ -242,10 +341,9 @@ impl Request {
 
     /// A way to call whoever calls.
     pub(crate) fn channel(&self) -> Arc<dyn Channel> {
-        match &self.caller {
-            Some(caller) => Arc::clone(caller).channel(self.call.id),
-            None => Arc::new(NoWayBack),
-        }
+        let caller = self.caller.as_ref().map(Arc::clone);
+        let channel = caller.and_then(|caller| caller.channel(self.call.id));
+        channel.unwrap_or_else(|| Arc::new(NoWayBack))
     }
 
     /// Whether nobody waits for the answer any more.
@@ -253,6 +351,39 @@ impl Request {
         self.caller.as_ref().is_some_and(|caller| !caller.is_waiting(self.call.id))
     }
 }
+
+impl<S: Service + ?Sized> Service for Arc<S> {
+    fn call(&self, request: Request) -> Answer {
+        (**self).call(request)
+    }
+}
+
+/// Where calls come from: a connection, or a single request.
+pub(crate) trait Caller: Send + Sync {
+    /// Who is there.
+    fn peer(&self) -> &Peer;
+
+    /// What its calls count against.
+    fn quota(&self) -> &Arc<Quota>;
+
+    /// Whether the answer to this call is still waited for.
+    fn is_waiting(&self, call: CallId) -> bool;
+
+    /// A way to call back, for the handler of this call.
+    fn channel(self: Arc<Self>, call: CallId) -> Option<Arc<dyn Channel>>;
+}
+
+/// The way back where there is none.
+struct NoWayBack;
+
+impl Service for NoWayBack {
+    fn call(&self, request: Request) -> Answer {
+        let text = format!("{} cannot be called: there is no way back", request.command());
+        Answer::ready(Err(Error::found(Code::UnknownCommand, text)))
+    }
+}
+
+impl Channel for NoWayBack {}
 
 pub(crate) fn bad_trace(_: Flaw) -> Error {
     Error::local(Code::BadPayload, "a trace is 1 to 128 printable ASCII bytes")
