@@ -15,6 +15,7 @@ use std::task::Poll;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::unconstrained;
 
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
@@ -47,14 +48,14 @@ impl InProcess {
 
     fn post(&self, request: Request) -> Result<oneshot::Receiver<Result<Reply>>> {
         let mut held = self.door.held();
-        held.cover(call_bytes(request.payload().len()))?;
+        held.cover(call_bytes(request.payload().len())).map_err(|error| error.heard())?;
         let (reply, answer) = oneshot::channel();
         match self.letters.try_send(Letter { request, reply, held }) {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => {
                 let max = self.letters.max_capacity();
                 let text = format!("calls_per_connection_max ({max}) wait to begin");
-                Err(Error::found(Code::Overloaded, text))
+                Err(Error::found(Code::Overloaded, text).heard())
             }
             Err(TrySendError::Closed(_)) => Err(stopped()),
         }
@@ -65,7 +66,7 @@ impl Service for InProcess {
     fn call(&self, request: Request) -> Answer {
         match self.post(request) {
             Ok(answer) => Answer::new(async { answer.await.unwrap_or_else(|_| Err(stopped())) }),
-            Err(error) => Answer::ready(Err(error.heard())),
+            Err(error) => Answer::ready(Err(error)),
         }
     }
 }
@@ -101,7 +102,9 @@ async fn begin_in_turn(door: Door, mut inbox: mpsc::Receiver<Letter>) {
         let is_one_way = request.is_one_way();
         let mut answer = door.call(request);
         drop(held);
-        match poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx))).await {
+        // Without the runtime's constraint: a call that it holds up would begin after others.
+        let begun = poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx)));
+        match unconstrained(begun).await {
             // That it failed is not told, that it did not run is.
             Poll::Ready(Err(error)) if is_one_way && !error.is_refusal() => {
                 let _ = reply.send(Ok(Reply::default()));

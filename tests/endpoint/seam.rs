@@ -1,0 +1,293 @@
+//! The seam from outside: a door that a user writes, a channel that a user writes, and the client
+//! of an endpoint's own handlers.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use switchboard::format::Line;
+use switchboard::service::{Answer, Channel, Door, Request, Service};
+use switchboard::transport::Peer as Identity;
+use switchboard::{Client, Code, Command, Context, Endpoint, Error, Result};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::support::*;
+
+/// A door of one's own: each request is a datagram, and so is each reply. A request is
+/// `NAME [MS]\nPAYLOAD`, a reply `ok PAYLOAD` or `err CODE TEXT`.
+mod datagrams {
+    use super::*;
+
+    pub(super) struct Datagram {
+        pub(super) peer: SocketAddr,
+        pub(super) bytes: Bytes,
+    }
+
+    /// Answers what comes until `stop`, and then drains.
+    pub(super) async fn serve(
+        endpoint: Endpoint,
+        mut inbox: mpsc::Receiver<Datagram>,
+        outbox: mpsc::Sender<Datagram>,
+        stop: impl Future,
+    ) {
+        let door = endpoint.door();
+        let (mut stop, mut closed) = (pin!(stop), pin!(door.closed()));
+        loop {
+            let datagram = tokio::select! {
+                _ = &mut stop, if !door.is_closed() => {
+                    door.close();
+                    continue;
+                }
+                () = &mut closed => return,
+                Some(datagram) = inbox.recv() => datagram,
+            };
+            let (outbox, answer) = (outbox.clone(), begin(&door, &datagram));
+            tokio::spawn(async move {
+                let bytes = match answer.await {
+                    Ok(reply) => [b"ok ", reply.payload()].concat(),
+                    Err(error) => format!("err {} {}", error.code(), error.text()).into_bytes(),
+                };
+                let _ = outbox.send(Datagram { peer: datagram.peer, bytes: bytes.into() }).await;
+            });
+        }
+    }
+
+    fn begin(door: &Door, Datagram { peer, bytes }: &Datagram) -> Answer {
+        match request(bytes) {
+            Ok(request) => door.call(request.with_peer(Identity::tcp(*peer))),
+            Err(error) => Answer::ready(Err(error)),
+        }
+    }
+
+    fn request(bytes: &Bytes) -> Result<Request> {
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+        let line = std::str::from_utf8(&bytes[..end]).unwrap_or_default();
+        let (name, time) = line.split_once(' ').unwrap_or((line, ""));
+        let request = Request::new(name, bytes.slice((end + 1).min(bytes.len())..))?;
+        match time.parse() {
+            Ok(ms) => Ok(request.with_timeout(Duration::from_millis(ms))),
+            Err(_) => Ok(request),
+        }
+    }
+}
+
+use datagrams::Datagram;
+
+const PANIC: Command<String, String, Line> = Command::new("PANIC");
+const WHO: Command<String, String, Line> = Command::new("WHO");
+const BACK: Command<String, String, Line> = Command::new("BACK");
+const FOREIGN: Command<String, String, Line> = Command::new("FOREIGN");
+
+/// The far end of a door for datagrams.
+struct Datagrams {
+    here: SocketAddr,
+    outbox: mpsc::Sender<Datagram>,
+    inbox: mpsc::Receiver<Datagram>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Datagrams {
+    fn new(endpoint: &Endpoint) -> Self {
+        let ((outbox, there), (far, inbox)) = (mpsc::channel(1000), mpsc::channel(1000));
+        let (stop, stopped) = oneshot::channel::<()>();
+        tokio::spawn(datagrams::serve(endpoint.clone(), there, far, stopped));
+        let here = SocketAddr::from(([10, 0, 0, 7], 4000));
+        Self { here, outbox, inbox, stop: Some(stop) }
+    }
+
+    async fn send(&self, text: &str) {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        self.outbox.send(Datagram { peer: self.here, bytes }).await.unwrap();
+    }
+
+    /// The next reply; `None` when the door is closed.
+    async fn next(&mut self) -> Option<String> {
+        let datagram = within(self.inbox.recv()).await?;
+        assert_eq!(datagram.peer, self.here);
+        Some(String::from_utf8(datagram.bytes.to_vec()).unwrap())
+    }
+
+    #[track_caller]
+    fn check<'a>(&'a mut self, sent: &'a str, expected: &'a str) -> impl Future<Output = ()> + 'a {
+        let place = std::panic::Location::caller();
+        async move {
+            self.send(sent).await;
+            assert_eq!(self.next().await.as_deref(), Some(expected), "{sent:?} at {place}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_door_of_ones_own_has_all_that_a_connection_has() {
+    let held = Held::new();
+    let endpoint = limited(|limits| {
+        limits.payload_bytes_max = 100;
+        limits.call_time_max = SECOND;
+    });
+    let endpoint = held
+        .on(endpoint)
+        .on(PANIC, async |_: String| -> Result<String> { panic!("on purpose") })
+        .on(FOREIGN, async |_: String| Err::<String, _>(anyhow::anyhow!("a secret")))
+        .on(WHO, async |_: String, context: Context| Ok::<_, Error>(context.peer().to_string()))
+        .on(BACK, async |text: String, context: Context| {
+            let error = context.client().call(ECHO, &text).await.unwrap_err();
+            Ok::<_, Error>(error.to_string())
+        });
+    let mut far = Datagrams::new(&endpoint);
+    far.check("ECHO\nhello", "ok hello").await;
+    far.check("ADD\n\u{1}\u{2}", "ok \u{3}").await;
+    far.check("ADD\nx", "err bad_payload the payload is not valid bincode").await;
+    far.check("NOPE\n", "err unknown_command there is no command NOPE; ? lists them").await;
+    far.check("no name\u{7}\n", "err unknown_command there is no command no; ? lists them").await;
+    far.check("\u{7}\n", "err unknown_command no command can have this name").await;
+    let raw = "err unsupported_format STRING is a raw command: call it plainly";
+    far.check("STRING\n", raw).await;
+    far.check("PANIC\n", "err panicked the handler panicked").await;
+    far.check("FOREIGN\n", "err failed the handler failed").await;
+    far.check("WHO\n", "ok 10.0.0.7:4000").await;
+    let nobody = "ok ECHO: unknown_command: ECHO cannot be called: there is no way back";
+    far.check("BACK\nx", nobody).await;
+    let large = format!("ECHO\n{}", "x".repeat(101));
+    let over = "payload of 101 bytes is over payload_bytes_max (100)";
+    far.check(&large, &format!("err too_large a {over}")).await;
+    // A reply as well.
+    far.check("LETTERS\n99", &format!("err too_large a {over}")).await;
+    let begin = Instant::now();
+    let late = "err deadline_exceeded the handler did not answer";
+    far.check("HOLD 50\nx", &format!("{late} in time")).await;
+    assert_eq!(begin.elapsed(), 50 * MS);
+    far.check("HOLD\nx", &format!("{late} within call_time_max (1s)")).await;
+    far.check("HOLD 5000\nx", &format!("{late} within call_time_max (1s)")).await;
+    held.ended.reach(3).await;
+    far.check("ECHO\nstill here", "ok still here").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_through_a_door_are_bounded() {
+    let held = Held::new();
+    let endpoint = limited(|limits| {
+        limits.calls_per_connection_max = 2;
+        limits.calls_max = 3;
+        limits.held_bytes_max = 64 * 1024;
+    });
+    let endpoint = held.on(endpoint);
+    let (mut one, mut other) = (Datagrams::new(&endpoint), Datagrams::new(&endpoint));
+    one.send("HOLD\na").await;
+    one.send("HOLD\nb").await;
+    held.begun.reach(2).await;
+    let full = "err overloaded calls_per_connection_max (2) are running";
+    one.check("ECHO\nx", full).await;
+    other.send("HOLD\nc").await;
+    held.begun.reach(3).await;
+    other.check("ECHO\nx", "err overloaded calls_max (3) are running already").await;
+    held.release(3);
+    for _ in 0..2 {
+        one.next().await.unwrap();
+    }
+    other.next().await.unwrap();
+    let large = format!("ECHO\n{}", "x".repeat(70_000));
+    one.send(&large).await;
+    let text = one.next().await.unwrap();
+    assert!(
+        text.starts_with("err overloaded ") && text.ends_with("held_bytes_max (65536)"),
+        "{text}"
+    );
+    // All that they held has been given back.
+    one.check(&large[..30_000], &format!("ok {}", &large[5..30_000])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_door_drains() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| limits.drain_time_max = SECOND));
+    let mut far = Datagrams::new(&endpoint);
+    far.send("HOLD\nfirst").await;
+    far.send("HOLD\nsecond").await;
+    held.begun.reach(2).await;
+    far.stop.take().unwrap().send(()).unwrap();
+    settle().await;
+    far.check("ECHO\nx", "err shutting_down no more calls are taken").await;
+    held.release(1);
+    assert_eq!(far.next().await.as_deref(), Some("ok first"));
+    let cut_off = "err cancelled the call did not end within drain_time_max (1s)";
+    assert_eq!(far.next().await.as_deref(), Some(cut_off));
+    held.ended.reach(2).await;
+    assert_eq!(far.next().await, None);
+    // Other doors of the endpoint are open.
+    Datagrams::new(&endpoint).check("ECHO\nx", "ok x").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_drops_an_answer_stops_the_handler() {
+    let held = Held::new();
+    let door = held.on(endpoint()).door();
+    let answer = door.call(Request::new("HOLD", "x").unwrap());
+    let task = tokio::spawn(answer);
+    held.begun.reach(1).await;
+    task.abort();
+    held.ended.reach(1).await;
+    door.close();
+    within(door.closed()).await;
+}
+
+/// What a layer puts beside a call.
+struct Tenant(u32);
+
+#[tokio::test(start_paused = true)]
+async fn values_beside_a_call_reach_its_handler() {
+    let endpoint = Endpoint::new().on(WHO, async |_: String, context: Context| {
+        let tenant = context.extensions().get::<Tenant>().map(|tenant| tenant.0);
+        Ok::<_, Error>(format!("{tenant:?}"))
+    });
+    for (request, expected) in [
+        (Request::new("WHO", "").unwrap(), "None"),
+        (Request::new("WHO", "").unwrap().with_extension(Tenant(7)), "Some(7)"),
+    ] {
+        let reply = Service::call(&endpoint, request).await.unwrap();
+        assert_eq!(reply.payload(), expected.as_bytes());
+    }
+}
+
+/// Fails every third call, of whatever kind.
+struct Flaky {
+    inner: Client,
+    calls: AtomicU32,
+}
+
+impl Service for Flaky {
+    fn call(&self, request: Request) -> Answer {
+        if self.calls.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
+            return Answer::ready(Err(Error::new(Code::Overloaded, "the third call")));
+        }
+        Service::call(&self.inner, request)
+    }
+}
+
+impl Channel for Flaky {}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_made_of_any_channel() {
+    let noted = Count::default();
+    let note = noted.clone();
+    let endpoint = endpoint().on(CANARY, move |text: String| {
+        note.add();
+        async { Ok::<_, Error>(text) }
+    });
+    for inner in [client(&endpoint), endpoint.client()] {
+        let client = Client::over(Flaky { inner, calls: AtomicU32::new(0) });
+        for round in 0..3 {
+            assert_eq!(client.call(ADD, &(1, 2)).await.unwrap(), 3);
+            client.notify(CANARY, &"x".to_owned()).await.unwrap();
+            let error = client.call(ADD, &(1, 2)).await.unwrap_err();
+            assert_eq!(error.to_string(), "ADD: overloaded: the third call", "in round {round}");
+        }
+        // What the channel does not do is left to its user: the errors are the peer's.
+        let error = client.call(CHECK_STOCK, &"item2".to_owned()).await.unwrap_err();
+        assert!(error.is_from_peer(), "{error:?}");
+        assert!(!client.is_closed());
+    }
+    noted.reach(6).await;
+}
