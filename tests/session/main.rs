@@ -9,6 +9,7 @@
 )]
 
 mod asked;
+mod batches;
 mod calls;
 mod draining;
 mod ends;
