@@ -298,14 +298,20 @@ impl Peer {
         count > 0 || is_end || self.input.len() != had
     }
 
-    /// Takes in what has been read, as far as that goes.
+    /// Takes in what has been read, as far as that goes, calls together that came together.
     fn decode(&mut self, now: Instant) {
         loop {
             self.session.handle_input(|| now, &mut self.input, |_, _| Ok(()));
             if !self.session.has_event() {
                 return;
             }
-            self.events();
+            while let Some(event) = self.session.poll_event() {
+                let is_call = matches!(event, Event::Call(_));
+                self.event(event);
+                if is_call {
+                    self.session.handle_more_input(|| now, &mut self.input, |_, _| Ok(()));
+                }
+            }
         }
     }
 
@@ -332,13 +338,17 @@ impl Peer {
 
     pub fn events(&mut self) {
         while let Some(event) = self.session.poll_event() {
-            match event {
-                Event::Call(call) => self.calls.push_back(call),
-                Event::Stop(id) => self.stops.push(id),
-                Event::Plain(plain) => self.plain = Some(*plain),
-                Event::Close(violation) => self.violate(violation),
-                other => panic!("{other:?}"),
-            }
+            self.event(event);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Call(call) => self.calls.push_back(call),
+            Event::Stop(id) => self.stops.push(id),
+            Event::Plain(plain) => self.plain = Some(*plain),
+            Event::Close(violation) => self.violate(violation),
+            other => panic!("{other:?}"),
         }
     }
 }
