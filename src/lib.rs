@@ -44,7 +44,8 @@
 //!
 //! # Four concepts
 //!
-//! - A [`Command`] is a name with its types and its [format](mod@format).
+//! - A [`Command`] is a name with its types and its [format](mod@format). It may carry
+//!   [`Facts`]: what it does, and how long and how large its calls may be.
 //! - A [`Handler`] answers a command: `async fn(Req) -> Result<Rep, E>`, if it likes with a
 //!   [`Context`] behind the request or shared state in front of it ([`with_state`]), or a function
 //!   that blocks ([`blocking`]). A [`RawHandler`] is lent the [`Connection`] itself.
@@ -153,13 +154,13 @@ pub mod gob {
 
 #[cfg(feature = "io")]
 pub use crate::client::{Call, Client, Notification};
-pub use crate::command::Command;
+pub use crate::command::{Command, Facts};
 #[cfg(feature = "io")]
 pub use crate::endpoint::{Endpoint, Report};
 pub use crate::error::{Code, Error, Fault, Result};
 #[cfg(feature = "io")]
 pub use crate::handler::{
-    Blocking, Context, Handler, RawFuture, RawHandler, WithState, blocking, with_state,
+    Blocking, CommandInfo, Context, Handler, RawFuture, RawHandler, WithState, blocking, with_state,
 };
 pub use crate::limits::Limits;
 #[cfg(feature = "io")]

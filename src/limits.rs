@@ -36,7 +36,8 @@ pub struct Limits {
     ///
     /// Worst case: one payload being read for each connection, as long as
     /// [`held_bytes_max`](Self::held_bytes_max) allows. A longer one is skipped and refused with
-    /// `too_large`; a longer value of our own is refused before a byte of it is sent.
+    /// `too_large`; a longer value of our own is refused before a byte of it is sent. A command may
+    /// have another, by [`Command::payload_bytes_max`](crate::Command::payload_bytes_max).
     pub payload_bytes_max: usize,
     /// Levels of nesting that decoding follows. Default 128, at most
     /// [`DEPTH_MOST`](Self::DEPTH_MOST).
@@ -136,7 +137,8 @@ pub struct Limits {
     /// the peer. Default 10 s; the connection is closed after.
     pub write_time_max: Duration,
     /// Time for one call, whatever its caller asks for. Default 30 s; the call is answered with
-    /// `deadline_exceeded` and its handler stopped. Calls that we make without a deadline get it.
+    /// `deadline_exceeded` and its handler stopped. Calls that we make without a deadline get it. A
+    /// command may have another, by [`Command::timeout`](crate::Command::timeout).
     /// A raw handler may talk for as long as it likes: it is bound by the times of its reads and
     /// writes.
     pub call_time_max: Duration,
@@ -281,14 +283,56 @@ impl Default for Limits {
     }
 }
 
-/// What is said of a payload that is over its limit.
-pub(crate) fn too_large(bytes: impl std::fmt::Display, payload_bytes_max: usize) -> String {
-    format!("a payload of {bytes} bytes is over payload_bytes_max ({payload_bytes_max})")
+/// How many bytes a payload may have, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PayloadMax {
+    pub(crate) bytes: usize,
+    /// It is a fact of the command, and not the endpoint's limit.
+    pub(crate) is_of_command: bool,
 }
 
-/// What is said of a handler that takes longer than its limit.
-pub(crate) fn over_time(call_time_max: Duration) -> String {
-    format!("the handler did not answer within call_time_max ({call_time_max:?})")
+impl PayloadMax {
+    /// As many as the limits say.
+    pub(crate) const fn of_limits(payload_bytes_max: usize) -> Self {
+        Self { bytes: payload_bytes_max, is_of_command: false }
+    }
+
+    /// Whether it is less than so many.
+    pub(crate) fn is_below(self, bytes: u64) -> bool {
+        u64::try_from(self.bytes).is_ok_and(|max| max < bytes)
+    }
+
+    /// The limit with its value, as it is told.
+    pub(crate) fn name(self) -> String {
+        let of_command = if self.is_of_command { " of its command" } else { "" };
+        format!("payload_bytes_max{of_command} ({})", self.bytes)
+    }
+
+    /// What is said of a payload that is over it.
+    pub(crate) fn too_large(self, bytes: impl std::fmt::Display) -> String {
+        format!("a payload of {bytes} bytes is over {}", self.name())
+    }
+}
+
+/// How much time a call may take, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeMax {
+    pub(crate) time: Duration,
+    /// It is a fact of the command, and not the endpoint's limit.
+    pub(crate) is_of_command: bool,
+}
+
+impl TimeMax {
+    /// The limit with its value, as it is told.
+    pub(crate) fn name(self) -> String {
+        let name = if self.is_of_command { "the timeout of its command" } else { "call_time_max" };
+        format!("{name} ({:?})", self.time)
+    }
+
+    /// What is said of a handler that takes longer.
+    pub(crate) fn over_time(self) -> String {
+        format!("the handler did not answer within {}", self.name())
+    }
 }
 
 /// A call with the longest name (64), tag (10) and length (20), the spaces between them, and CR LF.

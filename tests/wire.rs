@@ -195,6 +195,29 @@ fn an_announcement_reserves_no_memory() {
 }
 
 #[test]
+fn a_body_over_the_limit_is_taken_if_it_is_wanted() {
+    let mut decoder = Decoder::new(1024, 4);
+    let mut input = BytesMut::from("GREET 1 10\n01234567");
+    assert!(matches!(decoder.decode(&mut input), Ok(Some(Event::Line(_)))));
+    assert!(decoder.is_skipping());
+    decoder.take_body();
+    assert!(!decoder.is_skipping());
+    assert_eq!(decoder.missing_body_bytes(&input), 2);
+    assert_eq!(decoder.decode(&mut input), Ok(None));
+    assert_eq!((decoder.position(&input), decoder.units()), (Position::Body, 1));
+    input.extend_from_slice(b"89GREET 2 5\n01234NEXT\n");
+    let body = Bytes::from_static(b"0123456789");
+    assert_eq!(decoder.decode(&mut input), Ok(Some(Event::Body(body))));
+    // It was that one alone.
+    assert!(matches!(decoder.decode(&mut input), Ok(Some(Event::Line(Line::Call { .. })))));
+    assert!(decoder.is_skipping());
+    assert!(matches!(decoder.decode(&mut input), Ok(Some(Event::Line(Line::Plain { .. })))));
+    // Where no body is dropped there is none to take.
+    decoder.take_body();
+    assert_eq!(decoder.position(&input), Position::Boundary);
+}
+
+#[test]
 fn a_body_over_the_limit_is_dropped_as_it_comes() {
     let mut decoder = Decoder::new(1024, 4);
     let mut input = BytesMut::from("GREET 1 1000005\n");

@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::way::Sent;
-use crate::error::{Error, Result};
+use crate::command::Facts;
+use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
-use crate::limits::{Limits, too_large};
+use crate::limits::Limits;
 use crate::stream::after;
 
 /// A call under way: a future of the reply.
 ///
-/// Without [`timeout`](Self::timeout) or [`timeout_at`](Self::timeout_at) its deadline is
-/// `call_time_max` of the client's limits from the first poll on, so it always ends.
+/// Without [`timeout`](Self::timeout) or [`timeout_at`](Self::timeout_at) its deadline is the
+/// [timeout of its command](crate::Command::timeout), or else `call_time_max` of the client's
+/// limits, from the first poll on, so it always ends.
 ///
 /// Its deadline is kept by the tokio runtime in which it is polled, which must have time enabled.
 /// So it ends in time also while nobody drives the runtime of the connection, or its only thread is
@@ -59,8 +61,8 @@ impl<Rep> Call<Rep> {
     /// Ends the call with `deadline_exceeded` when `time` has passed from now. The peer is told
     /// how much of it is left, and stops as well.
     ///
-    /// A long time here does not make the callee more patient: `call_time_max` of its own limits,
-    /// 30 s by default, still holds.
+    /// A long time here does not make the callee more patient: the timeout that the command has
+    /// there, or `call_time_max` of the callee's own limits, 30 s by default, still holds.
     pub fn timeout(self, time: Duration) -> Self {
         self.timeout_at(after(time).into_std())
     }
@@ -87,7 +89,10 @@ impl<Rep> Future for Call<Rep> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { sent, decode } = self.get_mut();
         let reply = ready!(sent.poll_call(cx)).and_then(|payload| {
-            let budget = Budget::new(sent.limits(), payload.len());
+            let budget = match sent.facts() {
+                None => Budget::new(sent.limits(), payload.len()),
+                Some(facts) => Budget::new(&facts.limits(sent.limits()), payload.len()),
+            };
             decode(payload, &budget).map_err(Error::of_reply)
         });
         Poll::Ready(reply.map_err(|error| error.in_command(sent.command())))
@@ -124,12 +129,16 @@ impl fmt::Debug for Notification {
 }
 
 /// The payload for `value`, which is refused here rather than by the peer if it is too large.
-pub(super) fn encode<F: Format<T>, T>(value: &T, limits: &Limits) -> Result<BytesMut> {
+pub(super) fn encode<F: Format<T>, T>(
+    value: &T,
+    facts: Facts,
+    limits: &Limits,
+) -> Result<BytesMut> {
     let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
     F::encode(value, &mut payload).map_err(Error::by_library)?;
-    let (len, max) = (payload.len(), limits.payload_bytes_max);
-    if len > max {
-        return Err(Error::local(crate::error::Code::TooLarge, too_large(len, max)));
+    let (len, max) = (payload.len(), facts.payload_max(limits.payload_bytes_max));
+    if len > max.bytes {
+        return Err(Error::local(Code::TooLarge, max.too_large(len)));
     }
     Ok(payload)
 }

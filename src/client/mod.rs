@@ -89,8 +89,8 @@ impl Client {
     where
         F: Format<Req> + Format<Rep>,
     {
-        let payload = call::encode::<F, Req>(request, self.way.limits());
-        let sent = self.way.send(Unsent::new(command.name(), payload));
+        let payload = call::encode::<F, Req>(request, command.facts(), self.way.limits());
+        let sent = self.way.send(Unsent::new(command.name(), command.facts(), payload));
         Call::new(sent, <F as Format<Rep>>::decode)
     }
 
@@ -114,8 +114,8 @@ impl Client {
     where
         F: Format<Req> + Format<Rep>,
     {
-        let payload = call::encode::<F, Req>(request, self.way.limits());
-        Notification::new(self.way.send(Unsent::new(command.name(), payload)))
+        let payload = call::encode::<F, Req>(request, command.facts(), self.way.limits());
+        Notification::new(self.way.send(Unsent::new(command.name(), command.facts(), payload)))
     }
 
     /// Who is on the other side.

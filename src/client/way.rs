@@ -5,9 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
+use crate::command::Facts;
 use crate::conn::{Handle, Outgoing, Unsent, polled_too_late};
-use crate::error::Result;
-use crate::limits::Limits;
+use crate::error::{Code, Error, Result};
+use crate::limits::{Limits, PayloadMax};
 use crate::service::{Answer, Channel, Reply, Request};
 
 /// How calls are made.
@@ -54,7 +55,10 @@ impl Sent {
     pub(super) fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
         match self {
             Self::Connection(call) => call.poll_call(cx),
-            Self::Channel(call) => call.poll(cx, false).map_ok(Reply::into_payload),
+            Self::Channel(call) => {
+                let reply = ready!(call.poll(cx, false)).map(Reply::into_payload);
+                Poll::Ready(reply.and_then(|payload| call.check_size(payload)))
+            }
         }
     }
 
@@ -70,6 +74,11 @@ impl Sent {
             Self::Connection(call) => call.handle().shared().limits(),
             Self::Channel(call) => call.channel.limits(),
         }
+    }
+
+    /// What its command has in place of limits.
+    pub(super) fn facts(&self) -> Option<&Facts> {
+        self.unsent().facts.as_deref()
     }
 
     pub(super) fn command(&self) -> &str {
@@ -109,10 +118,27 @@ impl OverChannel {
         let mut request = Request::of_command(self.unsent.name, payload);
         if let Some(deadline) = self.unsent.deadline {
             request = request.with_deadline(deadline);
+        } else if let Some(time) = self.unsent.timeout(!is_one_way) {
+            request = request.with_timeout(time);
         }
+        request.set_facts(self.unsent.facts.clone());
         if let Some(trace) = &self.unsent.trace {
             request = request.with_trace(trace)?;
         }
         Ok(if is_one_way { request.one_way() } else { request })
+    }
+
+    /// The reply, if it is as large as one of its command may be. That of another is not bounded
+    /// here: what the channel takes in is its own matter.
+    fn check_size(&self, payload: Bytes) -> Result<Bytes> {
+        let bytes = self.unsent.facts.as_ref().and_then(|facts| facts.payload_bytes_max());
+        let Some(max) = bytes.map(|bytes| PayloadMax { bytes, is_of_command: true }) else {
+            return Ok(payload);
+        };
+        if payload.len() > max.bytes {
+            let error = Error::local(Code::TooLarge, max.too_large(payload.len()));
+            return Err(error.of_reply());
+        }
+        Ok(payload)
     }
 }

@@ -10,12 +10,13 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
 use super::handle::Handle;
 use super::shared::Sending;
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::service::{Request, bad_trace};
 use crate::session::{Place, Session};
@@ -32,6 +33,8 @@ pub(crate) struct Unsent {
     // The caller's own.
     pub(crate) deadline: Option<Instant>,
     pub(crate) trace: Option<Box<str>>,
+    // What the command has in place of limits.
+    pub(crate) facts: Option<Box<Facts>>,
 }
 
 /// A call on its way, and its reply on the way back.
@@ -52,8 +55,15 @@ enum State {
 }
 
 impl Unsent {
-    pub(crate) fn new(name: Name, payload: Result<BytesMut>) -> Self {
-        Self { name, format: None, payload: Some(payload), deadline: None, trace: None }
+    pub(crate) fn new(name: Name, facts: Facts, payload: Result<BytesMut>) -> Self {
+        let (format, payload, facts) = (None, Some(payload), facts.of_call());
+        Self { name, format, payload, deadline: None, trace: None, facts }
+    }
+
+    /// The time that the command gives a call whose caller sets none. A one-way call is given none:
+    /// it would count while the call waits at the peer for others.
+    pub(crate) fn timeout(&self, wants_reply: bool) -> Option<Duration> {
+        self.facts.as_ref()?.timeout().filter(|_| wants_reply)
     }
 
     pub(super) fn of_request(mut request: Request) -> Self {
@@ -64,6 +74,7 @@ impl Unsent {
             payload: Some(Ok(payload.into())),
             deadline: request.deadline(),
             trace: request.trace().map(Into::into),
+            facts: request.take_facts(),
         }
     }
 }
@@ -103,9 +114,11 @@ impl Outgoing {
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
         if let State::Unsent = self.state {
             let within = self.handle.within();
+            let facts = self.unsent.facts.as_deref().copied();
             let sent =
                 ready!(self.poll_send(cx, true, |session, waker, name, options, payload, due| {
                     let tag = session.call(within, name, options, payload, due)?;
+                    facts.into_iter().for_each(|facts| session.bound_reply(tag, facts));
                     // Not answered yet: the lock is held. Only the waker is left there.
                     let _ = session.poll_reply(tag, waker);
                     Ok(tag)
@@ -145,7 +158,7 @@ impl Outgoing {
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => return Poll::Ready(Err(polled_too_late())),
         };
-        let (options, deadline) = match self.options() {
+        let (options, deadline) = match self.options(wants_reply) {
             Ok(options) => options,
             Err(error) => {
                 self.leave_room();
@@ -167,18 +180,23 @@ impl Outgoing {
     }
 
     /// What the peer is told beside the payload, and when the call ends.
-    fn options(&mut self) -> Result<(Options, Instant)> {
+    fn options(&mut self, wants_reply: bool) -> Result<(Options, Instant)> {
         let now = tokio::time::Instant::now();
+        let timeout = self.unsent.timeout(wants_reply);
         let due = match self.due.or(self.unsent.deadline) {
             Some(due) => due,
-            None => after_that(now, self.handle.shared().limits().call_time_max).into_std(),
+            None => {
+                let time_max = self.handle.shared().limits().call_time_max;
+                after_that(now, timeout.unwrap_or(time_max)).into_std()
+            }
         };
         self.due = Some(due);
         let now = now.into_std();
         if due <= now {
             return Err(self.too_late());
         }
-        let left_ms = self.unsent.deadline.map(|deadline| {
+        let told = self.unsent.deadline.or_else(|| timeout.map(|_| due));
+        let left_ms = told.map(|deadline| {
             // Rounded up: a peer must not give up before its caller does.
             let left_ms = deadline.saturating_duration_since(now).as_nanos().div_ceil(1_000_000);
             u64::try_from(left_ms).unwrap_or(u64::MAX)
@@ -207,8 +225,9 @@ impl Outgoing {
         if !is_late || self.unsent.deadline.is_some() {
             return error;
         }
-        let time = self.handle.shared().limits().call_time_max;
-        let text = format!("no reply came within call_time_max ({time:?})");
+        let call_time_max = self.handle.shared().limits().call_time_max;
+        let facts = self.unsent.facts.as_deref().copied().unwrap_or_default();
+        let text = format!("no reply came within {}", facts.time_max(call_time_max).name());
         Error::local(Code::DeadlineExceeded, text).after_sending()
     }
 

@@ -94,16 +94,17 @@ pub(super) fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
 
 /// Lets go of the lock, and wakes those who have called.
 pub(super) fn unlock_and_wake_callers(mut state: MutexGuard<'_, State>) {
-    if !state.session.has_wakers() {
+    let wakers = state.session.wakers();
+    if wakers.is_empty() {
         return;
     }
-    if let Some(waker) = state.session.take_only_waker() {
+    if let Some(waker) = wakers.take_only() {
         drop(state);
         waker.wake();
         return;
     }
-    let (wakers, spent) = (state.session.take_wakers(), state.session.take_spent_wakers());
+    let (due, spent) = (wakers.take_due(), wakers.take_spent());
     drop(state);
     drop(spent);
-    wakers.into_iter().for_each(Waker::wake);
+    due.into_iter().for_each(Waker::wake);
 }

@@ -41,8 +41,10 @@ use crate::conn::{FLUSH_BYTES, Shared};
 use crate::error::Code;
 use crate::handler::Router;
 use crate::quota::{Cover, call_bytes};
+use crate::service::Commands;
 use crate::session::{self, Holds, Session};
 use crate::stream::{Connection, now};
+use crate::wire::Name;
 
 /// The task of one connection.
 pub(crate) struct Driver {
@@ -219,7 +221,7 @@ impl Driver {
 
     /// The next thing to do, if what has been read has one, or else how things stand.
     fn next(&mut self, turn: &mut Turn) -> Next {
-        let Self { shared, connection, calls, .. } = self;
+        let Self { shared, connection, calls, router, .. } = self;
         // One look under the lock: what changes behind it is seen before going to sleep.
         shared.with_held(|session, held| {
             let (input, mut settling) = connection.lend_input();
@@ -231,8 +233,13 @@ impl Driver {
                 let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
                 held.cover(holds.kept_bytes.saturating_add(call_bytes))
             };
-            let may_read =
-                session.handle_input(|| turn.now(), input, |rest, holds| hold(held, rest, holds));
+            let facts_of = |name: &Name| router.facts_of(name);
+            let may_read = session.handle_input(
+                || turn.now(),
+                input,
+                facts_of,
+                |rest, holds| hold(held, rest, holds),
+            );
             let max = session.calls_at_once_max().min(BATCH_MAX);
             let mut event = session.poll_event();
             while let Some(session::Event::Call(call)) = event {
@@ -243,7 +250,7 @@ impl Driver {
                     break;
                 }
                 let hold = |rest: Option<&mut BytesMut>, holds| hold(held, rest, holds);
-                session.handle_more_input(|| turn.now(), input, hold);
+                session.handle_more_input(|| turn.now(), input, facts_of, hold);
                 event = session.poll_event();
             }
             if event.is_some() || calls.waiting() > 0 {

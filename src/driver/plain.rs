@@ -43,7 +43,12 @@ impl Driver {
         // A raw handler may have put one of its own in its place.
         self.connection.lend();
         let end = match self.router.find(plain.name) {
-            Ok(Entry::Typed(route)) => self.run_typed(&*route, plain).await,
+            Ok(Entry::Typed(route)) => {
+                self.connection.bound_by(Some(route.facts()));
+                let end = self.run_typed(&*route, plain).await;
+                self.connection.bound_by(None);
+                end
+            }
             Ok(Entry::Raw(handler)) => {
                 // A registered name: one that a peer made up does not come here.
                 let span = tracing::debug_span!("plain call", command = %plain.name);

@@ -22,7 +22,7 @@ use crate::conn::Shared;
 use crate::driver::Driver;
 use crate::error::Result;
 use crate::format::Format;
-use crate::handler::{Entry, Handler, RawHandler, Router, Typed};
+use crate::handler::{CommandInfo, Entry, Handler, RawHandler, Router, Typed};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::{Answer, Door, Request, Service};
@@ -164,7 +164,7 @@ impl Endpoint {
         F: Format<Req> + Format<Rep>,
         Shape: 'static,
     {
-        let route = Typed::new::<F>(handler)?;
+        let route = Typed::new::<F>(command.facts(), handler)?;
         self.router.registry().insert(command.name(), Entry::Typed(Arc::new(route)))
     }
 
@@ -191,6 +191,27 @@ impl Endpoint {
     #[allow(clippy::must_use_candidate, reason = "removing is what it is for")]
     pub fn remove(&self, name: &str) -> bool {
         self.router.registry().remove(name.as_bytes())
+    }
+
+    /// The commands that are answered now, by name: what `?` tells a peer, and the
+    /// [facts](crate::Facts) of each.
+    ///
+    /// ```
+    /// # #[cfg(feature = "json")] {
+    /// use switchboard::{Command, Endpoint, Error, format::Json};
+    ///
+    /// const ADD: Command<(u32, u32), u32, Json> = Command::new("ADD").about("Adds two numbers.");
+    ///
+    /// let endpoint = Endpoint::new().on(ADD, async |(a, b)| Ok::<_, Error>(a + b));
+    /// for command in endpoint.commands() {
+    ///     println!("{command}: {}", command.facts.about().unwrap_or_default());
+    /// }
+    /// # assert_eq!(endpoint.commands().len(), 1);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn commands(&self) -> Vec<CommandInfo> {
+        self.router.registry().commands()
     }
 
     /// Listens at `address` and serves whoever connects, for ever: `host:port`, or `unix:` and a

@@ -2,12 +2,14 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::info::CommandInfo;
 use super::route::Route;
 use super::{Context, Registry};
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Framing};
 use crate::service::Work;
-use crate::wire::FormatWord;
+use crate::wire::{FormatWord, Name};
 
 /// The list as it is when it is asked for.
 pub(super) struct List {
@@ -18,7 +20,8 @@ impl List {
     pub(super) const NAME: &[u8] = b"?";
 
     pub(super) fn of(registry: &Registry) -> Self {
-        Self { text: registry.describe() }
+        let lines = registry.commands().into_iter().map(|command| format!("{command}\n"));
+        Self { text: lines.collect() }
     }
 }
 
@@ -49,7 +52,11 @@ impl Route for List {
         }
     }
 
-    fn describe(&self) -> String {
-        String::new()
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    fn info(&self, name: Name) -> CommandInfo {
+        CommandInfo::raw(name.to_string())
     }
 }

@@ -5,12 +5,14 @@
 //! call came from or whether anybody still waits for it.
 
 mod context;
+mod info;
 mod list;
 mod registry;
 mod route;
 mod router;
 
 pub use self::context::Context;
+pub use self::info::CommandInfo;
 pub(crate) use self::registry::{Entry, Registry};
 use self::route::failure;
 pub(crate) use self::route::{Route, Typed};

@@ -5,18 +5,23 @@
 //! handler runs, so a handler may register another.
 
 use std::collections::hash_map;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use foldhash::HashMap;
 
 use super::RawHandler;
+use super::info::CommandInfo;
 use super::route::Route;
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::wire::Name;
 
 #[derive(Default)]
 pub(crate) struct Registry {
     entries: RwLock<HashMap<Name, Entry>>,
+    // Commands with facts in the place of limits. While there are none nobody looks for any.
+    bound: AtomicUsize,
 }
 
 /// A handler, however it is called.
@@ -36,7 +41,9 @@ impl Registry {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         match entries.entry(name) {
             hash_map::Entry::Vacant(vacant) => {
-                vacant.insert(entry);
+                if vacant.insert(entry).is_bound() {
+                    self.bound.fetch_add(1, Ordering::Release);
+                }
                 Ok(())
             }
             hash_map::Entry::Occupied(_) => {
@@ -53,7 +60,22 @@ impl Registry {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             entries.remove(name)
         };
+        if entry.as_ref().is_some_and(Entry::is_bound) {
+            self.bound.fetch_sub(1, Ordering::Release);
+        }
         entry.is_some()
+    }
+
+    /// What the command of this name has in place of limits. To be asked under a lock: nothing of a
+    /// handler is cloned or dropped.
+    #[inline]
+    pub(crate) fn facts_of(&self, name: &Name) -> Option<Facts> {
+        if self.bound.load(Ordering::Acquire) == 0 { None } else { self.look_up_facts(name) }
+    }
+
+    fn look_up_facts(&self, name: &Name) -> Option<Facts> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(name).map(Entry::facts).filter(Facts::is_bound)
     }
 
     pub(crate) fn find(&self, name: Name) -> Result<Entry> {
@@ -63,16 +85,30 @@ impl Registry {
         })
     }
 
-    /// The commands, one a line, by name: `NAME FORMAT,.. REQUEST -> REPLY` or `NAME raw`.
-    pub(crate) fn describe(&self) -> String {
+    /// The commands, by name.
+    pub(crate) fn commands(&self) -> Vec<CommandInfo> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let describe = |(name, entry): (&Name, &Entry)| match entry {
-            Entry::Typed(route) => format!("{name} {}\n", route.describe()),
-            Entry::Raw(_) => format!("{name} raw\n"),
+        let info = |(name, entry): (&Name, &Entry)| match entry {
+            Entry::Typed(route) => route.info(*name),
+            Entry::Raw(_) => CommandInfo::raw(name.to_string()),
         };
-        let mut lines: Vec<_> = entries.iter().map(describe).collect();
-        lines.sort_unstable();
-        lines.concat()
+        let mut commands: Vec<_> = entries.iter().map(info).collect();
+        drop(entries);
+        commands.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        commands
+    }
+}
+
+impl Entry {
+    fn facts(&self) -> Facts {
+        match self {
+            Self::Typed(route) => route.facts(),
+            Self::Raw(_) => Facts::default(),
+        }
+    }
+
+    fn is_bound(&self) -> bool {
+        self.facts().is_bound()
     }
 }
 
@@ -80,5 +116,56 @@ impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         f.debug_set().entries(entries.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::command::Command;
+    use crate::format::Line;
+    use crate::handler::{OfRequest, Typed};
+
+    type Text = Command<String, String, Line>;
+
+    fn add(registry: &Registry, command: Text) {
+        let answer = async |text: String| Ok::<_, Error>(text);
+        let route = Typed::<_, _, _, OfRequest>::new::<Line>(command.facts(), answer).unwrap();
+        registry.insert(command.name(), Entry::Typed(Arc::new(route))).unwrap();
+    }
+
+    /// Whether the facts of `name` can be told while nobody gets at the entries.
+    fn is_told_without_looking(registry: &Arc<Registry>, name: Name) -> bool {
+        let entries = registry.entries.write().unwrap();
+        let (told, telling) = mpsc::channel();
+        let asked = Arc::clone(registry);
+        let asking = std::thread::spawn(move || told.send(asked.facts_of(&name)));
+        // Waited for in full only if the entries are looked at.
+        let is_told = telling.recv_timeout(Duration::from_secs(60)) == Ok(None);
+        drop(entries);
+        let _ = asking.join().unwrap();
+        is_told
+    }
+
+    #[test]
+    fn nobody_looks_for_facts_while_there_are_none() {
+        let registry = Arc::<Registry>::default();
+        let plain = Text::new("PLAIN");
+        add(&registry, plain);
+        add(&registry, Text::new("TOLD").about("Does it.").idempotent());
+        assert!(is_told_without_looking(&registry, plain.name()));
+
+        let bound = Text::new("BOUND").payload_bytes_max(7);
+        add(&registry, bound);
+        assert_eq!(registry.facts_of(&bound.name()), Some(bound.facts()));
+        assert_eq!(registry.facts_of(&plain.name()), None);
+        assert_eq!(registry.facts_of(&Name::new("TOLD")), None, "these bound nothing");
+        assert_eq!(registry.facts_of(&Name::new("NOBODY")), None);
+
+        assert!(!registry.remove(b"NOBODY") && registry.remove(b"BOUND"));
+        assert!(is_told_without_looking(&registry, plain.name()));
     }
 }

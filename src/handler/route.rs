@@ -9,11 +9,13 @@ use std::marker::PhantomData;
 
 use bytes::{Bytes, BytesMut};
 
+use super::info::CommandInfo;
 use super::{Context, Handler};
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
 use crate::service::Work;
-use crate::wire::FormatWord;
+use crate::wire::{FormatWord, Name};
 
 pub(crate) trait Route: Send + Sync {
     /// Decodes a payload within `budget`, says by `hold` how many bytes came of it, and begins to
@@ -40,13 +42,17 @@ pub(crate) trait Route: Send + Sync {
     /// `unsupported_format`.
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>>;
 
-    /// Formats and types, for a person.
-    fn describe(&self) -> String;
+    /// What its command says beside name and types.
+    fn facts(&self) -> Facts;
+
+    /// Formats and types, of the command that it answers under this name.
+    fn info(&self, name: Name) -> CommandInfo;
 }
 
 /// A handler and the formats that its command can be spoken in; the first is its own.
 pub(crate) struct Typed<Req, Rep, H, Shape> {
     formats: Vec<(Codec<Req>, Codec<Rep>)>,
+    facts: Facts,
     handler: H,
     shape: PhantomData<fn() -> Shape>,
 }
@@ -55,7 +61,10 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
     /// # Errors
     ///
     /// What the format says of the reply's type.
-    pub(crate) fn new<F: Format<Req> + Format<Rep>>(handler: H) -> Result<Self> {
+    pub(crate) fn new<F>(facts: Facts, handler: H) -> Result<Self>
+    where
+        F: Format<Req> + Format<Rep>,
+    {
         <F as Format<Rep>>::check()?;
         let mut formats = vec![(Codec::<Req>::of::<F>(), Codec::<Rep>::of::<F>())];
         let mut replies = <F as Format<Rep>>::alternatives();
@@ -67,7 +76,7 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
                 formats.push((request, replies.swap_remove(at)));
             }
         }
-        Ok(Self { formats, handler, shape: PhantomData })
+        Ok(Self { formats, facts, handler, shape: PhantomData })
     }
 
     fn codecs(&self, format: Option<FormatWord>) -> Result<&(Codec<Req>, Codec<Rep>)> {
@@ -127,10 +136,19 @@ where
         self.codecs(format).map(|(codec, _)| Some(codec.framing))
     }
 
-    fn describe(&self) -> String {
-        let names: Vec<_> = self.formats.iter().map(|(codec, _)| codec.name).collect();
-        let (request, reply) = (short(type_name::<Req>()), short(type_name::<Rep>()));
-        format!("{} {request} -> {reply}", names.join(","))
+    fn facts(&self) -> Facts {
+        self.facts
+    }
+
+    fn info(&self, name: Name) -> CommandInfo {
+        CommandInfo {
+            name: name.to_string(),
+            formats: self.formats.iter().map(|(codec, _)| codec.name).collect(),
+            request_type: short(type_name::<Req>()),
+            reply_type: short(type_name::<Rep>()),
+            is_raw: false,
+            facts: self.facts,
+        }
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use super::list::List;
 use super::{Context, Entry, Registry};
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::Budget;
-use crate::limits::{Limits, too_large};
+use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
-use crate::service::{Answer, Direct, Origin, Request, Service, Time, Work, caught};
+use crate::service::{Answer, Commands, Direct, Origin, Request, Service, Time, Work, caught};
 use crate::stream::after;
 use crate::wire::Name;
 
@@ -58,9 +59,8 @@ impl Router {
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
-        let (deadline, time) = self.time_of(&request);
-        match self.admit(request, deadline, hold) {
-            Ok((work, permit)) => {
+        match self.admit(request, hold) {
+            Ok((work, time, permit)) => {
                 // A registered name: one that a peer made up has been refused by now.
                 let span = match origin {
                     Origin::Tagged => tracing::debug_span!("call", command = %name, tag = id.tag()),
@@ -79,43 +79,61 @@ impl Router {
     fn admit(
         &self,
         mut request: Request,
-        deadline: Instant,
         hold: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<(Work, Permit)> {
+    ) -> Result<(Work, Time, Permit)> {
         let permit = self.quota.call()?;
         let name = request.name();
         let Entry::Typed(route) = self.find(name)? else {
             let text = format!("{name} is a raw command: call it plainly");
             return Err(Error::found(Code::UnsupportedFormat, text));
         };
+        let facts = route.facts();
+        let (deadline, time) = self.time_of(&request, facts);
         let (format, payload) = (request.format_word(), request.take_payload());
-        let budget = Budget::new(&self.limits, payload.len());
+        let budget = self.budget(facts, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
         let context = Context::new(request, deadline);
         let work = caught(|| route.call(format, payload, budget, context, hold))??;
-        Ok((work, permit))
+        Ok((work, time, permit))
+    }
+
+    fn budget(&self, facts: Facts, payload_bytes: usize) -> Budget {
+        if facts.payload_bytes_max().is_none() {
+            return Budget::new(&self.limits, payload_bytes);
+        }
+        Budget::new(&facts.limits(&self.limits), payload_bytes)
     }
 
     /// When a call is to end, and who sees to it.
-    fn time_of(&self, request: &Request) -> (Instant, Time) {
+    fn time_of(&self, request: &Request, facts: Facts) -> (Instant, Time) {
         if let (Some(deadline), Origin::Tagged) = (request.deadline(), request.origin()) {
             return (deadline, Time::Door);
         }
-        let time_max = self.limits.call_time_max;
-        let ours = after(time_max).into_std();
+        let time_max = facts.time_max(self.limits.call_time_max);
+        let ours = after(time_max.time).into_std();
         let deadline = request.deadline().filter(|deadline| *deadline < ours);
         let due = deadline.unwrap_or(ours);
-        let call_time_max = deadline.is_none().then_some(time_max);
-        (due, Time::Here { due, call_time_max })
+        let limit = deadline.is_none().then_some(time_max);
+        (due, Time::Here { due, limit })
+    }
+}
+
+impl Commands for Router {
+    fn facts_of(&self, name: &Name) -> Option<Facts> {
+        self.registry.facts_of(name)
     }
 }
 
 /// For calls that come through no connection, which account for themselves.
 impl Service for Router {
     fn call(&self, mut request: Request) -> Answer {
-        let (len, max) = (request.payload().len(), self.limits.payload_bytes_max);
-        if len > max {
-            return Answer::refused(Error::found(Code::TooLarge, too_large(len, max)));
+        let (len, bytes_max) = (request.payload().len(), self.limits.payload_bytes_max);
+        let max = match self.facts_of(&request.name()) {
+            Some(facts) => facts.payload_max(bytes_max),
+            None => PayloadMax::of_limits(bytes_max),
+        };
+        if len > max.bytes {
+            return Answer::refused(Error::found(Code::TooLarge, max.too_large(len)));
         }
         let mut held = Held::new(&self.quota);
         if let Err(error) = held.cover(call_bytes(len)) {

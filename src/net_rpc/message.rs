@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use switchboard_gob::Encoder;
 
 use super::Ended;
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Gob};
 use crate::limits::Limits;
 use crate::quota::Held;
+use crate::service::Door;
 use crate::stream::Connection;
+use crate::wire::Name;
 
 /// What comes before an argument: Go's `rpc.Request`.
 #[derive(Serialize, Deserialize)]
@@ -45,6 +48,11 @@ impl Header {
     pub(super) fn decode(payload: Bytes, limits: &Limits) -> Result<Self> {
         let budget = Budget::new(limits, payload.len());
         Gob::decode(payload, &budget)
+    }
+
+    /// What the command has in place of limits.
+    pub(super) fn facts(&self, door: &Door) -> Option<Facts> {
+        door.facts_of(&Name::parse(self.service_method.as_bytes()).ok()?)
     }
 }
 

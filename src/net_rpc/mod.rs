@@ -68,7 +68,8 @@ use crate::transport::Peer;
 /// At most `calls_per_connection_max` calls are under way; more are not read until one has ended.
 /// Each of the two gobs of a request has `body_time_max` from its first byte on, and while no call
 /// is under way the next request has `idle_time_max`. Arguments, and replies that wait to be
-/// written, count against `held_bytes_max` of the endpoint.
+/// written, count against `held_bytes_max` of the endpoint. An argument and a reply are bound by
+/// the [facts](crate::Facts) of their command, where it has any.
 ///
 /// # Errors
 ///
@@ -101,7 +102,7 @@ pub async fn net_rpc(connection: &mut Connection, door: &Door) -> Result<()> {
                 answers.write(connection).await?;
             }
             () = &mut closed, if !is_closed => is_closed = true,
-            request = incoming.next(connection), if is_read => match request {
+            request = incoming.next(connection, door), if is_read => match request {
                 Ok(Some(request)) => {
                     connection.settle();
                     calls.spawn(request.begin(connection.peer(), door));
@@ -182,23 +183,30 @@ impl Incoming {
         self.clock = match self.clock.take() {
             _ if !is_read => None,
             Some(clock) if has_begun => Some(clock),
-            _ if has_begun => Some(Clock::body(limits)),
+            _ if has_begun => Some(connection.body_clock()),
             _ if is_busy => Some(Clock::patient()),
             _ => Some(Clock::idle(limits)),
         };
     }
 
     /// Reads the rest of the call; `None` if the stream ends before it. Cancel safe.
-    async fn next(&mut self, connection: &mut Connection) -> Result<Option<Request>> {
+    async fn next(&mut self, connection: &mut Connection, door: &Door) -> Result<Option<Request>> {
         let clock = self.clock.get_or_insert_with(|| connection.clock());
         if self.header.is_none() {
             let Some(header) = connection.read_gob(clock).await? else {
                 return Ok(None);
             };
             let header = Header::decode(header, connection.limits());
-            self.header = Some(header.map_err(|error| connection.wrong(error))?);
+            let header = header.map_err(|error| connection.wrong(error))?;
+            if let Some(facts) = header.facts(door) {
+                // As large as its command says, and with the time for that.
+                connection.bound_by(Some(facts));
+                *clock = connection.clock();
+            }
+            self.header = Some(header);
         }
         let argument = connection.read_gob(clock).await?;
+        connection.bound_by(None);
         self.clock = None;
         match (self.header.take(), argument) {
             (Some(header), Some(argument)) => Ok(Some(Request { header, argument })),

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use tokio::time::Sleep;
@@ -26,7 +26,7 @@ use super::panics::caught;
 use super::reply::Reply;
 use super::told::{told, without_source};
 use crate::error::{Code, Error, Result};
-use crate::limits::{over_time, too_large};
+use crate::limits::{PayloadMax, TimeMax};
 use crate::quota::{Held, Permit, call_bytes, unheld};
 use crate::wire::Name;
 
@@ -73,7 +73,7 @@ struct Working {
 struct Accounts {
     _waiting: Waiting,
     held: Held,
-    payload_bytes_max: usize,
+    payload_max: PayloadMax,
 }
 
 /// Who ends a call that takes too long, and when.
@@ -81,8 +81,8 @@ struct Accounts {
 pub(crate) enum Time {
     /// Its door.
     Door,
-    /// This side; of its own accord if `call_time_max` is the nearer limit.
-    Here { due: Instant, call_time_max: Option<Duration> },
+    /// This side; of its own accord if `limit` is nearer than the caller's deadline.
+    Here { due: Instant, limit: Option<TimeMax> },
 }
 
 /// Whether somebody waits for an answer: until it is there, or dropped.
@@ -132,9 +132,9 @@ impl Answer {
     }
 
     /// This answer for a call that no connection accounts for.
-    pub(super) fn direct(mut self, waiting: Waiting, held: Held, payload_bytes_max: usize) -> Self {
+    pub(super) fn direct(mut self, waiting: Waiting, held: Held, payload_max: PayloadMax) -> Self {
         if let Kind::Handler(working) = &mut self.kind {
-            working.direct = Some(Accounts { _waiting: waiting, held, payload_bytes_max });
+            working.direct = Some(Accounts { _waiting: waiting, held, payload_max });
         }
         self
     }
@@ -181,12 +181,12 @@ impl Working {
             }
         };
         let reply = reply.map_err(|error| told(self.name, error))?;
-        let Some(Accounts { mut held, payload_bytes_max, .. }) = self.direct.take() else {
+        let Some(Accounts { mut held, payload_max, .. }) = self.direct.take() else {
             return Ok(Reply::made(reply));
         };
         let len = reply.len();
-        if len > payload_bytes_max {
-            return Err(Error::found(Code::TooLarge, too_large(len, payload_bytes_max)));
+        if len > payload_max.bytes {
+            return Err(Error::found(Code::TooLarge, payload_max.too_large(len)));
         }
         held.cover(call_bytes(len)).map_err(unheld)?;
         Ok(Reply::made(reply).holding(held))
@@ -197,13 +197,13 @@ impl Time {
     /// The error of a call whose time is over. Its timer is armed here, after the handler has been
     /// pending once: most never are.
     fn poll(self, timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<Error> {
-        let Self::Here { due, call_time_max } = self else {
+        let Self::Here { due, limit } = self else {
             return Poll::Pending;
         };
         let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
         ready!(timer.as_mut().poll(cx));
-        let text = match call_time_max {
-            Some(max) => over_time(max).into(),
+        let text = match limit {
+            Some(limit) => limit.over_time().into(),
             None => Cow::Borrowed("the handler did not answer in time"),
         };
         Poll::Ready(Error::found(Code::DeadlineExceeded, text))

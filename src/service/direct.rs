@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answer::{Answer, Waiting};
 use super::seam::{Caller, Channel};
+use crate::limits::PayloadMax;
 use crate::quota::{Held, Quota};
 use crate::session::CallId;
 use crate::transport::Peer;
@@ -22,8 +23,8 @@ impl Direct {
     }
 
     /// Lets the answer account for itself: what it holds, and that somebody waits.
-    pub(crate) fn wait_for(&self, answer: Answer, held: Held, payload_bytes_max: usize) -> Answer {
-        answer.direct(Waiting::new(&self.is_over), held, payload_bytes_max)
+    pub(crate) fn wait_for(&self, answer: Answer, held: Held, payload_max: PayloadMax) -> Answer {
+        answer.direct(Waiting::new(&self.is_over), held, payload_max)
     }
 }
 

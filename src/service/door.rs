@@ -15,14 +15,19 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::answer::{Answer, BoxFuture};
+use super::commands::Commands;
 use super::reply::Reply;
 use super::seam::{Channel, Request, Service};
+#[cfg(feature = "gob")]
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};
 use crate::session::Tally;
 use crate::stream::after;
 use crate::transport::Peer;
+#[cfg(feature = "gob")]
+use crate::wire::Name;
 
 /// A handle to call an [`Endpoint`](crate::Endpoint) by, for whatever brings calls to it: a
 /// datagram socket, a message bus, a gateway. Made by [`Endpoint::door`](crate::Endpoint::door).
@@ -38,7 +43,7 @@ pub struct Door {
 }
 
 struct Shared {
-    service: Arc<dyn Service>,
+    service: Arc<dyn Commands>,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
     peer: Peer,
@@ -58,7 +63,7 @@ struct Place {
 
 impl Door {
     pub(crate) fn new(
-        service: Arc<dyn Service>,
+        service: Arc<dyn Commands>,
         limits: Arc<Limits>,
         quota: Arc<Quota>,
         peer: Peer,
@@ -115,6 +120,12 @@ impl Door {
             cut_off: self.shared.cut_off.load(Ordering::Acquire),
             ..Tally::default()
         }
+    }
+
+    /// What the command of this name has in place of limits.
+    #[cfg(feature = "gob")]
+    pub(crate) fn facts_of(&self, name: &Name) -> Option<Facts> {
+        self.shared.service.facts_of(name)
     }
 
     /// Memory of the endpoint, for what waits at this door.

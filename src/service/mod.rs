@@ -49,6 +49,7 @@
 //! ```
 
 mod answer;
+mod commands;
 mod direct;
 mod door;
 mod extensions;
@@ -59,6 +60,7 @@ mod told;
 
 pub use self::answer::{Answer, BoxFuture};
 pub(crate) use self::answer::{Time, Work};
+pub(crate) use self::commands::Commands;
 pub(crate) use self::direct::Direct;
 pub use self::door::Door;
 pub use self::extensions::Extensions;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::answer::{Answer, BoxFuture};
 use super::extensions::Extensions;
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::Quota;
@@ -140,6 +141,8 @@ pub struct Request {
     caller: Option<Arc<dyn Caller>>,
     peer: Option<Peer>,
     extensions: Extensions,
+    // Those of whoever asks over a channel.
+    facts: Option<Box<Facts>>,
 }
 
 /// How a request came to be.
@@ -172,8 +175,8 @@ impl Request {
         let mut call = Call::plain(name, Options::default(), now());
         call.payload = payload;
         let (deadline, is_one_way, origin) = (None, false, Origin::Direct);
-        let (caller, peer, extensions) = (None, None, Extensions::default());
-        Self { call, deadline, is_one_way, origin, caller, peer, extensions }
+        let (caller, peer, extensions, facts) = (None, None, Extensions::default(), None);
+        Self { call, deadline, is_one_way, origin, caller, peer, extensions, facts }
     }
 
     /// A call that came in by a session.
@@ -187,6 +190,7 @@ impl Request {
             caller: Some(caller),
             peer: None,
             extensions: Extensions::default(),
+            facts: None,
         }
     }
 
@@ -209,7 +213,8 @@ impl Request {
     }
 
     /// Ends the call with `deadline_exceeded` when so much time has passed from now. The limit of
-    /// the service itself, `call_time_max` of an endpoint, holds all the same.
+    /// the service itself, the timeout of the command or `call_time_max` of an endpoint, holds all
+    /// the same.
     pub fn with_timeout(self, time: Duration) -> Self {
         self.with_deadline(after(time).into_std())
     }
@@ -333,6 +338,15 @@ impl Request {
     pub(crate) fn or_peer(mut self, peer: &Peer) -> Self {
         self.peer.get_or_insert_with(|| peer.clone());
         self
+    }
+
+    /// What its command has in place of limits, as whoever asks knows it.
+    pub(crate) fn set_facts(&mut self, facts: Option<Box<Facts>>) {
+        self.facts = facts;
+    }
+
+    pub(crate) fn take_facts(&mut self) -> Option<Box<Facts>> {
+        self.facts.take()
     }
 
     pub(crate) fn take_payload(&mut self) -> Bytes {

@@ -6,9 +6,7 @@
 //! It does not know how bytes become lines: `input` does, and says what came. Whether a call may be
 //! made while the session closes is asked in `calling_back`.
 //!
-//! Wakers are collected in `wakers`, of those who have something to come for, and in
-//! `spent_wakers`, of those who wait no longer. Nobody in here wakes, clones or drops one: that
-//! runs its owner's code, and the session is behind a lock.
+//! Wakers are collected in `wakers`: nobody in here wakes, clones or drops one.
 
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -16,10 +14,11 @@ use std::time::Instant;
 use super::backlog::Backlog;
 use super::cause::Cause;
 use super::close::Closing;
-use super::inbound::{Inbound, no_more_calls, tell};
+use super::inbound::{Inbound, no_more_calls, push_error};
 use super::outbound::Outbound;
 use super::room::Room;
 use super::timeouts::Timeouts;
+use super::wakers::Wakers;
 use super::{Place, Plain, PlainEnd, Side, Slowness, Violation};
 use crate::error::Error;
 use crate::limits::Limits;
@@ -33,8 +32,7 @@ pub(super) struct Calls {
     pub(super) backlog: Backlog,
     pub(super) room: Room,
     pub(super) closing: Closing,
-    pub(super) wakers: Vec<Waker>,
-    pub(super) spent_wakers: Vec<Waker>,
+    pub(super) wakers: Wakers,
 }
 
 impl Calls {
@@ -46,8 +44,7 @@ impl Calls {
             backlog: Backlog::new(limits.unwritten_bytes_max),
             room: Room::default(),
             closing: Closing::new(limits.drain_time_max),
-            wakers: Vec::new(),
-            spent_wakers: Vec::new(),
+            wakers: Wakers::default(),
         }
     }
 
@@ -60,8 +57,8 @@ impl Calls {
         self.inbound.begin_waiting(|| now, outbox);
         if let Some(drain_time_max) = self.closing.handle_timeout(now) {
             self.inbound.cancel_all(drain_time_max, outbox);
-            self.outbound.cancel_all(drain_time_max, outbox, &mut self.wakers);
-            self.room.wake_all(&mut self.wakers);
+            self.outbound.cancel_all(drain_time_max, outbox, &mut self.wakers.due);
+            self.room.wake_all(&mut self.wakers.due);
         }
         if self.room.handle_timeout(now) {
             self.offer_room(|| now);
@@ -73,7 +70,7 @@ impl Calls {
     }
 
     pub(super) fn handle_call_timeout(&mut self, now: Instant) -> bool {
-        let (due, outbox) = (&mut self.wakers, &mut self.backlog.outbox);
+        let (due, outbox) = (&mut self.wakers.due, &mut self.backlog.outbox);
         let (wakers, unwritten) = (due.len(), outbox.len());
         self.outbound.handle_timeout(now, outbox, due);
         self.room.handle_deadlines(now, due);
@@ -94,9 +91,9 @@ impl Calls {
         self.timeouts.handle_input(now, Position::Boundary, 0);
         match end {
             PlainEnd::Done => {}
-            PlainEnd::Failed(error) => tell(&error, &mut self.backlog.outbox),
+            PlainEnd::Failed(error) => push_error(0, &error, &mut self.backlog.outbox),
             PlainEnd::OutOfStep(error) => {
-                tell(&error, &mut self.backlog.outbox);
+                push_error(0, &error, &mut self.backlog.outbox);
                 self.stop_reading(Cause::OutOfStep);
             }
         }
@@ -108,7 +105,7 @@ impl Calls {
             return false;
         }
         // While we wait for replies ourselves, what the peer asks is read a little longer.
-        let spare_bytes = self.inbound.payload_bytes_max();
+        let spare_bytes = self.inbound.reply_bytes_max();
         self.backlog.has_answer_room(0)
             || !self.outbound.is_idle() && self.backlog.has_answer_room(spare_bytes)
     }
@@ -128,12 +125,12 @@ impl Calls {
         waker: &mut Option<Waker>,
     ) -> Poll<()> {
         let has_room = self.backlog.has_room();
-        self.room.poll(has_room, place, deadline, waker, &mut self.spent_wakers)
+        self.room.poll(has_room, place, deadline, waker, &mut self.wakers.spent)
     }
 
     pub(super) fn offer_room(&mut self, now: impl FnOnce() -> Instant) {
         if !self.room.is_empty() && self.backlog.has_room() {
-            self.room.offer(now, &mut self.wakers);
+            self.room.offer(now, &mut self.wakers.due);
         }
     }
 
@@ -150,15 +147,15 @@ impl Calls {
         if !self.closing.drain(now) {
             return;
         }
-        tell(&no_more_calls(), &mut self.backlog.outbox);
+        push_error(0, &no_more_calls(), &mut self.backlog.outbox);
         self.refuse_plain();
-        self.room.wake_all(&mut self.wakers);
+        self.room.wake_all(&mut self.wakers.due);
     }
 
     pub(super) fn handle_violation(&mut self, violation: &Violation) {
         if violation.is_worth_telling() {
             let error = Error::found(violation.code(), violation.to_string());
-            tell(&error, &mut self.backlog.outbox);
+            push_error(0, &error, &mut self.backlog.outbox);
         } else {
             self.backlog.clear();
         }
@@ -172,7 +169,7 @@ impl Calls {
         self.closing.cut_off(false);
         self.inbound.abandon();
         self.backlog.clear();
-        self.room.wake_all(&mut self.wakers);
+        self.room.wake_all(&mut self.wakers.due);
     }
 
     /// Nothing more comes or goes.
@@ -192,8 +189,8 @@ impl Calls {
     /// Takes no more from the peer: no reply to our calls either.
     pub(super) fn stop_reading(&mut self, cause: Cause) {
         self.timeouts.handle_eof();
-        self.outbound.end(self.closing.stop_reading(cause), &mut self.wakers);
-        self.room.wake_all(&mut self.wakers);
+        self.outbound.end(self.closing.stop_reading(cause), &mut self.wakers.due);
+        self.room.wake_all(&mut self.wakers.due);
     }
 
     fn give_up(&mut self, cause: Cause, owes_farewell: bool) {

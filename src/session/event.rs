@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::Violation;
+use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::wire::{FormatWord, Name, Options, Tag};
 
@@ -120,6 +121,25 @@ impl Tally {
         self.one_way = self.one_way.saturating_add(other.one_way);
         self.one_way_refused = self.one_way_refused.saturating_add(other.one_way_refused);
     }
+
+    /// A call has ended by its handler, its deadline or its caller.
+    pub(super) fn note_ended(&mut self, tag: Tag) {
+        let Self { answered, one_way, .. } = self;
+        let count = if tag == 0 { one_way } else { answered };
+        *count = count.saturating_add(1);
+    }
+
+    /// A call does not run. If it has a tag its caller has been told.
+    pub(super) fn note_refused(&mut self, tag: Tag) {
+        if tag == 0 {
+            self.one_way_refused = self.one_way_refused.saturating_add(1);
+        }
+    }
+
+    pub(super) fn note_cut_off(&mut self, calls: usize) {
+        let calls = u64::try_from(calls).unwrap_or(u64::MAX);
+        self.cut_off = self.cut_off.saturating_add(calls);
+    }
 }
 
 /// How a plain call ended.
@@ -134,11 +154,15 @@ pub enum PlainEnd {
     OutOfStep(Error),
 }
 
+/// What the command of a call has in place of limits. Beside the call, and not in it: most have
+/// nothing.
+pub(super) type OwnFacts = Option<Box<Facts>>;
+
 /// Whose body comes next.
 #[derive(Debug)]
 pub(super) enum BodyOf {
     // Its payload is still empty, and its deadline the time at which its line came.
-    Call(Box<Call>),
+    Call(Box<Call>, OwnFacts),
     Reply(Tag, Option<Code>),
     Notice(Code),
 }

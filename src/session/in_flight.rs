@@ -9,6 +9,7 @@ use std::time::Instant;
 use foldhash::{HashMap, HashMapExt};
 
 use super::CallId;
+use super::event::OwnFacts;
 use super::tables::TABLE_KEPT_MAX;
 use crate::wire::Tag;
 
@@ -18,12 +19,14 @@ pub(super) struct InFlight {
     others: HashMap<Key, Open>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Open {
     pub(super) serial: u64,
     pub(super) deadline: Instant,
     // The deadline is ours, and not the caller's.
     pub(super) is_limit: bool,
+    // What its command has in place of limits.
+    pub(super) facts: OwnFacts,
 }
 
 /// Calls with a tag are found by it; those without cannot be named by the peer.
@@ -38,8 +41,7 @@ impl InFlight {
         Self { newest: None, others: HashMap::new() }
     }
 
-    pub(super) fn insert(&mut self, id: CallId, deadline: Instant, is_limit: bool) {
-        let open = Open { serial: id.serial, deadline, is_limit };
+    pub(super) fn insert(&mut self, id: CallId, open: Open) {
         if let Some((key, open)) = self.newest.replace((Key::of(id), open)) {
             self.others.insert(key, open);
         }
@@ -56,19 +58,20 @@ impl InFlight {
         self.at(Key::of(id)).is_some_and(|open| open.serial == id.serial)
     }
 
-    /// Takes a call out; whether it was open.
-    pub(super) fn remove(&mut self, id: CallId) -> bool {
+    /// Takes a call out, if it was open.
+    pub(super) fn remove(&mut self, id: CallId) -> Option<Open> {
         if !self.contains(id) {
-            return false;
+            return None;
         }
         let key = Key::of(id);
-        if self.newest.take_if(|(newest, _)| *newest == key).is_none() {
-            self.others.remove(&key);
-            if self.others.is_empty() {
-                self.others.shrink_to(TABLE_KEPT_MAX);
-            }
+        if let Some((_, open)) = self.newest.take_if(|(newest, _)| *newest == key) {
+            return Some(open);
         }
-        true
+        let open = self.others.remove(&key);
+        if self.others.is_empty() {
+            self.others.shrink_to(TABLE_KEPT_MAX);
+        }
+        open
     }
 
     /// Takes all of them out.

@@ -25,12 +25,15 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::deadlines::{Earliest, FOREVER};
-use super::in_flight::InFlight;
+use super::event::OwnFacts;
+use super::in_flight::{InFlight, Open};
+use super::mistakes::Mistakes;
 use super::one_way::OneWay;
 use super::tables::shrink_empty;
 use super::{Call, CallId, Event, Plain, Tally, Violation};
+use crate::command::Facts;
 use crate::error::{Code, Error};
-use crate::limits::{Limits, over_time, too_large};
+use crate::limits::{Limits, PayloadMax, TimeMax};
 use crate::wire::{Line, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
@@ -45,13 +48,14 @@ pub(super) struct Inbound {
     plain: Option<Box<Plain>>,
     // A plain call has the stream.
     is_lent: bool,
-    // Calls refused for a mistake of the caller's since the last one that went well.
-    consecutive_errors: u32,
+    mistakes: Mistakes,
     tally: Tally,
     one_way: OneWay,
+    // The largest reply over the limit, as its command allows, of those that may still wait to be
+    // written.
+    large_reply_bytes: usize,
     payload_bytes_max: usize,
     calls_max: usize,
-    consecutive_errors_max: u32,
     call_time_max: Duration,
 }
 
@@ -65,26 +69,27 @@ impl Inbound {
             events: VecDeque::new(),
             plain: None,
             is_lent: false,
-            consecutive_errors: 0,
+            mistakes: Mistakes::new(limits.consecutive_errors_max),
             tally: Tally::default(),
             one_way: OneWay::new(limits.one_way_bytes_max),
+            large_reply_bytes: 0,
             payload_bytes_max: limits.payload_bytes_max,
             calls_max: limits.calls_per_connection_max,
-            consecutive_errors_max: limits.consecutive_errors_max,
             call_time_max: limits.call_time_max,
         }
     }
 
-    /// Takes in the line of a call; whether its body is wanted.
+    /// Takes in the line of a call; whether its body is wanted. `facts` are those of its command
+    /// that stand in the place of limits.
     pub(super) fn handle_call(
         &mut self,
         is_open: bool,
-        tag: Tag,
-        len: u64,
+        facts: Option<&Facts>,
+        (tag, len): (Tag, u64),
         options: &Options,
         outbox: &mut Outbox,
     ) -> Result<bool, Violation> {
-        match self.refusal(is_open, tag, len, options)? {
+        match self.refusal(is_open, facts, (tag, len), options)? {
             Some(error) => {
                 self.refuse(tag, &error, outbox);
                 Ok(false)
@@ -97,11 +102,11 @@ impl Inbound {
     pub(super) fn is_sure_to_run(
         &self,
         is_open: bool,
-        tag: Tag,
-        len: u64,
+        facts: Option<&Facts>,
+        line: (Tag, u64),
         options: &Options,
     ) -> bool {
-        let is_taken = matches!(self.refusal(is_open, tag, len, options), Ok(None));
+        let is_taken = matches!(self.refusal(is_open, facts, line, options), Ok(None));
         is_taken && options.time_ms() != Some(0)
     }
 
@@ -112,26 +117,25 @@ impl Inbound {
 
     /// Calls of which only the last can be one mistake too many.
     pub(super) fn calls_at_once_max(&self) -> usize {
-        let more = self.consecutive_errors_max.saturating_sub(self.consecutive_errors);
-        usize::try_from(more).unwrap_or(usize::MAX).saturating_add(1)
+        self.mistakes.calls_at_once_max()
     }
 
     /// Why a call with this line is refused, if it is.
     fn refusal(
         &self,
         is_open: bool,
-        tag: Tag,
-        len: u64,
+        facts: Option<&Facts>,
+        (tag, len): (Tag, u64),
         options: &Options,
     ) -> Result<Option<Error>, Violation> {
         if tag != 0 && self.in_flight.find(tag).is_some() {
             return Err(Violation::DuplicateTag(tag));
         }
-        let payload_max = u64::try_from(self.payload_bytes_max).unwrap_or(u64::MAX);
+        let payload_max = self.payload_max(facts);
         Ok(if !is_open {
             Some(no_more_calls())
-        } else if len > payload_max {
-            Some(Error::found(Code::TooLarge, too_large(len, self.payload_bytes_max)))
+        } else if payload_max.is_below(len) {
+            Some(Error::found(Code::TooLarge, payload_max.too_large(len)))
         } else if tag != 0 && !self.has_place() {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are running");
@@ -148,17 +152,17 @@ impl Inbound {
         &mut self,
         now: Instant,
         is_open: bool,
-        call: Box<Call>,
+        (call, facts): (Box<Call>, OwnFacts),
         outbox: &mut Outbox,
     ) {
         let tag = call.id.tag;
         if !is_open {
             self.refuse(tag, &no_more_calls(), outbox);
         } else if tag == 0 && self.is_next_to_wait() {
-            self.one_way.push(call);
+            self.one_way.push(call, facts);
         } else {
             let line_came = call.deadline;
-            self.begin(now, line_came, call, outbox);
+            self.begin(now, line_came, (call, facts), outbox);
         }
     }
 
@@ -174,12 +178,18 @@ impl Inbound {
     }
 
     /// Begins a call. Our limit on its time counts from `since`, the caller's from its line.
-    fn begin(&mut self, now: Instant, since: Instant, mut call: Box<Call>, outbox: &mut Outbox) {
+    fn begin(
+        &mut self,
+        now: Instant,
+        since: Instant,
+        (mut call, facts): (Box<Call>, OwnFacts),
+        outbox: &mut Outbox,
+    ) {
         // A time too far away for the clock is as good as one that nobody lives to see.
         let after = |from: Instant, time| {
             from.checked_add(time).or_else(|| from.checked_add(FOREVER)).unwrap_or(now)
         };
-        let ours = after(since, self.call_time_max);
+        let ours = after(since, self.time_max(facts.as_deref()).time);
         let asked = call.options.time_ms().map(Duration::from_millis);
         let asked = asked.map(|asked| after(call.deadline, asked));
         let is_limit = asked.is_none_or(|asked| asked > ours);
@@ -192,7 +202,7 @@ impl Inbound {
         }
         self.last_serial = self.last_serial.wrapping_add(1);
         let id = CallId { tag, serial: self.last_serial };
-        self.in_flight.insert(id, deadline, is_limit);
+        self.in_flight.insert(id, Open { serial: id.serial, deadline, is_limit, facts });
         self.running = self.running.saturating_add(1);
         self.earliest.note(deadline);
         (call.id, call.deadline) = (id, deadline);
@@ -214,7 +224,7 @@ impl Inbound {
             return Err(Violation::NotAStream(tag));
         }
         let _ = self.stop(id, &Error::found(Code::Cancelled, "the caller cancelled"), outbox);
-        self.note_ended(id);
+        self.tally.note_ended(id.tag);
         Ok(())
     }
 
@@ -229,20 +239,24 @@ impl Inbound {
         outbox: &mut Outbox,
     ) {
         self.running = self.running.saturating_sub(1);
-        if !self.in_flight.remove(id) {
+        let Some(open) = self.in_flight.remove(id) else {
             return;
-        }
-        self.note_ended(id);
+        };
+        self.tally.note_ended(id.tag);
+        let payload_max = self.payload_max(open.facts.as_deref());
         match reply {
-            Ok(payload) if payload.len() > self.payload_bytes_max => {
+            Ok(payload) if payload.len() > payload_max.bytes => {
                 if id.tag != 0 {
                     // The same code as for the caller's large payload, and not its mistake.
-                    let text = too_large(payload.len(), self.payload_bytes_max);
+                    let text = payload_max.too_large(payload.len());
                     push_error(id.tag, &Error::found(Code::TooLarge, text), outbox);
                 }
             }
             Ok(payload) => {
-                self.consecutive_errors = 0;
+                if payload.len() > self.payload_bytes_max {
+                    self.large_reply_bytes = self.large_reply_bytes.max(payload.len());
+                }
+                self.mistakes.forget();
                 if id.tag != 0 {
                     let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
                     outbox.push_line(&Line::Reply(id.tag, Part::Ok(len)));
@@ -257,9 +271,9 @@ impl Inbound {
 
     pub(super) fn handle_refusal(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
         self.running = self.running.saturating_sub(1);
-        if self.in_flight.remove(id) {
+        if self.in_flight.remove(id).is_some() {
             if id.tag != 0 {
-                self.note_ended(id);
+                self.tally.note_ended(id.tag);
             }
             self.refuse(id.tag, error, outbox);
         }
@@ -273,21 +287,21 @@ impl Inbound {
         let mut late = Vec::new();
         for (id, open) in self.in_flight.iter() {
             if open.deadline <= now {
-                late.push((id, open.is_limit));
+                let limit = open.is_limit.then(|| self.time_max(open.facts.as_deref()));
+                late.push((id, limit));
             } else {
                 self.earliest.note(open.deadline);
             }
         }
-        for (id, is_limit) in late {
-            let error = if is_limit {
-                Error::found(Code::DeadlineExceeded, over_time(self.call_time_max))
-            } else {
-                Error::found(Code::DeadlineExceeded, "the handler did not answer in time")
+        for (id, limit) in late {
+            let error = match limit {
+                Some(limit) => Error::found(Code::DeadlineExceeded, limit.over_time()),
+                None => Error::found(Code::DeadlineExceeded, "the handler did not answer in time"),
             };
             if self.stop(id, &error, outbox) || id.tag != 0 {
-                self.note_ended(id);
+                self.tally.note_ended(id.tag);
             } else {
-                self.note_refused(id.tag);
+                self.tally.note_refused(id.tag);
             }
         }
     }
@@ -298,7 +312,7 @@ impl Inbound {
         let error = Error::found(Code::Cancelled, text);
         let ids: Vec<_> = self.in_flight.iter().map(|(id, _)| id).collect();
         let waiting = self.one_way.clear();
-        self.note_cut_off(ids.len().saturating_add(waiting));
+        self.tally.note_cut_off(ids.len().saturating_add(waiting));
         for id in ids {
             let _ = self.stop(id, &error, outbox);
         }
@@ -307,7 +321,7 @@ impl Inbound {
     /// The peer is gone: nobody wants an answer any more.
     pub(super) fn abandon(&mut self) {
         self.plain = None;
-        // Calls that nobody has seen need not be stopped; those that were told to stop still must.
+        // Calls that nobody has seen need not be stopped; those told to stop still must.
         let (open, mut unseen) = (&mut self.in_flight, 0_usize);
         self.events.retain(|event| match event {
             Event::Call(call) => {
@@ -323,7 +337,7 @@ impl Inbound {
         let events = self.events.len();
         self.events.extend(self.in_flight.take().map(Event::Stop));
         let stopped = self.events.len().saturating_sub(events);
-        self.note_cut_off(stopped.saturating_add(unseen).saturating_add(waiting));
+        self.tally.note_cut_off(stopped.saturating_add(unseen).saturating_add(waiting));
     }
 
     /// The peer broke the protocol.
@@ -395,8 +409,28 @@ impl Inbound {
         self.plain.is_some() || self.is_lent || self.one_way.is_full()
     }
 
-    pub(super) const fn payload_bytes_max(&self) -> usize {
-        self.payload_bytes_max
+    /// Bytes of a reply for which there is room while we wait for replies ourselves. A large one
+    /// counts until all is written: two peers with one each would else not read each other.
+    pub(super) fn reply_bytes_max(&self) -> usize {
+        self.payload_bytes_max.max(self.large_reply_bytes)
+    }
+
+    /// All that waited is written.
+    pub(super) fn handle_all_written(&mut self) {
+        self.large_reply_bytes = 0;
+    }
+
+    /// How large a payload of a command may be.
+    fn payload_max(&self, facts: Option<&Facts>) -> PayloadMax {
+        facts.map_or_else(
+            || PayloadMax::of_limits(self.payload_bytes_max),
+            |facts| facts.payload_max(self.payload_bytes_max),
+        )
+    }
+
+    /// How long a handler of a command may run.
+    fn time_max(&self, facts: Option<&Facts>) -> TimeMax {
+        facts.copied().unwrap_or_default().time_max(self.call_time_max)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -420,7 +454,7 @@ impl Inbound {
     /// Answers an open call with an error while its handler is still running, or before it is.
     /// Whether that has been seen; if not, it never begins.
     fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) -> bool {
-        if !self.in_flight.remove(id) {
+        if self.in_flight.remove(id).is_none() {
             return true;
         }
         if id.tag != 0 {
@@ -437,60 +471,24 @@ impl Inbound {
         was_seen
     }
 
-    /// A call has ended by its handler, its deadline or its caller.
-    fn note_ended(&mut self, id: CallId) {
-        let Tally { answered, one_way, .. } = &mut self.tally;
-        let count = if id.tag == 0 { one_way } else { answered };
-        *count = count.saturating_add(1);
-    }
-
-    /// A call does not run. If it has a tag its caller has been told.
-    fn note_refused(&mut self, tag: Tag) {
-        if tag == 0 {
-            self.tally.one_way_refused = self.tally.one_way_refused.saturating_add(1);
-        }
-    }
-
-    fn note_cut_off(&mut self, calls: usize) {
-        let calls = u64::try_from(calls).unwrap_or(u64::MAX);
-        self.tally.cut_off = self.tally.cut_off.saturating_add(calls);
-    }
-
     /// Answers a call that does not run.
     pub(super) fn refuse(&mut self, tag: Tag, error: &Error, outbox: &mut Outbox) {
-        if is_callers_mistake(error.code()) {
-            let is_last_straw = self.consecutive_errors == self.consecutive_errors_max;
-            self.consecutive_errors = self.consecutive_errors.saturating_add(1);
-            if is_last_straw {
-                self.close(Violation::TooManyErrors(self.consecutive_errors_max));
-            }
+        if let Some(max) = self.mistakes.note(error.code()) {
+            self.close(Violation::TooManyErrors(max));
         }
         if tag != 0 {
             push_error(tag, error, outbox);
         }
-        self.note_refused(tag);
+        self.tally.note_refused(tag);
     }
-}
-
-/// Tells the peer something about the whole connection, or about a call without a tag.
-pub(super) fn tell(error: &Error, outbox: &mut Outbox) {
-    push_error(0, error, outbox);
 }
 
 pub(super) fn no_more_calls() -> Error {
     Error::found(Code::ShuttingDown, "no more calls are taken")
 }
 
-/// Mistakes that a peer of good will does not make again and again.
-const fn is_callers_mistake(code: Code) -> bool {
-    matches!(
-        code,
-        Code::UnknownCommand | Code::BadPayload | Code::TooLarge | Code::UnsupportedFormat
-    )
-}
-
-/// Writes an error, as far as it is for the peer.
-fn push_error(tag: Tag, error: &Error, outbox: &mut Outbox) {
+/// Writes an error, as far as it is for the peer: with tag 0 about the whole connection.
+pub(super) fn push_error(tag: Tag, error: &Error, outbox: &mut Outbox) {
     let (code, text) = error.told();
     let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
     outbox.push_line(&Line::Reply(tag, Part::Err(len, code)));

@@ -27,10 +27,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::calling_back::takes_calls;
 use super::calls::Calls;
-use super::event::BodyOf;
+use super::event::{BodyOf, OwnFacts};
 use super::{Call, CallId, Plain, Violation, one_way};
+use crate::command::Facts;
 use crate::error::{Code, Error};
-use crate::limits::{Limits, too_large};
+use crate::limits::{Limits, PayloadMax};
 use crate::wire::{self, Decoder, Flaw, Line, Name, Options, Part, Position, Tag};
 
 /// What is held when the next line or body has been taken in.
@@ -80,6 +81,7 @@ impl Input {
         calls: &mut Calls,
         mut now: impl FnMut() -> Instant,
         input: &mut BytesMut,
+        mut facts_of: impl FnMut(&Name) -> Option<Facts>,
         mut hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
     ) -> bool {
         self.has_read |= input.len() > self.bytes_seen;
@@ -93,7 +95,10 @@ impl Input {
                 break false;
             }
             match self.decode(input) {
-                Ok(Some(wire::Event::Line(line))) => self.handle_line(calls, now(), line),
+                Ok(Some(wire::Event::Line(line))) => {
+                    let facts = facts_of_line(&line, &mut facts_of);
+                    self.handle_line(calls, now(), line, facts);
+                }
                 Ok(Some(wire::Event::Body(body))) => {
                     match hold(Some(input), self.holds_with(calls, &body)) {
                         Ok(()) => self.handle_body(calls, now(), body),
@@ -123,6 +128,7 @@ impl Input {
         calls: &mut Calls,
         mut now: impl FnMut() -> Instant,
         input: &mut BytesMut,
+        mut facts_of: impl FnMut(&Name) -> Option<Facts>,
         mut hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
     ) {
         while self.deferred.is_none() && !calls.inbound.has_event() && calls.inbound.has_place() {
@@ -131,7 +137,10 @@ impl Input {
                 break;
             }
             match self.decoder.decode(input) {
-                Ok(Some(wire::Event::Line(line))) => self.handle_sure_line(calls, now(), line),
+                Ok(Some(wire::Event::Line(line))) => {
+                    let facts = facts_of_line(&line, &mut facts_of);
+                    self.handle_sure_line(calls, now(), line, facts);
+                }
                 Ok(Some(wire::Event::Body(body))) => {
                     match hold(Some(input), self.holds_with(calls, &body)) {
                         Ok(()) => self.handle_body(calls, now(), body),
@@ -174,30 +183,61 @@ impl Input {
     }
 
     /// Takes in the line of a call that surely runs, or of a reply.
-    fn handle_sure_line(&mut self, calls: &mut Calls, now: Instant, line: Line) {
+    fn handle_sure_line(&mut self, calls: &mut Calls, now: Instant, line: Line, facts: OwnFacts) {
+        let (is_open, facts_of) = (takes_calls(calls), facts.as_deref());
         match line {
             Line::Call { name, tag, len, options }
-                if calls.inbound.is_sure_to_run(takes_calls(calls), tag, len, &options) =>
+                if calls.inbound.is_sure_to_run(is_open, facts_of, (tag, len), &options) =>
             {
-                self.expect_call(now, name, tag, options);
+                self.expect_call(now, name, tag, options, facts);
+                self.take_body(calls, len);
             }
-            Line::Reply(1.., _) => self.handle_line(calls, now, line),
+            Line::Reply(1.., _) => self.handle_line(calls, now, line, facts),
             line => self.deferred = Some(wire::Event::Line(line)),
         }
     }
 
-    fn handle_line(&mut self, calls: &mut Calls, now: Instant, line: Line) {
+    /// Takes in a line, and its body or not. `facts` are those of a call's command.
+    fn handle_line(&mut self, calls: &mut Calls, now: Instant, line: Line, facts: OwnFacts) {
         let body_len = line.body_len().unwrap_or_default();
-        match self.body_after(calls, now, line) {
+        match self.body_after(calls, now, line, facts) {
             Ok(Body::None) => {}
             Ok(Body::Skip) => self.decoder.skip_body(),
-            Ok(Body::Take) if self.decoder.is_skipping() => {
-                let text = too_large(body_len, self.decoder.payload_bytes_max());
-                self.handle_body_refused(calls, &Error::found(Code::TooLarge, text));
-            }
-            Ok(Body::Take) => {}
+            Ok(Body::Take) => self.take_body(calls, body_len),
             Err(violation) => calls.inbound.close(violation),
         }
+    }
+
+    /// Takes the body of the line before, if it is as large as one of its command may be.
+    fn take_body(&mut self, calls: &mut Calls, body_len: u64) {
+        let payload_bytes_max = self.decoder.payload_bytes_max();
+        let facts = match &self.body_of {
+            Some(BodyOf::Call(_, facts)) => facts.as_deref(),
+            Some(BodyOf::Reply(tag, None)) => calls.outbound.facts_of(*tag),
+            Some(BodyOf::Reply(_, Some(_)) | BodyOf::Notice(_)) | None => None,
+        };
+        let Some(facts) = facts else {
+            // As nearly always.
+            if self.decoder.is_skipping() {
+                self.refuse_large_body(calls, body_len, PayloadMax::of_limits(payload_bytes_max));
+            }
+            return;
+        };
+        let payload_max = facts.payload_max(payload_bytes_max);
+        if payload_max.is_below(body_len) {
+            return self.refuse_large_body(calls, body_len, payload_max);
+        }
+        let time = facts.long_body_time(payload_bytes_max, calls.timeouts.body_time_max());
+        if let Some(time) = time {
+            calls.timeouts.handle_long_body(self.decoder.units(), time);
+        }
+        self.decoder.take_body();
+    }
+
+    fn refuse_large_body(&mut self, calls: &mut Calls, body_len: u64, payload_max: PayloadMax) {
+        self.decoder.skip_body();
+        let text = payload_max.too_large(body_len);
+        self.handle_body_refused(calls, &Error::found(Code::TooLarge, text));
     }
 
     /// Takes in a line; answers what to do with its body, or how it breaks the protocol.
@@ -206,6 +246,7 @@ impl Input {
         calls: &mut Calls,
         now: Instant,
         line: Line,
+        facts: OwnFacts,
     ) -> Result<Body, Violation> {
         match line {
             Line::Plain { name, format } => {
@@ -215,10 +256,11 @@ impl Input {
             Line::Call { name, tag, len, options } => {
                 let is_open = takes_calls(calls);
                 let Calls { inbound, backlog, .. } = calls;
-                if !inbound.handle_call(is_open, tag, len, &options, &mut backlog.outbox)? {
+                let (facts_of, outbox) = (facts.as_deref(), &mut backlog.outbox);
+                if !inbound.handle_call(is_open, facts_of, (tag, len), &options, outbox)? {
                     return Ok(Body::Skip);
                 }
-                Ok(self.expect_call(now, name, tag, options))
+                Ok(self.expect_call(now, name, tag, options, facts))
             }
             Line::Request(tag, part) => {
                 let Calls { inbound, backlog, .. } = calls;
@@ -241,17 +283,17 @@ impl Input {
     /// Takes in the body of the line before, whole.
     fn handle_body(&mut self, calls: &mut Calls, now: Instant, body: Bytes) {
         match self.body_of.take() {
-            Some(BodyOf::Call(mut call)) => {
+            Some(BodyOf::Call(mut call, facts)) => {
                 let is_open = takes_calls(calls);
                 call.payload = body;
-                calls.inbound.handle_body(now, is_open, call, &mut calls.backlog.outbox);
+                calls.inbound.handle_body(now, is_open, (call, facts), &mut calls.backlog.outbox);
             }
             Some(BodyOf::Reply(tag, code)) => {
                 let reply = match code {
                     None => Ok(body),
                     Some(code) => Err(Error::from_peer(code, &body)),
                 };
-                calls.wakers.extend(calls.outbound.handle_body(tag, reply));
+                calls.wakers.due.extend(calls.outbound.handle_body(tag, reply));
             }
             Some(BodyOf::Notice(code)) => calls.outbound.handle_notice(code, &body),
             None => {}
@@ -262,12 +304,12 @@ impl Input {
     fn handle_body_refused(&mut self, calls: &mut Calls, error: &Error) {
         match self.body_of.take() {
             None | Some(BodyOf::Notice(_)) => {}
-            Some(BodyOf::Call(call)) => {
+            Some(BodyOf::Call(call, _)) => {
                 calls.inbound.refuse(call.id.tag, error, &mut calls.backlog.outbox)
             }
             Some(BodyOf::Reply(tag, _)) => {
                 let error = Error::local(error.code(), error.text().to_owned()).of_reply();
-                calls.wakers.extend(calls.outbound.handle_body(tag, Err(error)));
+                calls.wakers.due.extend(calls.outbound.handle_body(tag, Err(error)));
             }
         }
     }
@@ -276,10 +318,10 @@ impl Input {
     fn holds_with(&self, calls: &Calls, body: &Bytes) -> Holds {
         let (kept_bytes, body_bytes) = (calls.held_bytes(), body.len());
         let more_bytes = match &self.body_of {
-            Some(BodyOf::Call(call)) if call.id.tag == 0 && calls.inbound.is_next_to_wait() => {
+            Some(BodyOf::Call(call, _)) if call.id.tag == 0 && calls.inbound.is_next_to_wait() => {
                 one_way::bytes_of(body_bytes)
             }
-            Some(BodyOf::Call(_)) => {
+            Some(BodyOf::Call(..)) => {
                 return Holds { kept_bytes, payload_bytes: Some(body_bytes) };
             }
             Some(BodyOf::Reply(..) | BodyOf::Notice(_)) | None => body_bytes,
@@ -287,14 +329,29 @@ impl Input {
         Holds { kept_bytes: kept_bytes.saturating_add(more_bytes), payload_bytes: None }
     }
 
-    fn expect_call(&mut self, now: Instant, name: Name, tag: Tag, options: Options) -> Body {
-        let id = CallId { tag, serial: 0 };
-        let call = Call { id, name, options, payload: Bytes::new(), deadline: now };
-        self.expect(BodyOf::Call(Box::new(call)))
+    fn expect_call(
+        &mut self,
+        now: Instant,
+        name: Name,
+        tag: Tag,
+        options: Options,
+        facts: OwnFacts,
+    ) -> Body {
+        let (id, payload) = (CallId { tag, serial: 0 }, Bytes::new());
+        let call = Call { id, name, options, payload, deadline: now };
+        self.expect(BodyOf::Call(Box::new(call), facts))
     }
 
     fn expect(&mut self, body_of: BodyOf) -> Body {
         self.body_of = Some(body_of);
         Body::Take
+    }
+}
+
+/// What the command of a call has in place of limits.
+fn facts_of_line(line: &Line, facts_of: &mut impl FnMut(&Name) -> Option<Facts>) -> OwnFacts {
+    match line {
+        Line::Call { name, .. } => facts_of(name)?.of_call(),
+        _ => None,
     }
 }

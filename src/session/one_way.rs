@@ -9,12 +9,13 @@
 use std::collections::VecDeque;
 
 use super::Call;
+use super::event::OwnFacts;
 use super::tables::shrink_empty;
 
 #[derive(Debug)]
 pub(super) struct OneWay {
     // With the times at which their lines came for deadlines.
-    waiting: VecDeque<Box<Call>>,
+    waiting: VecDeque<(Box<Call>, OwnFacts)>,
     held_bytes: usize,
     held_bytes_max: usize,
 }
@@ -24,16 +25,16 @@ impl OneWay {
         Self { waiting: VecDeque::new(), held_bytes: 0, held_bytes_max }
     }
 
-    pub(super) fn push(&mut self, call: Box<Call>) {
+    pub(super) fn push(&mut self, call: Box<Call>, facts: OwnFacts) {
         self.held_bytes = self.held_bytes.saturating_add(bytes_of(call.payload.len()));
-        self.waiting.push_back(call);
+        self.waiting.push_back((call, facts));
     }
 
-    pub(super) fn pop(&mut self) -> Option<Box<Call>> {
-        let call = self.waiting.pop_front()?;
+    pub(super) fn pop(&mut self) -> Option<(Box<Call>, OwnFacts)> {
+        let (call, facts) = self.waiting.pop_front()?;
         self.held_bytes = self.held_bytes.saturating_sub(bytes_of(call.payload.len()));
         shrink_empty(&mut self.waiting);
-        Some(call)
+        Some((call, facts))
     }
 
     /// Drops all of them; answers how many.
@@ -62,5 +63,5 @@ pub(super) const fn bytes_of(payload_bytes: usize) -> usize {
     payload_bytes.saturating_add(CALL_BYTES)
 }
 
-/// What a call takes beside its payload: its facts, options, and two allocations.
+/// What a call takes beside its payload: its name, options, and two allocations.
 const CALL_BYTES: usize = 256;

@@ -29,6 +29,7 @@ use super::Violation;
 use super::cause::Cause;
 use super::deadlines::Earliest;
 use super::tables::TABLE_KEPT_MAX;
+use crate::command::Facts;
 use crate::error::{Code, Error, TEXT_BYTES_MAX};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
@@ -50,6 +51,9 @@ pub(super) struct Outbound {
     notice: Option<Box<(Code, Bytes)>>,
     // The peer has answered every call that it took.
     has_farewell: bool,
+    // Of the calls whose command has its own payload_bytes_max, until their final reply is there:
+    // also of those that nobody waits for, as the reply still comes.
+    facts: HashMap<Tag, Facts>,
 }
 
 #[derive(Debug)]
@@ -74,6 +78,7 @@ impl Outbound {
             ends_in_call: false,
             notice: None,
             has_farewell: false,
+            facts: HashMap::new(),
         }
     }
 
@@ -96,6 +101,18 @@ impl Outbound {
         self.ends_in_call = true;
         self.earliest.note(deadline);
         Ok(tag)
+    }
+
+    /// The reply to this call is taken as its command says.
+    pub(super) fn note_facts(&mut self, tag: Tag, facts: Facts) {
+        if facts.payload_bytes_max().is_some() && self.calls.contains_key(&tag) {
+            self.facts.insert(tag, facts);
+        }
+    }
+
+    /// What the command of a call has in place of limits for its reply.
+    pub(super) fn facts_of(&self, tag: Tag) -> Option<&Facts> {
+        if self.facts.is_empty() { None } else { self.facts.get(&tag) }
     }
 
     pub(super) fn notify(
@@ -185,6 +202,10 @@ impl Outbound {
 
     /// Takes in a final reply; answers who is to be woken.
     pub(super) fn handle_body(&mut self, tag: Tag, reply: Result<Bytes, Error>) -> Option<Waker> {
+        if !self.facts.is_empty() {
+            self.facts.remove(&tag);
+            shrink_empty_map(&mut self.facts);
+        }
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
             return None;
         };
@@ -241,6 +262,7 @@ impl Outbound {
     }
 
     fn fail(&mut self, error: impl Fn() -> Error, woken: &mut Vec<Waker>) {
+        self.facts = HashMap::new();
         self.calls.retain(|_, state| {
             *state = match std::mem::replace(state, State::Forgotten) {
                 State::Waiting { waker, .. } => {
@@ -365,9 +387,7 @@ impl Outbound {
 
     /// Gives back the table of many calls; to be done wherever the last of them may have left it.
     fn tidy(&mut self) {
-        if self.calls.is_empty() {
-            self.calls.shrink_to(TABLE_KEPT_MAX);
-        }
+        shrink_empty_map(&mut self.calls);
     }
 
     fn free_tag(&mut self) -> Tag {
@@ -381,6 +401,12 @@ impl Outbound {
                 return self.last_tag;
             }
         }
+    }
+}
+
+fn shrink_empty_map<T>(map: &mut HashMap<Tag, T>) {
+    if map.is_empty() {
+        map.shrink_to(TABLE_KEPT_MAX);
     }
 }
 

@@ -3,7 +3,7 @@
 //! | what            | from                                  | to                                |
 //! |-----------------|---------------------------------------|-----------------------------------|
 //! | `line_time_max` | the first byte of a line              | its end                           |
-//! | `body_time_max` | the line that announced a body        | its end                           |
+//! | `body_time_max` | the line that announced a body        | its end; longer for some commands |
 //! | `write_time_max`| a write that the peer would not take  | all that waited then is taken     |
 //! | `idle_time_max` | the last byte in or out, no call open | the next byte                     |
 //!
@@ -25,6 +25,8 @@ pub(super) struct Timeouts {
     // The unit under way: what it is, when it began, and its number.
     unit: Option<(Position, Instant)>,
     units: u64,
+    // The number of a body that has another time than others, as its command says.
+    long_body: Option<(u64, Duration)>,
     blocked: Option<Blocked>,
     written: u64,
     active_at: Instant,
@@ -51,6 +53,7 @@ impl Timeouts {
             idle_time_max,
             unit: None,
             units: 0,
+            long_body: None,
             blocked: None,
             written: 0,
             active_at: now,
@@ -66,6 +69,15 @@ impl Timeouts {
             Position::Line | Position::Body if is_same => {}
             Position::Line | Position::Body => self.unit = Some((position, now)),
         }
+    }
+
+    /// The body that begins after so many units has more time than others.
+    pub(super) fn handle_long_body(&mut self, units: u64, time: Duration) {
+        self.long_body = Some((units, time));
+    }
+
+    pub(super) const fn body_time_max(&self) -> Duration {
+        self.body_time_max
     }
 
     pub(super) fn handle_input_paused(&mut self) {
@@ -104,7 +116,7 @@ impl Timeouts {
         // Said once: whoever cuts the peer off may still have bytes to write, and a time that lies
         // in the past would never let it wait.
         match slowness {
-            Slowness::Line | Slowness::Body => self.unit = None,
+            Slowness::Line | Slowness::Body | Slowness::LongBody => self.unit = None,
             Slowness::Write => self.blocked = None,
             Slowness::Idle => self.idle_time_max = None,
         }
@@ -129,7 +141,13 @@ impl Timeouts {
     fn due(&self, is_idle: bool) -> impl Iterator<Item = (Instant, Slowness, Duration)> {
         let unit = self.unit.map(|(position, since)| match position {
             Position::Line => (since, Slowness::Line, self.line_time_max),
-            Position::Body | Position::Boundary => (since, Slowness::Body, self.body_time_max),
+            Position::Body | Position::Boundary => {
+                let long = self.long_body.filter(|(units, _)| *units == self.units);
+                match long {
+                    Some((_, time)) => (since, Slowness::LongBody, time),
+                    None => (since, Slowness::Body, self.body_time_max),
+                }
+            }
         });
         let write = self.blocked.as_ref();
         let write = write.map(|blocked| (blocked.since, Slowness::Write, self.write_time_max));

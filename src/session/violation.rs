@@ -37,6 +37,9 @@ pub enum Slowness {
     Line,
     /// Finishing a body, within `body_time_max`.
     Body,
+    /// Finishing a body, within the longer time that those of its command have; see
+    /// [`Facts::payload_bytes_max`](crate::Facts::payload_bytes_max).
+    LongBody,
     /// Doing anything, within `idle_time_max`.
     Idle,
     /// Reading what we write, within `write_time_max`.
@@ -95,6 +98,7 @@ impl fmt::Display for Slowness {
         f.write_str(match self {
             Self::Line => "a line took longer than line_time_max",
             Self::Body => "a body took longer than body_time_max",
+            Self::LongBody => "a body took longer than body_time_max of its command",
             Self::Idle => "nothing was sent for idle_time_max",
             Self::Write => "nothing was read for write_time_max",
         })

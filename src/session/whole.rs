@@ -12,9 +12,11 @@ use super::calling_back::{check_open, flush_error};
 use super::calls::Calls;
 use super::cause::Cause;
 use super::deadlines::earlier;
-use super::inbound::tell;
+use super::inbound::push_error;
 use super::input::Input;
+use super::wakers::Wakers;
 use super::{CallId, Event, Holds, Place, PlainEnd, Side, Tally, Violation};
+use crate::command::Facts;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Position, Tag};
@@ -53,13 +55,17 @@ impl Session {
     /// `hold` is asked before each step whether so much can be held. If it cannot, no more is taken
     /// in for now, but a body, which is refused. After a body has been taken out it also gets what
     /// is left of the input.
+    ///
+    /// `facts_of` is asked once for each call with a tag what its command has in place of limits:
+    /// `None` if nothing, or if there is no such command.
     pub fn handle_input(
         &mut self,
         now: impl FnMut() -> Instant,
         input: &mut BytesMut,
+        facts_of: impl FnMut(&Name) -> Option<Facts>,
         hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
     ) -> bool {
-        self.input.handle(&mut self.calls, now, input, hold)
+        self.input.handle(&mut self.calls, now, input, facts_of, hold)
     }
 
     /// Takes in another call to be begun with those that were given out and have not begun, if it
@@ -68,9 +74,10 @@ impl Session {
         &mut self,
         now: impl FnMut() -> Instant,
         input: &mut BytesMut,
+        facts_of: impl FnMut(&Name) -> Option<Facts>,
         hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
     ) {
-        self.input.handle_more(&mut self.calls, now, input, hold);
+        self.input.handle_more(&mut self.calls, now, input, facts_of, hold);
     }
 
     /// Calls that may be given out before any of them has begun: 1 or more. Each may turn out to be
@@ -167,6 +174,12 @@ impl Session {
         Ok(tag)
     }
 
+    /// The reply to this call, which has just been sent, is taken in as its command says, and not
+    /// as the limits do.
+    pub fn bound_reply(&mut self, tag: Tag, facts: Facts) {
+        self.calls.outbound.note_facts(tag, facts);
+    }
+
     /// Sends a call that wants no reply.
     ///
     /// # Errors
@@ -194,7 +207,7 @@ impl Session {
         tag: Tag,
         waker: &mut Option<Waker>,
     ) -> Poll<Result<Bytes, Error>> {
-        self.calls.outbound.poll_reply(tag, waker, &mut self.calls.spent_wakers)
+        self.calls.outbound.poll_reply(tag, waker, &mut self.calls.wakers.spent)
     }
 
     /// Whether the reply to this call, which is still to come, wakes `waker`.
@@ -205,8 +218,8 @@ impl Session {
 
     /// Gives up a call of ours. A reply that still comes is dropped.
     pub fn cancel(&mut self, tag: Tag) {
-        let Calls { outbound, backlog, spent_wakers, .. } = &mut self.calls;
-        spent_wakers.extend(outbound.cancel(tag, &mut backlog.outbox));
+        let Calls { outbound, backlog, wakers, .. } = &mut self.calls;
+        wakers.spent.extend(outbound.cancel(tag, &mut backlog.outbox));
     }
 
     /// Whether less than `unwritten_bytes_max` waits to be written, and nobody who came before
@@ -239,7 +252,7 @@ impl Session {
 
     /// Waits for room no longer.
     pub fn leave_room(&mut self, place: Place) {
-        self.calls.spent_wakers.extend(self.calls.room.leave(place));
+        self.calls.wakers.spent.extend(self.calls.room.leave(place));
     }
 
     /// Lets the next one who waits for room know if there is some: to be called when one has gone,
@@ -305,7 +318,7 @@ impl Session {
 
     /// Tells the peer something about the whole connection, or about a call without a tag.
     pub fn tell(&mut self, error: &Error) {
-        tell(error, &mut self.calls.backlog.outbox);
+        push_error(0, error, &mut self.calls.backlog.outbox);
     }
 
     /// Whether a plain call has the stream, so that nothing else may be written.
@@ -353,6 +366,9 @@ impl Session {
     /// So many bytes of what was taken out have been written.
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
         self.calls.backlog.handle_written(bytes);
+        if self.unwritten_bytes() == 0 {
+            self.calls.inbound.handle_all_written();
+        }
         self.calls.timeouts.handle_written(now, bytes);
         self.calls.offer_room(|| now);
     }
@@ -393,31 +409,9 @@ impl Session {
         flush_error(&self.calls)
     }
 
-    /// Whether wakers are to be taken out.
-    #[must_use]
-    pub const fn has_wakers(&self) -> bool {
-        !self.calls.wakers.is_empty() || !self.calls.spent_wakers.is_empty()
-    }
-
-    /// The one to be woken after what was handled, if it is the only one: for it nothing is made.
-    pub fn take_only_waker(&mut self) -> Option<Waker> {
-        let Calls { wakers, spent_wakers, .. } = &mut self.calls;
-        let is_only = wakers.len() == 1 && spent_wakers.is_empty();
-        wakers.pop_if(|_| is_only)
-    }
-
-    /// Those to be woken after what was handled. They are collected rather than woken, so that it
-    /// can be done when no lock is held.
-    pub fn take_wakers(&mut self) -> Vec<Waker> {
-        // Those who wait are often as many as the last time.
-        let usual = self.calls.wakers.len().min(WAKERS_USUAL_MAX);
-        std::mem::replace(&mut self.calls.wakers, Vec::with_capacity(usual))
-    }
-
-    /// Those that nobody waits for any more. Waking and dropping a waker runs its owner's code, and
-    /// cloning one does; so none of that is done in here.
-    pub fn take_spent_wakers(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.calls.spent_wakers)
+    /// Wakers to be taken out after what was handled, and to be woken or dropped.
+    pub const fn wakers(&mut self) -> &mut Wakers {
+        &mut self.calls.wakers
     }
 
     // The end.
@@ -495,6 +489,3 @@ impl Session {
         self.calls.give_up_all(if is_over { Cause::Closed } else { Cause::Abandoned(why) });
     }
 }
-
-/// Wakers for which there is room before they are there.
-const WAKERS_USUAL_MAX: usize = 64;

@@ -25,6 +25,12 @@ impl Clock {
         Self::new("the payload did not come within body_time_max", limits.body_time_max)
     }
 
+    /// As [`body`](Self::body) within the limits of a command that has more time.
+    pub(crate) fn body_of_command(limits: &Limits) -> Self {
+        let what = "the payload did not come within body_time_max of its command";
+        Self::new(what, limits.body_time_max)
+    }
+
     /// For what may begin whenever it likes.
     #[cfg(feature = "gob")]
     pub(crate) fn patient() -> Self {

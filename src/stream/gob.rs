@@ -16,11 +16,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits as GobLimits};
 
 use crate::error::{Code, Error, Result};
-use crate::limits::Limits;
+use crate::limits::{Limits, PayloadMax};
 
 /// What a connection remembers of its gobs.
 pub(super) struct Gobs {
     reading: Decoder,
+    payload_max: PayloadMax,
     // Bytes at the beginning of the input that were pushed already.
     pushed_bytes: usize,
     writing: Encoder,
@@ -36,14 +37,21 @@ enum Habit {
 }
 
 impl Gobs {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, payload_max: PayloadMax) -> Self {
         let mut bounds = GobLimits::default();
-        bounds.value_bytes_max = limits.payload_bytes_max;
+        bounds.value_bytes_max = payload_max.bytes;
         bounds.definition_bytes_max = limits.definition_bytes_max;
         bounds.depth_max = limits.depth_max;
         bounds.elements_max = usize::MAX;
         let reading = Decoder::with_limits(bounds).allow_new_streams();
-        Self { reading, pushed_bytes: 0, writing: Encoder::new(), habit: Habit::Unknown }
+        let (pushed_bytes, writing, habit) = (0, Encoder::new(), Habit::Unknown);
+        Self { reading, payload_max, pushed_bytes, writing, habit }
+    }
+
+    /// Lets the values that come from now on have so many bytes.
+    pub(super) fn bound(&mut self, payload_max: PayloadMax) {
+        self.payload_max = payload_max;
+        self.reading.set_value_bytes_max(payload_max.bytes);
     }
 
     /// Takes the next value from `input` once it is complete, as a stream of its own.
@@ -53,7 +61,8 @@ impl Gobs {
     /// `bad_payload`, or `too_large`; the end of the value is not known then.
     pub(super) fn take(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>> {
         let fresh = input.get(self.pushed_bytes..).unwrap_or_default();
-        let progress = self.reading.push(fresh).map_err(refused)?;
+        let progress =
+            self.reading.push(fresh).map_err(|cause| refused(cause, self.payload_max))?;
         self.pushed_bytes = self.pushed_bytes.saturating_add(progress.used_bytes);
         if !progress.is_complete {
             return Ok(None);
@@ -87,7 +96,7 @@ impl Gobs {
             Habit::OneStream => {}
         }
         let mut out = Vec::with_capacity(payload.len());
-        self.writing.append(payload, &mut out).map_err(refused)?;
+        self.writing.append(payload, &mut out).map_err(|cause| refused(cause, self.payload_max))?;
         Ok(out)
     }
 
@@ -97,11 +106,12 @@ impl Gobs {
     }
 }
 
-fn refused(cause: switchboard_gob::Error) -> Error {
+fn refused(cause: switchboard_gob::Error, payload_max: PayloadMax) -> Error {
     let error = match cause.kind() {
         // By the name that the limit has here.
         ErrorKind::Limit => {
-            let text = cause.to_string().replace("value_bytes_max", "payload_bytes_max");
+            let name = format!("value_bytes_max ({})", payload_max.bytes);
+            let text = cause.to_string().replace(&name, &payload_max.name());
             Error::found(Code::TooLarge, text)
         }
         _ => Error::found(Code::BadPayload, format!("the payload is not valid gob: {cause}")),

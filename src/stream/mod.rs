@@ -4,6 +4,7 @@
 //! a raw handler that follows pipelined commands sees what belongs to it, and the next command is
 //! found where the handler stopped. It does not know the protocol of lines and calls.
 
+mod bounds;
 mod buffer;
 mod clock;
 mod farewell;
@@ -18,10 +19,12 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
 
+use self::bounds::OfCommand;
 pub(crate) use self::clock::{Clock, after, after_that, now};
+use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Framing};
-use crate::limits::{Limits, too_large};
+use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Charge, Quota};
 use crate::transport::{self, Address, Io, Peer, SharedIo};
 
@@ -43,6 +46,7 @@ pub struct Connection {
     io: SharedIo,
     peer: Peer,
     limits: Arc<Limits>,
+    of_command: OfCommand,
     input: BytesMut,
     // The most that has waited in the buffer since it was made.
     input_bytes_peak: usize,
@@ -87,6 +91,7 @@ impl Connection {
             io,
             peer,
             limits,
+            of_command: OfCommand::default(),
             input: BytesMut::new(),
             input_bytes_peak: 0,
             quota: Arc::clone(quota),
@@ -174,9 +179,9 @@ impl Connection {
     ///
     /// Nothing is lost: what has been read stays in the buffer.
     pub async fn read_bytes(&mut self, len: usize) -> Result<Bytes> {
-        let max = self.limits.payload_bytes_max;
-        if len > max {
-            return Err(self.wrong(Error::found(Code::TooLarge, too_large(len, max))));
+        let max = self.payload_max();
+        if len > max.bytes {
+            return Err(self.wrong(Error::found(Code::TooLarge, max.too_large(len))));
         }
         let mut clock = self.clock();
         while self.input.len() < len {
@@ -296,9 +301,9 @@ impl Connection {
     }
 
     pub(crate) async fn write_payload(&mut self, framing: Framing, payload: &[u8]) -> Result<()> {
-        let (len, max) = (payload.len(), self.limits.payload_bytes_max);
-        if len > max {
-            return Err(self.known(Error::found(Code::TooLarge, too_large(len, max))));
+        let (len, max) = (payload.len(), self.payload_max());
+        if len > max.bytes {
+            return Err(self.known(Error::found(Code::TooLarge, max.too_large(len))));
         }
         if framing == Framing::Line && memchr::memchr2(b'\n', b'\r', payload).is_some() {
             return Err(Error::found(Code::BadPayload, LINE_END));
@@ -335,6 +340,25 @@ impl Connection {
         Ok(())
     }
 
+    /// Reads and writes payloads within the bounds of a command from now on, or of none.
+    pub(crate) fn bound_by(&mut self, facts: Option<Facts>) {
+        self.of_command.set(facts, &self.limits);
+        #[cfg(feature = "gob")]
+        if let Some(gobs) = &mut self.gobs {
+            gobs.bound(self.of_command.payload_max(&self.limits));
+        }
+    }
+
+    /// How large a payload may be now.
+    fn payload_max(&self) -> PayloadMax {
+        self.of_command.payload_max(&self.limits)
+    }
+
+    /// For what has begun and must be whole in time.
+    pub(crate) fn body_clock(&self) -> Clock {
+        self.of_command.body_clock(&self.limits)
+    }
+
     pub(crate) fn io(&self) -> &SharedIo {
         &self.io
     }
@@ -345,14 +369,14 @@ impl Connection {
     }
 
     async fn read_line_bytes(&mut self) -> Result<Option<Bytes>> {
-        let max = self.limits.payload_bytes_max;
+        let max = self.payload_max();
         let mut clock = self.clock();
         let mut scanned = 0;
         loop {
             let fresh = self.input.get(scanned..).unwrap_or_default();
             if let Some(end) = memchr::memchr(b'\n', fresh) {
                 let end = scanned.saturating_add(end);
-                if end > max {
+                if end > max.bytes {
                     return Err(self.wrong(too_long(end, max)));
                 }
                 let mut line = self.input.split_to(end);
@@ -363,7 +387,7 @@ impl Connection {
                 return Ok(Some(line.freeze()));
             }
             scanned = self.input.len();
-            if scanned > max {
+            if scanned > max.bytes {
                 return Err(self.wrong(too_long(scanned, max)));
             }
             if self.fill(&mut clock, 0).await? == 0 {
@@ -392,7 +416,9 @@ impl Connection {
 
     #[cfg(feature = "gob")]
     fn gobs(&mut self) -> &mut gob::Gobs {
-        self.gobs.get_or_insert_with(|| Box::new(gob::Gobs::new(&self.limits)))
+        let max = self.payload_max();
+        let Self { gobs, limits, .. } = self;
+        gobs.get_or_insert_with(|| Box::new(gob::Gobs::new(limits, max)))
     }
 
     async fn fill(&mut self, clock: &mut Clock, missing: usize) -> Result<usize> {
@@ -433,7 +459,7 @@ impl Connection {
 
     /// When the reading that begins now is too slow.
     pub(crate) fn clock(&self) -> Clock {
-        if self.input.is_empty() { Clock::idle(&self.limits) } else { Clock::body(&self.limits) }
+        if self.input.is_empty() { Clock::idle(&self.limits) } else { self.body_clock() }
     }
 }
 
@@ -450,8 +476,8 @@ fn cut_short() -> Error {
     Error::found(Code::BadPayload, "the stream ended in the middle of a payload")
 }
 
-fn too_long(bytes: usize, max: usize) -> Error {
-    let text = format!("a line of {bytes} bytes or more is over payload_bytes_max ({max})");
+fn too_long(bytes: usize, max: PayloadMax) -> Error {
+    let text = format!("a line of {bytes} bytes or more is over {}", max.name());
     Error::found(Code::TooLarge, text)
 }
 

@@ -22,7 +22,7 @@
 //!   large one takes the buffer that it came in with it, and what is behind it moves; it is not
 //!   copied. Nothing is reserved for an announced length: the buffer grows as bytes arrive.
 //! - A body over the limit is skipped without being kept; the line that announced it has been
-//!   handed out and can be answered.
+//!   handed out and can be answered, or its body be taken all the same.
 //! - After [`Line::Plain`] the following bytes belong to the command. Whoever gets that line must
 //!   take them from the buffer before it calls `decode` again.
 
@@ -78,7 +78,7 @@ pub enum Position {
 enum State {
     /// The first `scanned` bytes of the input are known to be printable.
     Line { scanned: usize },
-    /// Waiting for a body of `len` bytes; len <= payload_bytes_max.
+    /// Waiting for a body of `len` bytes; len <= payload_bytes_max, unless it is wanted so.
     Body { len: usize },
     /// `left` bytes of a body nobody wants are still to come.
     Skip { left: u64 },
@@ -118,6 +118,16 @@ impl Decoder {
         }
     }
 
+    /// Declares that the body of the line handed out last is wanted, although it is over the limit.
+    /// To be said before anything of it is dropped: before the next [`decode`](Self::decode).
+    pub fn take_body(&mut self) {
+        if let State::Skip { left } = self.state
+            && let Ok(len) = usize::try_from(left)
+        {
+            self.state = State::Body { len };
+        }
+    }
+
     /// Whether the body of the line handed out last is being dropped, at the caller's wish or
     /// because it is over the limit.
     #[must_use]
@@ -145,7 +155,7 @@ impl Decoder {
         }
     }
 
-    /// Bodies of more bytes than this are skipped.
+    /// Bodies of more bytes than this are skipped, unless they are asked for.
     #[must_use]
     pub const fn payload_bytes_max(&self) -> usize {
         self.payload_bytes_max

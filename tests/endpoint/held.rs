@@ -48,12 +48,12 @@ fn a_reply_waits_for_room_when_a_call_of_ours_would_not() {
     session.tell(&Error::new(Code::Failed, "more than ten bytes"));
     assert!(session.poll_room(None, &mut call, later, &mut waker()).is_pending());
     session.handle_eof();
-    session.take_wakers();
+    session.wakers().take_due();
     assert!(session.poll_room(None, &mut call, later, &mut waker()).is_ready());
     assert!(session.poll_reply_room(&mut reply, &mut waker()).is_pending());
     let written = session.take_transmit().len();
     session.handle_written(now, written);
-    assert_eq!(session.take_wakers().len(), 1);
+    assert_eq!(session.wakers().take_due().len(), 1);
     assert!(session.poll_reply_room(&mut reply, &mut None).is_ready());
 }
 

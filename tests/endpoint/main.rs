@@ -20,6 +20,8 @@ mod causes;
 mod client;
 mod codes;
 mod connection;
+mod facts;
+mod facts_asked;
 mod fairness;
 #[cfg(feature = "gob")]
 mod gob;

@@ -13,5 +13,6 @@ mod caller;
 mod calls;
 mod endpoint;
 mod ends;
+mod facts;
 mod limits;
 mod time;

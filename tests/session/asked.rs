@@ -276,6 +276,7 @@ fn what_will_be_held_is_asked_for_before_it_is_there() {
         session.handle_input(
             || now,
             &mut input,
+            |_| None,
             |rest, holds| {
                 let rest = rest.map(|rest| rest.len());
                 asked.push((holds.kept_bytes - before, holds.payload_bytes, rest));
@@ -327,18 +328,18 @@ fn wakers_are_told_of_whether_they_are_to_be_woken_or_only_dropped() {
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
     let tag = call(session, now);
     let (waker, other) = (Waker::from(Arc::new(Nobody)), Waker::noop());
-    assert!(!session.has_wakers() && !session.is_heard_by(tag, &waker));
+    assert!(session.wakers().is_empty() && !session.is_heard_by(tag, &waker));
     let _ = session.poll_reply(tag, &mut Some(waker.clone()));
     assert!(session.is_heard_by(tag, &waker) && !session.is_heard_by(tag, other));
-    assert!(!session.has_wakers(), "it is kept");
+    assert!(session.wakers().is_empty(), "it is kept");
     let _ = session.poll_reply(tag, &mut Some(waker));
-    assert!(session.has_wakers(), "the first is to be dropped");
-    assert_eq!(session.take_spent_wakers().len(), 1);
-    assert!(!session.has_wakers());
+    assert!(!session.wakers().is_empty(), "the first is to be dropped");
+    assert_eq!(session.wakers().take_spent().len(), 1);
+    assert!(session.wakers().is_empty());
     reply(session, now, tag, "");
-    assert!(session.has_wakers(), "the second is to be woken");
-    assert_eq!(session.take_wakers().len(), 1);
-    assert!(!session.has_wakers());
+    assert!(!session.wakers().is_empty(), "the second is to be woken");
+    assert_eq!(session.wakers().take_due().len(), 1);
+    assert!(session.wakers().is_empty());
 }
 
 struct Nobody;
@@ -363,7 +364,7 @@ fn whoever_keeps_the_time_of_callers_learns_whether_any_was_late() {
     assert!(take(session).ends_with(">1 cancel\n"));
     assert_eq!(session.poll_call_timeout(), Some(now + 3 * SECOND));
     assert!(session.handle_call_timeout(now + 4 * SECOND), "it has a waker");
-    assert_eq!(session.take_wakers().len(), 1);
+    assert_eq!(session.wakers().take_due().len(), 1);
     assert!(session.poll_call_timeout().is_none());
 }
 
@@ -385,7 +386,7 @@ fn only_what_is_read_or_written_has_its_time() {
     check(idle, |session, now| {
         let mut input = feed(session, now, "GREET 1");
         let full = |_: Option<&mut BytesMut>, _| Err(Error::new(Code::Overloaded, "full"));
-        session.handle_input(|| now, &mut input, full);
+        session.handle_input(|| now, &mut input, |_| None, full);
     });
     check(idle, |session, now| {
         feed(session, now, "GREET\nAda");
@@ -448,7 +449,7 @@ fn nothing_more_goes_over_a_stream_that_cannot_be_written() {
     assert!(session.poll_room(None, &mut None, now + SECOND, &mut waker).is_pending());
     session.handle_unwritable(Error::new(Code::Disconnected, "broken"));
     assert!(!session.has_transmit() && session.unwritten_bytes() == 0);
-    assert_eq!(session.take_wakers().len(), 1, "nobody waits for room");
+    assert_eq!(session.wakers().take_due().len(), 1, "nobody waits for room");
     assert!(!session.is_open(None) && session.is_drained());
     assert!(matches!(session.poll_event(), Some(Event::Stop(_))));
     // A reply may have come before the stream broke.

@@ -81,12 +81,12 @@ fn a_waker_is_woken_when_the_reply_comes() {
         assert!(offered.is_none() && pair.peers[CLIENT].session.is_heard_by(tag, &waker));
     }
     // Given back, to be dropped outside.
-    assert_eq!(pair.peers[CLIENT].session.take_spent_wakers().len(), 2);
+    assert_eq!(pair.peers[CLIENT].session.wakers().take_spent().len(), 2);
     pair.drive();
-    assert!(pair.peers[CLIENT].session.take_wakers().is_empty());
+    assert!(pair.peers[CLIENT].session.wakers().take_due().is_empty());
     pair.peers[SERVER].echo();
     pair.drive();
-    for waker in pair.peers[CLIENT].session.take_wakers() {
+    for waker in pair.peers[CLIENT].session.wakers().take_due() {
         waker.wake();
     }
     assert_eq!(count.0.load(Ordering::Relaxed), 1);

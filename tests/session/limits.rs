@@ -69,7 +69,7 @@ fn a_body_for_which_there_is_no_room_is_refused() {
         Some(4) => Err(full()),
         _ => Ok(()),
     };
-    assert!(session.handle_input(|| now, &mut whole, hold), "more is needed");
+    assert!(session.handle_input(|| now, &mut whole, |_| None, hold), "more is needed");
     assert!(whole.is_empty());
     pair.drive();
     let told = "<7 err 4 overloaded\nfull<8 err 4 overloaded\nfull";
@@ -85,11 +85,17 @@ fn a_line_for_which_there_is_no_room_waits() {
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
     let mut input = BytesMut::from("GREET 7 0\n");
     let full = |_: Option<&mut BytesMut>, _: Holds| Err(Error::new(Code::Overloaded, "full"));
-    assert!(!session.handle_input(|| now, &mut input, full), "nothing more should be read");
+    assert!(
+        !session.handle_input(|| now, &mut input, |_| None, full),
+        "nothing more should be read"
+    );
     assert!(!session.has_event() && !session.has_transmit() && input.len() == 10);
     // It is not slow meanwhile.
     session.handle_timeout(now + 100 * SECOND).unwrap();
-    assert!(!session.handle_input(|| now, &mut input, |_, _| Ok(())), "there is a call to run");
+    assert!(
+        !session.handle_input(|| now, &mut input, |_| None, |_, _| Ok(())),
+        "there is a call to run"
+    );
     assert!(session.has_event() && input.is_empty());
 }
 

@@ -13,6 +13,7 @@ mod batches;
 mod calls;
 mod draining;
 mod ends;
+mod facts;
 mod limits;
 mod one_way;
 mod plain;

@@ -89,8 +89,8 @@ impl Queue {
     }
 
     fn wake(&mut self) {
-        self.session.take_spent_wakers();
-        self.session.take_wakers().into_iter().for_each(Waker::wake);
+        self.session.wakers().take_spent();
+        self.session.wakers().take_due().into_iter().for_each(Waker::wake);
     }
 
     /// How often each was woken.

@@ -172,6 +172,29 @@ impl Decoder {
         Some(Schema::with_interfaces(types.needed_definitions(), kind, types.roots()))
     }
 
+    /// Sets how many bytes a value may have whose messages begin from now on, in place of
+    /// [`Limits::value_bytes_max`]: for a reader that learns from one value how large the next one
+    /// may be.
+    ///
+    /// ```
+    /// use switchboard_gob::{Decoder, to_vec};
+    ///
+    /// let text = to_vec(&"a long text".to_owned())?;
+    /// let mut decoder = Decoder::new();
+    /// decoder.set_value_bytes_max(10);
+    /// let error = decoder.push(&text).unwrap_err();
+    /// assert!(error.to_string().contains("value_bytes_max (10)"), "{error}");
+    ///
+    /// let mut decoder = Decoder::new();
+    /// decoder.set_value_bytes_max(10);
+    /// decoder.set_value_bytes_max(20);
+    /// assert!(decoder.push(&text)?.is_complete);
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
+    pub fn set_value_bytes_max(&mut self, bytes: usize) {
+        self.scanner.limits.value_bytes_max = bytes;
+    }
+
     /// From now on lets the stream begin anew with any value: a type may be defined again, for the
     /// values from there on. So one decoder reads what one encoder wrote and what many encoders did
     /// one after the other, as when a Go program makes a new one for every value.

@@ -13,7 +13,7 @@ use switchboard::session::{
     Call, CallId, Event, Plain, PlainEnd, Session, Side, Slowness, Violation,
 };
 use switchboard::wire::{Name, Options, Outbox, Tag};
-use switchboard::{Error, Limits};
+use switchboard::{Error, Facts, Limits};
 
 /// The end that dialled, and the end that accepted.
 pub const CLIENT: usize = 0;
@@ -34,6 +34,8 @@ pub struct Peer {
     /// The time, as the pair has it.
     pub now: Instant,
     pub session: Session,
+    /// What every command has in place of limits.
+    pub facts: Option<Facts>,
     /// Calls to be run, and those to be stopped, in the order in which they came.
     pub calls: VecDeque<Box<Call>>,
     pub stops: Vec<CallId>,
@@ -212,6 +214,7 @@ impl Peer {
         Self {
             now,
             session: Session::new(now, side, limits),
+            facts: None,
             calls: VecDeque::new(),
             stops: Vec::new(),
             plain: None,
@@ -301,7 +304,9 @@ impl Peer {
     /// Takes in what has been read, as far as that goes, calls together that came together.
     fn decode(&mut self, now: Instant) {
         loop {
-            self.session.handle_input(|| now, &mut self.input, |_, _| Ok(()));
+            let facts = self.facts;
+            let facts_of = |_: &Name| facts;
+            self.session.handle_input(|| now, &mut self.input, facts_of, |_, _| Ok(()));
             if !self.session.has_event() {
                 return;
             }
@@ -309,7 +314,12 @@ impl Peer {
                 let is_call = matches!(event, Event::Call(_));
                 self.event(event);
                 if is_call {
-                    self.session.handle_more_input(|| now, &mut self.input, |_, _| Ok(()));
+                    self.session.handle_more_input(
+                        || now,
+                        &mut self.input,
+                        |_| None,
+                        |_, _| Ok(()),
+                    );
                 }
             }
         }
@@ -357,6 +367,6 @@ impl Peer {
 /// what is left of it.
 pub fn feed(session: &mut Session, now: Instant, text: &str) -> BytesMut {
     let mut input = BytesMut::from(text);
-    session.handle_input(|| now, &mut input, |_, _| Ok(()));
+    session.handle_input(|| now, &mut input, |_| None, |_, _| Ok(()));
     input
 }

@@ -1,0 +1,63 @@
+//! What is known of a registered command, for whoever lists commands: `?`, a tool, a program.
+//!
+//! The text of `?` is made of these structures and of nothing else, in their `Display`.
+
+use std::fmt;
+
+use crate::command::Facts;
+
+/// A command that an [`Endpoint`](crate::Endpoint) answers, as
+/// [`Endpoint::commands`](crate::Endpoint::commands) lists it.
+///
+/// Its `Display` is the command's line in the reply to `?`, without the end of the line.
+///
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use switchboard::{Command, Endpoint, Error, format::Line};
+///
+/// const SHOUT: Command<String, String, Line> = Command::new("SHOUT").about("Makes it loud.");
+///
+/// let endpoint = Endpoint::new()
+///     .on(SHOUT, async |text: String| Ok::<_, Error>(text.to_uppercase()));
+/// let [shout] = &endpoint.commands()[..] else { panic!("there is one command") };
+/// assert_eq!(shout.name, "SHOUT");
+/// assert_eq!(shout.formats.first(), Some(&"line"));
+/// assert_eq!((&*shout.request_type, &*shout.reply_type), ("String", "String"));
+/// assert!(!shout.is_raw);
+/// assert_eq!(shout.facts.about(), Some("Makes it loud."));
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommandInfo {
+    /// The name on the wire.
+    pub name: String,
+    /// The names of the formats that it can be spoken in, its own first. A raw command has none.
+    pub formats: Vec<&'static str>,
+    /// The name of the request's type, without the paths in it, for people. Empty if it is raw.
+    pub request_type: String,
+    /// The name of the reply's type, as that of the request.
+    pub reply_type: String,
+    /// Whether its handler is lent the connection; else it has types and formats.
+    pub is_raw: bool,
+    /// What is said of it beside. Nothing of a raw command.
+    pub facts: Facts,
+}
+
+impl CommandInfo {
+    pub(super) fn raw(name: String) -> Self {
+        let (request_type, reply_type) = Default::default();
+        let (formats, facts) = Default::default();
+        Self { name, formats, request_type, reply_type, is_raw: true, facts }
+    }
+}
+
+impl fmt::Display for CommandInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, formats, request_type, reply_type, is_raw, .. } = self;
+        if *is_raw {
+            return write!(f, "{name} raw");
+        }
+        write!(f, "{name} {} {request_type} -> {reply_type}", formats.join(","))
+    }
+}

@@ -1,0 +1,11 @@
+//! What a door has to know of the commands behind it.
+
+use super::Service;
+use crate::command::Facts;
+use crate::wire::Name;
+
+/// A service that knows the commands it answers.
+pub(crate) trait Commands: Service {
+    /// What the command of this name has in place of limits.
+    fn facts_of(&self, name: &Name) -> Option<Facts>;
+}
