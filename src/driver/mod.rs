@@ -22,7 +22,7 @@
 
 mod calls;
 mod clock;
-mod ends;
+mod link;
 mod plain;
 
 use std::future::poll_fn;
@@ -35,34 +35,24 @@ use bytes::BytesMut;
 use tracing::Instrument;
 
 use self::calls::{BATCH_MAX, Calls};
-use self::clock::Clock;
-use self::ends::of_stream;
+use self::link::Link;
 use crate::conn::{FLUSH_BYTES, Shared};
-use crate::error::Code;
 use crate::handler::Router;
 use crate::quota::{Cover, call_bytes};
 use crate::service::Commands;
-use crate::session::{self, Holds, Session};
+use crate::session::{self, Holds};
 use crate::stream::{Connection, now};
 use crate::wire::Name;
 
 /// The task of one connection.
 pub(crate) struct Driver {
-    connection: Connection,
-    shared: Arc<Shared>,
+    link: Link,
     router: Arc<Router>,
-    clock: Clock,
     calls: Calls,
-    // The peer has ended its side.
-    is_at_end: bool,
     // One-way calls that did not run and are in the log.
     unheard: u64,
     // How often callers had their turn since something was written.
     turns_given: u8,
-    // Nothing can be written any more, and what has come is still taken in.
-    is_unwritable: bool,
-    // There is nobody to say farewell to.
-    is_broken: bool,
 }
 
 /// Why the loop was left.
@@ -129,18 +119,8 @@ impl Driver {
         shared: Arc<Shared>,
         router: Arc<Router>,
     ) -> Box<Self> {
-        Box::new(Self {
-            connection,
-            shared,
-            router,
-            clock: Clock::default(),
-            calls: Calls::new(),
-            unheard: 0,
-            is_at_end: false,
-            turns_given: 0,
-            is_unwritable: false,
-            is_broken: false,
-        })
+        let link = Link::new(connection, shared);
+        Box::new(Self { link, router, calls: Calls::new(), unheard: 0, turns_given: 0 })
     }
 
     /// Serves the connection until it ends.
@@ -148,7 +128,7 @@ impl Driver {
     /// Boxed: a future keeps what it was given beside where it moved it, and each future around it
     /// does so again, so that an idle connection would carry its driver three times.
     pub(crate) async fn run(self: Box<Self>) {
-        let span = tracing::info_span!("connection", peer = %self.shared.peer());
+        let span = tracing::info_span!("connection", peer = %self.link.shared.peer());
         self.serve().instrument(span).await;
     }
 
@@ -156,9 +136,11 @@ impl Driver {
         loop {
             match poll_fn(|cx| self.poll_loop(cx)).await {
                 // Boxed: most connections never see a plain call and should not carry its room.
-                Exit::Plain(plain) => Box::pin(self.run_plain(plain)).await,
+                Exit::Plain(plain) => {
+                    Box::pin(plain::run(&mut self.link, &self.router, plain)).await;
+                }
                 Exit::Finished => {
-                    break Box::pin(self.finish()).await;
+                    break Box::pin(self.link.finish()).await;
                 }
                 Exit::Broken => break,
             }
@@ -166,24 +148,24 @@ impl Driver {
     }
 
     fn poll_loop(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
-        self.shared.rise();
+        self.link.shared.rise();
         let mut turn = Turn { work: WORK_MAX, moment: None };
-        while !self.is_broken {
+        while !self.link.is_broken {
             if turn.work == 0 {
                 return self.give_way(cx);
             }
             match self.next(&mut turn) {
                 Next::Work(event, unwritten_bytes) => {
                     if unwritten_bytes >= FLUSH_BYTES {
-                        let _ = self.poll_write(cx, true);
+                        let _ = self.link.poll_write(cx, true);
                     }
-                    self.calls.begin(cx, &self.router, &self.shared);
+                    self.calls.begin(cx, &self.router, &self.link.shared);
                     if let Some(session::Event::Plain(plain)) = event {
                         return Poll::Ready(Exit::Plain(*plain));
                     }
                     self.handle(event.as_ref());
                 }
-                Next::Nothing(look) if look.is_over && self.is_unwritable => break,
+                Next::Nothing(look) if look.is_over && self.link.is_unwritable => break,
                 Next::Nothing(look) if look.is_over => return Poll::Ready(Exit::Finished),
                 Next::Nothing(look) => ready!(self.poll_stream(cx, &mut turn, &look)),
             }
@@ -200,14 +182,14 @@ impl Driver {
             // That may be what stood in the way.
             return Poll::Ready(());
         }
-        if self.poll_read(cx, look).is_ready() {
+        if self.link.poll_read(cx, look.may_read, look.missing_bytes).is_ready() {
             turn.note_read();
             return Poll::Ready(());
         }
         if look.is_at_rest && self.calls.has_memory() {
             self.calls.forget();
         }
-        if self.poll_clock(cx, look.due).is_ready() {
+        if self.link.poll_clock(cx, look.due).is_ready() {
             return Poll::Ready(());
         }
         if written == Written::Gathering {
@@ -221,14 +203,14 @@ impl Driver {
 
     /// The next thing to do, if what has been read has one, or else how things stand.
     fn next(&mut self, turn: &mut Turn) -> Next {
-        let Self { shared, connection, calls, router, .. } = self;
+        let Self { link: Link { shared, connection, .. }, calls, router, .. } = self;
         // One look under the lock: what changes behind it is seen before going to sleep.
         shared.with_held(|session, held| {
-            let (input, mut settling) = connection.lend_input();
+            let (input, account) = connection.lend_input();
             let mut hold = |held: &mut Cover<'_>, rest: Option<&mut BytesMut>, holds: Holds| {
                 // What it was charged as input it is charged as what it becomes.
                 if let Some(rest) = rest {
-                    settling.settle(rest);
+                    account.settle(rest);
                 }
                 let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
                 held.cover(holds.kept_bytes.saturating_add(call_bytes))
@@ -281,15 +263,15 @@ impl Driver {
             return;
         }
         self.unheard = unheard;
-        if let Some(calls) = self.shared.quota().note_unheard(more, now()) {
-            tracing::warn!(peer = %self.shared.peer(), calls, "one-way calls were refused");
+        if let Some(calls) = self.link.shared.quota().note_unheard(more, now()) {
+            tracing::warn!(peer = %self.link.shared.peer(), calls, "one-way calls were refused");
         }
     }
 
     fn handle(&mut self, event: Option<&session::Event>) {
         match event {
             Some(session::Event::Stop(id)) => self.calls.stop(*id),
-            Some(session::Event::Close(violation)) => self.violated(violation),
+            Some(session::Event::Close(violation)) => self.link.violated(violation),
             // Calls have begun by now, and a plain one ends the loop.
             Some(session::Event::Call(_) | session::Event::Plain(_)) | None => {}
         }
@@ -297,9 +279,9 @@ impl Driver {
 
     /// Lets others have their turn before this connection goes on, while its time goes on too.
     fn give_way(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
-        let _ = self.poll_write(cx, true);
-        let due = self.shared.with(|session| session.poll_timeout());
-        let _ = self.poll_clock(cx, due);
+        let _ = self.link.poll_write(cx, true);
+        let due = self.link.shared.with(|session| session.poll_timeout());
+        let _ = self.link.poll_clock(cx, due);
         step_back(cx);
         Poll::Pending
     }
@@ -307,8 +289,8 @@ impl Driver {
     /// Goes to sleep, unless there is news: looked at once more under the lock, since it may have
     /// come while nobody was listening.
     fn sleep(&mut self, cx: &Context<'_>, wanted_input: bool, is_blocked: bool) -> bool {
-        let (clock, has_memory) = (&self.clock, self.calls.has_memory());
-        self.shared.sleep(cx, clock.alarm(), |session| {
+        let (clock, has_memory) = (&self.link.clock, self.calls.has_memory());
+        self.link.shared.sleep(cx, clock.alarm(), |session| {
             let is_said = is_blocked || !session.has_transmit() && !session.is_over();
             let is_read = wanted_input || !session.wants_input();
             // The last handler may have ended since it was looked at.
@@ -325,72 +307,17 @@ impl Driver {
             return Written::Gathering;
         }
         self.turns_given = 0;
-        match self.poll_write(cx, look.has_transmit) {
+        match self.link.poll_write(cx, look.has_transmit) {
             Poll::Ready(()) => Written::All(look.is_unwritten),
             Poll::Pending => Written::Blocked,
         }
-    }
-
-    /// Writes until nothing is left; `Pending` if the peer takes no more.
-    fn poll_write(&mut self, cx: &mut Context<'_>, has_transmit: bool) -> Poll<()> {
-        match self.shared.poll_write(cx, has_transmit) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => {
-                // Replies may have come by now, and why the peer has gone.
-                self.is_unwritable = true;
-                let error = of_stream(&error.into());
-                self.shared.with(|session| session.handle_unwritable(error));
-            }
-            Poll::Pending => {
-                self.shared.with(|session| session.handle_write_blocked(now()));
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(())
-    }
-
-    /// Does what is due; `Ready` if anything was.
-    fn poll_clock(&mut self, cx: &mut Context<'_>, due: Option<Instant>) -> Poll<()> {
-        match self.clock.poll(&self.shared, cx, due) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(())) => Poll::Ready(()),
-            Poll::Ready(Err(violation)) => {
-                self.violated(&violation);
-                Poll::Ready(())
-            }
-        }
-    }
-
-    /// Reads what is there, if it is wanted; `Ready` if something came, the end included.
-    fn poll_read(&mut self, cx: &mut Context<'_>, look: &Look) -> Poll<()> {
-        if !look.may_read && !self.is_unwritable {
-            return Poll::Pending;
-        }
-        let filled = look.may_read.then(|| self.connection.poll_fill(cx, look.missing_bytes));
-        match filled.unwrap_or(Poll::Pending) {
-            Poll::Pending if self.is_unwritable => {
-                self.is_broken = true;
-                self.shared.with(Session::handle_eof);
-            }
-            Poll::Pending => {
-                self.connection.release();
-                return Poll::Pending;
-            }
-            Poll::Ready(Ok(0)) => self.ended(),
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) if error.code() == Code::Overloaded => {
-                self.shared.with(|session| session.handle_input_refused(&error));
-            }
-            Poll::Ready(Err(error)) => self.lost(&error),
-        }
-        Poll::Ready(())
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
         self.calls.forget();
-        self.shared.end();
+        self.link.shared.end();
     }
 }
 

@@ -22,158 +22,153 @@ use std::task::Poll;
 use bytes::Bytes;
 use tracing::Instrument;
 
-use super::Driver;
 use super::clock::Clock;
+use super::link::Link;
 use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
-use crate::handler::{Entry, RawHandler, Route};
+use crate::handler::{Entry, RawHandler, Route, Router};
 use crate::quota::{Charge, unheld};
 use crate::service::{Request, caught, told};
 use crate::session::{Call, Plain, PlainEnd, Session};
 use crate::stream::now;
 use crate::wire::Options;
 
-impl Driver {
-    /// Runs a plain call. How it ended is in the session then.
-    pub(super) async fn run_plain(&mut self, plain: Plain) {
-        // The line that called it is over, and its time with it.
-        if !self.flush().await {
-            return;
+/// Runs a plain call. How it ended is in the session then.
+pub(super) async fn run(link: &mut Link, router: &Router, plain: Plain) {
+    // The line that called it is over, and its time with it.
+    if !flush(link).await {
+        return;
+    }
+    // A raw handler may have put one of its own in its place.
+    link.connection.lend();
+    let end = match router.find(plain.name) {
+        Ok(Entry::Typed(route)) => {
+            link.connection.bound_by(Some(route.facts()));
+            let end = run_typed(link, router, &*route, plain).await;
+            link.connection.bound_by(None);
+            end
         }
-        // A raw handler may have put one of its own in its place.
-        self.connection.lend();
-        let end = match self.router.find(plain.name) {
-            Ok(Entry::Typed(route)) => {
-                self.connection.bound_by(Some(route.facts()));
-                let end = self.run_typed(&*route, plain).await;
-                self.connection.bound_by(None);
-                end
-            }
-            Ok(Entry::Raw(handler)) => {
-                // A registered name: one that a peer made up does not come here.
-                let span = tracing::debug_span!("plain call", command = %plain.name);
-                self.run_raw(&*handler, plain).instrument(span).await
-            }
-            Err(error) => PlainEnd::OutOfStep(told(plain.name, error)),
-        };
-        self.shared.set_io(self.connection.io().clone());
-        self.shared.with(|session| session.handle_plain_end(now(), end));
-    }
-
-    /// Writes all that waits; whether that could be done.
-    async fn flush(&mut self) -> bool {
-        poll_fn(|cx| {
-            self.shared.rise();
-            loop {
-                if self.poll_write(cx, true).is_ready() {
-                    return Poll::Ready(!self.is_broken && !self.is_unwritable);
-                }
-                let due = self.shared.with(|session| session.poll_timeout());
-                let clock_is_pending = self.poll_clock(cx, due).is_pending();
-                let Self { shared, clock, .. } = self;
-                let is_quiet = |session: &Session| !clock.is_late_for(session);
-                if clock_is_pending && shared.sleep(cx, clock.alarm(), is_quiet) {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await
-    }
-
-    async fn run_raw(
-        &mut self,
-        handler: &dyn for<'a> RawHandler<'a>,
-        Plain { name, format, .. }: Plain,
-    ) -> PlainEnd {
-        if format.is_some() {
-            let text = "a raw command has no formats to choose from";
-            return PlainEnd::OutOfStep(told(name, Error::found(Code::UnsupportedFormat, text)));
+        Ok(Entry::Raw(handler)) => {
+            // A registered name: one that a peer made up does not come here.
+            let span = tracing::debug_span!("plain call", command = %plain.name);
+            run_raw(link, &*handler, plain).instrument(span).await
         }
-        let Self { connection, shared, clock, .. } = self;
-        // Called within the future, so that a panic before its first await is caught as well.
-        let mut work =
-            Box::pin(async { handler.call(connection).await.map_err(Error::of_raw_handler) });
-        let polled = poll_fn(|cx| {
-            caught(|| work.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error)))
-        });
-        let result = attend(shared, clock, polled).await.and_then(|result| result);
-        // That a connection was lost may be the error of a handler that called somebody else, and
-        // if it was this one, telling does no harm.
-        match caught(|| drop(work)).and(result) {
-            Ok(()) => PlainEnd::Done,
-            Err(error) => PlainEnd::OutOfStep(told(name, error)),
+        Err(error) => PlainEnd::OutOfStep(told(plain.name, error)),
+    };
+    link.shared.set_io(link.connection.io().clone());
+    link.shared.with(|session| session.handle_plain_end(now(), end));
+}
+
+/// Writes all that waits; whether that could be done.
+async fn flush(link: &mut Link) -> bool {
+    poll_fn(|cx| {
+        link.shared.rise();
+        loop {
+            if link.poll_write(cx, true).is_ready() {
+                return Poll::Ready(!link.is_broken && !link.is_unwritable);
+            }
+            let due = link.shared.with(|session| session.poll_timeout());
+            let clock_is_pending = link.poll_clock(cx, due).is_pending();
+            let Link { shared, clock, .. } = &mut *link;
+            let is_quiet = |session: &Session| !clock.is_late_for(session);
+            if clock_is_pending && shared.sleep(cx, clock.alarm(), is_quiet) {
+                return Poll::Pending;
+            }
         }
-    }
+    })
+    .await
+}
 
-    async fn run_typed(&mut self, route: &dyn Route, plain: Plain) -> PlainEnd {
-        let payload = match self.read_payload(route, plain).await {
-            Ok(payload) => payload,
-            Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
-        };
-        self.connection.settle();
-        let mut call = Call::plain(plain.name, Options::new(plain.format, None), now());
-        call.payload = payload;
-        let request = Request::of_session(call, self.shared.clone());
-        // What the call takes of the endpoint it keeps until its reply is written: its answer is
-        // kept as long.
-        let (mut held, quota) = (Charge::default(), self.shared.quota().clone());
-        let mut answer = self.router.begin(request, &mut |bytes| held.cover(&quota, bytes));
-        let reply = match attend(&self.shared, &mut self.clock, &mut answer).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                drop(answer);
-                return PlainEnd::Failed(told(plain.name, error));
-            }
-        };
-        let reply = reply.and_then(|reply| {
-            held.cover(&quota, reply.payload().len()).map_err(unheld)?;
-            Ok(reply)
-        });
-        match (reply, route.framing(plain.format)) {
-            (Ok(reply), Ok(Some(framing))) => {
-                let written = self.connection.write_payload(framing, reply.payload()).await;
-                self.end_of(plain, written)
-            }
-            (Ok(reply), Ok(None)) => {
-                let written = self.connection.write_bytes(reply.payload()).await;
-                self.end_of(plain, written)
-            }
-            (Err(error), _) if error.is_refusal() => PlainEnd::OutOfStep(error),
-            (Err(error), _) | (_, Err(error)) => PlainEnd::Failed(error),
+async fn run_raw(
+    link: &mut Link,
+    handler: &dyn for<'a> RawHandler<'a>,
+    Plain { name, format, .. }: Plain,
+) -> PlainEnd {
+    if format.is_some() {
+        let text = "a raw command has no formats to choose from";
+        return PlainEnd::OutOfStep(told(name, Error::found(Code::UnsupportedFormat, text)));
+    }
+    let Link { connection, shared, clock, .. } = link;
+    // Called within the future, so that a panic before its first await is caught as well.
+    let mut work =
+        Box::pin(async { handler.call(connection).await.map_err(Error::of_raw_handler) });
+    let polled = poll_fn(|cx| {
+        caught(|| work.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error)))
+    });
+    let result = attend(shared, clock, polled).await.and_then(|result| result);
+    // That a connection was lost may be the error of a handler that called somebody else, and
+    // if it was this one, telling does no harm.
+    match caught(|| drop(work)).and(result) {
+        Ok(()) => PlainEnd::Done,
+        Err(error) => PlainEnd::OutOfStep(told(name, error)),
+    }
+}
+
+async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: Plain) -> PlainEnd {
+    let payload = match read_payload(link, route, plain).await {
+        Ok(payload) => payload,
+        Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
+    };
+    link.connection.settle();
+    let mut call = Call::plain(plain.name, Options::new(plain.format, None), now());
+    call.payload = payload;
+    let request = Request::of_session(call, link.shared.clone());
+    // What the call takes of the endpoint it keeps until its reply is written: its answer is
+    // kept as long.
+    let (mut held, quota) = (Charge::default(), link.shared.quota().clone());
+    let mut answer = router.begin(request, &mut |bytes| held.cover(&quota, bytes));
+    let reply = match attend(&link.shared, &mut link.clock, &mut answer).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            drop(answer);
+            return PlainEnd::Failed(told(plain.name, error));
         }
+    };
+    let reply = reply.and_then(|reply| {
+        held.cover(&quota, reply.payload().len()).map_err(unheld)?;
+        Ok(reply)
+    });
+    match (reply, route.framing(plain.format)) {
+        (Ok(reply), Ok(Some(framing))) => {
+            let written = link.connection.write_payload(framing, reply.payload()).await;
+            end_of(link, plain, written)
+        }
+        (Ok(reply), Ok(None)) => {
+            let written = link.connection.write_bytes(reply.payload()).await;
+            end_of(link, plain, written)
+        }
+        (Err(error), _) if error.is_refusal() => PlainEnd::OutOfStep(error),
+        (Err(error), _) | (_, Err(error)) => PlainEnd::Failed(error),
     }
+}
 
-    /// Reads the payload of a typed call. The call is not counted before: who sends none must not
-    /// keep others from running.
-    async fn read_payload(&mut self, route: &dyn Route, plain: Plain) -> Result<Bytes> {
-        let Some(framing) = route.framing(plain.format)? else {
-            return Ok(Bytes::new());
-        };
-        let read = self.connection.read_payload(framing);
-        let payload = attend(&self.shared, &mut self.clock, read).await??;
-        payload.ok_or_else(|| {
-            Error::found(Code::BadPayload, "the stream ended where a payload should be")
-        })
-    }
+/// Reads the payload of a typed call. The call is not counted before: who sends none must not
+/// keep others from running.
+async fn read_payload(link: &mut Link, route: &dyn Route, plain: Plain) -> Result<Bytes> {
+    let Some(framing) = route.framing(plain.format)? else {
+        return Ok(Bytes::new());
+    };
+    let read = link.connection.read_payload(framing);
+    let payload = attend(&link.shared, &mut link.clock, read).await??;
+    payload
+        .ok_or_else(|| Error::found(Code::BadPayload, "the stream ended where a payload should be"))
+}
 
-    /// The end of a call whose payload was read whole and whose reply was written like this.
-    fn end_of(&mut self, plain: Plain, written: Result<()>) -> PlainEnd {
-        match written {
-            Ok(()) => PlainEnd::Done,
-            // Refused before a byte of it was written.
-            Err(error) if error.code() == Code::TooLarge => {
-                PlainEnd::Failed(told(plain.name, error))
-            }
-            Err(error) if error.code() == Code::BadPayload => {
-                let text = "the reply cannot be framed";
-                let error = Error::local(Code::Failed, text).with_source(error);
-                PlainEnd::Failed(told(plain.name, error))
-            }
-            // Part of it may be written, and whatever came after would be taken for the rest.
-            Err(error) => {
-                self.lost(&error);
-                PlainEnd::Done
-            }
+/// The end of a call whose payload was read whole and whose reply was written like this.
+fn end_of(link: &mut Link, plain: Plain, written: Result<()>) -> PlainEnd {
+    match written {
+        Ok(()) => PlainEnd::Done,
+        // Refused before a byte of it was written.
+        Err(error) if error.code() == Code::TooLarge => PlainEnd::Failed(told(plain.name, error)),
+        Err(error) if error.code() == Code::BadPayload => {
+            let text = "the reply cannot be framed";
+            let error = Error::local(Code::Failed, text).with_source(error);
+            PlainEnd::Failed(told(plain.name, error))
+        }
+        // Part of it may be written, and whatever came after would be taken for the rest.
+        Err(error) => {
+            link.lost(&error);
+            PlainEnd::Done
         }
     }
 }

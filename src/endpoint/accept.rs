@@ -20,14 +20,13 @@ use tokio::sync::Semaphore;
 use tokio::task::unconstrained;
 use tokio::time::timeout;
 
-use super::crowd::{Crowd, Guest, Place};
-use super::{Endpoint, Report};
+use super::crowd::{Crowd, Doors, Guest, Place};
 use crate::error::Error;
 use crate::transport::{BoxedIo, Listener, Peer};
 
 /// One listener being served.
 pub(super) struct Accept<S> {
-    endpoint: Endpoint,
+    doors: Arc<Doors>,
     // How one stream is served, and how it is told to end.
     serve: S,
     crowd: Arc<Crowd>,
@@ -36,14 +35,36 @@ pub(super) struct Accept<S> {
     report: Report,
 }
 
+/// What happened while an endpoint served, told when it has stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Connections that were served.
+    pub connections: u64,
+    /// Connections that were turned away at the door.
+    pub connections_refused: u64,
+    /// Tagged calls that were given an answer or an error, by their handler or by the library. Not
+    /// those over a limit of their connection, nor those that came when it was closing.
+    pub calls_answered: u64,
+    /// Calls that were ended because their connection was: it was lost, or `drain_time_max` passed.
+    pub calls_cut_off: u64,
+    /// One-way calls that ran to their end or to their deadline.
+    pub one_way_calls: u64,
+    /// One-way calls that did not run, of which their caller could not be told: the endpoint was
+    /// full or stopping, or there is no such command, or the payload was too large or bad. They
+    /// are also logged, as a number, at most once a second. Those that had not been read when their
+    /// connection ended are in no count.
+    pub one_way_calls_refused: u64,
+}
+
 impl<S, F> Accept<S>
 where
-    S: Fn(&Endpoint, BoxedIo, Peer) -> (F, Guest),
+    S: Fn(BoxedIo, Peer) -> (F, Guest),
     F: Future<Output = ()> + Send + 'static,
 {
-    pub(super) fn new(endpoint: Endpoint, serve: S) -> Self {
+    pub(super) fn new(doors: Arc<Doors>, serve: S) -> Self {
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        Self { endpoint, serve, crowd: Arc::default(), refusals, report: Report::default() }
+        Self { doors, serve, crowd: Arc::default(), refusals, report: Report::default() }
     }
 
     /// Accepts until `stop` is ready, then drains.
@@ -100,7 +121,7 @@ where
     }
 
     fn welcome(&mut self, io: BoxedIo, peer: Peer) {
-        match self.endpoint.doors.admit(&peer, self.endpoint.router.limits()) {
+        match self.doors.admit(&peer) {
             Ok(place) => {
                 self.report.connections = self.report.connections.saturating_add(1);
                 self.serve(io, peer, place);
@@ -115,7 +136,7 @@ where
     }
 
     fn serve(&self, io: BoxedIo, peer: Peer, place: Place) {
-        let (served, guest) = (self.serve)(&self.endpoint, io, peer);
+        let (served, guest) = (self.serve)(io, peer);
         let member = self.crowd.join(&guest);
         tokio::spawn(async move {
             served.await;
@@ -128,7 +149,7 @@ where
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (served, guest) = (self.serve)(&self.endpoint, io, peer);
+        let (served, guest) = (self.serve)(io, peer);
         guest.turn_away(error);
         tokio::spawn(async move {
             // Who does not listen is not waited for.

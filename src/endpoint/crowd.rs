@@ -14,9 +14,11 @@ use crate::session::Tally;
 use crate::transport::{Peer, PeerKey};
 
 /// Counts the connections of an endpoint, in all and for each peer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Doors {
     counts: Mutex<Counts>,
+    connections_max: usize,
+    connections_per_peer_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -34,14 +36,20 @@ pub(super) struct Place {
 }
 
 impl Doors {
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+        let &Limits { connections_max, connections_per_peer_max, .. } = limits;
+        let counts = Mutex::default();
+        Arc::new(Self { counts, connections_max, connections_per_peer_max })
+    }
+
     /// Takes a place for whoever comes.
     ///
     /// # Errors
     ///
     /// `overloaded` if there is none left.
-    pub(super) fn admit(self: &Arc<Self>, peer: &Peer, limits: &Limits) -> Result<Place> {
+    pub(super) fn admit(self: &Arc<Self>, peer: &Peer) -> Result<Place> {
         let mut counts = self.counts();
-        let (max, peer_max) = (limits.connections_max, limits.connections_per_peer_max);
+        let (max, peer_max) = (self.connections_max, self.connections_per_peer_max);
         if counts.connections >= max {
             let text = format!("connections_max ({max}) are open");
             return Err(Error::found(Code::Overloaded, text));

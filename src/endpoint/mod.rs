@@ -11,24 +11,24 @@ mod dial;
 mod in_process;
 #[cfg(feature = "gob")]
 mod net_rpc;
+mod serving;
 
 use std::fmt;
 use std::sync::Arc;
 
 use self::accept::Accept;
+pub use self::accept::Report;
 use self::crowd::{Doors, Guest};
+use self::in_process::InProcess;
+use crate::client::Client;
 use crate::command::Command;
-use crate::conn::Shared;
-use crate::driver::Driver;
 use crate::error::Result;
 use crate::format::Format;
 use crate::handler::{CommandInfo, Entry, Handler, RawHandler, Router, Typed};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::{Answer, Door, Request, Service};
-use crate::session::Side;
-use crate::stream::Connection;
-use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, SharedIo};
+use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer};
 
 /// Handlers under names, and the means to serve them.
 ///
@@ -56,35 +56,13 @@ pub struct Endpoint {
     doors: Arc<Doors>,
 }
 
-/// What happened while an endpoint served, told when it has stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Connections that were served.
-    pub connections: u64,
-    /// Connections that were turned away at the door.
-    pub connections_refused: u64,
-    /// Tagged calls that were given an answer or an error, by their handler or by the library. Not
-    /// those over a limit of their connection, nor those that came when it was closing.
-    pub calls_answered: u64,
-    /// Calls that were ended because their connection was: it was lost, or `drain_time_max` passed.
-    pub calls_cut_off: u64,
-    /// One-way calls that ran to their end or to their deadline.
-    pub one_way_calls: u64,
-    /// One-way calls that did not run, of which their caller could not be told: the endpoint was
-    /// full or stopping, or there is no such command, or the payload was too large or bad. They
-    /// are also logged, as a number, at most once a second. Those that had not been read when their
-    /// connection ended are in no count.
-    pub one_way_calls_refused: u64,
-}
-
 impl Endpoint {
     /// An endpoint without handlers, with the default limits.
     pub fn new() -> Self {
         let limits = Arc::new(Limits::default());
-        let quota = Quota::new(&limits);
+        let (quota, doors) = (Quota::new(&limits), Doors::new(&limits));
         let router = Router::new(Arc::default(), limits, quota);
-        Self { router: Arc::new(router), doors: Arc::default() }
+        Self { router: Arc::new(router), doors }
     }
 
     /// Sets the limits. They hold for what is served or dialled from this endpoint, and from the
@@ -100,8 +78,8 @@ impl Endpoint {
             panic!("{}", error.text());
         }
         let (registry, quota) = (Arc::clone(self.router.registry()), Quota::new(&limits));
+        self.doors = Doors::new(&limits);
         self.router = Arc::new(Router::new(registry, Arc::new(limits), quota));
-        self.doors = Arc::default();
         self
     }
 
@@ -264,7 +242,78 @@ impl Endpoint {
     ///
     /// Dropping the future stops accepting, and the connections drain in the background.
     pub async fn serve_until(&self, listener: impl Listener, stop: impl Future) -> Result<Report> {
-        Ok(Accept::new(self.clone(), Self::accepted).run(listener, stop).await)
+        let router = Arc::clone(&self.router);
+        let accept = self.accept(move |io, peer| serving::accepted(&router, io, peer));
+        Ok(accept.run(listener, stop).await)
+    }
+
+    /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` and
+    /// its gob, not JSON and not HTTP. How calls become commands is told at
+    /// [`net_rpc()`](crate::gob::net_rpc).
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use switchboard::{Command, Endpoint, Result, format::Gob, transport};
+    ///
+    /// // Go: type Args struct { A, B int }
+    /// #[derive(Serialize, Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Args {
+    ///     a: i64,
+    ///     b: i64,
+    /// }
+    ///
+    /// // Go: client.Call("Arith.Multiply", Args{7, 8}, &product)
+    /// const MULTIPLY: Command<Args, i64, Gob> = Command::new("Arith.Multiply");
+    ///
+    /// async fn multiply(args: Args) -> Result<i64> {
+    ///     Ok(args.a.wrapping_mul(args.b))
+    /// }
+    ///
+    /// # async fn serve() -> Result<()> {
+    /// let listener = transport::bind(&"127.0.0.1:1234".parse()?).await?;
+    /// Endpoint::new().on(MULTIPLY, multiply).serve_net_rpc(listener).await
+    /// # }
+    /// ```
+    ///
+    /// # Limits
+    ///
+    /// Those of the endpoint, but for `consecutive_errors_max`: as with Go's own server, a program
+    /// may make as many mistakes in a row as it likes.
+    ///
+    /// # Errors
+    ///
+    /// None so far, as for [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve`](Self::serve).
+    #[cfg(feature = "gob")]
+    pub async fn serve_net_rpc(&self, listener: impl Listener) -> Result<()> {
+        self.serve_net_rpc_until(listener, std::future::pending::<()>()).await.map(|_| ())
+    }
+
+    /// As [`serve_net_rpc`](Self::serve_net_rpc) until `stop` is ready, and then drains, as
+    /// [`serve_until`](Self::serve_until) does. Who is turned away at the door is told nothing.
+    ///
+    /// # Errors
+    ///
+    /// None so far, as for [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve_until`](Self::serve_until).
+    #[cfg(feature = "gob")]
+    pub async fn serve_net_rpc_until(
+        &self,
+        listener: impl Listener,
+        stop: impl Future,
+    ) -> Result<Report> {
+        let endpoint = self.clone();
+        let accept = self.accept(move |io, peer: Peer| {
+            net_rpc::accepted(&endpoint.router, endpoint.door_of(peer.clone()), io, peer)
+        });
+        Ok(accept.run(listener, stop).await)
     }
 
     /// Serves one stream that is open already, until it ends. Where the process may have reset
@@ -274,8 +323,82 @@ impl Endpoint {
     ///
     /// Dropping the future closes the connection; calls under way are stopped.
     pub async fn serve_stream(&self, io: impl Io) {
-        let (driver, _link) = self.driver(Box::new(io), Peer::unknown(), Side::Accepted);
-        driver.run().await;
+        let (served, _) = serving::accepted(&self.router, Box::new(io), Peer::unknown());
+        served.await;
+    }
+
+    /// Connects to `address`, and serves the handlers of this endpoint to whoever is there.
+    ///
+    /// Of a host with several addresses the first that answers is taken. They are tried one after
+    /// the other, each at most 250 ms after the one before, so a silent one does no harm.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Client, Command, Endpoint, Result};
+    /// # async fn example() -> Result<()> {
+    /// const PROGRESS: Command<u8, ()> = Command::new("PROGRESS");
+    ///
+    /// let endpoint = Endpoint::new().on(PROGRESS, async |percent: u8| {
+    ///     println!("{percent} %");
+    ///     Ok::<_, switchboard::Error>(())
+    /// });
+    /// let client = endpoint.connect("unix:/run/worker.sock").await?;
+    /// # Ok(())
+    /// # } }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `failed` if the address is none, `disconnected` if nobody answers there within
+    /// `call_time_max`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up connecting.
+    pub async fn connect(&self, address: &str) -> Result<Client> {
+        let address: Address = address.parse()?;
+        let (io, peer) = transport::dial(&address, self.router.limits().call_time_max).await?;
+        Ok(serving::dialled(&self.router, io, peer))
+    }
+
+    /// Makes a client over a stream that is open already, and serves the handlers of this endpoint
+    /// to whoever is there. Where the process may have reset SIGPIPE, make it a
+    /// [`Socket`](transport::Socket) first.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn connect_over(&self, io: impl Io) -> Client {
+        serving::dialled(&self.router, Box::new(io), Peer::unknown())
+    }
+
+    /// Makes a client of this endpoint's own handlers, without a socket or a stream: what it calls
+    /// passes the same limits, formats and bounds on time as the calls of others. Handlers that are
+    /// added later are called as well. Whoever they see calling is in this process, and they cannot
+    /// call back.
+    ///
+    /// Handlers run in the runtime in which the client was made, and begin in the order in which
+    /// they were called.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Command, Endpoint, Error, Result};
+    /// # async fn example() -> Result<()> {
+    /// const DOUBLE: Command<u32, u32> = Command::new("DOUBLE");
+    ///
+    /// let endpoint = Endpoint::new().on(DOUBLE, async |number| Ok::<_, Error>(2 * number));
+    /// assert_eq!(endpoint.client().call(DOUBLE, &21).await?, 42);
+    /// # Ok(())
+    /// # } }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::over(InProcess::new(self.door_of(Peer::memory())))
     }
 
     /// A way in that is not a stream: calls are made by it as values, and it drains.
@@ -305,20 +428,13 @@ impl Endpoint {
         Door::new(router, Arc::clone(limits), Arc::clone(quota), peer)
     }
 
-    /// Serves a stream that was accepted.
-    fn accepted(&self, io: BoxedIo, peer: Peer) -> (impl Future<Output = ()> + use<>, Guest) {
-        let (driver, shared) = self.driver(io, peer, Side::Accepted);
-        (driver.run(), Guest::Stream(shared))
-    }
-
-    /// The driver of a connection, and what it shares.
-    fn driver(&self, io: BoxedIo, peer: Peer, side: Side) -> (Box<Driver>, Arc<Shared>) {
-        let (limits, quota) = (self.router.limits(), self.router.quota());
-        let io = SharedIo::new(io);
-        let connection = Connection::new(io.clone(), peer.clone(), Arc::clone(limits), quota);
-        let shared = Shared::new(side, io, peer, Arc::clone(limits), Arc::clone(quota));
-        let driver = Driver::new(connection, Arc::clone(&shared), Arc::clone(&self.router));
-        (driver, shared)
+    /// What serves a listener, each of its streams by `serve`.
+    fn accept<S, F>(&self, serve: S) -> Accept<S>
+    where
+        S: Fn(BoxedIo, Peer) -> (F, Guest),
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Accept::new(Arc::clone(&self.doors), serve)
     }
 
     #[track_caller]

@@ -5,6 +5,7 @@
 //! call came from or whether anybody still waits for it.
 
 mod context;
+mod failure;
 mod info;
 mod list;
 mod registry;
@@ -12,9 +13,9 @@ mod route;
 mod router;
 
 pub use self::context::Context;
+use self::failure::failure;
 pub use self::info::CommandInfo;
 pub(crate) use self::registry::{Entry, Registry};
-use self::route::failure;
 pub(crate) use self::route::{Route, Typed};
 pub(crate) use self::router::Router;
 

@@ -4,7 +4,6 @@
 //! happens when the route is called, so that a bad payload never becomes a future.
 
 use std::any::type_name;
-use std::error::Error as StdError;
 use std::marker::PhantomData;
 
 use bytes::{Bytes, BytesMut};
@@ -149,15 +148,6 @@ where
             is_raw: false,
             facts: self.facts,
         }
-    }
-}
-
-/// What a handler returned as an error: an `Error` as it is, anything else as the source of one
-/// that says nothing of it. What of it the caller learns is decided where the handler is called.
-pub(crate) fn failure(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-    match error.into().downcast::<Error>() {
-        Ok(error) => *error,
-        Err(error) => Error::local(Code::Failed, "the handler failed").with_source(error),
     }
 }
 

@@ -4,13 +4,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use switchboard_gob::Encoder;
 
-use super::Ended;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Gob};
 use crate::limits::Limits;
 use crate::quota::Held;
-use crate::service::Door;
+use crate::service::{Door, Reply};
 use crate::stream::Connection;
 use crate::wire::Name;
 
@@ -35,6 +34,14 @@ struct Response {
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "")]
 struct Nothing {}
+
+/// A call that has ended, and has no answer yet.
+pub(super) struct Ended {
+    pub(super) header: Header,
+    pub(super) reply: Result<Reply>,
+    // Covers the header.
+    pub(super) held: Held,
+}
 
 /// The stream of answers, and what of it is still to be written.
 pub(super) struct Answers {
@@ -131,7 +138,6 @@ mod tests {
 
     use super::*;
     use crate::quota::Quota;
-    use crate::service::Reply;
 
     #[test]
     fn replies_take_the_room_that_they_are_charged() {

@@ -16,14 +16,15 @@
 mod message;
 
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use self::message::{Answers, Header};
+use self::message::{Answers, Ended, Header};
 use crate::error::{Code, Error, Result};
-use crate::quota::Held;
-use crate::service::{Channel, Door, Reply, Request as Call, Service};
+use crate::format::Framing;
+use crate::service::{Channel, Door, Request as Call, Service};
 use crate::stream::{Clock, Connection};
 use crate::transport::Peer;
 
@@ -131,14 +132,6 @@ struct Request {
     argument: Bytes,
 }
 
-/// A call that has ended.
-struct Ended {
-    header: Header,
-    reply: Result<Reply>,
-    // Covers the header.
-    held: Held,
-}
-
 impl Request {
     /// The call, with what it holds charged to the endpoint from now on.
     fn begin(self, peer: &Peer, door: &Door) -> impl Future<Output = Ended> + use<> {
@@ -184,7 +177,7 @@ impl Incoming {
             _ if !is_read => None,
             Some(clock) if has_begun => Some(clock),
             _ if has_begun => Some(connection.body_clock()),
-            _ if is_busy => Some(Clock::patient()),
+            _ if is_busy => Some(Clock::new("the payload did not come", Duration::MAX)),
             _ => Some(Clock::idle(limits)),
         };
     }
@@ -193,7 +186,7 @@ impl Incoming {
     async fn next(&mut self, connection: &mut Connection, door: &Door) -> Result<Option<Request>> {
         let clock = self.clock.get_or_insert_with(|| connection.clock());
         if self.header.is_none() {
-            let Some(header) = connection.read_gob(clock).await? else {
+            let Some(header) = connection.read_payload_by(clock, Framing::Gob).await? else {
                 return Ok(None);
             };
             let header = Header::decode(header, connection.limits());
@@ -205,7 +198,7 @@ impl Incoming {
             }
             self.header = Some(header);
         }
-        let argument = connection.read_gob(clock).await?;
+        let argument = connection.read_payload_by(clock, Framing::Gob).await?;
         connection.bound_by(None);
         self.clock = None;
         match (self.header.take(), argument) {

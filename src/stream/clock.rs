@@ -31,13 +31,8 @@ impl Clock {
         Self::new(what, limits.body_time_max)
     }
 
-    /// For what may begin whenever it likes.
-    #[cfg(feature = "gob")]
-    pub(crate) fn patient() -> Self {
-        Self::new("the payload did not come", Duration::MAX)
-    }
-
-    fn new(what: &'static str, time: Duration) -> Self {
+    /// For what must be there in `time` from now; else `what` is said.
+    pub(crate) fn new(what: &'static str, time: Duration) -> Self {
         Self { due: after(time), time, what }
     }
 }

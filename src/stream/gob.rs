@@ -15,11 +15,12 @@
 use bytes::{Buf, Bytes, BytesMut};
 use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits as GobLimits};
 
+use super::memory::Memory;
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
 
 /// What a connection remembers of its gobs.
-pub(super) struct Gobs {
+struct Gobs {
     reading: Decoder,
     payload_max: PayloadMax,
     // Bytes at the beginning of the input that were pushed already.
@@ -36,8 +37,13 @@ enum Habit {
     NewStreams,
 }
 
+/// Nothing so far.
+pub(super) fn memory(limits: &Limits, payload_max: PayloadMax) -> Box<dyn Memory> {
+    Box::new(Gobs::new(limits, payload_max))
+}
+
 impl Gobs {
-    pub(super) fn new(limits: &Limits, payload_max: PayloadMax) -> Self {
+    fn new(limits: &Limits, payload_max: PayloadMax) -> Self {
         let mut bounds = GobLimits::default();
         bounds.value_bytes_max = payload_max.bytes;
         bounds.definition_bytes_max = limits.definition_bytes_max;
@@ -47,9 +53,10 @@ impl Gobs {
         let (pushed_bytes, writing, habit) = (0, Encoder::new(), Habit::Unknown);
         Self { reading, payload_max, pushed_bytes, writing, habit }
     }
+}
 
-    /// Lets the values that come from now on have so many bytes.
-    pub(super) fn bound(&mut self, payload_max: PayloadMax) {
+impl Memory for Gobs {
+    fn bound(&mut self, payload_max: PayloadMax) {
         self.payload_max = payload_max;
         self.reading.set_value_bytes_max(payload_max.bytes);
     }
@@ -59,7 +66,7 @@ impl Gobs {
     /// # Errors
     ///
     /// `bad_payload`, or `too_large`; the end of the value is not known then.
-    pub(super) fn take(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>> {
+    fn take(&mut self, input: &mut BytesMut) -> Result<Option<Bytes>> {
         let fresh = input.get(self.pushed_bytes..).unwrap_or_default();
         let progress =
             self.reading.push(fresh).map_err(|cause| refused(cause, self.payload_max))?;
@@ -89,7 +96,7 @@ impl Gobs {
     /// # Errors
     ///
     /// `bad_payload` if it is no such stream.
-    pub(super) fn join(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
+    fn join(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
         match self.habit {
             Habit::Unknown => self.writing.forget_definitions(),
             Habit::NewStreams => self.writing = Encoder::new(),
@@ -101,7 +108,7 @@ impl Gobs {
     }
 
     /// Bytes of memory that it holds of what was read.
-    pub(super) fn held_bytes(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         self.reading.buffered_bytes()
     }
 }

@@ -17,11 +17,11 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.input.is_empty() {
+        if self.input.bytes.is_empty() {
             return Pin::new(&mut self.io).poll_read(cx, buffer);
         }
-        let count = self.input.len().min(buffer.remaining());
-        let bytes = self.input.split_to(count);
+        let count = self.input.bytes.len().min(buffer.remaining());
+        let bytes = self.input.bytes.split_to(count);
         buffer.put_slice(&bytes);
         Poll::Ready(Ok(()))
     }
@@ -29,15 +29,15 @@ impl AsyncRead for Connection {
 
 impl AsyncBufRead for Connection {
     fn poll_fill_buf(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        if self.input.is_empty() {
+        if self.input.bytes.is_empty() {
             ready!(self.poll_fill(cx, 0)).map_err(io::Error::other)?;
         }
-        Poll::Ready(Ok(&self.get_mut().input))
+        Poll::Ready(Ok(&self.get_mut().input.bytes))
     }
 
     fn consume(mut self: Pin<&mut Self>, count: usize) {
-        let count = count.min(self.input.len());
-        self.input.advance(count);
+        let count = count.min(self.input.bytes.len());
+        self.input.bytes.advance(count);
     }
 }
 

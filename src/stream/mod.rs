@@ -5,27 +5,32 @@
 //! found where the handler stopped. It does not know the protocol of lines and calls.
 
 mod bounds;
-mod buffer;
 mod clock;
-mod farewell;
+mod framing;
 #[cfg(feature = "gob")]
 mod gob;
+mod input;
 mod io;
+mod lingering;
+mod memory;
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
 
 use self::bounds::OfCommand;
 pub(crate) use self::clock::{Clock, after, after_that, now};
+use self::framing::{ENDS_BYTES_MAX, Found, Payloads, Reading, line_end};
+use self::input::{Account, Input, STACK_BYTES};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Framing};
 use crate::limits::{Limits, PayloadMax};
-use crate::quota::{Charge, Quota};
+use crate::quota::Quota;
 use crate::transport::{self, Address, Io, Peer, SharedIo};
 
 /// A buffered stream of bytes, as lent to a raw handler, or opened to speak a plain dialect.
@@ -47,16 +52,10 @@ pub struct Connection {
     peer: Peer,
     limits: Arc<Limits>,
     of_command: OfCommand,
-    input: BytesMut,
-    // The most that has waited in the buffer since it was made.
-    input_bytes_peak: usize,
-    quota: Arc<Quota>,
-    held: Charge,
+    input: Input,
+    payloads: Payloads,
     // It is the one over which the call came that is being answered.
     is_lent: bool,
-    // Made for the first gob.
-    #[cfg(feature = "gob")]
-    gobs: Option<Box<gob::Gobs>>,
 }
 
 impl Connection {
@@ -92,13 +91,9 @@ impl Connection {
             peer,
             limits,
             of_command: OfCommand::default(),
-            input: BytesMut::new(),
-            input_bytes_peak: 0,
-            quota: Arc::clone(quota),
-            held: Charge::default(),
+            input: Input::new(quota),
+            payloads: Payloads::default(),
             is_lent: false,
-            #[cfg(feature = "gob")]
-            gobs: None,
         }
     }
 
@@ -123,13 +118,9 @@ impl Connection {
         if let Err(error) = limits.check() {
             panic!("{}", error.text());
         }
-        self.quota = Quota::new(&limits);
-        self.held = Charge::default();
+        self.input.charge_to(Quota::new(&limits));
         self.limits = Arc::new(limits);
-        #[cfg(feature = "gob")]
-        {
-            self.gobs = None;
-        }
+        self.payloads = Payloads::default();
         self
     }
 
@@ -157,7 +148,7 @@ impl Connection {
     ///
     /// Nothing is lost: what has been read stays in the buffer.
     pub async fn read_line(&mut self) -> Result<Option<String>> {
-        let Some(line) = self.read_line_bytes().await? else {
+        let Some(line) = self.read_payload(Framing::Line).await? else {
             return Ok(None);
         };
         match String::from_utf8(line.into()) {
@@ -179,18 +170,11 @@ impl Connection {
     ///
     /// Nothing is lost: what has been read stays in the buffer.
     pub async fn read_bytes(&mut self, len: usize) -> Result<Bytes> {
-        let max = self.payload_max();
-        if len > max.bytes {
-            return Err(self.wrong(Error::found(Code::TooLarge, max.too_large(len))));
-        }
+        let reading =
+            Reading::of_len(len, self.payload_max()).map_err(|error| self.wrong(error))?;
         let mut clock = self.clock();
-        while self.input.len() < len {
-            let missing = len.saturating_sub(self.input.len());
-            if self.fill(&mut clock, missing).await? == 0 {
-                return Err(self.wrong(cut_short()));
-            }
-        }
-        Ok(self.input.split_to(len).freeze())
+        // That it ends before the first of them is an error as well.
+        Ok(self.read(reading, &mut clock).await?.unwrap_or_default())
     }
 
     /// Reads a value that stands in the stream as a plain payload of format `F`; `None` if the
@@ -223,7 +207,7 @@ impl Connection {
     /// Not cancel safe: part of the line may have been written when the future is dropped.
     pub async fn write_line(&mut self, line: &str) -> Result<()> {
         if line.contains(['\n', '\r']) {
-            return Err(Error::found(Code::BadPayload, LINE_END));
+            return Err(line_end());
         }
         let mut bytes = Vec::with_capacity(line.len().saturating_add(1));
         bytes.extend_from_slice(line.as_bytes());
@@ -278,26 +262,18 @@ impl Connection {
     }
 
     pub(crate) async fn read_payload(&mut self, framing: Framing) -> Result<Option<Bytes>> {
-        match framing {
-            Framing::Line => self.read_line_bytes().await,
-            Framing::Counted => {
-                let Some(line) = self.read_line_bytes().await? else {
-                    return Ok(None);
-                };
-                let text = std::str::from_utf8(&line).unwrap_or_default();
-                let is_canonical = text == "0" || !text.starts_with(['0', '+']);
-                let len = text.parse().ok().filter(|_| is_canonical).ok_or_else(|| {
-                    let text = "the length before a payload is a decimal";
-                    self.wrong(Error::found(Code::BadPayload, text))
-                })?;
-                self.read_bytes(len).await.map(Some)
-            }
-            #[cfg(feature = "gob")]
-            Framing::Gob => {
-                let mut clock = self.clock();
-                self.read_gob(&mut clock).await
-            }
-        }
+        let mut clock = self.clock();
+        self.read_payload_by(&mut clock, framing).await
+    }
+
+    /// As [`read_payload`](Self::read_payload), with the time that `clock` says. Cancel safe for
+    /// what is not counted, if the clock is kept as well.
+    pub(crate) async fn read_payload_by(
+        &mut self,
+        clock: &mut Clock,
+        framing: Framing,
+    ) -> Result<Option<Bytes>> {
+        self.read(Reading::of(framing), clock).await
     }
 
     pub(crate) async fn write_payload(&mut self, framing: Framing, payload: &[u8]) -> Result<()> {
@@ -305,48 +281,32 @@ impl Connection {
         if len > max.bytes {
             return Err(self.known(Error::found(Code::TooLarge, max.too_large(len))));
         }
-        if framing == Framing::Line && memchr::memchr2(b'\n', b'\r', payload).is_some() {
-            return Err(Error::found(Code::BadPayload, LINE_END));
-        }
-        #[cfg(feature = "gob")]
-        if framing == Framing::Gob {
-            let bytes = self.gobs().join(payload)?;
-            return self.write_bytes(&bytes).await;
+        let framed = self.payloads.frame(framing, payload, &self.limits, max)?;
+        if framed.is_bare() {
+            return self.write_bytes(&framed.payload).await;
         }
         if len > STACK_BYTES {
-            return self.write_large_payload(framing, payload).await;
+            // Without a copy, in more than one write.
+            let mut head = Vec::new();
+            framed.put_head(&mut head);
+            for part in [&head, &*framed.payload, framed.tail()] {
+                if !part.is_empty() {
+                    self.write_bytes(part).await?;
+                }
+            }
+            return Ok(());
         }
-        let mut bytes = Vec::with_capacity(len.saturating_add(24));
-        if framing == Framing::Counted {
-            bytes.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
-            bytes.push(b'\n');
-        }
-        bytes.extend_from_slice(payload);
-        if framing == Framing::Line {
-            bytes.push(b'\n');
-        }
+        let mut bytes = Vec::with_capacity(len.saturating_add(ENDS_BYTES_MAX));
+        framed.put_head(&mut bytes);
+        bytes.extend_from_slice(&framed.payload);
+        bytes.extend_from_slice(framed.tail());
         self.write_bytes(&bytes).await
-    }
-
-    /// As [`write_payload`](Self::write_payload) without a copy, in more than one write.
-    async fn write_large_payload(&mut self, framing: Framing, payload: &[u8]) -> Result<()> {
-        if framing == Framing::Counted {
-            self.write_bytes(format!("{}\n", payload.len()).as_bytes()).await?;
-        }
-        self.write_bytes(payload).await?;
-        if framing == Framing::Line {
-            self.write_bytes(b"\n").await?;
-        }
-        Ok(())
     }
 
     /// Reads and writes payloads within the bounds of a command from now on, or of none.
     pub(crate) fn bound_by(&mut self, facts: Option<Facts>) {
         self.of_command.set(facts, &self.limits);
-        #[cfg(feature = "gob")]
-        if let Some(gobs) = &mut self.gobs {
-            gobs.bound(self.of_command.payload_max(&self.limits));
-        }
+        self.payloads.bound(self.of_command.payload_max(&self.limits));
     }
 
     /// How large a payload may be now.
@@ -365,64 +325,76 @@ impl Connection {
 
     /// The bytes that have been read and not been used.
     pub(crate) fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
+        &mut self.input.bytes
     }
 
-    async fn read_line_bytes(&mut self) -> Result<Option<Bytes>> {
-        let max = self.payload_max();
-        let mut clock = self.clock();
-        let mut scanned = 0;
+    /// As [`input`](Self::input), with the account of them for whoever takes some out.
+    pub(crate) fn lend_input(&mut self) -> (&mut BytesMut, &mut Account) {
+        self.input.lend()
+    }
+
+    /// Charges no more than what waits.
+    pub(crate) fn settle(&mut self) {
+        self.input.settle();
+    }
+
+    /// Gives back the memory of a buffer that nothing waits in, or little after much.
+    pub(crate) fn release(&mut self) {
+        self.input.release();
+    }
+
+    /// Reads what is there, at least one byte unless the stream has ended; answers how many.
+    /// `missing` bytes are known to be wanted.
+    ///
+    /// # Errors
+    ///
+    /// `disconnected` if the stream fails, `overloaded` if the endpoint cannot hold more.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        missing: usize,
+    ) -> Poll<Result<usize>> {
+        self.input.poll_fill(cx, &mut self.io, missing)
+    }
+
+    /// Ends our side; whether that went well, so that all is written.
+    pub(crate) async fn end(&mut self) -> bool {
+        lingering::end(&mut self.io, &self.limits).await
+    }
+
+    /// Waits for the peer to end its own side.
+    pub(crate) async fn linger(&mut self) {
+        lingering::linger(&mut self.io, &mut self.input, &self.limits).await;
+    }
+
+    async fn read(&mut self, mut reading: Reading, clock: &mut Clock) -> Result<Option<Bytes>> {
         loop {
-            let fresh = self.input.get(scanned..).unwrap_or_default();
-            if let Some(end) = memchr::memchr(b'\n', fresh) {
-                let end = scanned.saturating_add(end);
-                if end > max.bytes {
-                    return Err(self.wrong(too_long(end, max)));
+            let max = self.payload_max();
+            let Self { input, payloads, limits, .. } = self;
+            let found = payloads.take(&mut reading, &mut input.bytes, limits, max);
+            input.set_other_bytes(payloads.held_bytes());
+            let missing = match found {
+                Ok(Found::Payload(payload)) => return Ok(Some(payload)),
+                Ok(Found::Length) => {
+                    *clock = self.clock();
+                    continue;
                 }
-                let mut line = self.input.split_to(end);
-                self.input.advance(1);
-                if line.last() == Some(&b'\r') {
-                    line.truncate(line.len().saturating_sub(1));
-                }
-                return Ok(Some(line.freeze()));
+                Ok(Found::Missing(missing)) => missing,
+                Err(error) => return Err(self.wrong(error)),
+            };
+            if self.fill(clock, missing).await? > 0 {
+                continue;
             }
-            scanned = self.input.len();
-            if scanned > max.bytes {
-                return Err(self.wrong(too_long(scanned, max)));
+            if reading.may_end() && self.input.bytes.is_empty() {
+                return Ok(None);
             }
-            if self.fill(&mut clock, 0).await? == 0 {
-                return self.at_end();
-            }
+            let text = "the stream ended in the middle of a payload";
+            return Err(self.wrong(Error::found(Code::BadPayload, text)));
         }
-    }
-
-    /// Reads a gob, as a stream of its own. Cancel safe, if the clock is kept as well.
-    #[cfg(feature = "gob")]
-    pub(crate) async fn read_gob(&mut self, clock: &mut Clock) -> Result<Option<Bytes>> {
-        loop {
-            self.gobs();
-            if let Some(gobs) = &mut self.gobs {
-                match gobs.take(&mut self.input) {
-                    Ok(None) => {}
-                    Ok(payload) => return Ok(payload),
-                    Err(error) => return Err(self.wrong(error)),
-                }
-            }
-            if self.fill(clock, 0).await? == 0 {
-                return self.at_end();
-            }
-        }
-    }
-
-    #[cfg(feature = "gob")]
-    fn gobs(&mut self) -> &mut gob::Gobs {
-        let max = self.payload_max();
-        let Self { gobs, limits, .. } = self;
-        gobs.get_or_insert_with(|| Box::new(gob::Gobs::new(limits, max)))
     }
 
     async fn fill(&mut self, clock: &mut Clock, missing: usize) -> Result<usize> {
-        let is_first = self.input.is_empty();
+        let is_first = self.input.bytes.is_empty();
         let read = std::future::poll_fn(|cx| self.poll_fill(cx, missing));
         let count = match timeout_at(clock.due, read).await {
             Ok(Ok(count)) => count,
@@ -433,11 +405,6 @@ impl Connection {
             *clock = self.clock();
         }
         Ok(count)
-    }
-
-    /// What a stream that has ended in front of a payload, or in the middle of one, gives.
-    fn at_end(&self) -> Result<Option<Bytes>> {
-        if self.input.is_empty() { Ok(None) } else { Err(self.wrong(cut_short())) }
     }
 
     /// Lends it to a call that came over it: its caller may know what is wrong with it.
@@ -459,7 +426,7 @@ impl Connection {
 
     /// When the reading that begins now is too slow.
     pub(crate) fn clock(&self) -> Clock {
-        if self.input.is_empty() { Clock::idle(&self.limits) } else { self.body_clock() }
+        if self.input.bytes.is_empty() { Clock::idle(&self.limits) } else { self.body_clock() }
     }
 }
 
@@ -467,25 +434,11 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
             .field("peer", &self.peer)
-            .field("buffered_bytes", &self.input.len())
+            .field("buffered_bytes", &self.input.bytes.len())
             .finish_non_exhaustive()
     }
-}
-
-fn cut_short() -> Error {
-    Error::found(Code::BadPayload, "the stream ended in the middle of a payload")
-}
-
-fn too_long(bytes: usize, max: PayloadMax) -> Error {
-    let text = format!("a line of {bytes} bytes or more is over {}", max.name());
-    Error::found(Code::TooLarge, text)
 }
 
 fn slow(what: &str, time: Duration) -> Error {
     Error::found(Code::DeadlineExceeded, format!("{what} ({time:?})"))
 }
-
-const LINE_END: &str = "a line cannot have a line end in it";
-
-/// Read at once by way of the stack.
-const STACK_BYTES: usize = 8 * 1024;

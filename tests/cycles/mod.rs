@@ -17,8 +17,13 @@ use self::facts::{Facts, Import, Module, Named, facts};
 use crate::sources::Source;
 
 /// What is wrong with the files of a crate that begins at `root`. Among those of the folders in
-/// `spared` nothing is.
-pub(crate) fn problems(root: &str, files: &[Source], spared: &[&str]) -> Vec<String> {
+/// `spared` nothing is, nor that the first file of a pair in `parts_above` needs the second.
+pub(crate) fn problems(
+    root: &str,
+    files: &[Source],
+    spared: &[&str],
+    parts_above: &[(&str, &str)],
+) -> Vec<String> {
     let files: Vec<_> = files
         .iter()
         .filter(|source| !source.path.ends_with("/tests.rs"))
@@ -35,7 +40,10 @@ pub(crate) fn problems(root: &str, files: &[Source], spared: &[&str]) -> Vec<Str
             file.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
     };
-    needs.retain(|(one, other), _| one != other && !(is_spared(one) && is_spared(other)));
+    needs.retain(|(one, other), _| {
+        let is_part_above = parts_above.contains(&(*one, *other));
+        one != other && !is_part_above && !(is_spared(one) && is_spared(other))
+    });
     problems.extend(cycles(&needs));
     problems
 }
@@ -211,7 +219,9 @@ fn files_that_need_each_other_are_found() {
             let (path, text) = file.split_once(": ").unwrap();
             Source { path: format!("src/{path}.rs"), text: text.to_owned() }
         });
-        let problems = problems("src", &files.collect::<Vec<_>>(), &["src/z"]).join("; ");
+        let problems =
+            problems("src", &files.collect::<Vec<_>>(), &["src/z"], &[("src/x.rs", "src/y.rs")]);
+        let problems = problems.join("; ");
         let problems = problems.replace("src/", "").replace(".rs", "");
         assert_eq!(problems, expected, "{tree}");
     }
@@ -222,7 +232,7 @@ const B: &str = "+ b: use crate::a::A; struct B;";
 const BOTH: &str = "a (B) -> b (A) -> a";
 
 /// Files with their texts, and what is wrong with them.
-const CASES: [(&str, &str); 39] = [
+const CASES: [(&str, &str); 41] = [
     // Each way to name something.
     ("a: enum A {} + B", ""),
     ("a: enum A {} use crate::b::B; + B", BOTH),
@@ -315,6 +325,9 @@ const CASES: [(&str, &str); 39] = [
             + c: struct C(crate::b::B);",
         "a (B) -> b (A) -> a; b (C) -> c (B) -> b",
     ),
+    // A part that may be above, and only that.
+    ("x: struct X; + y: use crate::x::X; impl X { fn f() {} }", ""),
+    ("x: struct X; + w: use crate::x::X; impl X { fn f() {} }", "w (X) -> x (impl X) -> w"),
     // Among the spared, and with others.
     ("z/mod: mod y; use y::Y; struct Z; + z/y: use super::Z; struct Y;", ""),
     ("zz: struct Z(crate::b::B); + b: struct B(crate::zz::Z);", "b (Z) -> zz (B) -> b"),

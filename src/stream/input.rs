@@ -1,8 +1,9 @@
-//! How bytes come into the buffer of a connection, and its memory goes back.
+//! What has been read ahead of a stream: how it comes into its buffer, and the memory goes back.
 //!
 //! A connection on which nothing comes holds no buffer, and none is larger than what has come:
 //! little is read by way of the stack, much into room that grows with what is there. The room is
-//! charged to the endpoint before it is made.
+//! charged to the endpoint before it is made, and with it what else is held of what was read
+//! (`other_bytes`), which the connection says. Whoever takes bytes out settles after it.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -12,129 +13,147 @@ use std::task::{Context, Poll, ready};
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-use super::{Connection, STACK_BYTES};
 use crate::error::Result;
 use crate::quota::{Charge, Quota};
+use crate::transport::SharedIo;
 
-/// What the buffer of a connection is charged, while it is lent.
-pub(crate) struct Settling<'a> {
-    input_bytes_peak: &'a mut usize,
-    other_bytes: usize,
-    held: &'a mut Charge,
-    quota: &'a Arc<Quota>,
+/// The bytes that have been read and not been used, and what they are charged.
+pub(super) struct Input {
+    pub(super) bytes: BytesMut,
+    account: Account,
 }
 
-impl Connection {
+/// What the buffer of a connection is charged.
+pub(crate) struct Account {
+    // The most that has waited in the buffer since it was made.
+    bytes_peak: usize,
+    // Held beside the buffer.
+    other_bytes: usize,
+    held: Charge,
+    quota: Arc<Quota>,
+}
+
+impl Input {
+    /// Nothing so far, to be charged to `quota`.
+    pub(super) fn new(quota: &Arc<Quota>) -> Self {
+        let (held, quota) = (Charge::default(), Arc::clone(quota));
+        let account = Account { bytes_peak: 0, other_bytes: 0, held, quota };
+        Self { bytes: BytesMut::new(), account }
+    }
+
+    /// Is charged to `quota` from now on, from the next read.
+    pub(super) fn charge_to(&mut self, quota: Arc<Quota>) {
+        self.account.held = Charge::default();
+        self.account.quota = quota;
+    }
+
     /// Reads what is there, at least one byte unless the stream has ended; answers how many.
     /// `missing` bytes are known to be wanted.
     ///
     /// # Errors
     ///
     /// `disconnected` if the stream fails, `overloaded` if the endpoint cannot hold more.
-    pub(crate) fn poll_fill(
+    pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
+        io: &mut SharedIo,
         missing: usize,
     ) -> Poll<Result<usize>> {
-        let spare = self.input.capacity().saturating_sub(self.input.len());
+        let spare = self.bytes.capacity().saturating_sub(self.bytes.len());
         // The end of a large body goes where there is room for it, and nothing from behind it.
-        let is_end = (1..=spare).contains(&missing) && self.input.len() > STACK_BYTES;
+        let is_end = (1..=spare).contains(&missing) && self.bytes.len() > STACK_BYTES;
         let count = if missing > STACK_BYTES || spare >= STACK_BYTES || is_end {
-            self.reserve(room_for(missing, self.input.len()))?;
+            self.reserve(room_for(missing, self.bytes.len()))?;
             // Not what comes behind a body: the body will own the buffer.
             let most = if is_end { missing } else { missing.max(STACK_BYTES) };
-            let mut room = (&mut self.input).limit(most);
-            ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?
+            let mut room = (&mut self.bytes).limit(most);
+            ready!(pin!(io.read_buf(&mut room)).poll(cx))?
         } else {
-            match self.poll_fill_from_stack(cx) {
+            match self.poll_fill_from_stack(cx, io) {
                 Poll::Ready(count) => count?,
                 Poll::Pending => return Poll::Pending,
             }
         };
-        self.input_bytes_peak = self.input_bytes_peak.max(self.input.len());
-        self.held.cover(&self.quota, self.held_bytes())?;
+        self.account.bytes_peak = self.account.bytes_peak.max(self.bytes.len());
+        self.account.cover(self.bytes.capacity())?;
         Poll::Ready(Ok(count))
     }
 
     /// Makes room, which is charged before it is there.
     fn reserve(&mut self, bytes: usize) -> Result<()> {
-        let spare = self.input.capacity().saturating_sub(self.input.len());
+        let spare = self.bytes.capacity().saturating_sub(self.bytes.len());
         if spare < bytes {
-            let wanted = self.input.len().saturating_add(bytes);
-            let others = self.held_bytes().saturating_sub(self.input.capacity());
-            self.held.cover(&self.quota, wanted.saturating_add(others))?;
+            let wanted = self.bytes.len().saturating_add(bytes);
+            self.account.cover(wanted)?;
             // Exactly, for the body will keep what is too much; `BytesMut` would make it twice as
             // large at least.
-            let mut buffer = Vec::from(std::mem::take(&mut self.input));
+            let mut buffer = Vec::from(std::mem::take(&mut self.bytes));
             buffer.reserve_exact(bytes);
-            self.input = BytesMut::from(Bytes::from(buffer));
+            self.bytes = BytesMut::from(Bytes::from(buffer));
         }
         Ok(())
     }
 
     /// The bytes that wait, and the account of them for whoever takes some out.
-    pub(crate) fn lend_input(&mut self) -> (&mut BytesMut, Settling<'_>) {
-        let other_bytes = self.other_bytes();
-        let Self { input, input_bytes_peak, held, quota, .. } = self;
-        (input, Settling { input_bytes_peak, other_bytes, held, quota })
+    pub(super) fn lend(&mut self) -> (&mut BytesMut, &mut Account) {
+        (&mut self.bytes, &mut self.account)
     }
 
-    /// Charges no more than what waits; see [`Settling::settle`].
-    pub(crate) fn settle(&mut self) {
-        let (input, mut settling) = self.lend_input();
-        settling.settle(input);
+    /// Charges so much beside the buffer, from the next look at it.
+    pub(super) fn set_other_bytes(&mut self, bytes: usize) {
+        self.account.other_bytes = bytes;
+    }
+
+    /// Charges no more than what waits; see [`Account::settle`].
+    pub(super) fn settle(&mut self) {
+        self.account.settle(&mut self.bytes);
     }
 
     /// Gives back the memory of a buffer that nothing waits in, or little after much.
-    pub(crate) fn release(&mut self) {
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-            self.input_bytes_peak = 0;
+    pub(super) fn release(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = BytesMut::new();
+            self.account.bytes_peak = 0;
         }
         self.settle();
     }
 
     /// Reads by way of the stack, so that a connection on which nothing comes holds no buffer.
-    fn poll_fill_from_stack(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_fill_from_stack(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut SharedIo,
+    ) -> Poll<io::Result<usize>> {
         let mut stack = [const { std::mem::MaybeUninit::uninit() }; STACK_BYTES];
         let mut buffer = ReadBuf::uninit(&mut stack);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
-        self.input.extend_from_slice(buffer.filled());
+        ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
+        self.bytes.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))
-    }
-
-    /// Bytes of memory that what was read takes: the whole buffer, empty places and all.
-    fn held_bytes(&self) -> usize {
-        self.input.capacity().saturating_add(self.other_bytes())
-    }
-
-    /// Bytes of memory that is charged beside the buffer.
-    fn other_bytes(&self) -> usize {
-        #[cfg(feature = "gob")]
-        if let Some(gobs) = &self.gobs {
-            return gobs.held_bytes();
-        }
-        0
     }
 }
 
-impl Settling<'_> {
+impl Account {
     /// Charges no more than what waits in `input`: what was taken out is its taker's, with the
     /// buffer if that is large.
     pub(crate) fn settle(&mut self, input: &mut BytesMut) {
         self.leave_large_buffer(input);
         // Covering less cannot fail.
-        let _ = self.held.cover(self.quota, input.capacity().saturating_add(self.other_bytes));
+        let _ = self.cover(input.capacity());
     }
 
     /// Moves little that waits out of a buffer that much has waited in: else a body that was taken
     /// out of it would live as long as what came behind it.
     fn leave_large_buffer(&mut self, input: &mut BytesMut) {
-        let is_large = *self.input_bytes_peak > STACK_BYTES.saturating_mul(2);
+        let is_large = self.bytes_peak > STACK_BYTES.saturating_mul(2);
         if is_large && input.len() <= STACK_BYTES {
             *input = BytesMut::from(&**input);
-            *self.input_bytes_peak = input.len();
+            self.bytes_peak = input.len();
         }
+    }
+
+    /// Charges a buffer with so many bytes of memory: the whole of it, empty places and all.
+    fn cover(&mut self, buffer_bytes: usize) -> Result<()> {
+        self.held.cover(&self.quota, buffer_bytes.saturating_add(self.other_bytes))
     }
 }
 
@@ -145,6 +164,9 @@ fn room_for(missing: usize, here: usize) -> usize {
     let here = here.max(STACK_BYTES);
     if missing / 3 <= here { missing } else { here }
 }
+
+/// Read at once by way of the stack.
+pub(super) const STACK_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {

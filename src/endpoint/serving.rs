@@ -1,0 +1,41 @@
+//! A stream as a connection of lines and calls, whichever side opened it.
+//!
+//! It knows the handlers by their router, and neither listeners nor who else is connected.
+
+use std::sync::Arc;
+
+use super::crowd::Guest;
+use crate::client::Client;
+use crate::conn::{Handle, Shared};
+use crate::driver::Driver;
+use crate::handler::Router;
+use crate::session::Side;
+use crate::stream::Connection;
+use crate::transport::{BoxedIo, Peer, SharedIo};
+
+/// Serves a stream that was accepted.
+pub(super) fn accepted(
+    router: &Arc<Router>,
+    io: BoxedIo,
+    peer: Peer,
+) -> (impl Future<Output = ()> + use<>, Guest) {
+    let (driver, shared) = driver(router, io, peer, Side::Accepted);
+    (driver.run(), Guest::Stream(shared))
+}
+
+/// Serves a stream that this side has opened, and calls over it.
+pub(super) fn dialled(router: &Arc<Router>, io: BoxedIo, peer: Peer) -> Client {
+    let (driver, shared) = driver(router, io, peer, Side::Dialled);
+    tokio::spawn(driver.run());
+    Client::over_connection(Handle::owner(shared))
+}
+
+/// The driver of a connection, and what it shares.
+fn driver(router: &Arc<Router>, io: BoxedIo, peer: Peer, side: Side) -> (Box<Driver>, Arc<Shared>) {
+    let (limits, quota) = (router.limits(), router.quota());
+    let io = SharedIo::new(io);
+    let connection = Connection::new(io.clone(), peer.clone(), Arc::clone(limits), quota);
+    let shared = Shared::new(side, io, peer, Arc::clone(limits), Arc::clone(quota));
+    let driver = Driver::new(connection, Arc::clone(&shared), Arc::clone(router));
+    (driver, shared)
+}
