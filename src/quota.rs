@@ -5,9 +5,9 @@
 //! Everything taken is a value that gives it back when dropped.
 //!
 //! Bytes are not counted one by one. Each connection adds up what it holds, calls and all, under a
-//! lock of its own, and has a [`Charge`] for the sum: the first 4 KiB of it are free, and beyond
-//! that it comes here for 16 KiB at once. So small calls touch nothing shared, and many small calls
-//! are charged all the same.
+//! lock of its own, and has a [`Reservation`] for the sum: the first 4 KiB of it are free, and
+//! beyond that it comes here for 16 KiB at once. So small calls touch nothing shared, and many
+//! small calls are charged all the same.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,23 +35,18 @@ struct Unheard {
     logged_at: Option<Instant>,
 }
 
-/// The bytes that one connection has charged to the endpoint.
+/// The bytes of the endpoint that one connection has reserved for what it holds.
 ///
-/// The first [`FREE_BYTES`] are not counted, and the rest is counted in steps. A charge of nothing
-/// does not even know whose quota it would be of.
-#[derive(Debug, Default)]
-pub(crate) struct Charge {
-    charged: Option<Charged>,
-}
-
+/// The first [`FREE_BYTES`] are not counted, and the rest is counted in steps.
 #[derive(Debug)]
-struct Charged {
+pub(crate) struct Reservation {
     quota: Arc<Quota>,
+    // Of the quota: without the free ones, in whole steps.
     bytes: usize,
 }
 
-/// The bytes that something has charged to the endpoint which belongs to no connection with a
-/// [`Charge`]: a call through a door, an answer of net/rpc. None of them are free.
+/// The bytes of the endpoint that something holds which belongs to no connection with a
+/// [`Reservation`]: a call through a door, an answer of net/rpc. None of them are free.
 #[derive(Debug)]
 pub(crate) struct Held {
     quota: Arc<Quota>,
@@ -139,71 +134,42 @@ fn take_one(counter: &AtomicUsize, max: usize, name: &str) -> Result<(), Error> 
     }
 }
 
-/// A charge together with the quota that it counts against, and with the calls under way that it
-/// covers beside what it is asked to.
-#[derive(Debug)]
-pub(crate) struct Cover<'a> {
-    charge: &'a mut Charge,
-    quota: &'a Arc<Quota>,
-    calls_bytes: &'a mut usize,
-}
-
-impl Charge {
-    pub(crate) fn of<'a>(
-        &'a mut self,
-        quota: &'a Arc<Quota>,
-        calls_bytes: &'a mut usize,
-    ) -> Cover<'a> {
-        Cover { charge: self, quota, calls_bytes }
+impl Reservation {
+    /// Of nothing so far.
+    pub(crate) fn new(quota: &Arc<Quota>) -> Self {
+        Self { quota: Arc::clone(quota), bytes: 0 }
     }
 
-    /// Makes the charge cover `bytes`, more or less than before.
+    /// Makes it cover `bytes`, more or less than before.
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint has not that much left; the charge is as it was then.
+    /// `overloaded` if the endpoint has not that much left; it is as it was then.
     #[inline]
-    pub(crate) fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes <= FREE_BYTES {
-            if self.charged.is_some() {
-                self.charged = None;
+            if self.bytes > 0 {
+                self.quota.give_back(std::mem::take(&mut self.bytes));
             }
             return Ok(());
         }
-        self.cover_counted(quota, bytes)
+        self.cover_counted(bytes)
     }
 
-    fn cover_counted(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
+    fn cover_counted(&mut self, bytes: usize) -> Result<(), Error> {
         let wanted = bytes.saturating_sub(FREE_BYTES).next_multiple_of(STEP_BYTES);
-        let before = self.charged.as_ref().map_or(0, |charged| charged.bytes);
-        if wanted > before {
-            let max = quota.held_bytes_max;
-            let held = quota.hold(wanted.saturating_sub(before));
+        if wanted > self.bytes {
+            let max = self.quota.held_bytes_max;
+            let held = self.quota.hold(wanted.saturating_sub(self.bytes));
             held.map_err(|held| Error::found(Code::Overloaded, over_held(bytes, held, max)))?;
-        } else if wanted.saturating_add(STEP_BYTES) < before {
-            quota.give_back(before.saturating_sub(wanted));
+        } else if wanted.saturating_add(STEP_BYTES) < self.bytes {
+            self.quota.give_back(self.bytes.saturating_sub(wanted));
         } else {
             // One step too much is kept: what goes up and down by little would come here each time.
             return Ok(());
         }
-        match &mut self.charged {
-            Some(charged) => charged.bytes = wanted,
-            None => self.charged = Some(Charged { quota: Arc::clone(quota), bytes: wanted }),
-        }
+        self.bytes = wanted;
         Ok(())
-    }
-}
-
-impl Cover<'_> {
-    /// As [`Charge::cover`], with the calls under way.
-    #[inline]
-    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
-        self.charge.cover(self.quota, bytes.saturating_add(*self.calls_bytes))
-    }
-
-    /// A call is under way, which holds so much. It has been covered.
-    pub(crate) fn begin_call(&mut self, bytes: usize) {
-        *self.calls_bytes = self.calls_bytes.saturating_add(bytes);
     }
 }
 
@@ -243,9 +209,11 @@ impl Drop for Held {
     }
 }
 
-impl Drop for Charged {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        self.quota.held_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        if self.bytes > 0 {
+            self.quota.give_back(self.bytes);
+        }
     }
 }
 
@@ -275,10 +243,10 @@ pub(crate) fn call_bytes(kept_bytes: usize) -> usize {
 const CALL_BYTES: usize = 2 * 1024;
 const CALL_KEPT_BYTES: usize = 1024;
 
-/// Bytes that each charge has free.
+/// Bytes that each connection has free.
 const FREE_BYTES: usize = 4096;
 
-/// What is charged at once, so that a growing buffer does not come here for every read.
+/// What is reserved at once, so that a growing buffer does not come here for every read.
 const STEP_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]

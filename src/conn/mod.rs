@@ -17,4 +17,5 @@ pub(crate) use self::handle::Handle;
 pub(crate) use self::in_flight::InFlight;
 pub(crate) use self::outgoing::{Outgoing, Unsent, polled_too_late};
 pub(crate) use self::shared::{Ended, Shared};
+pub(crate) use self::state::Held;
 pub(crate) use self::writer::FLUSH_BYTES;

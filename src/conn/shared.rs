@@ -22,12 +22,12 @@ use bytes::{Bytes, BytesMut};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 
-use super::state::{State, unlock_and_wake, unlock_and_wake_callers};
+use super::state::{Held, State, unlock_and_wake, unlock_and_wake_callers};
 use super::watch::{self, Watched, single_runtime};
 use super::writer::{FLUSH_BYTES, Source, Writer};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::quota::{Cover, Quota};
+use crate::quota::Quota;
 use crate::session::{CallId, Place, Session, Side, Tally};
 use crate::stream::now;
 use crate::transport::{Peer, SharedIo};
@@ -73,7 +73,7 @@ impl Shared {
         limits: Arc<Limits>,
         quota: Arc<Quota>,
     ) -> Arc<Self> {
-        let state = State::new(Session::new(now(), side, &limits));
+        let state = State::new(Session::new(now(), side, &limits), &quota);
         let writer = Writer::new(io);
         Arc::new(Self {
             state: Mutex::new(state),
@@ -107,10 +107,10 @@ impl Shared {
     }
 
     /// As [`with`](Self::with), together with what covers the bytes that the session keeps.
-    pub(crate) fn with_held<R>(&self, action: impl FnOnce(&mut Session, &mut Cover<'_>) -> R) -> R {
+    pub(crate) fn with_held<R>(&self, action: impl FnOnce(&mut Session, &mut Held) -> R) -> R {
         let mut state = self.lock();
-        let State { session, held, calls_bytes, .. } = &mut *state;
-        let result = action(session, &mut held.of(&self.quota, calls_bytes));
+        let State { session, held, .. } = &mut *state;
+        let result = action(session, held);
         unlock_and_wake(state);
         result
     }
@@ -140,10 +140,10 @@ impl Shared {
         }
         // What will be refused is not charged first: it is to say why.
         let is_open = state.session.is_open(within);
-        let covered = if is_open { state.cover(&self.quota, bytes) } else { Ok(()) };
+        let covered = if is_open { state.cover(bytes) } else { Ok(()) };
         let result = covered.and_then(|()| send(&mut state.session, &mut waker));
         if result.is_err() {
-            state.cover_no_more(&self.quota);
+            state.cover_no_more();
         }
         state.session.offer_room(now);
         let is_waiting = wants_reply && result.is_ok();
@@ -173,14 +173,7 @@ impl Shared {
     ///
     /// `overloaded` if the endpoint has not that much left; the call holds what it held then.
     pub(crate) fn hold_for_call(&self, before: usize, bytes: usize) -> Result<(), Error> {
-        let mut state = self.lock();
-        let calls_bytes = state.calls_bytes.saturating_sub(before);
-        state.calls_bytes = calls_bytes.saturating_add(bytes);
-        let covered = state.cover(&self.quota, 0);
-        if covered.is_err() {
-            state.calls_bytes = calls_bytes.saturating_add(before);
-        }
-        covered
+        self.lock().hold_for_call(before, bytes)
     }
 
     /// Reports the end of a call, which held so much, as soon as its reply has room. Looked at and
@@ -202,7 +195,7 @@ impl Shared {
         }
         match reply.take() {
             Some(reply) => {
-                state.end_call(&self.quota, id, reply, held_bytes);
+                state.end_call(id, reply, held_bytes);
                 unlock_and_wake(state);
             }
             None => unlock_and_wake_callers(state),
@@ -221,7 +214,7 @@ impl Shared {
             let is_refusal = call.reply.as_ref().is_err_and(Error::is_refusal);
             if is_refusal || state.session.poll_reply_room(&mut call.place, &mut nobody).is_ready()
             {
-                state.end_call(&self.quota, call.id, call.reply, call.held_bytes);
+                state.end_call(call.id, call.reply, call.held_bytes);
             } else {
                 left.push(call);
             }
@@ -233,7 +226,7 @@ impl Shared {
     /// Reports that a call does not run, or was stopped, room or not: that is said in few bytes.
     pub(super) fn refuse(&self, id: CallId, error: Error, held_bytes: usize) {
         let mut state = self.lock();
-        state.end_call(&self.quota, id, Err(error.refusing()), held_bytes);
+        state.end_call(id, Err(error.refusing()), held_bytes);
         unlock_and_wake(state);
     }
 
@@ -265,7 +258,7 @@ impl Shared {
             }
         }
         if reply.is_ready() {
-            state.cover_no_more(&self.quota);
+            state.cover_no_more();
         }
         unlock_and_wake_callers(state);
         watch.into_iter().for_each(|watch| watch::begin(watch, self));
@@ -276,7 +269,7 @@ impl Shared {
     pub(crate) fn cancel(&self, tag: Tag) {
         let mut state = self.lock();
         state.session.cancel(tag);
-        state.cover_no_more(&self.quota);
+        state.cover_no_more();
         unlock_and_wake(state);
     }
 
@@ -323,7 +316,7 @@ impl Shared {
         let is_panicking = std::thread::panicking();
         state.session.handle_abandoned(if is_panicking { PANICKED } else { STOPPED });
         state.is_ended = true;
-        state.cover_no_more(&self.quota);
+        state.cover_no_more();
         let watchers = state.watchers.take_wakers();
         unlock_and_wake(state);
         watchers.into_iter().for_each(Waker::wake);
@@ -424,7 +417,7 @@ impl Source for Shared {
     fn handle_written(&self, bytes: usize, is_wanted: bool) -> Option<Outbox> {
         let mut state = self.lock();
         state.session.handle_written(now(), bytes);
-        state.cover_no_more(&self.quota);
+        state.cover_no_more();
         let next = is_wanted && state.session.has_transmit();
         let next = next.then(|| state.session.take_transmit());
         if state.is_driver_late() {

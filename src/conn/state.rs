@@ -1,7 +1,7 @@
 //! What the lock of a connection guards, and how it is let go.
 //!
 //! [`State`] is the session with what belongs to it: the wakers of the driver and of the watchers,
-//! and the bytes that are charged for all of it. Nothing in here takes the lock; `shared` does.
+//! and the bytes that are reserved for all of it. Nothing in here takes the lock; `shared` does.
 
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
@@ -11,7 +11,7 @@ use bytes::BytesMut;
 
 use super::watch::Watchers;
 use crate::error::Error;
-use crate::quota::{Charge, Quota, unheld};
+use crate::quota::{Quota, Reservation, unheld};
 use crate::session::{CallId, Session};
 use crate::stream::now;
 
@@ -23,23 +23,27 @@ pub(super) struct State {
     // It was to be woken and is up; it must look once more before it sleeps.
     pub(super) is_driver_wanted: bool,
     pub(super) watchers: Watchers,
-    // Covers what waits to be written, replies not taken yet, one-way calls that wait, and the
-    // calls of the peer under way.
-    pub(super) held: Charge,
-    pub(super) calls_bytes: usize,
+    pub(super) held: Held,
     pub(super) is_ended: bool,
 }
 
+/// What is reserved for all that the connection holds beside its input: what waits to be written,
+/// replies not taken yet, one-way calls that wait, and the calls of the peer under way.
+pub(crate) struct Held {
+    reservation: Reservation,
+    // Of the calls under way.
+    calls_bytes: usize,
+}
+
 impl State {
-    pub(super) fn new(session: Session) -> Self {
+    pub(super) fn new(session: Session, quota: &Arc<Quota>) -> Self {
         Self {
             session,
             driver: None,
             alarm: None,
             is_driver_wanted: false,
             watchers: Watchers::default(),
-            held: Charge::default(),
-            calls_bytes: 0,
+            held: Held { reservation: Reservation::new(quota), calls_bytes: 0 },
             is_ended: false,
         }
     }
@@ -50,36 +54,72 @@ impl State {
         due.is_some_and(|due| self.alarm.is_none_or(|alarm| alarm > due))
     }
 
-    /// Charges `bytes` more that will wait to be written.
-    pub(super) fn cover(&mut self, quota: &Arc<Quota>, bytes: usize) -> Result<(), Error> {
-        let held_bytes = self.session.held_bytes().saturating_add(self.calls_bytes);
-        self.held.cover(quota, held_bytes.saturating_add(bytes))
+    /// Reserves `bytes` more that will wait to be written.
+    pub(super) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
+        self.held.cover(self.session.held_bytes().saturating_add(bytes))
+    }
+
+    /// Makes a call of the peer that is under way hold `bytes` instead of `before`.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint has not that much left; the call holds what it held then.
+    pub(super) fn hold_for_call(&mut self, before: usize, bytes: usize) -> Result<(), Error> {
+        self.held.end_call(before);
+        self.held.begin_call(bytes);
+        let covered = self.cover(0);
+        if covered.is_err() {
+            self.held.end_call(bytes);
+            self.held.begin_call(before);
+        }
+        covered
     }
 
     /// A call of the peer has ended, which held so much.
     pub(super) fn end_call(
         &mut self,
-        quota: &Arc<Quota>,
         id: CallId,
         reply: Result<BytesMut, Error>,
         held_bytes: usize,
     ) {
         let bytes = reply.as_ref().map_or(0, BytesMut::len);
         // Not given back in between, or somebody else might take what the reply needs.
-        self.calls_bytes = self.calls_bytes.saturating_sub(held_bytes);
-        let covered = self.cover(quota, bytes).map_err(unheld);
+        self.held.end_call(held_bytes);
+        let covered = self.cover(bytes).map_err(unheld);
         match reply {
             Err(error) if error.is_refusal() => self.session.handle_refusal(now, id, &error),
             reply => self.session.handle_reply(now, id, covered.and(reply)),
         }
         // Nobody may have wanted it.
-        self.cover_no_more(quota);
+        self.cover_no_more();
     }
 
-    /// Charges no more than what waits to be written.
-    pub(super) fn cover_no_more(&mut self, quota: &Arc<Quota>) {
+    /// Reserves no more than what waits to be written.
+    pub(super) fn cover_no_more(&mut self) {
         // If more is wanted, by refusals, and cannot be had, the peer is not read until it is.
-        let _ = self.cover(quota, 0);
+        let _ = self.cover(0);
+    }
+}
+
+impl Held {
+    /// Makes the reservation cover `bytes` with the calls under way.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint has not that much left; it is as it was then.
+    #[inline]
+    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
+        self.reservation.cover(bytes.saturating_add(self.calls_bytes))
+    }
+
+    /// A call is under way, which holds so much. It has been covered, or will be.
+    pub(crate) fn begin_call(&mut self, bytes: usize) {
+        self.calls_bytes = self.calls_bytes.saturating_add(bytes);
+    }
+
+    /// A call has ended, which held so much. It is covered until the next look.
+    fn end_call(&mut self, bytes: usize) {
+        self.calls_bytes = self.calls_bytes.saturating_sub(bytes);
     }
 }
 

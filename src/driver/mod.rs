@@ -36,9 +36,9 @@ use tracing::Instrument;
 
 use self::calls::{BATCH_MAX, Calls};
 use self::link::Link;
-use crate::conn::{FLUSH_BYTES, Shared};
+use crate::conn::{FLUSH_BYTES, Held, Shared};
 use crate::handler::Router;
-use crate::quota::{Cover, call_bytes};
+use crate::quota::call_bytes;
 use crate::service::Commands;
 use crate::session::{self, Holds};
 use crate::stream::{Connection, now};
@@ -207,7 +207,7 @@ impl Driver {
         // One look under the lock: what changes behind it is seen before going to sleep.
         shared.with_held(|session, held| {
             let (input, account) = connection.lend_input();
-            let mut hold = |held: &mut Cover<'_>, rest: Option<&mut BytesMut>, holds: Holds| {
+            let mut hold = |held: &mut Held, rest: Option<&mut BytesMut>, holds: Holds| {
                 // What it was charged as input it is charged as what it becomes.
                 if let Some(rest) = rest {
                     account.settle(rest);

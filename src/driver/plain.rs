@@ -27,7 +27,7 @@ use super::link::Link;
 use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::handler::{Entry, RawHandler, Route, Router};
-use crate::quota::{Charge, unheld};
+use crate::quota::{Reservation, unheld};
 use crate::service::{Request, caught, told};
 use crate::session::{Call, Plain, PlainEnd, Session};
 use crate::stream::now;
@@ -115,8 +115,8 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
     let request = Request::of_session(call, link.shared.clone());
     // What the call takes of the endpoint it keeps until its reply is written: its answer is
     // kept as long.
-    let (mut held, quota) = (Charge::default(), link.shared.quota().clone());
-    let mut answer = router.begin(request, &mut |bytes| held.cover(&quota, bytes));
+    let mut held = Reservation::new(link.shared.quota());
+    let mut answer = router.begin(request, &mut |bytes| held.cover(bytes));
     let reply = match attend(&link.shared, &mut link.clock, &mut answer).await {
         Ok(reply) => reply,
         Err(error) => {
@@ -125,7 +125,7 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
         }
     };
     let reply = reply.and_then(|reply| {
-        held.cover(&quota, reply.payload().len()).map_err(unheld)?;
+        held.cover(reply.payload().len()).map_err(unheld)?;
         Ok(reply)
     });
     match (reply, route.framing(plain.format)) {

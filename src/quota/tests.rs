@@ -1,4 +1,4 @@
-//! What is charged, counted and given back, and what is told of it.
+//! What is reserved, counted and given back, and what is told of it.
 
 use super::*;
 
@@ -6,21 +6,21 @@ fn quota(held_bytes_max: usize) -> Arc<Quota> {
     Quota::new(&Limits::default().with(|limits| limits.held_bytes_max = held_bytes_max))
 }
 
-/// Covers one amount after the other; what is charged then.
+/// Covers one amount after the other; what is reserved then.
 #[track_caller]
 fn check(steps: &[(usize, usize)]) {
     let quota = quota(1 << 20);
-    let mut charge = Charge::default();
-    for (bytes, charged) in steps {
-        charge.cover(&quota, *bytes).unwrap();
-        assert_eq!(quota.held_bytes.load(Ordering::Relaxed), *charged, "for {bytes}");
+    let mut reservation = Reservation::new(&quota);
+    for (bytes, reserved) in steps {
+        reservation.cover(*bytes).unwrap();
+        assert_eq!(quota.held_bytes.load(Ordering::Relaxed), *reserved, "for {bytes}");
     }
-    drop(charge);
+    drop(reservation);
     assert_eq!(quota.held_bytes.load(Ordering::Relaxed), 0);
 }
 
 #[test]
-fn a_charge_follows_what_it_covers_in_steps() {
+fn a_reservation_follows_what_it_covers_in_steps() {
     const STEP: usize = STEP_BYTES;
     check(&[(0, 0), (4096, 0), (4097, STEP), (4096 + STEP, STEP), (4097 + STEP, 2 * STEP)]);
     // What is much less is given back, what is a little less stays, and nothing is free.
@@ -32,16 +32,16 @@ fn a_charge_follows_what_it_covers_in_steps() {
 #[test]
 fn what_does_not_fit_leaves_all_as_it_was() {
     let quota = quota(100_000);
-    let (mut one, mut other) = (Charge::default(), Charge::default());
-    one.cover(&quota, 60_000).unwrap();
-    let error = other.cover(&quota, 60_000).unwrap_err();
+    let (mut one, mut other) = (Reservation::new(&quota), Reservation::new(&quota));
+    one.cover(60_000).unwrap();
+    let error = other.cover(60_000).unwrap_err();
     assert_eq!(error.code(), Code::Overloaded);
     assert!(error.text().ends_with("are over held_bytes_max (100000)"), "{error}");
     // What is free needs no room.
-    other.cover(&quota, FREE_BYTES).unwrap();
-    assert!(one.cover(&quota, 200_000).is_err());
-    one.cover(&quota, 0).unwrap();
-    other.cover(&quota, 60_000).unwrap();
+    other.cover(FREE_BYTES).unwrap();
+    assert!(one.cover(200_000).is_err());
+    one.cover(0).unwrap();
+    other.cover(60_000).unwrap();
 }
 
 #[test]

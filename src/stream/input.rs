@@ -14,7 +14,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::error::Result;
-use crate::quota::{Charge, Quota};
+use crate::quota::{Quota, Reservation};
 use crate::transport::SharedIo;
 
 /// The bytes that have been read and not been used, and what they are charged.
@@ -29,22 +29,21 @@ pub(crate) struct Account {
     bytes_peak: usize,
     // Held beside the buffer.
     other_bytes: usize,
-    held: Charge,
-    quota: Arc<Quota>,
+    reservation: Reservation,
 }
 
 impl Input {
     /// Nothing so far, to be charged to `quota`.
     pub(super) fn new(quota: &Arc<Quota>) -> Self {
-        let (held, quota) = (Charge::default(), Arc::clone(quota));
-        let account = Account { bytes_peak: 0, other_bytes: 0, held, quota };
+        let reservation = Reservation::new(quota);
+        let account = Account { bytes_peak: 0, other_bytes: 0, reservation };
         Self { bytes: BytesMut::new(), account }
     }
 
-    /// Is charged to `quota` from now on, from the next read.
-    pub(super) fn charge_to(&mut self, quota: Arc<Quota>) {
-        self.account.held = Charge::default();
-        self.account.quota = quota;
+    /// Is charged to `quota` from the next read on, with nothing beside the buffer.
+    pub(super) fn charge_to(&mut self, quota: &Arc<Quota>) {
+        self.account.reservation = Reservation::new(quota);
+        self.account.other_bytes = 0;
     }
 
     /// Reads what is there, at least one byte unless the stream has ended; answers how many.
@@ -153,7 +152,7 @@ impl Account {
 
     /// Charges a buffer with so many bytes of memory: the whole of it, empty places and all.
     fn cover(&mut self, buffer_bytes: usize) -> Result<()> {
-        self.held.cover(&self.quota, buffer_bytes.saturating_add(self.other_bytes))
+        self.reservation.cover(buffer_bytes.saturating_add(self.other_bytes))
     }
 }
 

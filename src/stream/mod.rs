@@ -118,7 +118,7 @@ impl Connection {
         if let Err(error) = limits.check() {
             panic!("{}", error.text());
         }
-        self.input.charge_to(Quota::new(&limits));
+        self.input.charge_to(&Quota::new(&limits));
         self.limits = Arc::new(limits);
         self.payloads = Payloads::default();
         self
