@@ -2,8 +2,8 @@
 //!
 //! | accept gives           | what is done                                           |
 //! |------------------------|--------------------------------------------------------|
-//! | a stream, and a place  | a task serves it                                       |
-//! | a stream, but no place | it is told `overloaded`, and closed                    |
+//! | a stream, and a permit | a task serves it                                       |
+//! | a stream, but no permit| it is told `overloaded`, and closed                    |
 //! | an error               | a pause of 10 ms, twice as long after each, up to 1 s  |
 //! | at the end, a stream   | as before: it is told `shutting_down`, not reset       |
 //!
@@ -20,16 +20,17 @@ use tokio::sync::Semaphore;
 use tokio::task::unconstrained;
 use tokio::time::timeout;
 
-use super::crowd::{Crowd, Doors, Guest, Place};
+use super::connections::{Connections, OpenConnection};
+use super::limiter::{ConnectionLimiter, Permit};
 use crate::error::Error;
 use crate::transport::{BoxedIo, Listener, Peer};
 
 /// One listener being served.
 pub(super) struct Accept<S> {
-    doors: Arc<Doors>,
+    limiter: Arc<ConnectionLimiter>,
     // How one stream is served, and how it is told to end.
     serve: S,
-    crowd: Arc<Crowd>,
+    connections: Arc<Connections>,
     // Those who are being told that there is no place for them.
     refusals: Arc<Semaphore>,
     report: Report,
@@ -59,12 +60,12 @@ pub struct Report {
 
 impl<S, F> Accept<S>
 where
-    S: Fn(BoxedIo, Peer) -> (F, Guest),
+    S: Fn(BoxedIo, Peer) -> (F, OpenConnection),
     F: Future<Output = ()> + Send + 'static,
 {
-    pub(super) fn new(doors: Arc<Doors>, serve: S) -> Self {
+    pub(super) fn new(limiter: Arc<ConnectionLimiter>, serve: S) -> Self {
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        Self { doors, serve, crowd: Arc::default(), refusals, report: Report::default() }
+        Self { limiter, serve, connections: Arc::default(), refusals, report: Report::default() }
     }
 
     /// Accepts until `stop` is ready, then drains.
@@ -93,11 +94,11 @@ where
                 }
             }
         }
-        self.crowd.close();
+        self.connections.close();
         self.welcome_waiting(&mut listener).await;
         drop(listener);
-        self.crowd.empty().await;
-        let tally = self.crowd.tally();
+        self.connections.empty().await;
+        let tally = self.connections.tally();
         Report {
             calls_answered: tally.answered,
             calls_cut_off: tally.cut_off,
@@ -121,10 +122,10 @@ where
     }
 
     fn welcome(&mut self, io: BoxedIo, peer: Peer) {
-        match self.doors.admit(&peer) {
-            Ok(place) => {
+        match self.limiter.acquire(&peer) {
+            Ok(permit) => {
                 self.report.connections = self.report.connections.saturating_add(1);
-                self.serve(io, peer, place);
+                self.serve(io, peer, permit);
             }
             Err(error) => {
                 let refused = &mut self.report.connections_refused;
@@ -135,12 +136,12 @@ where
         }
     }
 
-    fn serve(&self, io: BoxedIo, peer: Peer, place: Place) {
-        let (served, guest) = (self.serve)(io, peer);
-        let member = self.crowd.join(&guest);
+    fn serve(&self, io: BoxedIo, peer: Peer, permit: Permit) {
+        let (served, connection) = (self.serve)(io, peer);
+        let registration = self.connections.register(&connection);
         tokio::spawn(async move {
             served.await;
-            drop((member, place));
+            drop((registration, permit));
         });
     }
 
@@ -149,8 +150,8 @@ where
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (served, guest) = (self.serve)(io, peer);
-        guest.turn_away(error);
+        let (served, connection) = (self.serve)(io, peer);
+        connection.turn_away(error);
         tokio::spawn(async move {
             // Who does not listen is not waited for.
             let _ = timeout(REFUSAL_TIME_MAX, served).await;
@@ -162,7 +163,7 @@ where
 impl<S> Drop for Accept<S> {
     /// Not waiting for the drain any longer does not stop it.
     fn drop(&mut self) {
-        self.crowd.close();
+        self.connections.close();
     }
 }
 

@@ -6,9 +6,10 @@
 //! back is an endpoint that connects.
 
 mod accept;
-mod crowd;
+mod connections;
 mod dial;
 mod in_process;
+mod limiter;
 #[cfg(feature = "gob")]
 mod net_rpc;
 mod serving;
@@ -18,8 +19,9 @@ use std::sync::Arc;
 
 use self::accept::Accept;
 pub use self::accept::Report;
-use self::crowd::{Doors, Guest};
+use self::connections::OpenConnection;
 use self::in_process::InProcess;
+use self::limiter::ConnectionLimiter;
 use crate::client::Client;
 use crate::command::Command;
 use crate::error::Result;
@@ -53,16 +55,16 @@ use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer};
 #[must_use = "an endpoint serves nothing until it is told to"]
 pub struct Endpoint {
     router: Arc<Router>,
-    doors: Arc<Doors>,
+    limiter: Arc<ConnectionLimiter>,
 }
 
 impl Endpoint {
     /// An endpoint without handlers, with the default limits.
     pub fn new() -> Self {
         let limits = Arc::new(Limits::default());
-        let (quota, doors) = (Quota::new(&limits), Doors::new(&limits));
+        let (quota, limiter) = (Quota::new(&limits), ConnectionLimiter::new(&limits));
         let router = Router::new(Arc::default(), limits, quota);
-        Self { router: Arc::new(router), doors }
+        Self { router: Arc::new(router), limiter }
     }
 
     /// Sets the limits. They hold for what is served or dialled from this endpoint, and from the
@@ -78,7 +80,7 @@ impl Endpoint {
             panic!("{}", error.text());
         }
         let (registry, quota) = (Arc::clone(self.router.registry()), Quota::new(&limits));
-        self.doors = Doors::new(&limits);
+        self.limiter = ConnectionLimiter::new(&limits);
         self.router = Arc::new(Router::new(registry, Arc::new(limits), quota));
         self
     }
@@ -431,10 +433,10 @@ impl Endpoint {
     /// What serves a listener, each of its streams by `serve`.
     fn accept<S, F>(&self, serve: S) -> Accept<S>
     where
-        S: Fn(BoxedIo, Peer) -> (F, Guest),
+        S: Fn(BoxedIo, Peer) -> (F, OpenConnection),
         F: Future<Output = ()> + Send + 'static,
     {
-        Accept::new(Arc::clone(&self.doors), serve)
+        Accept::new(Arc::clone(&self.limiter), serve)
     }
 
     #[track_caller]

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::crowd::Guest;
+use super::connections::OpenConnection;
 use crate::handler::Router;
 use crate::net_rpc::net_rpc;
 use crate::service::Door;
@@ -19,10 +19,10 @@ pub(super) fn accepted(
     door: Door,
     io: BoxedIo,
     peer: Peer,
-) -> (impl Future<Output = ()> + use<>, Guest) {
+) -> (impl Future<Output = ()> + use<>, OpenConnection) {
     let (limits, quota) = (Arc::clone(router.limits()), router.quota());
     let mut connection = Connection::new(SharedIo::new(io), peer, limits, quota);
-    let guest = Guest::Door(door.clone());
+    let open = OpenConnection::Door(door.clone());
     let served = async move {
         let ended = net_rpc(&mut connection, &door).await;
         if let Err(error) = &ended {
@@ -32,5 +32,5 @@ pub(super) fn accepted(
             connection.linger().await;
         }
     };
-    (served, guest)
+    (served, open)
 }

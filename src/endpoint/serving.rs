@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::crowd::Guest;
+use super::connections::OpenConnection;
 use crate::client::Client;
 use crate::conn::{Handle, Shared};
 use crate::driver::Driver;
@@ -18,9 +18,9 @@ pub(super) fn accepted(
     router: &Arc<Router>,
     io: BoxedIo,
     peer: Peer,
-) -> (impl Future<Output = ()> + use<>, Guest) {
+) -> (impl Future<Output = ()> + use<>, OpenConnection) {
     let (driver, shared) = driver(router, io, peer, Side::Accepted);
-    (driver.run(), Guest::Stream(shared))
+    (driver.run(), OpenConnection::Stream(shared))
 }
 
 /// Serves a stream that this side has opened, and calls over it.

@@ -1,0 +1,140 @@
+//! The open connections of a listener, told to close and waited for.
+//!
+//! How many there may be is not its matter: see `limiter`. A `TaskTracker` of tokio-util waits for
+//! tasks too, but cannot tell its members to close, nor ask them what became of their calls.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::conn::Shared;
+use crate::error::Error;
+#[cfg(feature = "gob")]
+use crate::service::Door;
+use crate::session::Tally;
+
+/// A connection that is open, as far as it can be told to end.
+#[derive(Clone)]
+pub(super) enum OpenConnection {
+    /// Of lines and calls.
+    Stream(Arc<Shared>),
+    /// Of something else, in front of a door.
+    #[cfg(feature = "gob")]
+    Door(Door),
+}
+
+impl OpenConnection {
+    /// Tells it why there is no place for it, if it can be told.
+    pub(super) fn turn_away(&self, error: &Error) {
+        match self {
+            Self::Stream(shared) => shared.with(|session| session.turn_away(error)),
+            #[cfg(feature = "gob")]
+            Self::Door(door) => door.close(),
+        }
+    }
+
+    fn close(&self) {
+        match self {
+            Self::Stream(shared) => shared.close(),
+            #[cfg(feature = "gob")]
+            Self::Door(door) => door.close(),
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        match self {
+            Self::Stream(shared) => shared.tally(),
+            #[cfg(feature = "gob")]
+            Self::Door(door) => door.tally(),
+        }
+    }
+}
+
+/// The connections of one listener that are open.
+#[derive(Default)]
+pub(super) struct Connections {
+    open: Mutex<Open>,
+    left: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    connections: HashMap<u64, OpenConnection>,
+    last_id: u64,
+    is_closing: bool,
+    tally: Tally,
+}
+
+/// One of the connections, until dropped.
+pub(super) struct Registration {
+    connections: Arc<Connections>,
+    id: u64,
+}
+
+impl Connections {
+    /// Takes in a connection; it is told to close if all are.
+    pub(super) fn register(self: &Arc<Self>, connection: &OpenConnection) -> Registration {
+        let mut open = self.open();
+        open.last_id = open.last_id.wrapping_add(1);
+        let id = open.last_id;
+        open.connections.insert(id, connection.clone());
+        let is_closing = open.is_closing;
+        drop(open);
+        if is_closing {
+            connection.close();
+        }
+        Registration { connections: Arc::clone(self), id }
+    }
+
+    /// Tells every connection to take no more calls.
+    pub(super) fn close(&self) {
+        let connections: Vec<_> = {
+            let mut open = self.open();
+            open.is_closing = true;
+            open.connections.values().cloned().collect()
+        };
+        for connection in connections {
+            connection.close();
+        }
+    }
+
+    /// Waits until everybody has left.
+    pub(super) async fn empty(&self) {
+        loop {
+            let mut left = std::pin::pin!(self.left.notified());
+            // Registered before looking, so that nobody leaves unseen in between.
+            left.as_mut().enable();
+            if self.open().connections.is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// What became of the calls of those who have left.
+    pub(super) fn tally(&self) -> Tally {
+        self.open().tally
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut open = self.connections.open();
+        // Dropped when the lock is not held, with the stream and the wakers that it owns.
+        let connection = open.connections.remove(&self.id);
+        if let Some(connection) = &connection {
+            open.tally.add(connection.tally());
+        }
+        let is_last = open.connections.is_empty();
+        drop(open);
+        drop(connection);
+        if is_last {
+            self.connections.left.notify_waiters();
+        }
+    }
+}
