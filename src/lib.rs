@@ -83,6 +83,7 @@
 //! | this one | what most programs need |
 //! | [`mod@format`] | values to bytes and back, and how to bring a format of your own |
 //! | [`transport`] | addresses, listeners, who is at the other end, connections in memory |
+//! | [`service`] | calls as values: doors and channels of your own |
 //! | [`wire`], [`session`] | the protocol without sockets, clocks and tasks, for tools and tests |
 //!
 //! `wire` and `session` are outside of semantic versioning: their types and functions may change in

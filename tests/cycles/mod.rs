@@ -16,14 +16,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use self::facts::{Facts, Import, Module, Named, facts};
 use crate::sources::Source;
 
-/// What is wrong with the files of a crate that begins at `root`. Among those of the folders in
-/// `spared` nothing is, nor that the first file of a pair in `parts_above` needs the second.
-pub(crate) fn problems(
-    root: &str,
-    files: &[Source],
-    spared: &[&str],
-    parts_above: &[(&str, &str)],
-) -> Vec<String> {
+/// What is wrong with the files of a crate that begins at `root`. It is not wrong that the first
+/// file of a pair in `parts_above` needs the second.
+pub(crate) fn problems(root: &str, files: &[Source], parts_above: &[(&str, &str)]) -> Vec<String> {
     let files: Vec<_> = files
         .iter()
         .filter(|source| !source.path.ends_with("/tests.rs"))
@@ -34,16 +29,7 @@ pub(crate) fn problems(
     for file in &files {
         tree.add_needs(file, &mut needs, &mut problems);
     }
-    let is_spared = |file: &str| {
-        let file = file.trim_end_matches(".rs");
-        spared.iter().any(|folder| {
-            file.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-    };
-    needs.retain(|(one, other), _| {
-        let is_part_above = parts_above.contains(&(*one, *other));
-        one != other && !is_part_above && !(is_spared(one) && is_spared(other))
-    });
+    needs.retain(|(one, other), _| one != other && !parts_above.contains(&(*one, *other)));
     problems.extend(cycles(&needs));
     problems
 }
@@ -219,8 +205,7 @@ fn files_that_need_each_other_are_found() {
             let (path, text) = file.split_once(": ").unwrap();
             Source { path: format!("src/{path}.rs"), text: text.to_owned() }
         });
-        let problems =
-            problems("src", &files.collect::<Vec<_>>(), &["src/z"], &[("src/x.rs", "src/y.rs")]);
+        let problems = problems("src", &files.collect::<Vec<_>>(), &[("src/x.rs", "src/y.rs")]);
         let problems = problems.join("; ");
         let problems = problems.replace("src/", "").replace(".rs", "");
         assert_eq!(problems, expected, "{tree}");
@@ -232,7 +217,7 @@ const B: &str = "+ b: use crate::a::A; struct B;";
 const BOTH: &str = "a (B) -> b (A) -> a";
 
 /// Files with their texts, and what is wrong with them.
-const CASES: [(&str, &str); 41] = [
+const CASES: [(&str, &str); 39] = [
     // Each way to name something.
     ("a: enum A {} + B", ""),
     ("a: enum A {} use crate::b::B; + B", BOTH),
@@ -328,7 +313,4 @@ const CASES: [(&str, &str); 41] = [
     // A part that may be above, and only that.
     ("x: struct X; + y: use crate::x::X; impl X { fn f() {} }", ""),
     ("x: struct X; + w: use crate::x::X; impl X { fn f() {} }", "w (X) -> x (impl X) -> w"),
-    // Among the spared, and with others.
-    ("z/mod: mod y; use y::Y; struct Z; + z/y: use super::Z; struct Y;", ""),
-    ("zz: struct Z(crate::b::B); + b: struct B(crate::zz::Z);", "b (Z) -> zz (B) -> b"),
 ];
