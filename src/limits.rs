@@ -125,8 +125,12 @@ pub struct Limits {
     /// socket. Default 1,024, at least 1. One more is told `overloaded` and closed.
     pub connections_per_peer_max: usize,
 
-    /// Time from the first byte of a line to its end. Default 10 s, at least 1 ms, as all times but
-    /// the last two; the connection is closed after.
+    /// Time from the accept of a connection to the end of its
+    /// [`Handshake`](crate::transport::Handshake), where its listener has one. Default 10 s, at
+    /// least 1 ms, as all times but the last two; the connection is closed after. It counts against
+    /// [`connections_max`](Self::connections_max) all the while.
+    pub handshake_time_max: Duration,
+    /// Time from the first byte of a line to its end. Default 10 s; the connection is closed after.
     pub line_time_max: Duration,
     /// Time from a line to the end of its payload. Default 30 s; the connection is closed after.
     pub body_time_max: Duration,
@@ -209,6 +213,7 @@ impl Limits {
             held_bytes_max: _,
             connections_max,
             connections_per_peer_max,
+            handshake_time_max,
             line_time_max,
             body_time_max,
             idle_time_max,
@@ -226,6 +231,7 @@ impl Limits {
         at_least("calls_max", calls_max, &1)?;
         at_least("connections_max", connections_max, &1)?;
         at_least("connections_per_peer_max", connections_per_peer_max, &1)?;
+        at_least("handshake_time_max", handshake_time_max, &TIME_LEAST)?;
         at_least("line_time_max", line_time_max, &TIME_LEAST)?;
         at_least("body_time_max", body_time_max, &TIME_LEAST)?;
         at_least("idle_time_max", idle_time_max, &TIME_LEAST)?;
@@ -271,6 +277,7 @@ impl Default for Limits {
             held_bytes_max: 256 * MIB,
             connections_max: 10_240,
             connections_per_peer_max: 1024,
+            handshake_time_max: Duration::from_secs(10),
             line_time_max: Duration::from_secs(10),
             body_time_max: Duration::from_secs(30),
             idle_time_max: Duration::from_secs(300),

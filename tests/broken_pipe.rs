@@ -72,7 +72,10 @@ async fn a_peer_that_is_gone_raises_no_signal() {
     watch.check("a call of a client").await;
 }
 
-async fn write_to_those_who_leave<S>(mut listener: impl Listener, dial: impl AsyncFn() -> S) {
+async fn write_to_those_who_leave<S>(
+    mut listener: impl Listener<Io: Io>,
+    dial: impl AsyncFn() -> S,
+) {
     let leaving = dial().await;
     let (stream, _) = listener.accept().await.unwrap();
     drop(leaving);

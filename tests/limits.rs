@@ -14,7 +14,7 @@ use switchboard::{Code, Limits};
 type Set = fn(&mut Limits, u64);
 
 /// Each field, how it is set (times in ns), and the least value that works.
-const FIELDS: [(&str, Set, u64); 23] = [
+const FIELDS: [(&str, Set, u64); 24] = [
     ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 98),
     ("payload_bytes_max", |limits, value| limits.payload_bytes_max = count(value), 0),
     ("depth_max", |limits, value| limits.depth_max = count(value).min(Limits::DEPTH_MOST), 0),
@@ -34,6 +34,7 @@ const FIELDS: [(&str, Set, u64); 23] = [
     ("held_bytes_max", |limits, value| limits.held_bytes_max = count(value), 0),
     ("connections_max", |limits, value| limits.connections_max = count(value), 1),
     ("connections_per_peer_max", |limits, value| limits.connections_per_peer_max = count(value), 1),
+    ("handshake_time_max", |limits, value| limits.handshake_time_max = time(value), 1_000_000),
     ("line_time_max", |limits, value| limits.line_time_max = time(value), 1_000_000),
     ("body_time_max", |limits, value| limits.body_time_max = time(value), 1_000_000),
     ("idle_time_max", |limits, value| limits.idle_time_max = time(value), 1_000_000),

@@ -1,35 +1,40 @@
-//! The accept loop: never ends by itself, never spins.
+//! The accept loop: never ends by itself, never spins, never waits for a peer.
 //!
-//! | accept gives           | what is done                                           |
-//! |------------------------|--------------------------------------------------------|
-//! | a stream, and a permit | a task serves it                                       |
-//! | a stream, but no permit| it is told `overloaded`, and closed                    |
-//! | an error               | a pause of 10 ms, twice as long after each, up to 1 s  |
-//! | at the end, a stream   | as before: it is told `shutting_down`, not reset       |
+//! | accept gives              | what is done                                           |
+//! |---------------------------|--------------------------------------------------------|
+//! | a stream, and a permit    | a task serves it                                       |
+//! | a handshake, and a permit | a task makes it, and then serves what came of it       |
+//! | a stream, but no permit   | it is told `overloaded`, and closed                    |
+//! | a handshake, but no permit| it is closed                                           |
+//! | an error                  | a pause of 10 ms, twice as long after each, up to 1 s  |
+//! | at the end, a stream      | as before: it is told `shutting_down`, not reset       |
+//! | at the end, a handshake   | it is closed, also one that is under way               |
 //!
 //! Errors come from a process that is out of file descriptors or memory as a rule. Trying again at
 //! once burned a whole core and accepted nobody sooner.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::unconstrained;
 use tokio::time::timeout;
 
 use super::connections::{Connections, OpenConnection};
 use super::limiter::{ConnectionLimiter, Permit};
 use crate::error::Error;
-use crate::transport::{BoxedIo, Listener, Peer};
+use crate::transport::{Accepted, Begun, BoxedIo, Handshake, Listener, Peer};
 
 /// One listener being served.
 pub(super) struct Accept<S> {
     limiter: Arc<ConnectionLimiter>,
     // How one stream is served, and how it is told to end.
-    serve: S,
+    serve: Arc<S>,
+    handshake_time_max: Duration,
     connections: Arc<Connections>,
     // Those who are being told that there is no place for them.
     refusals: Arc<Semaphore>,
@@ -42,6 +47,9 @@ pub(super) struct Accept<S> {
 pub struct Report {
     /// Connections that were served.
     pub connections: u64,
+    /// Connections whose handshake failed, took too long, or was under way at the end; none, where
+    /// the listener gives streams.
+    pub handshakes_failed: u64,
     /// Connections that were turned away at the door.
     pub connections_refused: u64,
     /// Tagged calls that were given an answer or an error, by their handler or by the library. Not
@@ -60,12 +68,22 @@ pub struct Report {
 
 impl<S, F> Accept<S>
 where
-    S: Fn(BoxedIo, Peer) -> (F, OpenConnection),
+    S: Fn(BoxedIo, Peer) -> (F, OpenConnection) + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    pub(super) fn new(limiter: Arc<ConnectionLimiter>, serve: S) -> Self {
-        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        Self { limiter, serve, connections: Arc::default(), refusals, report: Report::default() }
+    pub(super) fn new(
+        limiter: Arc<ConnectionLimiter>,
+        handshake_time_max: Duration,
+        serve: S,
+    ) -> Self {
+        Self {
+            limiter,
+            serve: Arc::new(serve),
+            handshake_time_max,
+            connections: Arc::default(),
+            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+            report: Report::default(),
+        }
     }
 
     /// Accepts until `stop` is ready, then drains.
@@ -81,7 +99,7 @@ where
             match accepted {
                 Ok((io, peer)) => {
                     pause = PAUSE_MIN;
-                    self.welcome(Box::new(io), peer);
+                    self.welcome(io.begin(), peer);
                 }
                 Err(error) => {
                     if pause == PAUSE_MIN {
@@ -98,8 +116,10 @@ where
         self.welcome_waiting(&mut listener).await;
         drop(listener);
         self.connections.empty().await;
-        let tally = self.connections.tally();
+        let (connections, handshakes_failed, tally) = self.connections.outcome();
         Report {
+            connections,
+            handshakes_failed,
             calls_answered: tally.answered,
             calls_cut_off: tally.cut_off,
             one_way_calls: tally.one_way,
@@ -117,21 +137,21 @@ where
             let mut accept = pin!(unconstrained(listener.accept()));
             let accepted = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
             let Poll::Ready(Ok((io, peer))) = accepted else { break };
-            self.welcome(Box::new(io), peer);
+            self.welcome(io.begin(), peer);
         }
     }
 
-    fn welcome(&mut self, io: BoxedIo, peer: Peer) {
-        match self.limiter.acquire(&peer) {
-            Ok(permit) => {
-                self.report.connections = self.report.connections.saturating_add(1);
-                self.serve(io, peer, permit);
-            }
-            Err(error) => {
+    fn welcome(&mut self, accepted: Begun, peer: Peer) {
+        match (self.limiter.acquire(&peer), accepted) {
+            (Ok(permit), Begun::Stream(io)) => self.serve(io, peer, permit),
+            (Ok(permit), Begun::Handshake(handshake)) => self.shake_hands(handshake, peer, permit),
+            (Err(error), accepted) => {
                 let refused = &mut self.report.connections_refused;
                 *refused = refused.saturating_add(1);
                 tracing::info!(peer = %peer, %error, "turned a connection away");
-                self.refuse(io, peer, &error);
+                if let Begun::Stream(io) = accepted {
+                    self.refuse(io, peer, &error);
+                }
             }
         }
     }
@@ -140,6 +160,33 @@ where
         let (served, connection) = (self.serve)(io, peer);
         let registration = self.connections.register(&connection);
         tokio::spawn(async move {
+            served.await;
+            drop((registration, permit));
+        });
+    }
+
+    /// Makes a stream of a connection, and serves it, all in its own task.
+    fn shake_hands(&self, handshake: Handshake, peer: Peer, permit: Permit) {
+        let give_up = Arc::new(Notify::new());
+        let open = OpenConnection::Handshake(Arc::clone(&give_up));
+        let registration = self.connections.register(&open);
+        let (serve, time_max) = (Arc::clone(&self.serve), self.handshake_time_max);
+        let handshake = timeout(time_max, handshake.run());
+        tokio::spawn(async move {
+            let made = tokio::select! {
+                biased;
+                () = give_up.notified() => return,
+                made = handshake => made,
+            };
+            let (io, peer) = match made.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(made) => made,
+                Err(error) => {
+                    tracing::info!(peer = %peer, %error, ?time_max, "a handshake failed");
+                    return;
+                }
+            };
+            let (served, connection) = serve(io, peer);
+            registration.become_open(&connection);
             served.await;
             drop((registration, permit));
         });

@@ -22,6 +22,8 @@ pub(super) enum OpenConnection {
     /// Of something else, in front of a door.
     #[cfg(feature = "gob")]
     Door(Door),
+    /// That is to become one of these. It is told to give up.
+    Handshake(Arc<Notify>),
 }
 
 impl OpenConnection {
@@ -31,6 +33,7 @@ impl OpenConnection {
             Self::Stream(shared) => shared.with(|session| session.turn_away(error)),
             #[cfg(feature = "gob")]
             Self::Door(door) => door.close(),
+            Self::Handshake(give_up) => give_up.notify_one(),
         }
     }
 
@@ -39,6 +42,7 @@ impl OpenConnection {
             Self::Stream(shared) => shared.close(),
             #[cfg(feature = "gob")]
             Self::Door(door) => door.close(),
+            Self::Handshake(give_up) => give_up.notify_one(),
         }
     }
 
@@ -47,6 +51,7 @@ impl OpenConnection {
             Self::Stream(shared) => shared.tally(),
             #[cfg(feature = "gob")]
             Self::Door(door) => door.tally(),
+            Self::Handshake(_) => Tally::default(),
         }
     }
 }
@@ -63,6 +68,9 @@ struct Open {
     connections: HashMap<u64, OpenConnection>,
     last_id: u64,
     is_closing: bool,
+    // Of those that were served and those that did not come to it, and have left.
+    served: u64,
+    handshakes_failed: u64,
     tally: Tally,
 }
 
@@ -75,16 +83,7 @@ pub(super) struct Registration {
 impl Connections {
     /// Takes in a connection; it is told to close if all are.
     pub(super) fn register(self: &Arc<Self>, connection: &OpenConnection) -> Registration {
-        let mut open = self.open();
-        open.last_id = open.last_id.wrapping_add(1);
-        let id = open.last_id;
-        open.connections.insert(id, connection.clone());
-        let is_closing = open.is_closing;
-        drop(open);
-        if is_closing {
-            connection.close();
-        }
-        Registration { connections: Arc::clone(self), id }
+        Registration { connections: Arc::clone(self), id: self.put(None, connection) }
     }
 
     /// Tells every connection to take no more calls.
@@ -112,13 +111,37 @@ impl Connections {
         }
     }
 
-    /// What became of the calls of those who have left.
-    pub(super) fn tally(&self) -> Tally {
-        self.open().tally
+    /// What became of those who have left: how many were served, how many handshakes failed, and
+    /// their calls.
+    pub(super) fn outcome(&self) -> (u64, u64, Tally) {
+        let open = self.open();
+        (open.served, open.handshakes_failed, open.tally)
+    }
+
+    /// Puts it under this id, or a new one.
+    fn put(&self, id: Option<u64>, connection: &OpenConnection) -> u64 {
+        let mut open = self.open();
+        let id = id.unwrap_or_else(|| open.last_id.wrapping_add(1));
+        open.last_id = open.last_id.max(id);
+        let before = open.connections.insert(id, connection.clone());
+        let is_closing = open.is_closing;
+        drop(open);
+        drop(before);
+        if is_closing {
+            connection.close();
+        }
+        id
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registration {
+    /// What it stands for is this connection from now on; it is told to close if all are.
+    pub(super) fn become_open(&self, connection: &OpenConnection) {
+        self.connections.put(Some(self.id), connection);
     }
 }
 
@@ -127,8 +150,15 @@ impl Drop for Registration {
         let mut open = self.connections.open();
         // Dropped when the lock is not held, with the stream and the wakers that it owns.
         let connection = open.connections.remove(&self.id);
-        if let Some(connection) = &connection {
-            open.tally.add(connection.tally());
+        match &connection {
+            Some(OpenConnection::Handshake(_)) => {
+                open.handshakes_failed = open.handshakes_failed.saturating_add(1);
+            }
+            Some(connection) => {
+                open.served = open.served.saturating_add(1);
+                open.tally.add(connection.tally());
+            }
+            None => {}
         }
         let is_last = open.connections.is_empty();
         drop(open);

@@ -433,10 +433,11 @@ impl Endpoint {
     /// What serves a listener, each of its streams by `serve`.
     fn accept<S, F>(&self, serve: S) -> Accept<S>
     where
-        S: Fn(BoxedIo, Peer) -> (F, OpenConnection),
+        S: Fn(BoxedIo, Peer) -> (F, OpenConnection) + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        Accept::new(Arc::clone(&self.limiter), serve)
+        let handshake_time_max = self.router.limits().handshake_time_max;
+        Accept::new(Arc::clone(&self.limiter), handshake_time_max, serve)
     }
 
     #[track_caller]

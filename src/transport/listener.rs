@@ -1,10 +1,16 @@
 //! What every transport offers: a stream of bytes, and a source of such streams.
 //!
-//! Both traits are small on purpose. [`Io`] is only a name for the bounds that a stream must meet,
+//! The traits are small on purpose. [`Io`] is only a name for the bounds that a stream must meet,
 //! and every type that meets them has it. [`Listener`] is the one thing to implement for a
 //! transport of one's own.
+//!
+//! Accepting and making a stream of what was accepted are apart: one listener accepts for all who
+//! come, so it waits for none of them. What waits for a peer is a [`Handshake`], which whoever
+//! serves runs for this peer alone, for as long as it likes to.
 
+use std::fmt;
 use std::io;
+use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -25,6 +31,104 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 
 /// A stream of which only that is known. One allocation for each connection.
 pub type BoxedIo = Box<dyn Io>;
+
+/// What a listener accepts: a stream, or a [`Handshake`] that makes one. Nothing else has it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a stream of bytes that can be served nor a `Handshake`",
+    label = "this must be `AsyncRead + AsyncWrite + Send + Unpin + 'static` of tokio, or a \
+             `Handshake`"
+)]
+pub trait Accepted: Send + 'static {
+    #[doc(hidden)]
+    fn begin(self) -> Begun;
+}
+
+impl<T: Io> Accepted for T {
+    fn begin(self) -> Begun {
+        Begun::Stream(Box::new(self))
+    }
+}
+
+impl Accepted for Handshake {
+    fn begin(self) -> Begun {
+        Begun::Handshake(self)
+    }
+}
+
+/// What was accepted, whatever its type.
+#[doc(hidden)]
+#[expect(missing_debug_implementations, reason = "nobody but the accept loop sees it")]
+pub enum Begun {
+    Stream(BoxedIo),
+    Handshake(Handshake),
+}
+
+/// What has still to be done to make a stream of a connection that was accepted: TLS, for one.
+///
+/// It is done in the task of its connection, while the listener accepts others, and has
+/// `handshake_time_max` from the accept on. Until then, and after, the connection counts as one of
+/// the peer that the listener told. When the endpoint stops, it is dropped, and its peer told
+/// nothing.
+///
+/// ```
+/// use std::io;
+/// use switchboard::transport::{Handshake, Io, Listener, Peer};
+/// use tokio::io::AsyncReadExt;
+///
+/// /// Serves who knows the word.
+/// struct Guarded<L>(L);
+///
+/// impl<L: Listener<Io: Io>> Listener for Guarded<L> {
+///     type Io = Handshake;
+///
+///     async fn accept(&mut self) -> io::Result<(Handshake, Peer)> {
+///         let (mut io, peer) = self.0.accept().await?;
+///         let same = peer.clone();
+///         let handshake = Handshake::new(async move {
+///             let mut word = [0; 6];
+///             io.read_exact(&mut word).await?;
+///             if &word != b"sesame" {
+///                 return Err(io::ErrorKind::PermissionDenied.into());
+///             }
+///             Ok((io, same))
+///         });
+///         Ok((handshake, peer))
+///     }
+/// }
+/// ```
+pub struct Handshake {
+    future: Pin<Box<Shaking>>,
+}
+
+/// The work of a handshake, whatever it is.
+type Shaking = dyn Future<Output = io::Result<(BoxedIo, Peer)>> + Send;
+
+impl Handshake {
+    /// What `future` does. It gives the stream, and who is at the other end of it: the peer that
+    /// was accepted, or what has been learned of it.
+    ///
+    /// If it fails, the error is logged and the connection closed.
+    pub fn new<I: Io>(
+        future: impl Future<Output = io::Result<(I, Peer)>> + Send + 'static,
+    ) -> Self {
+        let future = async move {
+            let (io, peer) = future.await?;
+            Ok((Box::new(io) as BoxedIo, peer))
+        };
+        Self { future: Box::pin(future) }
+    }
+
+    /// Waits for the stream.
+    pub(crate) async fn run(self) -> io::Result<(BoxedIo, Peer)> {
+        self.future.await
+    }
+}
+
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake").finish_non_exhaustive()
+    }
+}
 
 /// A source of streams: those who connect, one after the other.
 ///
@@ -54,13 +158,13 @@ pub type BoxedIo = Box<dyn Io>;
     note = "an address is turned into a listener by `switchboard::transport::bind`"
 )]
 pub trait Listener: Send + 'static {
-    /// What a connection is made of.
-    type Io: Io;
+    /// What a connection is made of: a stream, or a [`Handshake`] that makes one.
+    type Io: Accepted;
 
     /// Waits for the next one who connects.
     ///
-    /// It must return soon after they have: a handshake done in here holds up everybody who comes
-    /// later.
+    /// It must return soon after they have, or everybody who comes later is held up. What has to be
+    /// said before there is a stream is a [`Handshake`].
     ///
     /// # Errors
     ///

@@ -12,7 +12,8 @@
 //! | memory | none | whoever holds the [`MemoryDialer`] | this process |
 //!
 //! Anything else, a TLS stream for one, is served by implementing [`Listener`] for a type of your
-//! own; it passes on the [`Peer`] that the listener beneath it gave.
+//! own; it passes on the [`Peer`] that the listener beneath it gave, and a [`Handshake`] where there
+//! is something to be said before the stream can be used.
 //!
 //! # SIGPIPE
 //!
@@ -38,7 +39,8 @@ mod unix;
 pub use self::address::{Address, DEFAULT_PORT};
 pub(crate) use self::any::dial;
 pub use self::any::{AnyListener, bind};
-pub use self::listener::{BoxedIo, Io, Listener};
+pub(crate) use self::listener::Begun;
+pub use self::listener::{Accepted, BoxedIo, Handshake, Io, Listener};
 pub use self::memory::{MemoryDialer, MemoryListener, MemoryStream, memory, memory_listener};
 pub(crate) use self::peer::PeerKey;
 pub use self::peer::{Credentials, Peer, PeerAddress};

@@ -366,6 +366,35 @@ async fn connections_per_peer_max() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn handshake_time_max() {
+    /// Shakes hands for ever.
+    struct Endless(transport::MemoryListener);
+
+    impl transport::Listener for Endless {
+        type Io = transport::Handshake;
+
+        async fn accept(&mut self) -> std::io::Result<(Self::Io, transport::Peer)> {
+            let (stream, peer) = self.0.accept().await?;
+            let handshake = transport::Handshake::new(async move {
+                std::future::pending::<()>().await;
+                Ok((stream, transport::Peer::unknown()))
+            });
+            Ok((handshake, peer))
+        }
+    }
+
+    let endpoint = limited(|limits| limits.handshake_time_max = 5 * SECOND);
+    let (listener, dialer) = transport::memory_listener();
+    let serving = endpoint.clone();
+    tokio::spawn(async move { serving.serve(Endless(listener)).await });
+    let mut peer = Peer::new(dialer.dial().await.unwrap());
+    let start = Instant::now();
+    peer.expect_end().await;
+    assert!(start.elapsed() >= 5 * SECOND && start.elapsed() < 6 * SECOND);
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn line_time_max() {
     let endpoint = limited(|limits| limits.line_time_max = 5 * SECOND);
     let start = Instant::now();

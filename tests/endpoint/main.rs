@@ -27,6 +27,7 @@ mod fairness;
 mod gob;
 mod handed_on;
 mod handlers;
+mod handshake;
 mod held;
 mod hostile;
 mod in_process;
