@@ -113,7 +113,8 @@ fn the_table_in_the_architecture_is_this_one() {
         expected
             .extend(modules.iter().map(|name| (floor, (*name).to_owned(), PURE.contains(name))));
     }
-    (told.sort(), expected.sort());
+    told.sort();
+    expected.sort();
     assert_eq!(told, expected);
 }
 
