@@ -12,8 +12,8 @@
 //! | memory | none | whoever holds the [`MemoryDialer`] | this process |
 //!
 //! Anything else, a TLS stream for one, is served by implementing [`Listener`] for a type of your
-//! own; it passes on the [`Peer`] that the listener beneath it gave, and a [`Handshake`] where there
-//! is something to be said before the stream can be used.
+//! own; it passes on the [`Peer`] that the listener beneath it gave, and a [`Handshake`] where
+//! something has to be said before the stream can be used.
 //!
 //! # SIGPIPE
 //!
