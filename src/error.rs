@@ -166,6 +166,7 @@ struct Facts {
     is_from_peer: bool,
     was_sent: bool,
     // The library refused the call that is being answered, so that it did not run.
+    #[cfg(feature = "io")]
     is_refusal: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -248,6 +249,7 @@ impl Error {
             reach,
             is_from_peer: false,
             was_sent: false,
+            #[cfg(feature = "io")]
             is_refusal: false,
             source: None,
         };

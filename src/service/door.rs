@@ -23,6 +23,7 @@ use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};
+#[cfg(feature = "gob")]
 use crate::session::Tally;
 use crate::stream::after;
 use crate::transport::Peer;
@@ -114,6 +115,7 @@ impl Door {
     }
 
     /// What became of its calls.
+    #[cfg(feature = "gob")]
     pub(crate) fn tally(&self) -> Tally {
         Tally {
             answered: self.shared.answered.load(Ordering::Acquire),

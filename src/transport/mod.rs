@@ -12,8 +12,8 @@
 //! | memory | none | whoever holds the [`MemoryDialer`] | this process |
 //!
 //! Anything else, a TLS stream for one, is served by implementing [`Listener`] for a type of your
-//! own; it passes on the [`Peer`] that the listener beneath it gave, and a [`Handshake`] where
-//! something has to be said before the stream can be used.
+//! own. It passes on the [`Peer`] that the listener beneath it gave. Where something must be said
+//! before the stream can be used, it gives a [`Handshake`].
 //!
 //! # SIGPIPE
 //!
