@@ -1,15 +1,20 @@
 //! The two ways of a call: over a plain connection, which is the fast one, or over any channel.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::runtime::Handle as Runtime;
+use tokio::time::{Sleep, sleep_until};
 
 use crate::command::Facts;
 use crate::conn::{Handle, Outgoing, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
 use crate::service::{Answer, Channel, Reply, Request};
+use crate::stream::after;
 
 /// How calls are made.
 #[derive(Clone)]
@@ -30,6 +35,9 @@ pub(super) struct OverChannel {
     channel: Arc<dyn Channel>,
     unsent: Unsent,
     answer: Option<Answer>,
+    // When it ends, whatever the channel does; from the first poll on.
+    due: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Way {
@@ -45,7 +53,8 @@ impl Way {
             Self::Connection(handle) => Sent::Connection(Outgoing::new(Arc::clone(handle), unsent)),
             Self::Channel(channel) => {
                 let (channel, answer) = (Arc::clone(channel), None);
-                Sent::Channel(Box::new(OverChannel { channel, unsent, answer }))
+                let (due, timer) = (None, None);
+                Sent::Channel(Box::new(OverChannel { channel, unsent, answer, due, timer }))
             }
         }
     }
@@ -104,14 +113,37 @@ impl OverChannel {
     fn poll(&mut self, cx: &mut Context<'_>, is_one_way: bool) -> Poll<Result<Reply>> {
         if let Some(payload) = self.unsent.payload.take() {
             let request = payload.and_then(|payload| self.request(payload.freeze(), is_one_way));
+            self.due = Some(self.due(is_one_way));
             self.answer = Some(self.channel.call(request?));
         }
         let Some(answer) = &mut self.answer else {
             return Poll::Ready(Err(polled_too_late()));
         };
-        let result = ready!(std::pin::Pin::new(answer).poll(cx));
+        let result = match Pin::new(answer).poll(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(ready!(self.poll_time(cx))),
+        };
         self.answer = None;
         Poll::Ready(result)
+    }
+
+    fn due(&self, is_one_way: bool) -> Instant {
+        self.unsent.deadline.unwrap_or_else(|| {
+            let timeout = self.unsent.timeout(!is_one_way);
+            let time = timeout.unwrap_or_else(|| self.channel.limits().call_time_max);
+            after(time).into_std()
+        })
+    }
+
+    /// The error of a call that its channel has not ended in time. Outside of a runtime there is
+    /// no timer, and it is left to the channel.
+    fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let Some(due) = self.due.filter(|_| Runtime::try_current().is_ok()) else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(self.unsent.late(self.channel.limits()))
     }
 
     fn request(&self, payload: Bytes, is_one_way: bool) -> Result<Request> {

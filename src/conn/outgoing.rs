@@ -8,6 +8,7 @@
 //! The session keeps the deadline of a call, whether it waits for room or for its reply. In which
 //! runtime that comes to pass is told in `watch`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use super::handle::Handle;
 use super::shared::Sending;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
 use crate::service::{Request, bad_trace};
 use crate::session::{Place, Session};
 use crate::stream::after_that;
@@ -64,6 +66,19 @@ impl Unsent {
     /// it would count while the call waits at the peer for others.
     pub(crate) fn timeout(&self, wants_reply: bool) -> Option<Duration> {
         self.facts.as_ref()?.timeout().filter(|_| wants_reply)
+    }
+
+    /// The error of a call that has not ended in time.
+    pub(crate) fn late(&self, limits: &Limits) -> Error {
+        let facts = self.facts.as_deref().copied().unwrap_or_default();
+        let text = match self.deadline {
+            Some(_) => "no reply came in time".into(),
+            None => {
+                let limit = facts.time_max(limits.call_time_max);
+                Cow::Owned(format!("no reply came within {}", limit.name()))
+            }
+        };
+        Error::local(Code::DeadlineExceeded, text).after_sending()
     }
 
     pub(super) fn of_request(mut request: Request) -> Self {
@@ -225,10 +240,7 @@ impl Outgoing {
         if !is_late || self.unsent.deadline.is_some() {
             return error;
         }
-        let call_time_max = self.handle.shared().limits().call_time_max;
-        let facts = self.unsent.facts.as_deref().copied().unwrap_or_default();
-        let text = format!("no reply came within {}", facts.time_max(call_time_max).name());
-        Error::local(Code::DeadlineExceeded, text).after_sending()
+        self.unsent.late(self.handle.shared().limits())
     }
 
     /// Lets those behind come forward.

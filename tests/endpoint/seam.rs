@@ -251,6 +251,38 @@ async fn values_beside_a_call_reach_its_handler() {
     }
 }
 
+/// Takes calls, and never answers.
+struct Silent(Count);
+
+impl Service for Silent {
+    fn call(&self, _: Request) -> Answer {
+        let guard = self.0.guard();
+        Answer::new(async move {
+            let _guard = guard;
+            std::future::pending().await
+        })
+    }
+}
+
+impl Channel for Silent {}
+
+/// Its caller's deadline, or 30 s, whatever the channel does.
+#[tokio::test(start_paused = true)]
+async fn a_call_over_a_channel_always_ends() {
+    let dropped = Count::default();
+    let client = Client::over(Silent(dropped.clone()));
+    let begin = Instant::now();
+    let error = client.call(ADD, &(1, 2)).timeout(SECOND).await.unwrap_err();
+    assert_eq!(error.to_string(), "ADD: deadline_exceeded: no reply came in time");
+    assert_eq!((begin.elapsed(), error.is_safe_to_retry()), (SECOND, false));
+    let error = client.call(ADD, &(1, 2)).await.unwrap_err();
+    assert_eq!(error.text(), "no reply came within call_time_max (30s)");
+    assert_eq!(begin.elapsed(), 31 * SECOND);
+    let error = client.notify(ADD, &(1, 2)).await.unwrap_err();
+    assert_eq!((error.code(), begin.elapsed()), (Code::DeadlineExceeded, 61 * SECOND));
+    dropped.reach(3).await;
+}
+
 /// Fails every third call, of whatever kind.
 struct Flaky {
     inner: Client,
