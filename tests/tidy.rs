@@ -4,6 +4,8 @@
 
 mod sources;
 
+use std::fs;
+
 use crate::sources::{Source, code_lines, files, is_tests, sources};
 
 /// Lines of one file, without the tests at its end.
@@ -25,6 +27,54 @@ fn every_file_keeps_the_house_rules() {
     assert!(files.len() > 40, "only {} files were found", files.len());
     let problems: Vec<_> = files.iter().flat_map(problems).collect();
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    let documents = documents();
+    let mut broken = Vec::new();
+    for (path, text) in &documents {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let Some((file, heading)) = link.split_once('#') else { continue };
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let target = match (file, folder, file.strip_prefix("../")) {
+                ("", ..) => path.clone(),
+                (_, _, Some(above)) => above.to_owned(),
+                (_, "", None) => file.to_owned(),
+                (_, folder, None) => format!("{folder}/{file}"),
+            };
+            let text = documents.iter().find(|(path, _)| *path == target).map(|(_, text)| text);
+            let is_there = text.is_some_and(|text| headings(text).any(|slug| slug == heading));
+            if !file.contains("://") && !is_there {
+                broken.push(format!("{path}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+/// The documents of the project: path and text.
+fn documents() -> Vec<(String, String)> {
+    let sources =
+        ["docs", "benches", "fuzz", "gob"].into_iter().flat_map(|root| files(root, ".md"));
+    let sources = sources.map(|source| (source.path, source.text));
+    let top = ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "SECURITY"];
+    let top = top.map(|name| {
+        let path = format!("{name}.md");
+        let text = fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        (path, text)
+    });
+    sources.chain(top).collect()
+}
+
+/// What a link says to lead to a heading of a document.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    let lines = text.lines().filter(|line| line.starts_with('#'));
+    lines.map(|line| {
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|symbol| if symbol == ' ' { '-' } else { symbol }).collect()
+    })
 }
 
 #[test]
@@ -244,13 +294,13 @@ fn is_root(path: &str) -> bool {
 }
 
 fn documents_at_the_root() -> Vec<Source> {
-    let entries = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let entries = fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     paths
         .map(|path| Source {
             path: path.file_name().unwrap().to_str().unwrap().to_owned(),
-            text: std::fs::read_to_string(path).unwrap(),
+            text: fs::read_to_string(path).unwrap(),
         })
         .collect()
 }
