@@ -6,15 +6,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::runtime::Handle as Runtime;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::Sleep;
 
 use crate::command::Facts;
 use crate::conn::{Handle, Outgoing, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
 use crate::service::{Answer, Channel, Reply, Request};
-use crate::stream::after;
+use crate::stream::{after, timer};
 
 /// How calls are made.
 #[derive(Clone)]
@@ -138,10 +137,12 @@ impl OverChannel {
     /// The error of a call that its channel has not ended in time. Outside of a runtime there is
     /// no timer, and it is left to the channel.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let Some(due) = self.due.filter(|_| Runtime::try_current().is_ok()) else {
+        if self.timer.is_none() {
+            self.timer = self.due.and_then(timer);
+        }
+        let Some(timer) = &mut self.timer else {
             return Poll::Pending;
         };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(self.unsent.late(self.channel.limits()))
     }

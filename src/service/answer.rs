@@ -28,9 +28,13 @@ use super::told::{told, without_source};
 use crate::error::{Code, Error, Result};
 use crate::limits::{PayloadMax, TimeMax};
 use crate::quota::{Held, Permit, call_bytes, unheld};
+use crate::stream;
 use crate::wire::Name;
 
 /// The answer to a [`Request`](super::Request): a future of a [`Reply`].
+///
+/// The tokio runtime in which it is polled keeps its deadline, and must have time enabled. Outside
+/// of any runtime the deadline is not kept.
 ///
 /// # Errors
 ///
@@ -200,7 +204,12 @@ impl Time {
         let Self::Here { due, limit } = self else {
             return Poll::Pending;
         };
-        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due.into())));
+        if timer.is_none() {
+            *timer = stream::timer(due);
+        }
+        let Some(timer) = timer else {
+            return Poll::Pending;
+        };
         ready!(timer.as_mut().poll(cx));
         let text = match limit {
             Some(limit) => limit.over_time().into(),

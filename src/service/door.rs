@@ -25,7 +25,7 @@ use crate::limits::Limits;
 use crate::quota::{Held, Quota};
 #[cfg(feature = "gob")]
 use crate::session::Tally;
-use crate::stream::after;
+use crate::stream::{after, timer};
 use crate::transport::Peer;
 #[cfg(feature = "gob")]
 use crate::wire::Name;
@@ -177,7 +177,10 @@ impl Shared {
 
     /// The error of a call that is still under way when it may not be any longer.
     async fn cut_off(&self) -> Error {
-        tokio::time::sleep_until(self.closing().await).await;
+        match timer(self.closing().await.into_std()) {
+            Some(timer) => timer.await,
+            None => std::future::pending().await,
+        }
         let time = self.limits.drain_time_max;
         let text = format!("the call did not end within drain_time_max ({time:?})");
         Error::found(Code::Cancelled, text)

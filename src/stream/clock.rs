@@ -1,8 +1,10 @@
 //! How long is waited for what a peer should send.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::limits::Limits;
 
@@ -50,6 +52,12 @@ pub(crate) fn after(time: Duration) -> Instant {
 /// `time` from `now`, or as far away as the clock goes.
 pub(crate) fn after_that(now: Instant, time: Duration) -> Instant {
     now.checked_add(time).or_else(|| now.checked_add(FAR)).unwrap_or(now)
+}
+
+/// A timer that is over at `due`; `None` outside of a runtime, which keeps no time.
+pub(crate) fn timer(due: std::time::Instant) -> Option<Pin<Box<Sleep>>> {
+    Handle::try_current().ok()?;
+    Some(Box::pin(sleep_until(due.into())))
 }
 
 /// A year; further away than any deadline that means something.

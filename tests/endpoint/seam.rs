@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -231,6 +232,21 @@ async fn whoever_drops_an_answer_stops_the_handler() {
     held.ended.reach(1).await;
     door.close();
     within(door.closed()).await;
+}
+
+/// Nothing panics where there is no runtime to keep the time.
+#[test]
+fn an_answer_may_be_polled_in_no_runtime() {
+    let held = Held::new();
+    let door = held.on(endpoint()).door();
+    let mut answer = Box::pin(door.call(Request::new("HOLD", "x").unwrap()));
+    let cx = &mut TaskContext::from_waker(Waker::noop());
+    assert!(answer.as_mut().poll(cx).is_pending());
+    door.close();
+    assert!(answer.as_mut().poll(cx).is_pending());
+    held.release(1);
+    let Poll::Ready(Ok(reply)) = answer.as_mut().poll(cx) else { panic!("it was let go") };
+    assert_eq!(reply.payload(), b"x");
 }
 
 /// What a layer puts beside a call.
