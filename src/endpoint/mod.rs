@@ -2,7 +2,7 @@
 //!
 //! An [`Endpoint`] is a handle: clones share the handlers, the limits and what is counted against
 //! them. It serves any number of listeners and streams at once, and it can dial as well: the two
-//! directions of a connection are alike, so a [`Client`](crate::Client) that wants to be called
+//! directions of a connection are alike, so a [`Client`] that wants to be called
 //! back is an endpoint that connects.
 
 mod accept;
