@@ -270,8 +270,16 @@ impl Error {
         self
     }
 
-    /// Says that the request had been handed to the connection when this went wrong.
-    pub(crate) fn after_sending(mut self) -> Self {
+    /// Says that the request had left when this went wrong, so that its handler may have run:
+    /// [`was_sent`](Self::was_sent). For a [`Channel`](crate::service::Channel) of one's own.
+    ///
+    /// ```
+    /// # use switchboard::{Code, Error};
+    /// let error = Error::new(Code::Failed, "the bus is gone").after_sending();
+    /// assert!(!error.is_safe_to_retry());
+    /// ```
+    #[must_use]
+    pub fn after_sending(mut self) -> Self {
         self.facts.was_sent = true;
         self
     }
@@ -331,7 +339,9 @@ impl Error {
     #[cfg(feature = "io")]
     pub(crate) fn heard(&self) -> Self {
         let (code, text) = self.told();
-        Self::from_peer(code, text.as_bytes())
+        let mut heard = Self::from_peer(code, text.as_bytes());
+        heard.facts.is_refusal = self.facts.is_refusal;
+        heard
     }
 
     /// Code and text for a peer. Whatever was not made for it is `failed` and nothing more.
@@ -355,6 +365,14 @@ impl Error {
             self.facts.fault = Code::Failed.fault();
         }
         self.of_handler()
+    }
+
+    /// This error as one that a channel has given to its caller, who does not hand it on.
+    #[cfg(feature = "io")]
+    pub(crate) fn of_channel(mut self) -> Self {
+        self.facts.reach = Reach::Local;
+        self.facts.is_refusal = false;
+        self
     }
 
     /// Takes back that the request had been handed to the connection.

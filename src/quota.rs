@@ -135,6 +135,12 @@ fn take_one(counter: &AtomicUsize, max: usize, name: &str) -> Result<(), Error> 
 }
 
 impl Reservation {
+    /// Whether the endpoint surely has memory for a few calls more.
+    pub(crate) fn is_roomy(&self) -> bool {
+        let held = self.quota.held_bytes.load(Ordering::Relaxed);
+        held.saturating_add(ROOMY_BYTES) <= self.quota.held_bytes_max
+    }
+
     /// Of nothing so far.
     pub(crate) fn new(quota: &Arc<Quota>) -> Self {
         Self { quota: Arc::clone(quota), bytes: 0 }
@@ -242,6 +248,9 @@ pub(crate) fn call_bytes(kept_bytes: usize) -> usize {
 /// A call under way as tests/memory.rs measures it, with [`CALL_KEPT_BYTES`].
 const CALL_BYTES: usize = 2 * 1024;
 const CALL_KEPT_BYTES: usize = 1024;
+
+/// More than a batch of small calls takes, with what they may be decoded to.
+const ROOMY_BYTES: usize = 1024 * 1024;
 
 /// Bytes that each connection has free.
 const FREE_BYTES: usize = 4096;

@@ -169,7 +169,10 @@ impl Client {
     /// Once polled, the connection is closing whether or not this is waited for.
     pub async fn close(self) {
         Channel::close(&self);
-        self.closed().await;
+        // Not every channel can be closed.
+        if self.is_closed() {
+            self.closed().await;
+        }
     }
 
     /// Whether the connection is closed, or takes no more calls because either side is closing it.

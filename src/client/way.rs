@@ -13,7 +13,7 @@ use crate::conn::{Handle, Outgoing, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
 use crate::service::{Answer, Channel, Reply, Request};
-use crate::stream::{after, timer};
+use crate::stream::{after, poll_timer, timer};
 
 /// How calls are made.
 #[derive(Clone)]
@@ -119,7 +119,7 @@ impl OverChannel {
             return Poll::Ready(Err(polled_too_late()));
         };
         let result = match Pin::new(answer).poll(cx) {
-            Poll::Ready(result) => result,
+            Poll::Ready(result) => result.map_err(Error::of_channel),
             Poll::Pending => Err(ready!(self.poll_time(cx))),
         };
         self.answer = None;
@@ -143,7 +143,7 @@ impl OverChannel {
         let Some(timer) = &mut self.timer else {
             return Poll::Pending;
         };
-        ready!(timer.as_mut().poll(cx));
+        ready!(poll_timer(timer, cx));
         Poll::Ready(self.unsent.late(self.channel.limits()))
     }
 

@@ -27,7 +27,7 @@ use super::watch::{self, Watched, single_runtime};
 use super::writer::{FLUSH_BYTES, Source, Writer};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::quota::Quota;
+use crate::quota::{Quota, call_bytes};
 use crate::session::{CallId, Place, Session, Side, Tally};
 use crate::stream::now;
 use crate::transport::{Peer, SharedIo};
@@ -63,6 +63,14 @@ pub(crate) struct Ended {
     pub(crate) held_bytes: usize,
     // Where its reply waits for room.
     pub(super) place: Option<Place>,
+}
+
+impl Ended {
+    /// Whether it has and holds so little that others may wait beside it.
+    pub(crate) fn is_small(&self, bytes_max: usize) -> bool {
+        let reply_bytes = self.reply.as_ref().map_or(0, BytesMut::len);
+        reply_bytes <= bytes_max && self.held_bytes <= call_bytes(bytes_max)
+    }
 }
 
 impl Shared {

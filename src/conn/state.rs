@@ -102,6 +102,11 @@ impl State {
 }
 
 impl Held {
+    /// Whether a few calls more surely find memory.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.reservation.is_roomy()
+    }
+
     /// Makes the reservation cover `bytes` with the calls under way.
     ///
     /// # Errors

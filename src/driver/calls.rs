@@ -51,6 +51,11 @@ impl Calls {
             self.begin_one(cx, router, shared, call);
         }
         self.batch = batch;
+        self.report(shared);
+    }
+
+    /// Reports the ends of calls that were ready at once.
+    fn report(&mut self, shared: &Arc<Shared>) {
         if self.ended.is_empty() {
             return;
         }
@@ -73,7 +78,15 @@ impl Calls {
         let request = Request::of_session(call, Arc::<Shared>::clone(shared));
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {
-            Poll::Ready(reply) => self.ended.push(in_flight.end(reply.map(Reply::into_made))),
+            Poll::Ready(reply) => {
+                let ended = in_flight.end(reply.map(Reply::into_made));
+                let is_small = ended.is_small(SMALL_BYTES_MAX);
+                self.ended.push(ended);
+                if !is_small {
+                    // What it holds may be wanted by the next one.
+                    self.report(shared);
+                }
+            }
             Poll::Pending => self.spawn(id, run(in_flight, answer)),
         }
     }
@@ -133,6 +146,13 @@ async fn finish(mut in_flight: InFlight, reply: Result<BytesMut>) {
 /// Calls that are begun, and whose replies are reported, under one lock. More at once would spread
 /// over more memory than the allocator has at hand.
 pub(super) const BATCH_MAX: usize = 8;
+
+/// What a payload and its call may have and hold, for others to wait beside it. What is large is
+/// dealt with alone, so that memory and room are given back before the next one asks for them.
+pub(super) const SMALL_BYTES_MAX: usize = 4096;
+
+/// What the replies of a batch may have together: there must be so much room for them.
+pub(super) const BATCH_REPLY_BYTES_MAX: usize = BATCH_MAX * SMALL_BYTES_MAX;
 
 /// Calls for whose ends an idle connection keeps room: as many as the first one makes.
 const KEPT_MAX: usize = 4;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::conn::Shared;
 use crate::session::{Session, Violation};
-use crate::stream::now;
+use crate::stream::{now, poll_timer};
 
 #[derive(Default)]
 pub(super) struct Clock {
@@ -35,7 +35,7 @@ impl Clock {
         if timer.deadline() > due || timer.is_elapsed() {
             timer.as_mut().reset(due);
         }
-        if timer.as_mut().poll(cx).is_pending() {
+        if poll_timer(timer, cx).is_pending() {
             return Poll::Pending;
         }
         Poll::Ready(shared.with(|session| session.handle_timeout(now())))

@@ -34,7 +34,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tracing::Instrument;
 
-use self::calls::{BATCH_MAX, Calls};
+use self::calls::{BATCH_MAX, BATCH_REPLY_BYTES_MAX, Calls, SMALL_BYTES_MAX};
 use self::link::Link;
 use crate::conn::{FLUSH_BYTES, Held, Shared};
 use crate::handler::Router;
@@ -222,12 +222,15 @@ impl Driver {
                 facts_of,
                 |rest, holds| hold(held, rest, holds),
             );
-            let max = session.calls_at_once_max().min(BATCH_MAX);
+            let unwritten = session.unwritten_bytes().saturating_add(BATCH_REPLY_BYTES_MAX);
+            let is_roomy = held.is_roomy() && unwritten <= shared.limits().unwritten_bytes_max;
+            let max = if is_roomy { session.calls_at_once_max().min(BATCH_MAX) } else { 1 };
             let mut event = session.poll_event();
             while let Some(session::Event::Call(call)) = event {
+                let is_small = call.payload.len() <= SMALL_BYTES_MAX;
                 held.begin_call(call_bytes(call.payload.len()));
                 calls.push(call);
-                if calls.waiting() == max || input.is_empty() {
+                if calls.waiting() == max || input.is_empty() || !is_small {
                     event = None;
                     break;
                 }

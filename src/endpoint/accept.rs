@@ -27,6 +27,7 @@ use tokio::time::timeout;
 use super::connections::{Connections, OpenConnection};
 use super::limiter::{ConnectionLimiter, Permit};
 use crate::error::Error;
+use crate::service::caught;
 use crate::transport::{Accepted, Begun, BoxedIo, Handshake, Listener, Peer};
 
 /// One listener being served.
@@ -149,8 +150,10 @@ where
                 let refused = &mut self.report.connections_refused;
                 *refused = refused.saturating_add(1);
                 tracing::info!(peer = %peer, %error, "turned a connection away");
-                if let Begun::Stream(io) = accepted {
-                    self.refuse(io, peer, &error);
+                match accepted {
+                    Begun::Stream(io) => self.refuse(io, peer, &error),
+                    // It is somebody else's code that is dropped here.
+                    Begun::Handshake(handshake) => drop(caught(|| drop(handshake))),
                 }
             }
         }

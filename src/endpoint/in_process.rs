@@ -14,13 +14,12 @@ use std::pin::Pin;
 use std::task::Poll;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::unconstrained;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Held, call_bytes};
-use crate::service::{Answer, BoxFuture, Channel, Door, Reply, Request, Service};
+use crate::service::{Answer, BoxFuture, Channel, Door, Reply, Request, Service, caught};
 use crate::transport::Peer;
 
 /// The channel of a client that is in the same process as the handlers.
@@ -41,7 +40,8 @@ struct Letter {
 impl InProcess {
     /// The channel to a door. Its calls are answered in the runtime in which this is called.
     pub(super) fn new(door: Door) -> Self {
-        let (letters, inbox) = mpsc::channel(door.limits().calls_per_connection_max.max(1));
+        let max = door.limits().calls_per_connection_max;
+        let (letters, inbox) = mpsc::channel(max.clamp(1, Semaphore::MAX_PERMITS));
         tokio::spawn(begin_in_turn(door.clone(), inbox));
         Self { door, letters }
     }
@@ -57,7 +57,8 @@ impl InProcess {
                 let text = format!("calls_per_connection_max ({max}) wait to begin");
                 Err(Error::found(Code::Overloaded, text).heard())
             }
-            Err(TrySendError::Closed(_)) => Err(stopped()),
+            // It has come back, so it has not left.
+            Err(TrySendError::Closed(_)) => Err(stopped().before_sending()),
         }
     }
 }
@@ -81,7 +82,7 @@ impl Channel for InProcess {
     }
 
     fn is_closed(&self) -> bool {
-        self.door.is_closed()
+        self.door.is_closed() || self.letters.is_closed()
     }
 
     fn close(&self) {
@@ -89,7 +90,13 @@ impl Channel for InProcess {
     }
 
     fn closed(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.door.closed())
+        Box::pin(async {
+            tokio::select! {
+                () = self.door.closed() => {}
+                // The runtime of the handlers is gone, and they with it.
+                () = self.letters.closed() => {}
+            }
+        })
     }
 }
 
@@ -97,23 +104,17 @@ impl Channel for InProcess {
 async fn begin_in_turn(door: Door, mut inbox: mpsc::Receiver<Letter>) {
     while let Some(Letter { request, reply, held }) = inbox.recv().await {
         if reply.is_closed() {
+            // What is beside it may be anybody's.
+            let _ = caught(|| drop(request));
             continue;
         }
-        let is_one_way = request.is_one_way();
-        let mut answer = door.call(request);
         drop(held);
-        // Without the runtime's constraint: a call that it holds up would begin after others.
-        let begun = poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx)));
-        match unconstrained(begun).await {
-            // That it failed is not told, that it did not run is.
-            Poll::Ready(Err(error)) if is_one_way && !error.is_refusal() => {
-                let _ = reply.send(Ok(Reply::default()));
-            }
+        let mut answer = match caught(|| door.call(request)) {
+            Ok(answer) => answer,
+            Err(panicked) => Answer::ready(Err(panicked.heard())),
+        };
+        match poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx))).await {
             Poll::Ready(result) => tell(reply, result),
-            Poll::Pending if is_one_way => {
-                let _ = reply.send(Ok(Reply::default()));
-                tokio::spawn(answer);
-            }
             Poll::Pending => {
                 tokio::spawn(go_on(answer, reply));
             }
@@ -132,7 +133,7 @@ async fn go_on(answer: Answer, mut reply: oneshot::Sender<Result<Reply>>) {
 
 fn tell(reply: oneshot::Sender<Result<Reply>>, result: Result<Reply>) {
     // Whoever is gone wants no answer.
-    let _ = reply.send(result.map_err(|error| error.heard()));
+    let _ = reply.send(result);
 }
 
 /// The error of calls whose runtime is gone.

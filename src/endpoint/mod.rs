@@ -453,7 +453,9 @@ impl Endpoint {
 /// [`Door`] has those of a connection, and an end.
 impl Service for Endpoint {
     fn call(&self, request: Request) -> Answer {
-        self.router.call(request)
+        let is_one_way = request.is_one_way();
+        let answer = self.router.call(request);
+        if is_one_way { answer.when_taken() } else { answer }
     }
 }
 

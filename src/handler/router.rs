@@ -11,7 +11,7 @@ use crate::format::Budget;
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
 use crate::service::{Answer, Commands, Direct, Origin, Request, Service, Time, Work, caught};
-use crate::stream::after;
+use crate::stream::{after, now};
 use crate::wire::Name;
 
 /// Handlers under names, and what their calls are bounded by.
@@ -71,7 +71,10 @@ impl Router {
             }
             Err(error) => {
                 tracing::debug!(tag = id.tag(), %error, "refused a call");
-                Answer::refused(error)
+                match origin {
+                    Origin::Direct => Answer::refused_directly(error),
+                    Origin::Tagged | Origin::Plain => Answer::refused(error),
+                }
             }
         }
     }
@@ -82,13 +85,17 @@ impl Router {
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<(Work, Time, Permit)> {
         let permit = self.quota.call()?;
-        let name = request.name();
+        let (name, origin) = (request.name(), request.origin());
         let Entry::Typed(route) = self.find(name)? else {
             let text = format!("{name} is a raw command: call it plainly");
             return Err(Error::found(Code::UnsupportedFormat, text));
         };
         let facts = route.facts();
         let (deadline, time) = self.time_of(&request, facts);
+        if origin != Origin::Tagged && deadline <= now() {
+            let text = "the deadline had passed when the call arrived";
+            return Err(Error::found(Code::DeadlineExceeded, text));
+        }
         let (format, payload) = (request.format_word(), request.take_payload());
         let budget = self.budget(facts, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
@@ -133,11 +140,11 @@ impl Service for Router {
             None => PayloadMax::of_limits(bytes_max),
         };
         if len > max.bytes {
-            return Answer::refused(Error::found(Code::TooLarge, max.too_large(len)));
+            return Answer::refused_directly(Error::found(Code::TooLarge, max.too_large(len)));
         }
         let mut held = Held::new(&self.quota);
         if let Err(error) = held.cover(call_bytes(len)) {
-            return Answer::refused(error);
+            return Answer::refused_directly(error);
         }
         let direct = Direct::new(request.peer().clone(), Arc::clone(&self.quota));
         request.set_caller(Arc::<Direct>::clone(&direct));

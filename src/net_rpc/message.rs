@@ -118,7 +118,8 @@ impl Answers {
 
 /// What the Go program is told of an error; never nothing, which would be success.
 fn text(error: &Error, service_method: &str) -> String {
-    match error.told() {
+    let heard = (error.code(), error.text());
+    match if error.is_from_peer() { heard } else { error.told() } {
         (Code::UnknownCommand, _) => format!("rpc: can't find method {service_method}"),
         (code, "") => code.as_str().to_owned(),
         (_, text) => text.to_owned(),

@@ -15,10 +15,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::BytesMut;
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 use tracing::Span;
 
@@ -116,9 +117,30 @@ impl Answer {
         Self { kind: Kind::Known(Some(result)) }
     }
 
+    /// The answer to a call that wants no reply: it is ready when the call has begun, and tells
+    /// only what kept it from that. The handler goes on in a task of its own.
+    pub(crate) fn when_taken(mut self) -> Self {
+        let begun = Pin::new(&mut self).poll(&mut Context::from_waker(Waker::noop()));
+        match (begun, Handle::try_current()) {
+            (Poll::Ready(Err(error)), _) if error.is_refusal() => Self::ready(Err(error)),
+            (Poll::Ready(_), _) => Self::ready(Ok(Reply::default())),
+            (Poll::Pending, Ok(runtime)) => {
+                drop(runtime.spawn(self));
+                Self::ready(Ok(Reply::default()))
+            }
+            // Nobody else would go on with it.
+            (Poll::Pending, Err(_)) => self,
+        }
+    }
+
     /// The answer to a call that does not run.
     pub(crate) fn refused(error: Error) -> Self {
         Self::ready(Err(without_source(error).refusing()))
+    }
+
+    /// The same, to a caller in this process.
+    pub(crate) fn refused_directly(error: Error) -> Self {
+        Self::ready(Err(without_source(error).refusing().heard()))
     }
 
     /// The answer of a handler, which runs under this permit.
@@ -148,23 +170,31 @@ impl Future for Answer {
     type Output = Result<Reply>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().kind {
-            Kind::Known(result) => Poll::Ready(result.take().unwrap_or_else(given_out)),
-            Kind::Other(future) => future.alone().as_mut().poll(cx),
-            Kind::Handler(working) => working.poll(cx),
-        }
+        let kind = &mut self.get_mut().kind;
+        let result = match kind {
+            Kind::Known(result) => result.take().unwrap_or_else(given_out),
+            Kind::Other(future) => ready!(future.alone().as_mut().poll(cx)),
+            Kind::Handler(working) => return working.poll(cx),
+        };
+        *kind = Kind::Known(None);
+        Poll::Ready(result)
     }
 }
 
 impl Working {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
-        let Self { work, span, time, timer, .. } = self;
+        let Self { work, span, time, timer, direct, .. } = self;
         let Some(work) = work.alone() else {
             return Poll::Ready(given_out());
         };
         let entered = span.enter();
-        let polled =
-            caught(|| work.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error)));
+        // Handlers that call one another by doors lie on one stack, which grows with them. Those of
+        // a connection are in tasks of their own.
+        let poll = || match direct {
+            Some(_) => stacker::maybe_grow(STACK_LEAST, STACK_MORE, || work.as_mut().poll(cx)),
+            None => work.as_mut().poll(cx),
+        };
+        let polled = caught(poll).unwrap_or_else(|error| Poll::Ready(Err(error)));
         drop(entered);
         let reply = match polled {
             Poll::Ready(reply) => reply,
@@ -184,15 +214,19 @@ impl Working {
                 Err(panicked)
             }
         };
-        let reply = reply.map_err(|error| told(self.name, error))?;
+        let reply = reply.map_err(|error| {
+            let told = told(self.name, error);
+            // Whoever has called is in this process, and hears no more than over a connection.
+            if self.direct.is_some() { told.heard() } else { told }
+        })?;
         let Some(Accounts { mut held, payload_max, .. }) = self.direct.take() else {
             return Ok(Reply::made(reply));
         };
         let len = reply.len();
         if len > payload_max.bytes {
-            return Err(Error::found(Code::TooLarge, payload_max.too_large(len)));
+            return Err(Error::found(Code::TooLarge, payload_max.too_large(len)).heard());
         }
-        held.cover(call_bytes(len)).map_err(unheld)?;
+        held.cover(call_bytes(len)).map_err(|error| unheld(error).heard())?;
         Ok(Reply::made(reply).holding(held))
     }
 }
@@ -210,7 +244,7 @@ impl Time {
         let Some(timer) = timer else {
             return Poll::Pending;
         };
-        ready!(timer.as_mut().poll(cx));
+        ready!(stream::poll_timer(timer, cx));
         let text = match limit {
             Some(limit) => limit.over_time().into(),
             None => Cow::Borrowed("the handler did not answer in time"),
@@ -242,6 +276,10 @@ impl Drop for Working {
         }
     }
 }
+
+/// Stack that a handler finds when it is polled, and what is made for it otherwise.
+const STACK_LEAST: usize = 256 * 1024;
+const STACK_MORE: usize = 2 * 1024 * 1024;
 
 /// The result of a future that has given out its result.
 fn given_out() -> Result<Reply> {

@@ -7,11 +7,13 @@
 //! ```
 
 use std::fmt;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::{Notify, watch};
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::answer::{Answer, BoxFuture};
@@ -87,7 +89,13 @@ impl Door {
     /// go on for `drain_time_max`, and are `cancelled` then.
     pub fn close(&self) {
         let until = after(self.shared.limits.drain_time_max);
-        self.shared.closed.send_if_modified(|closed| closed.replace(until).is_none());
+        self.shared.closed.send_if_modified(|closed| match closed {
+            Some(_) => false,
+            None => {
+                *closed = Some(until);
+                true
+            }
+        });
     }
 
     /// Whether it was closed.
@@ -176,27 +184,49 @@ impl Shared {
     }
 
     /// The error of a call that is still under way when it may not be any longer.
-    async fn cut_off(&self) -> Error {
-        match timer(self.closing().await.into_std()) {
-            Some(timer) => timer.await,
-            None => std::future::pending().await,
-        }
+    fn cut_off(&self) -> Error {
         let time = self.limits.drain_time_max;
         let text = format!("the call did not end within drain_time_max ({time:?})");
-        Error::found(Code::Cancelled, text)
+        Error::found(Code::Cancelled, text).heard()
     }
 }
 
-impl Place {
-    async fn attend(mut self, answer: Answer) -> Result<Reply> {
-        tokio::select! {
-            biased;
-            reply = answer => {
-                self.is_answered = true;
-                reply
-            }
-            error = self.shared.cut_off() => Err(error),
+/// The answer to a call that has a place at a door.
+struct Attended {
+    // Dropped before its place is given back.
+    answer: Answer,
+    // Until the drain is over; made when the answer has been pending once.
+    drained: Option<BoxFuture<'static, ()>>,
+    place: Place,
+}
+
+impl Attended {
+    fn new(answer: Answer, place: Place) -> Self {
+        Self { answer, drained: None, place }
+    }
+}
+
+impl Future for Attended {
+    type Output = Result<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { answer, drained, place } = &mut *self;
+        if let Poll::Ready(reply) = Pin::new(answer).poll(cx) {
+            place.is_answered = true;
+            return Poll::Ready(reply);
         }
+        let drained = drained.get_or_insert_with(|| {
+            let shared = Arc::clone(&place.shared);
+            // It is over in time, however much the handler does.
+            Box::pin(unconstrained(async move {
+                match timer(shared.closing().await.into_std()) {
+                    Some(timer) => timer.await,
+                    None => std::future::pending().await,
+                }
+            }))
+        });
+        ready!(drained.as_mut().poll(cx));
+        Poll::Ready(Err(place.shared.cut_off()))
     }
 }
 
@@ -212,10 +242,12 @@ impl Service for Door {
     fn call(&self, request: Request) -> Answer {
         match self.shared.enter() {
             Ok(place) => {
+                let is_one_way = request.is_one_way();
                 let answer = self.shared.service.call(request.or_peer(&self.shared.peer));
-                Answer::new(place.attend(answer))
+                let answer = Answer::new(Attended::new(answer, place));
+                if is_one_way { answer.when_taken() } else { answer }
             }
-            Err(error) => Answer::refused(error),
+            Err(error) => Answer::refused_directly(error),
         }
     }
 }

@@ -81,6 +81,8 @@ pub trait Service: Send + Sync + 'static {
 ///
 /// They are given to the caller as they are. A handler that hands on an error of a channel tells
 /// its own caller `failed` and no more, as with every error that was not made for that caller.
+/// Whether the handler may have run is known to the channel alone: it says so by
+/// [`Error::after_sending`].
 pub trait Channel: Service {
     /// The bounds of what is sent and of what comes back.
     fn limits(&self) -> &Limits {

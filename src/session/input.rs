@@ -7,7 +7,9 @@
 //! Calls that came together may be given out together, before any of them has begun. So that this
 //! changes nothing of what is counted, refused and written, only what surely runs is taken in
 //! beside them ([`Input::handle_more`]): a line that says anything else waits in `deferred` until
-//! they are answered or under way.
+//! they are answered or under way. Whoever asks does so only while there is memory and room for
+//! all of them. (A handler that closes its own connection is one thing that does show: a call that
+//! came with its own has been taken by then.)
 //!
 //! ```text
 //!          ┌──────────────────────────────────────────────────┐

@@ -1,9 +1,11 @@
 //! How long is waited for what a peer should send.
 
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::limits::Limits;
@@ -58,6 +60,13 @@ pub(crate) fn after_that(now: Instant, time: Duration) -> Instant {
 pub(crate) fn timer(due: std::time::Instant) -> Option<Pin<Box<Sleep>>> {
     Handle::try_current().ok()?;
     Some(Box::pin(sleep_until(due.into())))
+}
+
+/// Looks at a timer. It is over in time also if the task has done so much that the runtime lets it
+/// do no more until others have had their turn: a handler that always has something to do would
+/// never be late.
+pub(crate) fn poll_timer(timer: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
+    Pin::new(&mut unconstrained(timer.as_mut())).poll(cx)
 }
 
 /// A year; further away than any deadline that means something.

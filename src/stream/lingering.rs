@@ -30,7 +30,7 @@ pub(super) async fn linger(io: &mut SharedIo, input: &mut Input, limits: &Limits
             match poll_fn(|cx| input.poll_fill(cx, io, 0)).await {
                 Ok(count) if count > 0 => left = left.saturating_sub(count),
                 // Read, and more than the endpoint can hold; it is dropped at once.
-                Err(error) if error.code() == Code::Overloaded => {
+                Err(error) if error.code() == Code::Overloaded && !input.bytes.is_empty() => {
                     left = left.saturating_sub(input.bytes.len());
                 }
                 _ => return,

@@ -41,6 +41,7 @@ mod seam;
 mod shutdown;
 mod streams;
 mod support;
+mod under_attack;
 mod watch;
 mod writer;
 mod writes;
