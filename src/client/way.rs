@@ -13,7 +13,7 @@ use crate::conn::{Handle, Outgoing, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
 use crate::service::{Answer, Channel, Reply, Request};
-use crate::stream::{after, poll_timer, timer};
+use crate::stream::{after, poll_due};
 
 /// How calls are made.
 #[derive(Clone)]
@@ -137,13 +137,10 @@ impl OverChannel {
     /// The error of a call that its channel has not ended in time. Outside of a runtime there is
     /// no timer, and it is left to the channel.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        if self.timer.is_none() {
-            self.timer = self.due.and_then(timer);
-        }
-        let Some(timer) = &mut self.timer else {
+        let Some(due) = self.due else {
             return Poll::Pending;
         };
-        ready!(poll_timer(timer, cx));
+        ready!(poll_due(&mut self.timer, due, cx));
         Poll::Ready(self.unsent.late(self.channel.limits()))
     }
 

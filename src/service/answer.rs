@@ -29,7 +29,7 @@ use super::told::{told, without_source};
 use crate::error::{Code, Error, Result};
 use crate::limits::{PayloadMax, TimeMax};
 use crate::quota::{Held, Permit, call_bytes, unheld};
-use crate::stream;
+use crate::stream::poll_due;
 use crate::wire::Name;
 
 /// The answer to a [`Request`](super::Request): a future of a [`Reply`].
@@ -238,13 +238,7 @@ impl Time {
         let Self::Here { due, limit } = self else {
             return Poll::Pending;
         };
-        if timer.is_none() {
-            *timer = stream::timer(due);
-        }
-        let Some(timer) = timer else {
-            return Poll::Pending;
-        };
-        ready!(stream::poll_timer(timer, cx));
+        ready!(poll_due(timer, due, cx));
         let text = match limit {
             Some(limit) => limit.over_time().into(),
             None => Cow::Borrowed("the handler did not answer in time"),

@@ -92,8 +92,7 @@ impl Input {
                 self.bytes_seen = input.len();
                 return false;
             }
-            let holds = Holds { kept_bytes: calls.held_bytes(), payload_bytes: None };
-            if !calls.wants_input() || hold(None, holds).is_err() {
+            if !may_take_in(calls, &mut hold) {
                 break false;
             }
             match self.decode(input) {
@@ -134,8 +133,7 @@ impl Input {
         mut hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
     ) {
         while self.deferred.is_none() && !calls.inbound.has_event() && calls.inbound.has_place() {
-            let holds = Holds { kept_bytes: calls.held_bytes(), payload_bytes: None };
-            if !calls.wants_input() || hold(None, holds).is_err() {
+            if !may_take_in(calls, &mut hold) {
                 break;
             }
             match self.decoder.decode(input) {
@@ -348,6 +346,15 @@ impl Input {
         self.body_of = Some(body_of);
         Body::Take
     }
+}
+
+/// Whether more is wanted, and what is kept by now can be held.
+fn may_take_in(
+    calls: &Calls,
+    hold: &mut impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
+) -> bool {
+    let holds = Holds { kept_bytes: calls.held_bytes(), payload_bytes: None };
+    calls.wants_input() && hold(None, holds).is_ok()
 }
 
 /// What the command of a call has in place of limits.

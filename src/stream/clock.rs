@@ -62,6 +62,19 @@ pub(crate) fn timer(due: std::time::Instant) -> Option<Pin<Box<Sleep>>> {
     Some(Box::pin(sleep_until(due.into())))
 }
 
+/// Whether `due` has come, by a timer that is made when this is first asked. Outside of a runtime
+/// it never comes.
+pub(crate) fn poll_due(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    due: std::time::Instant,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    if timer.is_none() {
+        *timer = self::timer(due);
+    }
+    timer.as_mut().map_or(Poll::Pending, |timer| poll_timer(timer, cx))
+}
+
 /// Looks at a timer. It is over in time also if the task has done so much that the runtime lets it
 /// do no more until others have had their turn: a handler that always has something to do would
 /// never be late.

@@ -23,7 +23,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
 
 use self::bounds::OfCommand;
-pub(crate) use self::clock::{Clock, after, after_that, now, poll_timer, timer};
+pub(crate) use self::clock::{Clock, after, after_that, now, poll_due, poll_timer, timer};
 use self::framing::{ENDS_BYTES_MAX, Found, Payloads, Reading, line_end};
 use self::input::{Account, Input, STACK_BYTES};
 use crate::command::Facts;
