@@ -172,7 +172,7 @@ impl Types {
         self.definitions.get(number as usize).unwrap_or(&Definition::Missing)
     }
 
-    /// The fields of a struct; `None` if the type is none.
+    /// The fields of a struct; `None` if the type is not a struct.
     #[inline]
     pub(crate) fn fields(&self, kind: Kind) -> Option<&[Field]> {
         match kind {
