@@ -47,6 +47,7 @@ impl Way {
         }
     }
 
+    #[inline]
     pub(super) fn send(&self, unsent: Unsent) -> Sent {
         match self {
             Self::Connection(handle) => Sent::Connection(Outgoing::new(Arc::clone(handle), unsent)),

@@ -57,6 +57,7 @@ enum State {
 }
 
 impl Unsent {
+    #[inline]
     pub(crate) fn new(name: Name, facts: Facts, payload: Result<BytesMut>) -> Self {
         let (format, payload, facts) = (None, Some(payload), facts.of_call());
         Self { name, format, payload, deadline: None, trace: None, facts }
@@ -95,6 +96,7 @@ impl Unsent {
 }
 
 impl Outgoing {
+    #[inline]
     pub(crate) fn new(handle: Arc<Handle>, unsent: Unsent) -> Self {
         Self { handle, unsent, due: None, place: None, state: State::Unsent }
     }
@@ -132,10 +134,8 @@ impl Outgoing {
             let facts = self.unsent.facts.as_deref().copied();
             let sent =
                 ready!(self.poll_send(cx, true, |session, waker, name, options, payload, due| {
-                    let tag = session.call(within, name, options, payload, due)?;
+                    let tag = session.call(within, name, options, payload, due, waker)?;
                     facts.into_iter().for_each(|facts| session.bound_reply(tag, facts));
-                    // Not answered yet: the lock is held. Only the waker is left there.
-                    let _ = session.poll_reply(tag, waker);
                     Ok(tag)
                 }));
             return match sent {

@@ -204,6 +204,7 @@ impl Shared {
         match reply.take() {
             Some(reply) => {
                 state.end_call(id, reply, held_bytes);
+                state.cover_no_more();
                 unlock_and_wake(state);
             }
             None => unlock_and_wake_callers(state),
@@ -227,6 +228,7 @@ impl Shared {
                 left.push(call);
             }
         }
+        state.cover_no_more();
         unlock_and_wake(state);
         left
     }
@@ -235,6 +237,7 @@ impl Shared {
     pub(super) fn refuse(&self, id: CallId, error: Error, held_bytes: usize) {
         let mut state = self.lock();
         state.end_call(id, Err(error.refusing()), held_bytes);
+        state.cover_no_more();
         unlock_and_wake(state);
     }
 

@@ -48,10 +48,11 @@ impl State {
         }
     }
 
-    /// Whether something is due before the driver would wake.
+    /// Whether the driver sleeps, and something is due before it would wake. One that is up looks
+    /// at the time before it sleeps.
     pub(super) fn is_driver_late(&self) -> bool {
-        let due = self.session.poll_timeout();
-        due.is_some_and(|due| self.alarm.is_none_or(|alarm| alarm > due))
+        let is_early = |due| self.alarm.is_none_or(|alarm| alarm > due);
+        self.driver.is_some() && self.session.poll_timeout().is_some_and(is_early)
     }
 
     /// Reserves `bytes` more that will wait to be written.
@@ -75,7 +76,8 @@ impl State {
         covered
     }
 
-    /// A call of the peer has ended, which held so much.
+    /// A call of the peer has ended, which held so much. To be followed by
+    /// [`cover_no_more`](Self::cover_no_more): nobody may have wanted the reply.
     pub(super) fn end_call(
         &mut self,
         id: CallId,
@@ -90,8 +92,6 @@ impl State {
             Err(error) if error.is_refusal() => self.session.handle_refusal(now, id, &error),
             reply => self.session.handle_reply(now, id, covered.and(reply)),
         }
-        // Nobody may have wanted it.
-        self.cover_no_more();
     }
 
     /// Reserves no more than what waits to be written.

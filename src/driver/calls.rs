@@ -145,7 +145,7 @@ async fn finish(mut in_flight: InFlight, reply: Result<BytesMut>) {
 
 /// Calls that are begun, and whose replies are reported, under one lock. More at once would spread
 /// over more memory than the allocator has at hand.
-pub(super) const BATCH_MAX: usize = 8;
+pub(super) const BATCH_MAX: usize = 4;
 
 /// What a payload and its call may have and hold, for others to wait beside it. What is large is
 /// dealt with alone, so that memory and room are given back before the next one asks for them.

@@ -36,12 +36,14 @@ use tracing::Instrument;
 
 use self::calls::{BATCH_MAX, BATCH_REPLY_BYTES_MAX, Calls, SMALL_BYTES_MAX};
 use self::link::Link;
+use crate::command::Facts;
 use crate::conn::{FLUSH_BYTES, Held, Shared};
+use crate::error::Result;
 use crate::handler::Router;
 use crate::quota::call_bytes;
 use crate::service::Commands;
-use crate::session::{self, Holds};
-use crate::stream::{Connection, now};
+use crate::session::{self, Holds, Host};
+use crate::stream::{Account, Connection, now};
 use crate::wire::Name;
 
 /// The task of one connection.
@@ -100,6 +102,14 @@ struct Turn {
     // One look at the clock for all that was read at once: it had come by then. None at all if
     // nobody asks.
     moment: Option<Instant>,
+}
+
+/// What the session takes in is counted by this connection's accounts.
+struct Lender<'a> {
+    turn: &'a mut Turn,
+    router: &'a Router,
+    account: &'a mut Account,
+    held: &'a mut Held,
 }
 
 /// How the writing stands.
@@ -207,35 +217,21 @@ impl Driver {
         // One look under the lock: what changes behind it is seen before going to sleep.
         shared.with_held(|session, held| {
             let (input, account) = connection.lend_input();
-            let mut hold = |held: &mut Held, rest: Option<&mut BytesMut>, holds: Holds| {
-                // What it was charged as input it is charged as what it becomes.
-                if let Some(rest) = rest {
-                    account.settle(rest);
-                }
-                let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
-                held.cover(holds.kept_bytes.saturating_add(call_bytes))
-            };
-            let facts_of = |name: &Name| router.facts_of(name);
-            let may_read = session.handle_input(
-                || turn.now(),
-                input,
-                facts_of,
-                |rest, holds| hold(held, rest, holds),
-            );
+            let mut host = Lender { turn, router, account, held };
+            let may_read = session.handle_input(input, &mut host);
             let unwritten = session.unwritten_bytes().saturating_add(BATCH_REPLY_BYTES_MAX);
-            let is_roomy = held.is_roomy() && unwritten <= shared.limits().unwritten_bytes_max;
+            let is_roomy = host.held.is_roomy() && unwritten <= shared.limits().unwritten_bytes_max;
             let max = if is_roomy { session.calls_at_once_max().min(BATCH_MAX) } else { 1 };
             let mut event = session.poll_event();
             while let Some(session::Event::Call(call)) = event {
                 let is_small = call.payload.len() <= SMALL_BYTES_MAX;
-                held.begin_call(call_bytes(call.payload.len()));
+                host.held.begin_call(call_bytes(call.payload.len()));
                 calls.push(call);
                 if calls.waiting() == max || input.is_empty() || !is_small {
                     event = None;
                     break;
                 }
-                let hold = |rest: Option<&mut BytesMut>, holds| hold(held, rest, holds);
-                session.handle_more_input(|| turn.now(), input, facts_of, hold);
+                session.handle_more_input(input, &mut host);
                 event = session.poll_event();
             }
             if event.is_some() || calls.waiting() > 0 {
@@ -328,6 +324,26 @@ impl Drop for Driver {
 fn step_back(cx: &mut Context<'_>) {
     // Its first poll does no more than ask for the next turn.
     let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
+impl Host for Lender<'_> {
+    fn now(&mut self) -> Instant {
+        self.turn.now()
+    }
+
+    fn facts_of(&mut self, name: &Name) -> Option<Facts> {
+        self.router.facts_of(name)
+    }
+
+    fn settle(&mut self, rest: &mut BytesMut) {
+        // What it was charged as input it is charged as what it becomes.
+        self.account.settle(rest);
+    }
+
+    fn hold(&mut self, holds: Holds) -> Result<()> {
+        let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
+        self.held.cover(holds.kept_bytes.saturating_add(call_bytes))
+    }
 }
 
 impl Turn {

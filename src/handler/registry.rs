@@ -78,11 +78,10 @@ impl Registry {
         entries.get(name).map(Entry::facts).filter(Facts::is_bound)
     }
 
-    pub(crate) fn find(&self, name: Name) -> Result<Entry> {
+    /// What is called by this name.
+    pub(crate) fn find(&self, name: &Name) -> Option<Entry> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(&name).cloned().ok_or_else(|| {
-            Error::found(Code::UnknownCommand, format!("there is no command {name}; ? lists them"))
-        })
+        entries.get(name).cloned()
     }
 
     /// The commands, by name.

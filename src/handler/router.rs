@@ -44,11 +44,16 @@ impl Router {
     ///
     /// `unknown_command`.
     pub(crate) fn find(&self, name: Name) -> Result<Entry> {
-        self.registry.find(name).or_else(|error| {
-            let is_list = name.as_bytes() == List::NAME;
-            let list = is_list.then(|| Entry::Typed(Arc::new(List::of(&self.registry))));
-            list.ok_or(error)
-        })
+        match self.registry.find(&name) {
+            Some(entry) => Ok(entry),
+            None if name.as_bytes() == List::NAME => {
+                Ok(Entry::Typed(Arc::new(List::of(&self.registry))))
+            }
+            None => {
+                let text = format!("there is no command {name}; ? lists them");
+                Err(Error::found(Code::UnknownCommand, text))
+            }
+        }
     }
 
     /// Begins to answer a call of a door that accounts for its memory: `hold` is told how many

@@ -4,6 +4,7 @@
 //! is still open when another comes goes into the table: a connection that makes one call after the
 //! other has no table at all.
 
+use std::collections::hash_map::Entry;
 use std::time::Instant;
 
 use foldhash::{HashMap, HashMapExt};
@@ -60,14 +61,15 @@ impl InFlight {
 
     /// Takes a call out, if it was open.
     pub(super) fn remove(&mut self, id: CallId) -> Option<Open> {
-        if !self.contains(id) {
-            return None;
-        }
-        let key = Key::of(id);
-        if let Some((_, open)) = self.newest.take_if(|(newest, _)| *newest == key) {
+        let (key, is_it) = (Key::of(id), |open: &Open| open.serial == id.serial);
+        if let Some((_, open)) = self.newest.take_if(|(newest, open)| *newest == key && is_it(open))
+        {
             return Some(open);
         }
-        let open = self.others.remove(&key);
+        let Entry::Occupied(entry) = self.others.entry(key) else {
+            return None;
+        };
+        let open = is_it(entry.get()).then(|| entry.remove());
         if self.others.is_empty() {
             self.others.shrink_to(TABLE_KEPT_MAX);
         }

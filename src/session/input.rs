@@ -21,7 +21,7 @@
 //! ```
 //!
 //! The buffer is lent. A raw command finds in it what has been read ahead, and its memory is its
-//! owner's to account for: so whether there is room is asked of the owner, before each step.
+//! owner's to account for: so whether there is room is asked of it, the [`Host`], before each step.
 
 use std::time::Instant;
 
@@ -47,6 +47,26 @@ pub struct Holds {
     pub payload_bytes: Option<usize>,
 }
 
+/// Whoever lends a session the bytes that have come, and has the clock and the memory for them.
+pub trait Host {
+    /// The time. What was read at once may be told the same.
+    fn now(&mut self) -> Instant;
+
+    /// What the command of this name has in place of limits: `None` if nothing, or if there is no
+    /// such command. Asked once for each call with a tag.
+    fn facts_of(&mut self, name: &Name) -> Option<Facts>;
+
+    /// A body has been taken out, and this is left of the bytes.
+    fn settle(&mut self, rest: &mut BytesMut);
+
+    /// Whether so much can be held. Asked before each step.
+    ///
+    /// # Errors
+    ///
+    /// Why not. No more is taken in for now then, but a body, which is refused with this error.
+    fn hold(&mut self, holds: Holds) -> Result<(), Error>;
+}
+
 /// How far the input has been taken in.
 #[derive(Debug)]
 pub(super) struct Input {
@@ -58,6 +78,15 @@ pub(super) struct Input {
     // clock has not been told of.
     bytes_seen: usize,
     has_read: bool,
+}
+
+/// How a step ended.
+enum Taken {
+    Some,
+    /// More bytes are needed.
+    Short,
+    /// It is not wanted now, or there is no room.
+    Paused,
 }
 
 /// What to do with the body that follows a line.
@@ -81,10 +110,8 @@ impl Input {
     pub(super) fn handle(
         &mut self,
         calls: &mut Calls,
-        mut now: impl FnMut() -> Instant,
         input: &mut BytesMut,
-        mut facts_of: impl FnMut(&Name) -> Option<Facts>,
-        mut hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
+        host: &mut impl Host,
     ) -> bool {
         self.has_read |= input.len() > self.bytes_seen;
         let is_short = loop {
@@ -92,28 +119,16 @@ impl Input {
                 self.bytes_seen = input.len();
                 return false;
             }
-            if !may_take_in(calls, &mut hold) {
-                break false;
-            }
-            match self.decode(input) {
-                Ok(Some(wire::Event::Line(line))) => {
-                    let facts = facts_of_line(&line, &mut facts_of);
-                    self.handle_line(calls, now(), line, facts);
-                }
-                Ok(Some(wire::Event::Body(body))) => {
-                    match hold(Some(input), self.holds_with(calls, &body)) {
-                        Ok(()) => self.handle_body(calls, now(), body),
-                        Err(error) => self.handle_body_refused(calls, &error),
-                    }
-                }
-                Ok(None) => break true,
-                Err(flaw) => calls.inbound.close(flaw.into()),
+            match self.take_in(calls, input, host, false) {
+                Taken::Some => {}
+                Taken::Short => break true,
+                Taken::Paused => break false,
             }
         };
         self.bytes_seen = input.len();
         if std::mem::take(&mut self.has_read) {
             let position = self.decoder.position(input);
-            calls.timeouts.handle_input(now(), position, self.decoder.units());
+            calls.timeouts.handle_input(host.now(), position, self.decoder.units());
         }
         if !is_short {
             // A peer that is not read cannot be slow.
@@ -127,29 +142,58 @@ impl Input {
     pub(super) fn handle_more(
         &mut self,
         calls: &mut Calls,
-        mut now: impl FnMut() -> Instant,
         input: &mut BytesMut,
-        mut facts_of: impl FnMut(&Name) -> Option<Facts>,
-        mut hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
+        host: &mut impl Host,
     ) {
         while self.deferred.is_none() && !calls.inbound.has_event() && calls.inbound.has_place() {
-            if !may_take_in(calls, &mut hold) {
+            if !matches!(self.take_in(calls, input, host, true), Taken::Some) {
                 break;
             }
-            match self.decoder.decode(input) {
-                Ok(Some(wire::Event::Line(line))) => {
-                    let facts = facts_of_line(&line, &mut facts_of);
-                    self.handle_sure_line(calls, now(), line, facts);
+        }
+    }
+
+    /// Takes in a line, and its body if that is there, or else the body of the line before. With
+    /// other calls beside it, only what surely runs, and replies.
+    fn take_in(
+        &mut self,
+        calls: &mut Calls,
+        input: &mut BytesMut,
+        host: &mut impl Host,
+        is_beside: bool,
+    ) -> Taken {
+        let holds = Holds { kept_bytes: calls.held_bytes(), payload_bytes: None };
+        if !calls.wants_input() || host.hold(holds).is_err() {
+            return Taken::Paused;
+        }
+        let mut decoded = self.decode(input);
+        if let Ok(Some(wire::Event::Line(line))) = decoded {
+            let facts = facts_of_line(&line, host);
+            if is_beside {
+                self.handle_sure_line(calls, host.now(), line, facts);
+            } else {
+                self.handle_line(calls, host.now(), line, facts);
+            }
+            // Nothing has come to be held by a line whose body is wanted.
+            if self.body_of.is_none() {
+                return Taken::Some;
+            }
+            decoded = self.decoder.decode(input);
+        }
+        match decoded {
+            Ok(Some(wire::Event::Body(body))) => {
+                host.settle(input);
+                match host.hold(self.holds_with(calls, &body)) {
+                    Ok(()) => self.handle_body(calls, host.now(), body),
+                    // Those before it may make room.
+                    Err(_) if is_beside => self.deferred = Some(wire::Event::Body(body)),
+                    Err(error) => self.handle_body_refused(calls, &error),
                 }
-                Ok(Some(wire::Event::Body(body))) => {
-                    match hold(Some(input), self.holds_with(calls, &body)) {
-                        Ok(()) => self.handle_body(calls, now(), body),
-                        // Those before it may make room.
-                        Err(_) => self.deferred = Some(wire::Event::Body(body)),
-                    }
-                }
-                Ok(None) => break,
-                Err(flaw) => calls.inbound.close(flaw.into()),
+                Taken::Some
+            }
+            Ok(_) => Taken::Short,
+            Err(flaw) => {
+                calls.inbound.close(flaw.into());
+                Taken::Some
             }
         }
     }
@@ -348,19 +392,10 @@ impl Input {
     }
 }
 
-/// Whether more is wanted, and what is kept by now can be held.
-fn may_take_in(
-    calls: &Calls,
-    hold: &mut impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
-) -> bool {
-    let holds = Holds { kept_bytes: calls.held_bytes(), payload_bytes: None };
-    calls.wants_input() && hold(None, holds).is_ok()
-}
-
 /// What the command of a call has in place of limits.
-fn facts_of_line(line: &Line, facts_of: &mut impl FnMut(&Name) -> Option<Facts>) -> OwnFacts {
+fn facts_of_line(line: &Line, host: &mut impl Host) -> OwnFacts {
     match line {
-        Line::Call { name, .. } => facts_of(name)?.of_call(),
+        Line::Call { name, .. } => host.facts_of(name)?.of_call(),
         _ => None,
     }
 }

@@ -70,7 +70,7 @@ mod wakers;
 mod whole;
 
 pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Side, Tally};
-pub use self::input::Holds;
+pub use self::input::{Holds, Host};
 pub use self::room::Place;
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;

@@ -88,6 +88,7 @@ impl Outbound {
         options: Options,
         payload: BytesMut,
         deadline: Instant,
+        waker: &mut Option<Waker>,
         outbox: &mut Outbox,
     ) -> Result<Tag, Error> {
         if self.calls.len() >= self.calls_max {
@@ -95,9 +96,8 @@ impl Outbound {
             let text = format!("calls_per_connection_max ({max}) are waiting for their replies");
             return Err(Error::local(Code::Overloaded, text));
         }
-        let tag = self.free_tag();
+        let tag = self.begin(State::Waiting { deadline, waker: waker.take() });
         push_call(name, tag, options, payload, outbox);
-        self.calls.insert(tag, State::Waiting { deadline, waker: None });
         self.ends_in_call = true;
         self.earliest.note(deadline);
         Ok(tag)
@@ -390,14 +390,17 @@ impl Outbound {
         shrink_empty_map(&mut self.calls);
     }
 
-    fn free_tag(&mut self) -> Tag {
+    fn begin(&mut self, call: State) -> Tag {
         if self.last_tag >= TAG_SHORT_MAX && self.calls.len() < TAGS_CROWDED {
             self.last_tag = 0;
         }
         // Ends, since fewer calls are open than there are tags.
         loop {
             self.last_tag = self.last_tag.wrapping_add(1);
-            if self.last_tag != 0 && !self.calls.contains_key(&self.last_tag) {
+            if self.last_tag != 0
+                && let Entry::Vacant(vacant) = self.calls.entry(self.last_tag)
+            {
+                vacant.insert(call);
                 return self.last_tag;
             }
         }

@@ -13,9 +13,9 @@ use super::calls::Calls;
 use super::cause::Cause;
 use super::deadlines::earlier;
 use super::inbound::push_error;
-use super::input::Input;
+use super::input::{Host, Input};
 use super::wakers::Wakers;
-use super::{CallId, Event, Holds, Place, PlainEnd, Side, Tally, Violation};
+use super::{CallId, Event, Place, PlainEnd, Side, Tally, Violation};
 use crate::command::Facts;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -51,33 +51,14 @@ impl Session {
     // What arrives.
 
     /// Takes in what has been read, up to the next event; whether more bytes are needed for one.
-    ///
-    /// `hold` is asked before each step whether so much can be held. If it cannot, no more is taken
-    /// in for now, but a body, which is refused. After a body has been taken out it also gets what
-    /// is left of the input.
-    ///
-    /// `facts_of` is asked once for each call with a tag what its command has in place of limits:
-    /// `None` if nothing, or if there is no such command.
-    pub fn handle_input(
-        &mut self,
-        now: impl FnMut() -> Instant,
-        input: &mut BytesMut,
-        facts_of: impl FnMut(&Name) -> Option<Facts>,
-        hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
-    ) -> bool {
-        self.input.handle(&mut self.calls, now, input, facts_of, hold)
+    pub fn handle_input(&mut self, input: &mut BytesMut, host: &mut impl Host) -> bool {
+        self.input.handle(&mut self.calls, input, host)
     }
 
     /// Takes in another call to be begun with those that were given out and have not begun, if it
     /// surely runs, and replies. What else has come is left for the next `handle_input`.
-    pub fn handle_more_input(
-        &mut self,
-        now: impl FnMut() -> Instant,
-        input: &mut BytesMut,
-        facts_of: impl FnMut(&Name) -> Option<Facts>,
-        hold: impl FnMut(Option<&mut BytesMut>, Holds) -> Result<(), Error>,
-    ) {
-        self.input.handle_more(&mut self.calls, now, input, facts_of, hold);
+    pub fn handle_more_input(&mut self, input: &mut BytesMut, host: &mut impl Host) {
+        self.input.handle_more(&mut self.calls, input, host);
     }
 
     /// Calls that may be given out before any of them has begun: 1 or more. Each may turn out to be
@@ -152,7 +133,8 @@ impl Session {
     }
 
     /// Sends a call. Its reply comes from [`poll_reply`](Self::poll_reply), or the call is given up
-    /// by [`cancel`](Self::cancel).
+    /// by [`cancel`](Self::cancel). Once it is sent `waker` is taken, and woken when the reply has
+    /// come.
     ///
     /// # Errors
     ///
@@ -165,11 +147,12 @@ impl Session {
         options: Options,
         payload: BytesMut,
         deadline: Instant,
+        waker: &mut Option<Waker>,
     ) -> Result<Tag, Error> {
         check_open(&self.calls, within)?;
         let Calls { outbound, backlog, .. } = &mut self.calls;
         let before = backlog.outbox.len();
-        let tag = outbound.call(name, options, payload, deadline, &mut backlog.outbox)?;
+        let tag = outbound.call(name, options, payload, deadline, waker, &mut backlog.outbox)?;
         backlog.note_asked(before);
         Ok(tag)
     }

@@ -6,10 +6,11 @@ use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use switchboard::session::{Call, Event, PlainEnd, Session, Tally};
+use switchboard::session::{Call, Event, Holds, PlainEnd, Session, Tally};
 use switchboard::wire::{Options, Tag};
 use switchboard::{Code, Error, Limits};
 use switchboard_testing::SECOND;
+use switchboard_testing::lender::Lender;
 use switchboard_testing::pair::{CLIENT, GREET, Pair, SERVER, feed};
 
 /// What [`tell`] writes.
@@ -29,7 +30,7 @@ fn tell(session: &mut Session) {
 /// A call of our own.
 fn call(session: &mut Session, now: Instant) -> Tag {
     let (payload, deadline) = (BytesMut::new(), now + SECOND);
-    session.call(None, GREET, Options::default(), payload, deadline).unwrap()
+    session.call(None, GREET, Options::default(), payload, deadline, &mut None).unwrap()
 }
 
 /// A reply of the peer.
@@ -273,17 +274,13 @@ fn what_will_be_held_is_asked_for_before_it_is_there() {
     fn check(session: &mut Session, now: Instant, text: &str, more: usize, payload: Option<usize>) {
         let (before, mut asked) = (session.held_bytes(), Vec::new());
         let mut input = BytesMut::from(text);
-        session.handle_input(
-            || now,
-            &mut input,
-            |_| None,
-            |rest, holds| {
-                let rest = rest.map(|rest| rest.len());
-                asked.push((holds.kept_bytes - before, holds.payload_bytes, rest));
-                Ok(())
-            },
-        );
-        assert_eq!(asked[..3], [(0, None, None), (0, None, None), (more, payload, Some(0))]);
+        let mut lender = Lender::new(now, |holds: Holds| {
+            asked.push((holds.kept_bytes - before, holds.payload_bytes));
+            Ok(())
+        });
+        session.handle_input(&mut input, &mut lender);
+        assert_eq!(lender.rests, [0]);
+        assert_eq!(asked[..2], [(0, None), (more, payload)]);
         while session.poll_event().is_some() {}
     }
 }
@@ -385,8 +382,8 @@ fn only_what_is_read_or_written_has_its_time() {
     // It is not read: there is no memory for it, or a call has the stream.
     check(idle, |session, now| {
         let mut input = feed(session, now, "GREET 1");
-        let full = |_: Option<&mut BytesMut>, _| Err(Error::new(Code::Overloaded, "full"));
-        session.handle_input(|| now, &mut input, |_| None, full);
+        let full = |_: Holds| Err(Error::new(Code::Overloaded, "full"));
+        session.handle_input(&mut input, &mut Lender::new(now, full));
     });
     check(idle, |session, now| {
         feed(session, now, "GREET\nAda");

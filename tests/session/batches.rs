@@ -4,8 +4,9 @@
 use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
-use switchboard::session::{Event, Session, Side};
+use switchboard::session::{Event, Holds, Session, Side};
 use switchboard::{Code, Error, Limits};
+use switchboard_testing::lender::Lender;
 
 /// One side of a connection, and what it has read.
 struct Reader {
@@ -24,7 +25,7 @@ impl Reader {
     /// The tags of the calls that are given out before any of them begins, then another event.
     fn batch(&mut self) -> (Vec<u32>, Option<Event>) {
         let Self { now, session, input } = self;
-        session.handle_input(|| *now, input, |_| None, |_, _| Ok(()));
+        session.handle_input(input, &mut Lender::roomy(*now));
         let max = session.calls_at_once_max();
         let mut tags = Vec::new();
         loop {
@@ -35,7 +36,7 @@ impl Reader {
             if tags.len() == max {
                 return (tags, None);
             }
-            session.handle_more_input(|| *now, input, |_| None, |_, _| Ok(()));
+            session.handle_more_input(input, &mut Lender::roomy(*now));
         }
     }
 
@@ -89,11 +90,11 @@ fn what_waits_is_taken_in_when_the_calls_have_begun() {
     let mut reader = Reader::new(&limits, sent);
     for (expected, written) in [(vec![1, 2], "<1 ok 0\n<2 ok 0\n"), (vec![3], "<3 ok 0\n")] {
         let (session, input) = (&mut reader.session, &mut reader.input);
-        session.handle_input(|| reader.now, input, |_| None, |_, _| Ok(()));
+        session.handle_input(input, &mut Lender::roomy(reader.now));
         let mut ids = Vec::new();
         while let Some(Event::Call(call)) = session.poll_event() {
             ids.push(call.id);
-            session.handle_more_input(|| reader.now, input, |_| None, |_, _| Ok(()));
+            session.handle_more_input(input, &mut Lender::roomy(reader.now));
         }
         assert_eq!(ids.iter().map(|id| id.tag()).collect::<Vec<_>>(), expected);
         for id in ids {
@@ -115,24 +116,16 @@ fn a_body_without_room_waits_for_those_before_it() {
     for (is_room_made, expected) in [(true, ""), (false, "<2 err 7 overloaded\nno room")] {
         let mut reader = Reader::new(&Limits::default(), "A 1 1\naB 2 3\nbbb");
         let Reader { now, session, input } = &mut reader;
-        session.handle_input(|| *now, input, |_| None, |_, _| Ok(()));
+        session.handle_input(input, &mut Lender::roomy(*now));
         assert!(matches!(session.poll_event(), Some(Event::Call(_))));
-        session.handle_more_input(
-            || *now,
-            input,
-            |_| None,
-            |_, holds| if holds.payload_bytes == Some(3) { Err(refusal()) } else { Ok(()) },
-        );
+        let full = |holds: Holds| match holds.payload_bytes {
+            Some(3) => Err(refusal()),
+            _ => Ok(()),
+        };
+        session.handle_more_input(input, &mut Lender::new(*now, full));
         assert!(session.poll_event().is_none());
-        session.handle_input(
-            || *now,
-            input,
-            |_| None,
-            |_, holds| match holds.payload_bytes {
-                Some(3) if !is_room_made => Err(refusal()),
-                _ => Ok(()),
-            },
-        );
+        let memory = |holds| if is_room_made { Ok(()) } else { full(holds) };
+        session.handle_input(input, &mut Lender::new(*now, memory));
         let call = session.poll_event();
         assert_eq!(matches!(call, Some(Event::Call(call)) if call.payload == "bbb"), is_room_made);
         assert_eq!(reader.written(), expected);

@@ -88,7 +88,8 @@ fn a_call_is_made_within_a_call_until_that_has_its_answer() {
         let due = pair.now + SECOND;
         let session = &mut pair.peers[SERVER].session;
         assert_eq!(session.is_open(Some(ids[0])), is_open);
-        let called = session.call(Some(ids[0]), GREET, Options::default(), BytesMut::new(), due);
+        let called =
+            session.call(Some(ids[0]), GREET, Options::default(), BytesMut::new(), due, &mut None);
         assert_eq!(called.is_ok(), is_open);
         let told = session.notify(Some(ids[0]), GREET, Options::default(), BytesMut::new());
         assert_eq!(told.is_ok(), is_open);

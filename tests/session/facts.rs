@@ -5,6 +5,7 @@ use switchboard::session::{Slowness, Violation};
 use switchboard::wire::{Name, Options};
 use switchboard::{Command, Facts, Limits};
 use switchboard_testing::SECOND;
+use switchboard_testing::lender::Lender;
 use switchboard_testing::pair::{CLIENT, GREET, Pair, SERVER};
 
 /// Those of a command whose payloads may have so many bytes.
@@ -25,17 +26,13 @@ fn limits() -> Limits {
 fn the_facts_of_a_name_are_asked_for_once_for_each_tagged_call() {
     let mut pair = Pair::alone(&limits());
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
-    let mut names: Vec<Name> = Vec::new();
+    let mut lender = Lender::roomy(now);
     let mut input = BytesMut::from("A 1 2\nhi>1 cancel\n>7 cancel\nB 0 1\nx<0 err 0 failed\nC\n");
     for _ in 0..4 {
-        let facts_of = |name: &Name| {
-            names.push(*name);
-            None
-        };
-        session.handle_input(|| now, &mut input, facts_of, |_, _| Ok(()));
+        session.handle_input(&mut input, &mut lender);
         while session.poll_event().is_some() {}
     }
-    assert_eq!(names, [Name::new("A"), Name::new("B")]);
+    assert_eq!(lender.names, [Name::new("A"), Name::new("B")]);
 }
 
 #[test]
@@ -128,7 +125,9 @@ fn two_peers_with_large_replies_go_on_reading_each_other() {
         pair.peers[end].facts = Some(bytes_max(1000));
         let due = pair.now + 100 * SECOND;
         let session = &mut pair.peers[end].session;
-        let tag = session.call(None, GREET, Options::default(), BytesMut::from("x"), due).unwrap();
+        let tag = session
+            .call(None, GREET, Options::default(), BytesMut::from("x"), due, &mut None)
+            .unwrap();
         session.bound_reply(tag, bytes_max(1000));
     }
     pair.drive();
@@ -144,7 +143,7 @@ fn two_peers_with_large_replies_go_on_reading_each_other() {
     // What was large is written and counts for nothing any more. While a call of its own is under
     // way and nothing is taken from it, an end has room for 64 bytes and two answers of 8.
     let (due, session) = (pair.now + 100 * SECOND, &mut pair.peers[SERVER].session);
-    session.call(None, GREET, Options::default(), BytesMut::new(), due).unwrap();
+    session.call(None, GREET, Options::default(), BytesMut::new(), due, &mut None).unwrap();
     pair.peers[CLIENT].pipe_bytes_max = 0;
     for tag in 1..=12 {
         pair.inject(SERVER, format!("GREET {tag} 8\n01234567").as_bytes());

@@ -5,6 +5,7 @@ use switchboard::session::{Holds, Violation};
 use switchboard::wire::Options;
 use switchboard::{Code, Error, Limits};
 use switchboard_testing::SECOND;
+use switchboard_testing::lender::Lender;
 use switchboard_testing::pair::{CLIENT, Pair, SERVER, feed};
 
 #[test]
@@ -65,11 +66,11 @@ fn a_body_for_which_there_is_no_room_is_refused() {
     assert_eq!(session.missing_body_bytes(&begun), 5);
     session.handle_input_refused(&full());
     let mut whole = BytesMut::from("1234567890GREET 8 4\nbody");
-    let hold = |_: Option<&mut BytesMut>, holds: Holds| match holds.payload_bytes {
+    let memory = |holds: Holds| match holds.payload_bytes {
         Some(4) => Err(full()),
         _ => Ok(()),
     };
-    assert!(session.handle_input(|| now, &mut whole, |_| None, hold), "more is needed");
+    assert!(session.handle_input(&mut whole, &mut Lender::new(now, memory)), "more is needed");
     assert!(whole.is_empty());
     pair.drive();
     let told = "<7 err 4 overloaded\nfull<8 err 4 overloaded\nfull";
@@ -84,18 +85,13 @@ fn a_line_for_which_there_is_no_room_waits() {
     let mut pair = Pair::alone(&Limits::default());
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
     let mut input = BytesMut::from("GREET 7 0\n");
-    let full = |_: Option<&mut BytesMut>, _: Holds| Err(Error::new(Code::Overloaded, "full"));
-    assert!(
-        !session.handle_input(|| now, &mut input, |_| None, full),
-        "nothing more should be read"
-    );
+    let mut full = Lender::new(now, |_| Err(Error::new(Code::Overloaded, "full")));
+    assert!(!session.handle_input(&mut input, &mut full), "nothing more should be read");
     assert!(!session.has_event() && !session.has_transmit() && input.len() == 10);
     // It is not slow meanwhile.
     session.handle_timeout(now + 100 * SECOND).unwrap();
-    assert!(
-        !session.handle_input(|| now, &mut input, |_| None, |_, _| Ok(())),
-        "there is a call to run"
-    );
+    let mut roomy = Lender::roomy(now);
+    assert!(!session.handle_input(&mut input, &mut roomy), "there is a call to run");
     assert!(session.has_event() && input.is_empty());
 }
 

@@ -22,6 +22,7 @@ pub mod go_programs;
 pub mod hex;
 #[cfg(feature = "io")]
 pub mod hooked;
+pub mod lender;
 pub mod message;
 pub mod model;
 pub mod nested;

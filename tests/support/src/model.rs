@@ -115,7 +115,7 @@ impl Model {
         let time_ms = u64::from(time >> 2) * 100;
         let options = Options::new(None, (time & 3 != 0).then_some(time_ms));
         let deadline = self.pair.now + Duration::from_millis(time_ms);
-        match session.call(None, GREET, options, payload(number, size), deadline) {
+        match session.call(None, GREET, options, payload(number, size), deadline, &mut None) {
             Ok(tag) => {
                 self.last_number = number;
                 let before = self.asked[end].insert(tag, Asked { number, deadline });

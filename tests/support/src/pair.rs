@@ -15,6 +15,8 @@ use switchboard::session::{
 use switchboard::wire::{Name, Options, Outbox, Tag};
 use switchboard::{Error, Facts, Limits};
 
+use crate::lender::Lender;
+
 /// The end that dialled, and the end that accepted.
 pub const CLIENT: usize = 0;
 pub const SERVER: usize = 1;
@@ -186,7 +188,14 @@ impl Pair {
         time: Duration,
     ) -> Result<Tag, Error> {
         let deadline = self.now + time;
-        self.peers[end].session.call(None, GREET, options, BytesMut::from(payload), deadline)
+        self.peers[end].session.call(
+            None,
+            GREET,
+            options,
+            BytesMut::from(payload),
+            deadline,
+            &mut None,
+        )
     }
 
     pub fn close(&mut self, end: usize) {
@@ -304,9 +313,9 @@ impl Peer {
     /// Takes in what has been read, as far as that goes, calls together that came together.
     fn decode(&mut self, now: Instant) {
         loop {
-            let facts = self.facts;
-            let facts_of = |_: &Name| facts;
-            self.session.handle_input(|| now, &mut self.input, facts_of, |_, _| Ok(()));
+            let mut lender = Lender::roomy(now);
+            lender.facts = self.facts;
+            self.session.handle_input(&mut self.input, &mut lender);
             if !self.session.has_event() {
                 return;
             }
@@ -314,12 +323,7 @@ impl Peer {
                 let is_call = matches!(event, Event::Call(_));
                 self.event(event);
                 if is_call {
-                    self.session.handle_more_input(
-                        || now,
-                        &mut self.input,
-                        |_| None,
-                        |_, _| Ok(()),
-                    );
+                    self.session.handle_more_input(&mut self.input, &mut lender);
                 }
             }
         }
@@ -367,6 +371,6 @@ impl Peer {
 /// what is left of it.
 pub fn feed(session: &mut Session, now: Instant, text: &str) -> BytesMut {
     let mut input = BytesMut::from(text);
-    session.handle_input(|| now, &mut input, |_| None, |_, _| Ok(()));
+    session.handle_input(&mut input, &mut Lender::roomy(now));
     input
 }
