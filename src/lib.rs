@@ -125,6 +125,8 @@ pub mod wire;
 
 #[cfg(feature = "io")]
 mod client;
+#[cfg(feature = "io")]
+mod clock;
 mod command;
 #[cfg(feature = "io")]
 mod conn;

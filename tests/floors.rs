@@ -27,7 +27,7 @@ const FLOORS: [&[&str]; 14] = [
     &["wire", "format"],
     &["command"],
     &["session"],
-    &["transport", "quota"],
+    &["transport", "quota", "clock"],
     &["stream"],
     &["service"],
     &["conn"],

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::way::Sent;
+use crate::clock::after;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::Limits;
-use crate::stream::after;
 
 /// A call under way: a future of the reply.
 ///

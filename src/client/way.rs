@@ -8,12 +8,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::time::Sleep;
 
+use crate::clock::{after, poll_due};
 use crate::command::Facts;
 use crate::conn::{Handle, Outgoing, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
 use crate::service::{Answer, Channel, Reply, Request};
-use crate::stream::{after, poll_due};
 
 /// How calls are made.
 #[derive(Clone)]

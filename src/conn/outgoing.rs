@@ -17,12 +17,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::handle::Handle;
 use super::shared::Sending;
+use crate::clock::after_that;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::service::{Request, bad_trace};
 use crate::session::{Place, Session};
-use crate::stream::after_that;
 use crate::wire::{FormatWord, Name, Options, Tag};
 
 /// What a caller wants to send.

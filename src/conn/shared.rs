@@ -24,12 +24,12 @@ use tokio::sync::Notify;
 
 use super::state::{Held, State, unlock_and_wake, unlock_and_wake_callers};
 use super::watch::{self, Watched, single_runtime};
-use super::writer::{FLUSH_BYTES, Source, Writer};
+use super::writer::{Source, Writer};
+use crate::clock::now;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::quota::{Quota, call_bytes};
 use crate::session::{CallId, Place, Session, Side, Tally};
-use crate::stream::now;
 use crate::transport::{Peer, SharedIo};
 use crate::wire::{Outbox, Tag};
 
@@ -157,7 +157,7 @@ impl Shared {
         let is_waiting = wants_reply && result.is_ok();
         let runtime = runtime.filter(|_| is_waiting);
         let watch = runtime.map(|runtime| state.watchers.watch(runtime, deadline));
-        if state.session.is_flush_due(FLUSH_BYTES) && !state.is_driver_late() {
+        if state.is_flush_due() && !state.is_driver_late() {
             unlock_and_wake_callers(state);
             self.write_now();
         } else {

@@ -10,10 +10,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::watch::Watchers;
+use super::writer::FLUSH_BYTES;
+use crate::clock::now;
 use crate::error::Error;
 use crate::quota::{Quota, Reservation, unheld};
 use crate::session::{CallId, Session};
-use crate::stream::now;
 
 pub(super) struct State {
     pub(super) session: Session,
@@ -53,6 +54,12 @@ impl State {
     pub(super) fn is_driver_late(&self) -> bool {
         let is_early = |due| self.alarm.is_none_or(|alarm| alarm > due);
         self.driver.is_some() && self.session.poll_timeout().is_some_and(is_early)
+    }
+
+    /// Whether the caller who has just called should write what waits, instead of leaving it to be
+    /// gathered: it is much, or nobody else is likely to add to it.
+    pub(super) fn is_flush_due(&self) -> bool {
+        self.session.unwritten_bytes() >= FLUSH_BYTES || self.session.is_turn_over()
     }
 
     /// Reserves `bytes` more that will wait to be written.

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 
+use crate::clock::{now, poll_timer};
 use crate::conn::Shared;
 use crate::session::{Session, Violation};
-use crate::stream::{now, poll_timer};
 
 #[derive(Default)]
 pub(super) struct Clock {

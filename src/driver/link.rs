@@ -18,10 +18,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::clock::Clock;
+use crate::clock::now;
 use crate::conn::Shared;
 use crate::error::{Code, Error};
 use crate::session::{Session, Violation};
-use crate::stream::{Connection, now};
+use crate::stream::Connection;
 
 /// The two ends of a connection on this side.
 pub(super) struct Link {

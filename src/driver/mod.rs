@@ -36,6 +36,7 @@ use tracing::Instrument;
 
 use self::calls::{BATCH_MAX, BATCH_REPLY_BYTES_MAX, Calls, SMALL_BYTES_MAX};
 use self::link::Link;
+use crate::clock::now;
 use crate::command::Facts;
 use crate::conn::{FLUSH_BYTES, Held, Shared};
 use crate::error::Result;
@@ -43,7 +44,7 @@ use crate::handler::Router;
 use crate::quota::call_bytes;
 use crate::service::Commands;
 use crate::session::{self, Holds, Host};
-use crate::stream::{Account, Connection, now};
+use crate::stream::{Account, Connection};
 use crate::wire::Name;
 
 /// The task of one connection.
@@ -239,13 +240,14 @@ impl Driver {
                 return Next::Work(event, session.unwritten_bytes());
             }
             let has_transmit = session.has_transmit();
+            let is_little = session.unwritten_bytes() < FLUSH_BYTES;
             Next::Nothing(Look {
                 is_open: !session.is_finished(),
                 is_over: session.is_over(),
                 is_at_rest: session.is_at_rest(),
                 is_unwritten: has_transmit || session.unwritten_bytes() > 0,
                 has_transmit,
-                is_gathering: session.is_gathering(FLUSH_BYTES),
+                is_gathering: has_transmit && is_little && session.has_unclaimed(),
                 due: session.poll_timeout(),
                 unheard: session.tally().one_way_refused,
                 wants_input: session.wants_input(),

@@ -24,13 +24,13 @@ use tracing::Instrument;
 
 use super::clock::Clock;
 use super::link::Link;
+use crate::clock::now;
 use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::handler::{Entry, RawHandler, Route, Router};
 use crate::quota::{Reservation, unheld};
 use crate::service::{Request, caught, told};
 use crate::session::{Call, Plain, PlainEnd, Session};
-use crate::stream::now;
 use crate::wire::Options;
 
 /// Runs a plain call. How it ended is in the session then.

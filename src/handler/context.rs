@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::clock::now;
 use crate::quota::Quota;
 use crate::service::{Extensions, Request};
-use crate::stream::now;
 use crate::transport::Peer;
 
 /// A handler's optional second argument: who calls, until when, and a way to call back.

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use super::list::List;
 use super::{Context, Entry, Registry};
+use crate::clock::{after, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::Budget;
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
 use crate::service::{Answer, Commands, Direct, Origin, Request, Service, Time, Work, caught};
-use crate::stream::{after, now};
 use crate::wire::Name;
 
 /// Handlers under names, and what their calls are bounded by.

@@ -25,7 +25,7 @@ use self::message::{Answers, Ended, Header};
 use crate::error::{Code, Error, Result};
 use crate::format::Framing;
 use crate::service::{Channel, Door, Request as Call, Service};
-use crate::stream::{Clock, Connection};
+use crate::stream::{Connection, Wait};
 use crate::transport::Peer;
 
 /// Speaks Go's `net/rpc` on a connection until the peer ends its side: each of its calls is a call
@@ -161,7 +161,7 @@ impl Request {
 struct Incoming {
     header: Option<Header>,
     // `None` while nothing is read.
-    clock: Option<Clock>,
+    wait: Option<Wait>,
 }
 
 impl Incoming {
@@ -173,20 +173,20 @@ impl Incoming {
             connection.release();
         }
         let limits = connection.limits();
-        self.clock = match self.clock.take() {
+        self.wait = match self.wait.take() {
             _ if !is_read => None,
-            Some(clock) if has_begun => Some(clock),
-            _ if has_begun => Some(connection.body_clock()),
-            _ if is_busy => Some(Clock::new("the payload did not come", Duration::MAX)),
-            _ => Some(Clock::idle(limits)),
+            Some(wait) if has_begun => Some(wait),
+            _ if has_begun => Some(connection.body_wait()),
+            _ if is_busy => Some(Wait::new("the payload did not come", Duration::MAX)),
+            _ => Some(Wait::idle(limits)),
         };
     }
 
     /// Reads the rest of the call; `None` if the stream ends before it. Cancel safe.
     async fn next(&mut self, connection: &mut Connection, door: &Door) -> Result<Option<Request>> {
-        let clock = self.clock.get_or_insert_with(|| connection.clock());
+        let wait = self.wait.get_or_insert_with(|| connection.wait());
         if self.header.is_none() {
-            let Some(header) = connection.read_payload_by(clock, Framing::Gob).await? else {
+            let Some(header) = connection.read_payload_by(wait, Framing::Gob).await? else {
                 return Ok(None);
             };
             let header = Header::decode(header, connection.limits());
@@ -194,13 +194,13 @@ impl Incoming {
             if let Some(facts) = header.facts(door) {
                 // As large as its command says, and with the time for that.
                 connection.bound_by(Some(facts));
-                *clock = connection.clock();
+                *wait = connection.wait();
             }
             self.header = Some(header);
         }
-        let argument = connection.read_payload_by(clock, Framing::Gob).await?;
+        let argument = connection.read_payload_by(wait, Framing::Gob).await?;
         connection.bound_by(None);
-        self.clock = None;
+        self.wait = None;
         match (self.header.take(), argument) {
             (Some(header), Some(argument)) => Ok(Some(Request { header, argument })),
             _ => {

@@ -26,10 +26,10 @@ use tracing::Span;
 use super::panics::caught;
 use super::reply::Reply;
 use super::told::{told, without_source};
+use crate::clock::poll_due;
 use crate::error::{Code, Error, Result};
 use crate::limits::{PayloadMax, TimeMax};
 use crate::quota::{Held, Permit, call_bytes, unheld};
-use crate::stream::poll_due;
 use crate::wire::Name;
 
 /// The answer to a [`Request`](super::Request): a future of a [`Reply`].

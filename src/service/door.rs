@@ -20,6 +20,7 @@ use super::answer::{Answer, BoxFuture};
 use super::commands::Commands;
 use super::reply::Reply;
 use super::seam::{Channel, Request, Service};
+use crate::clock::{after, timer};
 #[cfg(feature = "gob")]
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -27,7 +28,6 @@ use crate::limits::Limits;
 use crate::quota::{Held, Quota};
 #[cfg(feature = "gob")]
 use crate::session::Tally;
-use crate::stream::{after, timer};
 use crate::transport::Peer;
 #[cfg(feature = "gob")]
 use crate::wire::Name;

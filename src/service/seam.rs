@@ -12,12 +12,12 @@ use bytes::Bytes;
 
 use super::answer::{Answer, BoxFuture};
 use super::extensions::Extensions;
+use crate::clock::{after, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::session::{Call, CallId};
-use crate::stream::{after, now};
 use crate::transport::Peer;
 use crate::wire::{Flaw, FormatWord, Name, Options};
 

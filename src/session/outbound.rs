@@ -340,8 +340,7 @@ impl Outbound {
         self.unclaimed > 0
     }
 
-    /// Whether what was sent last is a call, and nobody else is likely to call at once: it is the
-    /// only one under way, or all the replies that came together have been taken.
+    /// See [`Session::is_turn_over`](super::Session::is_turn_over).
     pub(super) fn is_turn_over(&self) -> bool {
         let is_alone = self.calls.len() == 1;
         self.ends_in_call && (is_alone || self.has_claimed && self.unclaimed == 0)

@@ -330,20 +330,17 @@ impl Session {
         !backlog.outbox.is_empty() || closing.owes_farewell() && self.is_finished()
     }
 
-    /// Whether the caller who has just called should write what waits, instead of leaving it to be
-    /// gathered: it is `flush_bytes` long, or its call is the only one under way, or it was the
-    /// last of those whose replies came together.
+    /// Whether what was sent last is a call, and nobody else is likely to call at once: it is the
+    /// only one under way, or all the replies that came together have been taken.
     #[must_use]
-    pub fn is_flush_due(&self, flush_bytes: usize) -> bool {
-        self.unwritten_bytes() >= flush_bytes || self.calls.outbound.is_turn_over()
+    pub fn is_turn_over(&self) -> bool {
+        self.calls.outbound.is_turn_over()
     }
 
-    /// Whether something waits, less than `flush_bytes`, and callers who have not taken their
-    /// replies yet may well add to it when they have.
+    /// Whether replies wait for their callers, who may well call again when they have taken them.
     #[must_use]
-    pub fn is_gathering(&self, flush_bytes: usize) -> bool {
-        let is_little = self.unwritten_bytes() < flush_bytes;
-        is_little && self.calls.outbound.has_unclaimed() && self.has_transmit()
+    pub const fn has_unclaimed(&self) -> bool {
+        self.calls.outbound.has_unclaimed()
     }
 
     /// So many bytes of what was taken out have been written.

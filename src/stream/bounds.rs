@@ -3,7 +3,7 @@
 //! A command may allow other payloads than the connection does. Its facts bind the connection while
 //! it is under way, and the connection is as before when it is over.
 
-use super::clock::Clock;
+use super::wait::Wait;
 use crate::command::Facts;
 use crate::limits::{Limits, PayloadMax};
 
@@ -33,12 +33,12 @@ impl OfCommand {
     }
 
     /// For what has begun and must be whole in time.
-    pub(super) fn body_clock(&self, limits: &Limits) -> Clock {
+    pub(super) fn body_wait(&self, limits: &Limits) -> Wait {
         let own = self.or(limits);
         if own.body_time_max == limits.body_time_max {
-            Clock::body(own)
+            Wait::body(own)
         } else {
-            Clock::body_of_command(own)
+            Wait::body_of_command(own)
         }
     }
 }

@@ -5,7 +5,6 @@
 //! found where the handler stopped. It does not know the protocol of lines and calls.
 
 mod bounds;
-mod clock;
 mod framing;
 #[cfg(feature = "gob")]
 mod gob;
@@ -13,6 +12,7 @@ mod input;
 mod io;
 mod lingering;
 mod memory;
+mod wait;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,10 +23,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
 
 use self::bounds::OfCommand;
-pub(crate) use self::clock::{Clock, after, after_that, now, poll_due, poll_timer, timer};
 use self::framing::{ENDS_BYTES_MAX, Found, Payloads, Reading, line_end};
 pub(crate) use self::input::Account;
 use self::input::{Input, STACK_BYTES};
+pub(crate) use self::wait::Wait;
+use crate::clock::after;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Framing};
@@ -173,9 +174,9 @@ impl Connection {
     pub async fn read_bytes(&mut self, len: usize) -> Result<Bytes> {
         let reading =
             Reading::of_len(len, self.payload_max()).map_err(|error| self.wrong(error))?;
-        let mut clock = self.clock();
+        let mut wait = self.wait();
         // That it ends before the first of them is an error as well.
-        Ok(self.read(reading, &mut clock).await?.unwrap_or_default())
+        Ok(self.read(reading, &mut wait).await?.unwrap_or_default())
     }
 
     /// Reads a value that stands in the stream as a plain payload of format `F`; `None` if the
@@ -263,18 +264,18 @@ impl Connection {
     }
 
     pub(crate) async fn read_payload(&mut self, framing: Framing) -> Result<Option<Bytes>> {
-        let mut clock = self.clock();
-        self.read_payload_by(&mut clock, framing).await
+        let mut wait = self.wait();
+        self.read_payload_by(&mut wait, framing).await
     }
 
-    /// As [`read_payload`](Self::read_payload), with the time that `clock` says. Cancel safe for
-    /// what is not counted, if the clock is kept as well.
+    /// As [`read_payload`](Self::read_payload), with the time that `wait` says. Cancel safe for
+    /// what is not counted, if the wait is kept as well.
     pub(crate) async fn read_payload_by(
         &mut self,
-        clock: &mut Clock,
+        wait: &mut Wait,
         framing: Framing,
     ) -> Result<Option<Bytes>> {
-        self.read(Reading::of(framing), clock).await
+        self.read(Reading::of(framing), wait).await
     }
 
     pub(crate) async fn write_payload(&mut self, framing: Framing, payload: &[u8]) -> Result<()> {
@@ -316,8 +317,8 @@ impl Connection {
     }
 
     /// For what has begun and must be whole in time.
-    pub(crate) fn body_clock(&self) -> Clock {
-        self.of_command.body_clock(&self.limits)
+    pub(crate) fn body_wait(&self) -> Wait {
+        self.of_command.body_wait(&self.limits)
     }
 
     pub(crate) fn io(&self) -> &SharedIo {
@@ -368,7 +369,7 @@ impl Connection {
         lingering::linger(&mut self.io, &mut self.input, &self.limits).await;
     }
 
-    async fn read(&mut self, mut reading: Reading, clock: &mut Clock) -> Result<Option<Bytes>> {
+    async fn read(&mut self, mut reading: Reading, wait: &mut Wait) -> Result<Option<Bytes>> {
         loop {
             let max = self.payload_max();
             let Self { input, payloads, limits, .. } = self;
@@ -377,13 +378,13 @@ impl Connection {
             let missing = match found {
                 Ok(Found::Payload(payload)) => return Ok(Some(payload)),
                 Ok(Found::Length) => {
-                    *clock = self.clock();
+                    *wait = self.wait();
                     continue;
                 }
                 Ok(Found::Missing(missing)) => missing,
                 Err(error) => return Err(self.wrong(error)),
             };
-            if self.fill(clock, missing).await? > 0 {
+            if self.fill(wait, missing).await? > 0 {
                 continue;
             }
             if reading.may_end() && self.input.bytes.is_empty() {
@@ -394,16 +395,16 @@ impl Connection {
         }
     }
 
-    async fn fill(&mut self, clock: &mut Clock, missing: usize) -> Result<usize> {
+    async fn fill(&mut self, wait: &mut Wait, missing: usize) -> Result<usize> {
         let is_first = self.input.bytes.is_empty();
         let read = std::future::poll_fn(|cx| self.poll_fill(cx, missing));
-        let count = match timeout_at(clock.due, read).await {
+        let count = match timeout_at(wait.due, read).await {
             Ok(Ok(count)) => count,
             Ok(Err(error)) => return Err(self.wrong(error)),
-            Err(_) => return Err(self.wrong(slow(clock.what, clock.time))),
+            Err(_) => return Err(self.wrong(slow(wait.what, wait.time))),
         };
         if is_first {
-            *clock = self.clock();
+            *wait = self.wait();
         }
         Ok(count)
     }
@@ -426,8 +427,8 @@ impl Connection {
     }
 
     /// When the reading that begins now is too slow.
-    pub(crate) fn clock(&self) -> Clock {
-        if self.input.bytes.is_empty() { Clock::idle(&self.limits) } else { self.body_clock() }
+    pub(crate) fn wait(&self) -> Wait {
+        if self.input.bytes.is_empty() { Wait::idle(&self.limits) } else { self.body_wait() }
     }
 }
 

@@ -57,39 +57,33 @@ fn take(session: &mut Session) -> String {
 fn the_only_caller_writes_at_once_and_many_leave_it_to_the_last() {
     let mut pair = alone();
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
-    assert!(!session.is_flush_due(1) && !session.is_gathering(1));
+    assert!(!session.is_turn_over() && !session.has_unclaimed());
     session.notify(None, GREET, Options::default(), BytesMut::new()).unwrap();
-    assert!(!session.is_flush_due(100), "nobody waits for it");
-    assert!(!session.is_gathering(100), "nobody has a reply to take");
+    assert!(!session.is_turn_over(), "nobody waits for it");
     let first = call(session, now);
-    assert!(session.is_flush_due(100), "it is the only one");
+    assert!(session.is_turn_over(), "it is the only one");
     session.notify(None, GREET, Options::default(), BytesMut::new()).unwrap();
-    assert!(!session.is_flush_due(100), "what was sent last wants no reply");
+    assert!(!session.is_turn_over(), "what was sent last wants no reply");
     take(session);
     let second = call(session, now);
-    let bytes = "GREET 2 0\n".len();
-    assert!(!session.is_flush_due(100), "another is under way, and may have more");
-    session.handle_written(now, session.unwritten_bytes() - bytes);
-    assert!(session.is_flush_due(bytes) && !session.is_flush_due(bytes + 1), "much waits");
+    assert!(!session.is_turn_over(), "another is under way, and may have more");
 
     // Both replies come together.
+    assert!(!session.has_unclaimed(), "nobody has a reply to take");
     reply(session, now, first, "");
-    assert!(session.is_gathering(bytes + 1), "its caller may call again");
-    assert!(!session.is_gathering(bytes), "much waits");
+    assert!(session.has_unclaimed(), "its caller may call again");
     reply(session, now, second, "");
     take(session);
-    session.handle_written(now, bytes);
-    assert!(!session.is_gathering(100), "nothing waits");
     assert!(session.poll_reply(first, &mut None).is_ready());
     let third = call(session, now);
-    assert!(session.is_gathering(100) && !session.is_flush_due(100), "one reply is not taken");
+    assert!(session.has_unclaimed() && !session.is_turn_over(), "one reply is not taken");
     session.cancel(second);
-    assert!(!session.is_gathering(100), "given up is as good as taken");
+    assert!(!session.has_unclaimed(), "given up is as good as taken");
     let fourth = call(session, now);
-    assert!(session.is_flush_due(100), "it is the last of those who had a reply");
+    assert!(session.is_turn_over(), "it is the last of those who had a reply");
     take(session);
     call(session, now);
-    assert!(!session.is_flush_due(100), "that was another time");
+    assert!(!session.is_turn_over(), "that was another time");
     assert!(third != fourth);
 }
 
