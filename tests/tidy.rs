@@ -176,6 +176,26 @@ fn every_example_is_in_the_readme() {
 }
 
 #[test]
+fn the_readme_says_which_rust_builds_it() {
+    let readme = documents_at_the_root().into_iter().find(|source| source.path == "README.md");
+    let readme = readme.unwrap().text;
+    let root = include_str!("../Cargo.toml").to_owned();
+    let mut manifests = vec![Source { path: "Cargo.toml".to_owned(), text: root }];
+    manifests
+        .extend(["benches", "gob", "tests"].into_iter().flat_map(|at| files(at, "Cargo.toml")));
+    let mut count = 0;
+    for Source { path, text } in manifests {
+        let mut lines = text.lines();
+        if let Some(version) = lines.find_map(|line| line.strip_prefix("rust-version = ")) {
+            let version = version.trim_matches('"');
+            assert!(readme.contains(&format!("Rust that builds it is {version};")), "{path}");
+            count += 1;
+        }
+    }
+    assert!(count > 3, "the manifests are elsewhere");
+}
+
+#[test]
 fn every_document_is_linked() {
     let roots = documents_at_the_root();
     for Source { path, .. } in sources("docs", ".md") {
@@ -289,7 +309,8 @@ fn has_reason(text: &str, number: usize) -> bool {
 fn is_root(path: &str) -> bool {
     let path = within_crate(path);
     let is_program = ["/lib.rs", "/main.rs", "/build.rs"].iter().any(|name| path.ends_with(name));
-    let folders = ["tests", "tests/ui", "examples", "benches", "fuzz/fuzz_targets"];
+    let folders =
+        ["tests", "tests/apart", "tests/apart/ui", "examples", "benches", "fuzz/fuzz_targets"];
     is_program || path.rsplit_once('/').is_some_and(|(folder, _)| folders.contains(&folder))
 }
 

@@ -16,25 +16,21 @@ mod server;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-/// A server of commands, or with --connect its client.
-#[derive(Parser)]
-struct Flags {
-    /// Where to listen: HOST:PORT, or unix:/path.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:61000")]
-    listen: String,
-    /// Be a client of the server at this address: HOST, HOST:PORT, or unix:/path.
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "listen")]
-    connect: Option<String>,
+/// What the program is asked to be.
+enum Side {
+    Server(String),
+    Client(String),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse_from(std::env::args().map(with_two_dashes));
-    let result = match flags.connect {
-        Some(address) => client::run(&address).await,
-        None => server::run(&flags.listen).await,
+    let result = match side(std::env::args().skip(1).collect()) {
+        Some(Side::Server(address)) => server::run(&address).await,
+        Some(Side::Client(address)) => client::run(&address).await,
+        None => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,8 +41,23 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Flags may be written as in Go, `-connect` for `--connect`. Single letters stay as they are.
-fn with_two_dashes(argument: String) -> String {
-    let is_word = argument.len() > 2 && argument.starts_with('-') && !argument.starts_with("--");
-    if is_word { format!("-{argument}") } else { argument }
+/// Flags may be written as in Go, `-connect` for `--connect`.
+fn side(arguments: Vec<String>) -> Option<Side> {
+    let mut words = arguments.into_iter();
+    let side = match words.next() {
+        None => Side::Server("127.0.0.1:61000".to_owned()),
+        Some(flag) => match flag.trim_start_matches('-') {
+            "listen" => Side::Server(words.next()?),
+            "connect" => Side::Client(words.next()?),
+            _ => return None,
+        },
+    };
+    words.next().is_none().then_some(side)
 }
+
+const USAGE: &str = "\
+networking                      listens on port 61000
+networking -listen ADDRESS      listens there
+networking -connect ADDRESS     calls whoever listens there
+
+ADDRESS is HOST:PORT, HOST, or unix:/path";

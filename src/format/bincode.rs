@@ -2,8 +2,8 @@
 //!
 //! The layout is frozen: little-endian varints, zigzag for signed integers, `u32` varint variants,
 //! no field names, no type tags. `docs/PROTOCOL.md` specifies it, `tests/data/golden/bincode.txt`
-//! has bytes for each shape, and `tests/golden.rs` has a second implementation read them, so that
-//! the crate, which is no longer maintained, can be replaced without breaking a peer.
+//! has bytes for each shape, and `tests/apart/layout.rs` has a second implementation read them, so
+//! that the crate, which is no longer maintained, can be replaced without breaking a peer.
 //!
 //! A bare bincode decode is unsafe on what a peer sends: it reserves whatever length is claimed,
 //! follows any nesting and takes trailing bytes. Its own `with_limit` helps against the first alone

@@ -165,7 +165,7 @@ pub(crate) fn mutations(bytes: &[u8]) -> Vec<Vec<u8>> {
         len => (0..160).map(|_| random.below(len)).collect(),
     };
     let mut all = Vec::new();
-    for place in places {
+    for place in places.into_iter().step_by(one_in()) {
         let old = bytes[place];
         let any = u8::try_from(random.below(256)).unwrap();
         let (more, less) = (old.wrapping_add(1), old.wrapping_sub(1));
@@ -187,7 +187,13 @@ pub(crate) fn all_mutations(bytes: &[u8]) -> Vec<Vec<u8>> {
         changed
     };
     let places = (0..bytes.len()).flat_map(|place| (1..=255).map(move |byte| (place, byte)));
-    places.map(change).collect()
+    places.step_by(one_in()).map(change).collect()
+}
+
+/// One in so many changes is tried every day. All are where `SWITCHBOARD_SCALE` is 4 or more.
+fn one_in() -> usize {
+    let scale = std::env::var("SWITCHBOARD_SCALE").ok().and_then(|scale| scale.parse().ok());
+    4_usize.checked_div(scale.unwrap_or(1)).unwrap_or(1).max(1)
 }
 
 /// The value without what Go's literals leave out: zeros in fields, and entries of a map whose key

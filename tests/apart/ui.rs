@@ -1,12 +1,12 @@
 //! What the compiler says to those who use the library wrongly, word for word.
 //!
-//! Each file in `tests/ui` has one mistake and, beside it, the message that it gives. The words
+//! Each file in `ui` has one mistake and, beside it, the message that it gives. The words
 //! are partly the compiler's own and change with its versions, so they are compared with one
 //! version. With another one the test says so and does nothing, unless `CI` is set.
 //!
-//! To write the messages anew: `TRYBUILD=overwrite cargo test --test ui`, and read the difference.
+//! To write the messages anew: `TRYBUILD=overwrite cargo test --test ui` in this folder, and read
+//! the difference.
 
-#![cfg(all(feature = "io", feature = "bincode"))]
 #![allow(clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::path::Path;
@@ -23,17 +23,17 @@ fn mistakes_are_explained() {
         return;
     }
     let cases = trybuild::TestCases::new();
-    cases.compile_fail("tests/ui/call_*.rs");
-    cases.compile_fail("tests/ui/handler_*.rs");
-    cases.compile_fail("tests/ui/line_*.rs");
-    cases.compile_fail("tests/ui/raw_*.rs");
+    cases.compile_fail("ui/call_*.rs");
+    cases.compile_fail("ui/handler_*.rs");
+    cases.compile_fail("ui/line_*.rs");
+    cases.compile_fail("ui/raw_*.rs");
     // Where the compiler has the source of its own library, it quotes from it what panicked.
     let library = Path::new(&rustc(&["--print", "sysroot"])).join("lib/rustlib/src/rust/library");
     if library.exists() {
         eprintln!("skipped the names and facts: the component rust-src changes their messages");
     } else {
-        cases.compile_fail("tests/ui/fact_*.rs");
-        cases.compile_fail("tests/ui/name_*.rs");
+        cases.compile_fail("ui/fact_*.rs");
+        cases.compile_fail("ui/name_*.rs");
     }
 }
 

@@ -139,7 +139,7 @@ fn beside_go() {
 /// The program in `tests/go`, built.
 fn oracle() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle-for-bench");
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/go");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../gob/tests/go");
     let mut build = Command::new("go");
     build.args(["build", "-o"]).arg(&path).arg(".").current_dir(folder);
     build.status().ok()?.success().then_some(path)

@@ -1,7 +1,6 @@
 //! The bincode layout is frozen: `tests/data/golden/bincode.txt` has the bytes of a value of each
 //! shape, and we and a second implementation (wincode) have to read and write exactly those.
 
-#![cfg(feature = "bincode")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -94,7 +93,7 @@ impl Table {
 
 #[test]
 fn the_layout_of_bincode_stays_as_it_is() {
-    let text = include_str!("data/golden/bincode.txt");
+    let text = include_str!("../data/golden/bincode.txt");
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let lines = lines.map(|line| {
         let (name, hex) = line.split_once(':').expect("name: hex");
