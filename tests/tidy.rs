@@ -56,7 +56,7 @@ fn links_between_the_documents_lead_somewhere() {
 /// The documents of the project: path and text.
 fn documents() -> Vec<(String, String)> {
     let sources =
-        ["docs", "benches", "fuzz", "gob"].into_iter().flat_map(|root| files(root, ".md"));
+        ["docs", "benches", "fuzz", "gob", "shape"].into_iter().flat_map(|root| files(root, ".md"));
     let sources = sources.map(|source| (source.path, source.text));
     let top = ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "SECURITY"];
     let top = top.map(|name| {
@@ -91,7 +91,9 @@ fn what_breaks_the_rules_is_found() {
         ("tests/a.rs", long_file.clone(), ""),
         ("src/a/tests.rs", long_file.clone(), ""),
         ("gob/src/a.rs", long_file.clone(), "501 lines"),
-        ("gob/tests/a.rs", long_file, ""),
+        ("gob/tests/a.rs", long_file.clone(), ""),
+        ("shape/src/a.rs", long_file.clone(), "501 lines"),
+        ("shape/tests/a.rs", long_file, ""),
         ("src/a.rs", format!("//! x\n#[cfg(test)]\n{}", "x\n".repeat(500)), ""),
         ("src/a.rs", long_line.clone(), "101 columns"),
         ("tests/a.rs", long_line, "101 columns"),
@@ -205,13 +207,13 @@ fn every_document_is_linked() {
 }
 
 fn rust_files() -> Vec<Source> {
-    let folders = ["src", "tests", "examples", "benches", "fuzz", "gob"];
+    let folders = ["src", "tests", "examples", "benches", "fuzz", "gob", "shape"];
     folders.into_iter().flat_map(|folder| files(folder, ".rs")).collect()
 }
 
 /// A path from the root of its own crate.
 fn within_crate(path: &str) -> &str {
-    path.strip_prefix("gob/").unwrap_or(path)
+    path.strip_prefix("gob/").or(path.strip_prefix("shape/")).unwrap_or(path)
 }
 
 fn problems(source: &Source) -> Vec<String> {
