@@ -2,9 +2,12 @@
 #![doc = ""]
 //! A [`Shape`] is found by reading the type from samples.
 
+mod compare;
+mod fingerprint;
 mod shape;
 mod trace;
 mod types;
 
+pub use self::compare::{Difference, Layout};
 pub use self::shape::Shape;
 pub use self::types::{Content, Encoding, Field, Id, Primitive, Type, Variant};

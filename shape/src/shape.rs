@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::compare::{Difference, Roles, compare};
+use crate::fingerprint::fingerprint;
 use crate::trace::trace;
 use crate::types::{Encoding, Id, Type, Types};
 
@@ -60,6 +62,55 @@ impl Shape {
     #[must_use]
     pub fn rust_name(&self, id: Id) -> &'static str {
         self.0.rust_name(id)
+    }
+
+    /// A number that is the same for all shapes between which [`differences`](Self::differences)
+    /// finds none, in all programs with a version 0.1 of this crate. It is FNV-1a with 64 bits:
+    /// good against mistakes, not against attacks.
+    ///
+    /// ```
+    /// use switchboard_shape::{Encoding, Shape};
+    ///
+    /// let list = Shape::of::<Vec<u8>>(Encoding::Binary).fingerprint();
+    /// let set = Shape::of::<std::collections::BTreeSet<u8>>(Encoding::Binary).fingerprint();
+    /// assert_eq!(list, set);
+    /// assert_ne!(list, Shape::of::<Vec<u16>>(Encoding::Binary).fingerprint());
+    /// ```
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        fingerprint(&self.0)
+    }
+
+    /// Where this shape and another one differ, 100 places at most. `name` is what the paths begin
+    /// with.
+    ///
+    /// Names of types and newtypes are on no wire, and so do not count; nor do aliases. What is
+    /// unknown on both sides counts as the same.
+    ///
+    /// ```
+    /// use serde::Deserialize;
+    /// use switchboard_shape::{Encoding, Layout, Shape};
+    ///
+    /// mod ours {
+    ///     #[derive(serde::Deserialize)]
+    ///     pub struct Item { pub price: u32 }
+    /// }
+    /// mod theirs {
+    ///     #[derive(serde::Deserialize)]
+    ///     pub struct Item { pub price: f64, pub note: Option<String> }
+    /// }
+    ///
+    /// let ours = Shape::of::<Vec<ours::Item>>(Encoding::Text);
+    /// let theirs = Shape::of::<Vec<theirs::Item>>(Encoding::Text);
+    /// let differences = ours.differences("items", &theirs);
+    /// assert_eq!(differences[0].to_string(), "items[].note: no field here, optional string there");
+    /// assert!(differences[0].is_forgiven_by(Layout::Named));
+    /// assert_eq!(differences[1].to_string(), "items[].price: u32 here, f64 there");
+    /// assert!(!differences[1].is_forgiven_by(Layout::Named));
+    /// ```
+    #[must_use]
+    pub fn differences(&self, name: &str, other: &Self) -> Vec<Difference> {
+        compare(&self.0, &other.0, name, Roles::Equal)
     }
 
     /// All types in it, from the outside to the inside.

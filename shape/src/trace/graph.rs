@@ -181,16 +181,16 @@ impl Graph {
     pub(super) fn note_twice(&mut self, node: usize, name: &str, last: usize) -> Error {
         let names = self.node(node).map_or(&[][..], |node| node.key.names.0);
         let Some(first) = names.iter().position(|known| *known == name) else {
-            return Error::Duplicate("that it has not announced");
+            return Error::Duplicate("without a name");
         };
         let is_alias =
             |part: &usize| matches!(self.part(Place { node, part: *part }), Some(Part::Alias(_)));
         let alias =
             if first == last { (0..last).rev().find(|part| !is_alias(part)) } else { Some(last) };
-        let slot = alias.and_then(|part| self.slot_mut(Place { node, part }));
-        if let Some(slot) = slot {
-            slot.part = Some(Part::Alias(first));
-        }
+        let Some(slot) = alias.and_then(|part| self.slot_mut(Place { node, part })) else {
+            return Error::Duplicate("without a second name");
+        };
+        slot.part = Some(Part::Alias(first));
         self.stop(Stop::Again)
     }
 
