@@ -4,10 +4,12 @@
 
 mod compare;
 mod fingerprint;
+mod json;
 mod shape;
 mod trace;
 mod types;
 
 pub use self::compare::{Difference, Layout};
+pub use self::json::{InvalidJson, JsonSchema};
 pub use self::shape::Shape;
 pub use self::types::{Content, Encoding, Field, Id, Primitive, Type, Variant};

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::compare::{Difference, Roles, compare};
 use crate::fingerprint::fingerprint;
+use crate::json::JsonSchema;
 use crate::trace::trace;
 use crate::types::{Encoding, Id, Type, Types};
 
@@ -103,7 +104,7 @@ impl Shape {
     /// let ours = Shape::of::<Vec<ours::Item>>(Encoding::Text);
     /// let theirs = Shape::of::<Vec<theirs::Item>>(Encoding::Text);
     /// let differences = ours.differences("items", &theirs);
-    /// assert_eq!(differences[0].to_string(), "items[].note: no field here, optional string there");
+    /// assert_eq!(differences[0].path(), "items[].note");
     /// assert!(differences[0].is_forgiven_by(Layout::Named));
     /// assert_eq!(differences[1].to_string(), "items[].price: u32 here, f64 there");
     /// assert!(!differences[1].is_forgiven_by(Layout::Named));
@@ -111,6 +112,13 @@ impl Shape {
     #[must_use]
     pub fn differences(&self, name: &str, other: &Self) -> Vec<Difference> {
         compare(&self.0, &other.0, name, Roles::Equal)
+    }
+
+    /// A JSON Schema of what serde_json reads. The shape must be that of formats for people,
+    /// [`Encoding::Text`].
+    #[must_use]
+    pub fn json_schema(&self) -> JsonSchema {
+        JsonSchema::new(Arc::clone(&self.0))
     }
 
     /// All types in it, from the outside to the inside.

@@ -256,6 +256,16 @@ impl fmt::Display for Primitive {
     }
 }
 
+/// A type's name without what only points to it, such as `Box`: serde looks through that.
+pub(crate) fn without_pointers(mut name: &'static str) -> &'static str {
+    const POINTERS: [&str; 3] = ["alloc::boxed::Box<", "alloc::rc::Rc<", "alloc::sync::Arc<"];
+    loop {
+        let boxed = POINTERS.iter().find_map(|start| name.strip_prefix(start)?.strip_suffix('>'));
+        let Some(content) = boxed.or_else(|| name.strip_prefix('&')) else { return name };
+        name = content;
+    }
+}
+
 /// What sort of format a type is asked for: some types are texts where people read, and numbers or
 /// bytes elsewhere, such as `IpAddr` and `Uuid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -96,6 +96,7 @@ impl Lifting<'_> {
         let mut fields = Vec::new();
         let is_alias = |slot: &Slot| matches!(slot.part, Some(Part::Alias(_)));
         let has_aliases = node.slots.iter().any(is_alias);
+        let is_tagged = self.is_tagged(node);
         for (part, (name, slot)) in node.key.names.0.iter().zip(&node.slots).enumerate() {
             if is_alias(slot) {
                 continue;
@@ -105,11 +106,21 @@ impl Lifting<'_> {
             let aliases = aliases.filter(|(_, slot)| slot.part == Some(Part::Alias(part)));
             let aliases = aliases.map(|(name, _)| *name).collect();
             let id = self.id(Place { node: number, part });
-            // Whether a field of which there is no sample must be there may depend on others.
-            let is_optional = slot.unknown.is_some() || !slot.is_required;
+            let is_optional = !slot.is_required || (is_tagged && slot.unknown.is_some());
             fields.push(Field { name, aliases, id, is_optional });
         }
         fields
+    }
+
+    /// Whether it is an adjacently tagged enum, which is for serde a struct of the tag, an enum of
+    /// the same name, and of the content. Which content must be there depends on the tag.
+    fn is_tagged(&self, node: &Node) -> bool {
+        let is_tag = |slot: &Slot| {
+            let Some(Part::Node(number)) = slot.part else { return false };
+            let tag = self.graph.node(number).map(|node| node.key);
+            tag.is_some_and(|tag| tag.form == Form::Enum && tag.name == node.key.name)
+        };
+        node.slots.len() == 2 && node.slots.iter().any(is_tag)
     }
 
     fn variants(&mut self, number: usize, node: &Node) -> Vec<Variant> {

@@ -339,7 +339,7 @@ fn what_is_unknown_says_why() {
     check::<serde_json::Value>(&format!("unknown: `serde_json::value::Value` {DATA}"));
     check::<NoVariants>("NoVariants <>");
     check::<EndlessEnum>(
-        "EndlessEnum <A = ^EndlessEnum, B {a?: unknown: `EndlessEnum` has no value that comes to \
+        "EndlessEnum <A = ^EndlessEnum, B {a: unknown: `EndlessEnum` has no value that comes to \
          an end, ..}>",
     );
 }
@@ -347,8 +347,8 @@ fn what_is_unknown_says_why() {
 #[test]
 fn what_is_around_the_unknown_is_known() {
     let around = format!(
-        "Around {{before: u8, unknown?: unknown: `Untagged` {DATA}, list: [Wrapper \
-         {{value?: unknown: `Flat` {NAMES}, ..}}], optional?: option unknown: `Internal` {DATA}, \
+        "Around {{before: u8, unknown: unknown: `Untagged` {DATA}, list: [Wrapper \
+         {{value: unknown: `Flat` {NAMES}, ..}}], optional?: option unknown: `Internal` {DATA}, \
          number?: u16, also?: unknown: `Never` refuses every sample value (never), after?: \
          option Wrapper {{value: char, ..}}, ..}}"
     );
@@ -368,7 +368,7 @@ fn what_is_around_the_unknown_is_known() {
     ));
     // The list is met first within what is unknown.
     check::<Shared>(
-        "Shared {never?: unknown: `Never` refuses every sample value (never), list?: Wrapper \
+        "Shared {never: unknown: `Never` refuses every sample value (never), list?: Wrapper \
          {value: [Point(f64, f64)], ..}, ..}",
     );
 }
@@ -376,7 +376,7 @@ fn what_is_around_the_unknown_is_known() {
 #[test]
 fn endless_types_come_to_an_end() {
     check::<Endless>(
-        "Endless {a?: unknown: `Endless` has more than 200 levels of types inside each other, \
+        "Endless {a: unknown: `Endless` has more than 200 levels of types inside each other, \
          b?: u8, ..}",
     );
 }
@@ -393,7 +393,7 @@ fn types_whose_whole_names_clash_are_unknown_if_they_differ() {
     }
     fn check_clash<A: DeserializeOwned, B: DeserializeOwned>(_: PhantomData<A>, _: PhantomData<B>) {
         check::<(A, B)>(
-            "(Clash {field?: unknown: `types_whose_whole_names_clash_are_unknown_if_they_differ\
+            "(Clash {field: unknown: `types_whose_whole_names_clash_are_unknown_if_they_differ\
              ::Clash` does not ask for the same each time, as adjacently tagged enums do, or is \
              one of two types of this name, ..}, ^Clash)",
         );
