@@ -39,12 +39,20 @@ impl Shape {
     ///
     /// What cannot be found this way is [`Type::Unknown`] and says why: types that look at the data
     /// first (`#[serde(untagged)]`, `tag`, `flatten`), types that refuse all samples (`try_from`
-    /// with a strict check), and whatever is over a limit. The limits are 10,000 values tried, four
-    /// million samples made for them, a million parts, and 200 levels of types inside each other.
+    /// with a strict check), and whatever is over a limit. The limits are 10,000 values tried, two
+    /// million samples made for them, 262,144 parts, and 200 levels of types inside each other.
     /// Of structs with more than 1,000 fields, each field counts as optional.
     #[must_use]
     pub fn of<T: DeserializeOwned>(encoding: Encoding) -> Self {
-        Self(Arc::new(trace::<T>(encoding, |_| ())))
+        Self::new(trace::<T>(encoding))
+    }
+
+    pub(crate) fn new(types: Types) -> Self {
+        Self(Arc::new(types))
+    }
+
+    pub(crate) fn types(&self) -> &Types {
+        &self.0
     }
 
     /// The number of the type that the shape is of.

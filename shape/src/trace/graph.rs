@@ -21,6 +21,7 @@ pub(crate) struct Graph {
     // First what is not known, then what is to be tried of nodes that are.
     goals: VecDeque<Goal>,
     checks: VecDeque<Goal>,
+    more_rows: &'static [usize],
     runs: usize,
     steps: usize,
     exhausted: Option<String>,
@@ -33,6 +34,8 @@ struct Goal {
     // The places to go through.
     way: Box<[Place]>,
     check: Option<(usize, Check)>,
+    // Which samples answer the whole type.
+    row: usize,
 }
 
 /// The state of one run.
@@ -42,6 +45,7 @@ struct Run {
     way: Box<[Place]>,
     found: usize,
     check: Option<(usize, Check)>,
+    row: usize,
     // Those that the run is in.
     entered: Vec<Place>,
     stop: Option<Stop>,
@@ -70,6 +74,9 @@ const DEPTH_MAX: usize = 200;
 /// Fields of a struct of which it is tried which may be missing: that takes a run for each.
 const FIELDS_TRIED_MAX: usize = 1_000;
 
+/// Samples of which more values are made: 0 and texts that are not empty, then neither.
+const MORE_ROWS: [usize; 2] = [1, 2];
+
 /// Characters of an error of a type's own that are shown.
 const ERROR_CHARS_MAX: usize = 200;
 
@@ -84,8 +91,9 @@ impl Graph {
             numbers: HashMap::new(),
             slots: 1,
             rows: HashMap::new(),
-            goals: VecDeque::from([Goal { way: Box::from([Place::ROOT]), check: None }]),
+            goals: VecDeque::from([Goal { way: Box::from([Place::ROOT]), check: None, row: 0 }]),
             checks: VecDeque::new(),
+            more_rows: &[],
             runs: 0,
             steps: 0,
             exhausted: None,
@@ -101,14 +109,27 @@ impl Graph {
     pub(super) fn begin(&mut self) -> bool {
         let Some(goal) = self.goals.front().or_else(|| self.checks.front()) else { return false };
         // The first place is the root, which needs no finding.
-        let (way, check) = (goal.way.clone(), goal.check);
-        self.run = Run { way, check, found: 1, ..Run::default() };
+        let (way, check, row) = (goal.way.clone(), goal.check, goal.row);
+        self.run = Run { way, check, row, found: 1, ..Run::default() };
         self.runs = self.runs.saturating_add(1);
         if self.runs > RUNS_MAX {
             let text = format!("more than {RUNS_MAX} values would have to be tried");
             self.exhausted.get_or_insert(text);
         }
         self.exhausted.is_none()
+    }
+
+    /// Has more values made on each way, by other samples where they are not refused.
+    pub(super) fn try_more(&mut self) {
+        self.more_rows = &MORE_ROWS;
+        for row in MORE_ROWS {
+            self.checks.push_back(Goal { way: Box::from([Place::ROOT]), check: None, row });
+        }
+    }
+
+    /// Which samples answer the whole type in this run.
+    pub(super) fn root_row(&self) -> usize {
+        self.run.row
     }
 
     /// Ends the run. Unless it is to be done again, what can be found on its way is known now.
@@ -226,14 +247,17 @@ impl Graph {
         };
         for part in 0..parts {
             let here = [Place { node: number, part }];
-            let way = way_here.iter().copied().chain(here).collect();
-            self.goals.push_back(Goal { way, check: None });
+            let way: Box<[Place]> = way_here.iter().copied().chain(here).collect();
+            for row in self.more_rows {
+                self.checks.push_back(Goal { way: way.clone(), check: None, row: *row });
+            }
+            self.goals.push_back(Goal { way, check: None, row: 0 });
         }
         let are_tried = key.form == Form::Struct && key.len <= FIELDS_TRIED_MAX && key.len > 0;
         let has_names = matches!(key.form, Form::Struct | Form::Enum);
         for (check, is_due) in [(Check::Names, has_names), (Check::Fields, are_tried)] {
             if is_due {
-                let goal = Goal { way: way_here.clone(), check: Some((number, check)) };
+                let goal = Goal { way: way_here.clone(), check: Some((number, check)), row: 0 };
                 self.checks.push_back(goal);
             }
         }
@@ -369,6 +393,10 @@ impl Graph {
         if next < rows_max {
             self.rows.insert(of, next);
             return self.stop(Stop::Again);
+        }
+        if self.run.row > 0 {
+            // It has taken another one.
+            return self.stop(Stop::Done);
         }
         let error: String = error.to_string().chars().take(ERROR_CHARS_MAX).collect();
         self.fail(place, format!("`{of}` refuses every sample value ({error})"))

@@ -42,9 +42,23 @@ mod sampler;
 mod samples;
 mod strange;
 
-/// The types that are met while `T` is read. `watch` gets each sample of `T` that could be made.
-pub(crate) fn trace<T: DeserializeOwned>(encoding: Encoding, mut watch: impl FnMut(&T)) -> Types {
+/// The types that are met while `T` is read.
+pub(crate) fn trace<T: DeserializeOwned>(encoding: Encoding) -> Types {
+    run::<T>(Graph::new(encoding), |_| ())
+}
+
+/// The same, and `watch` gets each sample of `T` that could be made. There are more of them: texts
+/// and numbers that are not empty, in case that what is empty is not written.
+pub(crate) fn trace_and_watch<T: DeserializeOwned>(
+    encoding: Encoding,
+    watch: impl FnMut(&T),
+) -> Types {
     let mut graph = Graph::new(encoding);
+    graph.try_more();
+    run(graph, watch)
+}
+
+fn run<T: DeserializeOwned>(mut graph: Graph, mut watch: impl FnMut(&T)) -> Types {
     while graph.begin() {
         if let Some(value) = sample::<T>(&mut graph) {
             watch(&value);

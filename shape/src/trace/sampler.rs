@@ -37,7 +37,7 @@ struct Sampler<'g> {
 
 /// Runs `T` once; what it asked for is noted in `graph`. What came of it, if anything.
 pub(super) fn sample<'de, T: Deserialize<'de>>(graph: &mut Graph) -> Option<T> {
-    let context = Context { of: type_name::<T>(), row: 0, depth: 0 };
+    let context = Context { of: type_name::<T>(), row: graph.root_row(), depth: 0 };
     // Why there is no value, the graph knows.
     Parts { graph, node: 0, at: 0, context }.feed(0, PhantomData::<T>).ok()
 }

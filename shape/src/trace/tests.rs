@@ -69,7 +69,7 @@ fn short(text: &str) -> String {
 }
 
 fn printed<T: DeserializeOwned>(encoding: Encoding) -> String {
-    let types = trace::<T>(encoding, |_| ());
+    let types = trace::<T>(encoding);
     print(&types, types.root(), &mut BTreeSet::new())
 }
 
