@@ -182,7 +182,11 @@ fn read_struct(
             return Err(Error::limit(format!("a struct of {count} fields"), "fields_max", max));
         }
         for _ in 0..count {
+            let start = *reader;
             let (name, id) = read_name_and_id(reader)?;
+            if name.is_empty() {
+                return Err(start.malformed("a field without a name"));
+            }
             let (len, max) = (name.len(), limits.name_bytes_max);
             if len > max {
                 let what = format!("a field's name of {len} bytes");
@@ -203,7 +207,13 @@ fn read_name_and_id(reader: &mut Reader<'_>) -> Result<(Box<str>, TypeId)> {
     while let Some(field) = fields.next(reader)? {
         match field {
             1 => name = reader.text()?,
-            _ => id = reader.int()?,
+            _ => {
+                let start = *reader;
+                id = reader.int()?;
+                if i32::try_from(id).is_err() {
+                    return Err(start.malformed(format!("the type id {id}, which cannot be")));
+                }
+            }
         }
     }
     Ok((name.into(), id))
@@ -257,7 +267,7 @@ mod tests {
             Definition::Struct { name: "Empty".into(), fields: Box::default() },
             Definition::Struct {
                 name: "Point".into(),
-                fields: [field("X", Kind::Float), field("", Kind::Defined(70_000))].into(),
+                fields: [field("X", Kind::Float), field("Y", Kind::Defined(70_000))].into(),
             },
             Definition::Opaque { name: "Time".into(), by: Marshaler::Gob },
             Definition::Opaque { name: "".into(), by: Marshaler::Binary },

@@ -262,7 +262,7 @@ impl serde::de::Error for Error {
 
     fn unknown_variant(received: &str, wanted: &'static [&'static str]) -> Self {
         let (received, wanted) = (Shown(received), wanted.join(", "));
-        let text = format!("received the name \"{received}\", which is none of {wanted}");
+        let text = format!("received the name \"{received}\"; wanted one of {wanted}");
         Self::new(ErrorKind::Mismatch, text)
     }
 }

@@ -198,7 +198,8 @@ impl SchemaBuilder {
     ///
     /// # Errors
     ///
-    /// `Unsupported` if a declared type was not defined, or two fields of a struct have one name.
+    /// `Unsupported` if a declared type was not defined, or a struct has two fields of one name or
+    /// one without a name.
     pub fn build(self, root: Type) -> Result<Schema> {
         let Self { definitions: Definitions(definitions) } = self;
         for definition in &definitions {
@@ -209,6 +210,10 @@ impl SchemaBuilder {
                 Definition::Struct { fields, name } => {
                     if let Some(twice) = twice(fields) {
                         let text = format!("the struct {name} has two fields {twice}");
+                        return Err(Error::unsupported(text));
+                    }
+                    if fields.iter().any(|field| field.name.is_empty()) {
+                        let text = format!("the struct {name} has a field without a name");
                         return Err(Error::unsupported(text));
                     }
                 }

@@ -131,8 +131,8 @@ impl Time {
         bytes
     }
 
-    /// The time that Go's `MarshalBinary` made these bytes of; no bytes at all are [`Time::ZERO`].
-    /// In a [`Value`](crate::Value), which does not know what a type is, a time is such bytes.
+    /// The time that Go's `MarshalBinary` made these bytes of. In a [`Value`](crate::Value), which
+    /// does not know what a type is, a time is such bytes.
     ///
     /// # Errors
     ///
@@ -153,10 +153,9 @@ impl Time {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let malformed = || Error::new(ErrorKind::Malformed, "bytes that are no time");
         let (last, bytes) = match bytes.split_first() {
-            None => return Ok(Self::ZERO),
             Some((1, bytes)) => (0, bytes),
             Some((2, [bytes @ .., last])) => (i8::from_be_bytes([*last]), bytes),
-            Some(_) => return Err(malformed()),
+            _ => return Err(malformed()),
         };
         let (seconds, bytes) = bytes.split_first_chunk().ok_or_else(malformed)?;
         let (nanoseconds, bytes) = bytes.split_first_chunk().ok_or_else(malformed)?;
@@ -235,11 +234,15 @@ impl Serialize for Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_newtype_struct(NAME, TimeVisitor)
+        deserializer.deserialize_newtype_struct(NAME, TimeVisitor { is_zero_empty: true })
     }
 }
 
-struct TimeVisitor;
+/// Go has no time of no bytes, and leaves out a field that is zero. The decoder then hands out no
+/// bytes in place of the newtype, and nothing else does.
+struct TimeVisitor {
+    is_zero_empty: bool,
+}
 
 impl<'de> Visitor<'de> for TimeVisitor {
     type Value = Time;
@@ -253,7 +256,7 @@ impl<'de> Visitor<'de> for TimeVisitor {
         // not: so bytes may come where text is asked for.
         match content.is_human_readable() {
             true => content.deserialize_str(self),
-            false => content.deserialize_byte_buf(self),
+            false => content.deserialize_byte_buf(Self { is_zero_empty: false }),
         }
     }
 
@@ -264,6 +267,9 @@ impl<'de> Visitor<'de> for TimeVisitor {
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Time, E> {
+        if self.is_zero_empty && bytes.is_empty() {
+            return Ok(Time::ZERO);
+        }
         Time::from_bytes(bytes).map_err(|error| E::custom(error.text()))
     }
 

@@ -67,9 +67,9 @@ pub enum Value {
     Float(f64),
     /// Either of Go's complex numbers.
     Complex(Complex),
-    /// Go's `[]byte`.
+    /// Go's `[]byte`, and a Go string that is not UTF-8.
     Bytes(Vec<u8>),
-    /// Text. A Go string that is not UTF-8 cannot be one.
+    /// Text.
     String(String),
     /// An array.
     Array(Vec<Self>),
@@ -219,7 +219,7 @@ struct Owned(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Owned {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OwnedVisitor)
+        deserializer.deserialize_bytes(OwnedVisitor)
     }
 }
 

@@ -87,7 +87,7 @@ fn mismatches_say_where() {
     check::<BTreeMap<String, u8>>(&long, &path, "wanted u8, received 256");
     check::<Vec<char>>(&vec![-1_i64], "[0]", "wanted a Unicode character, received -1");
     check::<Vec<f32>>(&vec![0.0, 1e39], "[1]", "wanted a float of 32 bits, received 1e39");
-    let name = "received the name \"Blue\", which is none of Red, Green";
+    let name = "received the name \"Blue\"; wanted one of Red, Green";
     check::<Vec<Color>>(&vec!["Red".to_owned(), "Blue".to_owned()], "[1]", name);
 
     // Of types, before any value is looked at.
@@ -106,7 +106,7 @@ fn mismatches_say_where() {
     check::<RoundShape>(&circle, "", no_field);
     let square = vec![Shape::Circle(Leaf { v: 1.0 }), Shape::Square(Leaf { v: 2.0 })];
     check::<Vec<RoundShape>>(&square, "[0]", no_field);
-    let name = "received the name \"main.Square\", which is none of main.Circle";
+    let name = "received the name \"main.Square\"; wanted one of main.Circle";
     check::<Vec<RoundShape>>(&vec![Shape::Square(Leaf { v: 2.0 })], "[0]", name);
     let no_field =
         "the sender's type has no field of the struct main.Circle: it has V; wanted radius";
@@ -150,10 +150,10 @@ fn what_is_listed_is_short() {
     assert_eq!(error.text(), text);
     let name = format!("{}\u{1b}", "x".repeat(70));
     let error = from_slice::<Color>(&to_vec(&name).unwrap()).unwrap_err();
-    let shown = format!("received the name \"{}...\", which", "x".repeat(64));
+    let shown = format!("received the name \"{}...\"; wanted", "x".repeat(64));
     assert!(error.text().starts_with(&shown), "{error}");
     let error = from_slice::<Color>(&to_vec(&"\u{1b}[2J".to_owned()).unwrap()).unwrap_err();
-    assert!(error.text().starts_with("received the name \"\\u{1b}[2J\", which"), "{error}");
+    assert!(error.text().starts_with("received the name \"\\u{1b}[2J\"; wanted"), "{error}");
 }
 
 #[test]

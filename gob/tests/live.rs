@@ -12,8 +12,8 @@ mod support;
 use crate::mirrors::{mirrors, read_as, rewritten, written};
 use crate::support::oracle::{Answer, ask, go_version, oracle, printed};
 use crate::support::{
-    End, Vector, all_mutations, as_go_shows, limits, literal, mutations, read, to_hex, vectors,
-    with_deep_stack,
+    End, Vector, all_mutations, as_go_shows, limits, literal, mutations, other_definitions, read,
+    to_hex, vectors, with_deep_stack,
 };
 use switchboard_gob::{Decoder, Encoder, Schema, Value};
 
@@ -137,6 +137,22 @@ fn go_reads_what_we_write() {
 
 #[test]
 fn no_change_of_a_byte_becomes_another_value() {
+    compare_with_go(|vector| {
+        let is_chosen = CHOSEN.contains(&vector.name);
+        if is_chosen { all_mutations(&vector.bytes) } else { mutations(&vector.bytes) }
+    });
+}
+
+#[test]
+fn no_definition_that_go_refuses_is_taken() {
+    compare_with_go(|vector| match CHOSEN.contains(&vector.name) {
+        true => other_definitions(&vector.bytes),
+        false => Vec::new(),
+    });
+}
+
+/// Reads what is made of each vector, and has Go read it.
+fn compare_with_go(change: impl Fn(&Vector) -> Vec<Vec<u8>> + Send + 'static) {
     let Some(program) = oracle() else {
         return;
     };
@@ -147,9 +163,8 @@ fn no_change_of_a_byte_becomes_another_value() {
         };
         let mut changed = Vec::new();
         for vector in vectors().into_iter().filter(is_like_go) {
-            let is_chosen = CHOSEN.contains(&vector.name);
-            let all = if is_chosen { all_mutations } else { mutations }(&vector.bytes);
-            changed.extend(all.into_iter().map(|bytes| (vector.name, vector.types, bytes)));
+            let all = change(&vector).into_iter();
+            changed.extend(all.map(|bytes| (vector.name, vector.types, bytes)));
         }
         let questions = changed.clone().into_iter().map(|(_, types, bytes)| (types, bytes));
         let mut answers = ask(program, questions);

@@ -69,7 +69,7 @@ const EXCEPTIONS: [(&str, &str, &str); 15] = [
 ];
 
 /// What Go refuses, and how our refusal begins.
-const REFUSALS: [(&str, &str); 80] = [
+const REFUSALS: [(&str, &str); 83] = [
     ("refused/struct_signedness", "!X: wanted uint, received int"),
     ("refused/struct_float", "!X: wanted float, received int"),
     ("refused/struct_no_common_field", "!the sender's type has no field of the struct PointOther"),
@@ -109,7 +109,7 @@ const REFUSALS: [(&str, &str); 80] = [
     ("refused/interface_to_struct", "!Value: wanted Point, received interface"),
     (
         "refused/interface_not_assignable",
-        "!received the name \"Point\", which is none of Circle, main.Square, *main.Polygon, Meters",
+        "!received the name \"Point\"; wanted one of Circle, main.Square, *main.Polygon, Meters",
     ),
     ("refused/encoder_to_string", "!wanted string, received Gobbed"),
     ("refused/string_to_encoder", "!wanted GobBytes, received string"),
@@ -136,6 +136,9 @@ const REFUSALS: [(&str, &str); 80] = [
     ("raw/definition_without_value", "!cut"),
     ("raw/value_without_definition", "!the type id 65, which is not defined, at byte 1"),
     ("raw/value_in_definition_message", "!7 bytes behind a definition, at byte 32"),
+    ("raw/id_inside_32_bits", "!the type id 2147483648, which cannot be, at byte 13"),
+    ("raw/field_without_name", "!a field without a name, at byte 14"),
+    ("raw/time_of_no_bytes", "!bytes that are no time"),
     ("raw/field_beyond", "!a field that the struct does not have, at byte 35"),
     ("raw/field_wraps", "!a field that the struct does not have, at byte 35"),
     ("raw/cut_in_value", "!the message ends in a number, at byte 36"),
@@ -151,10 +154,7 @@ const REFUSALS: [(&str, &str); 80] = [
     ("raw/reserved_type", "!the type id 9, which is not defined, at byte 1"),
     ("raw/type_zero", "!the type id 0, which is not defined, at byte 1"),
     ("raw/define_builtin", "!a definition of the type id 2, at byte 2"),
-    (
-        "raw/interface_not_registered",
-        "!received the name \"abc\", which is none of bool, int, int8",
-    ),
+    ("raw/interface_not_registered", "!received the name \"abc\"; wanted one of bool, int, int8"),
     ("raw/interface_other_type", "!1 bytes left behind the value, at byte 13"),
 ];
 

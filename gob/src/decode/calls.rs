@@ -32,7 +32,13 @@ impl<'de> Deserializer<'de> for &mut ValueDeserializer<'de> {
             Kind::Uint => visitor.visit_u64(self.reader.uint()?),
             Kind::Float => visitor.visit_f64(self.reader.float()?),
             Kind::Bytes => visitor.visit_borrowed_bytes(self.reader.bytes()?),
-            Kind::String => visitor.visit_borrowed_str(self.text()?),
+            Kind::String => {
+                let bytes = self.reader.bytes()?;
+                match std::str::from_utf8(bytes) {
+                    Ok(text) => visitor.visit_borrowed_str(text),
+                    Err(_) => visitor.visit_borrowed_bytes(bytes),
+                }
+            }
             Kind::Complex => visit_complex(self, visitor),
             Kind::Interface => match self.enter_interface()? {
                 Some(_) => self.deserialize_any(visitor),
@@ -140,6 +146,10 @@ impl<'de> Deserializer<'de> for &mut ValueDeserializer<'de> {
             match self.definition() {
                 Some(Definition::Opaque { by, .. }) if *by == wanted => self.kind = Kind::Bytes,
                 _ => return Err(self.mismatch(name)),
+            }
+            if self.left_out_depth > 0 {
+                // Its zero has bytes that only the type knows.
+                return visitor.visit_borrowed_bytes(&[]);
             }
         }
         visitor.visit_newtype_struct(self)

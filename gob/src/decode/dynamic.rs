@@ -34,7 +34,11 @@ impl<'a, 'de> EnumAccess<'de> for DynamicAccess<'a, 'de> {
             Kind::Float => Variant::Float,
             Kind::Complex => Variant::Complex,
             Kind::Bytes => Variant::Bytes,
-            Kind::String => Variant::String,
+            Kind::String => {
+                let mut ahead = value.reader;
+                let is_text = std::str::from_utf8(ahead.bytes()?).is_ok();
+                if is_text { Variant::String } else { Variant::Bytes }
+            }
             Kind::Interface => match value.enter_interface()? {
                 Some(found) => {
                     name = found;
@@ -49,7 +53,10 @@ impl<'a, 'de> EnumAccess<'de> for DynamicAccess<'a, 'de> {
                 Definition::Slice { .. } => Variant::Slice,
                 Definition::Map { .. } => Variant::Map,
                 Definition::Struct { .. } => Variant::Struct,
-                Definition::Opaque { .. } => Variant::Opaque,
+                Definition::Opaque { .. } => {
+                    value.kind = Kind::Bytes;
+                    Variant::Opaque
+                }
                 Definition::Choice { .. } | Definition::Missing => {
                     return Err(value.mismatch("a value"));
                 }

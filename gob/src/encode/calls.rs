@@ -87,7 +87,9 @@ impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
 
     #[inline]
     fn serialize_bytes(mut self, value: &[u8]) -> Result<()> {
-        if let Some(Definition::Opaque { .. }) = self.definition() {
+        // Go's strings are any bytes, and those that are not text are bytes to us.
+        if self.kind == Kind::String || matches!(self.definition(), Some(Definition::Opaque { .. }))
+        {
             self.kind = Kind::Bytes;
         }
         self.basic(Kind::Bytes, value.is_empty(), |out| put_bytes(out, value))

@@ -1,5 +1,7 @@
 //! Times as Go's bytes, as text, and as those of the system.
 
+use std::collections::BTreeMap;
+
 use serde::de::value::StrDeserializer;
 
 use super::*;
@@ -28,13 +30,12 @@ fn bytes_are_those_of_go() {
         assert_eq!(time.unix_seconds(), seconds);
         assert_eq!(time.nanoseconds(), nanoseconds);
         assert_eq!(time.offset_seconds(), offset);
-        for len in 1..bytes.len() {
+        for len in 0..bytes.len() {
             let text = Time::from_bytes(&bytes[..len]).map_err(|error| error.to_string());
             // Version 2 without its last byte has the wrong length as well.
             assert_eq!(text, Err("bytes that are no time".to_owned()), "{hex}, {len}");
         }
     }
-    assert_eq!(Time::from_bytes(&[]).unwrap(), Time::ZERO);
     // What Go writes for -59 and -17,762 seconds.
     for (last, offset) in [([0, 0, 0xc5], -59), ([0xfe, 0xd8, 0xfe], -17_762)] {
         let mut bytes = vec![2, 0, 0, 0, 0x0e, 0x77, 0x91, 0xf7, 0, 0, 0, 0, 0];
@@ -81,6 +82,40 @@ fn human_readers_have_text() {
     assert_eq!(read("today").unwrap_err().to_string(), wanted);
     let unread = Time::new(0, 0, Some(1)).unwrap();
     assert!(fmt::write(&mut String::new(), format_args!("{}", Shown(unread))).is_err());
+}
+
+#[test]
+fn a_time_that_was_left_out_is_zero_and_one_of_no_bytes_is_refused() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Timed {
+        at: Time,
+        ended: Option<Time>,
+        number: i64,
+    }
+    let schema = || {
+        let mut schema = crate::Schema::builder();
+        let time = schema.opaque("Time", crate::Marshaler::Gob);
+        let fields = [("At", time), ("Ended", time), ("Number", crate::Type::INT)];
+        let timed = schema.structure("Timed", &fields);
+        schema.build(timed).unwrap()
+    };
+    // Bytes as those of the type's own, sent though they are none.
+    struct NoBytes;
+    impl Serialize for NoBytes {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(&[])
+        }
+    }
+    let read = |value: &dyn Fn() -> Result<Vec<u8>>| crate::from_slice::<Timed>(&value()?);
+    let number = BTreeMap::from([("Number", 1)]);
+    let timed = read(&|| crate::to_vec_as(&schema(), &number)).unwrap();
+    assert_eq!((timed.at, timed.ended, timed.number), (Time::ZERO, None, 1));
+    for name in ["At", "Ended"] {
+        let sent = BTreeMap::from([(name, Some(NoBytes))]);
+        let error = read(&|| crate::to_vec_as(&schema(), &sent)).unwrap_err();
+        assert_eq!(error.to_string(), format!("{name}: bytes that are no time"));
+    }
 }
 
 #[test]

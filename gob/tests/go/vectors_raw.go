@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // Messages that define Point as type 65, and send a Point.
 const (
 	definePoint = "1f ff81 03 01 01 05 506f696e74 01 ff82 00 01 02 " +
@@ -30,6 +32,15 @@ func rawVectors() []vector {
 			valuePoint, Point{}),
 		raw("raw/unused_definition", "11 ff83 03 01 01 03 4f6e65 01 ff84 00 01 00 00 00"+
 			definePoint+valuePoint, Point{}),
+		raw("raw/id_inside_31_bits", "22 ff81 03 01 01 05 506f696e74 01 fcfffffffe "+
+			definePoint[39:]+valuePoint, Point{}),
+		raw("raw/id_inside_32_bits", "23 ff81 03 01 01 05 506f696e74 01 fb0100000000 "+
+			definePoint[39:]+valuePoint, Point{}).refuse(),
+		raw("raw/field_without_name", "18 ff81 03 01 01 01 50 01 ff82 00 01 02 02 04 00 "+
+			"01 01 41 01 04 00 00 00 05 ff82 02 02 00", One{}).refuse(),
+		raw("raw/array_of_none", "0c ff81 01 01 02 ff82 00 01 04 00 00 04 ff82 00 00", [0]int{}),
+		raw("raw/time_of_no_bytes", "10 ff81 05 01 01 04 54696d65 01 ff82 00 00 00 04 ff82 00 00",
+			time.Time{}).refuse(),
 		raw("raw/no_end_of_struct", definePoint+"06 ff82 01 2c 01 42", Point{}),
 		raw("raw/bytes_after_struct", definePoint+"08 ff82 01 2c 01 42 00 55", Point{}),
 		raw("raw/bytes_after_int", "04 04 00 0a 55", 0),

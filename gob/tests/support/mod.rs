@@ -196,6 +196,62 @@ fn one_in() -> usize {
     4_usize.checked_div(scale.unwrap_or(1)).unwrap_or(1).max(1)
 }
 
+/// The stream with a part of one of its definitions taken out, or another number in the place of a
+/// byte; the lengths of the messages are right.
+pub(crate) fn other_definitions(bytes: &[u8]) -> Vec<Vec<u8>> {
+    const NUMBERS: [&[u8]; 8] = [
+        &[],
+        &[0],
+        &[1, 0],
+        &[0xff, 0x82],
+        // Around 2^31, doubled as signed numbers are.
+        &[0xfc, 0xff, 0xff, 0xff, 0xfe],
+        &[0xfb, 0x01, 0, 0, 0, 0],
+        &[0xfc, 0xff, 0xff, 0xff, 0xff],
+        &[0xfb, 0x01, 0, 0, 0, 1],
+    ];
+    let messages = messages(bytes);
+    let mut all = Vec::new();
+    for (at, message) in messages.iter().enumerate().filter(|(_, message)| is_definition(message)) {
+        for place in 0..message.len() {
+            for (taken, number) in NUMBERS.iter().flat_map(|n| [(1, n), (2, n), (3, n)]) {
+                let rest = &message[message.len().min(place + taken)..];
+                let changed = [&message[..place], number, rest].concat();
+                let mut stream: Vec<_> = messages.iter().map(|message| message.to_vec()).collect();
+                stream[at] = changed;
+                all.push(stream.iter().flat_map(|message| with_length(message)).collect());
+            }
+        }
+    }
+    all
+}
+
+/// The messages of a stream whose lengths are of one or two bytes.
+fn messages(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut messages = Vec::new();
+    while let [first, rest @ ..] = bytes {
+        let (len, rest) = match first {
+            0xff => (rest[0], &rest[1..]),
+            len => (*len, rest),
+        };
+        let (message, behind) = rest.split_at(len.into());
+        messages.push(message);
+        bytes = behind;
+    }
+    messages
+}
+
+/// Whether it begins with a negative number.
+fn is_definition(message: &[u8]) -> bool {
+    let number = if message[0] < 0x80 { message[0] } else { message[usize::from(!message[0]) + 1] };
+    number % 2 == 1
+}
+
+fn with_length(message: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(message.len()).unwrap();
+    [if len < 0x80 { &[][..] } else { &[0xff] }, &[len], message].concat()
+}
+
 /// The value without what Go's literals leave out: zeros in fields, and entries of a map whose key
 /// came once more.
 pub(crate) fn as_go_shows(value: Value) -> Value {

@@ -160,3 +160,17 @@ fn levels_are_bounded() {
         }
     }
 }
+
+#[test]
+fn a_struct_that_nobody_could_read_is_not_built() {
+    let cases = [
+        (["X", "X"], "the struct S has two fields X"),
+        (["X", ""], "the struct S has a field without a name"),
+    ];
+    for (names, text) in cases {
+        let mut builder = Schema::builder();
+        let root = builder.structure("S", &names.map(|name| (name, Type::INT)));
+        let error = builder.build(root).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.kind()), (text, ErrorKind::Unsupported));
+    }
+}
