@@ -69,13 +69,13 @@ fn compare_with_bare<T>(criterion: &mut Criterion, name: &str, value: &T)
 where
     T: Serialize + DeserializeOwned,
 {
+    let limits = Limits::default();
     let mut payload = BytesMut::new();
-    Bincode::encode(value, &mut payload).expect("a value of a plain type has a form");
+    Bincode::encode(value, &limits, &mut payload).expect("a value of a plain type has a form");
     let payload = payload.freeze();
     let throughput = Throughput::Bytes(payload.len() as u64);
     let config = bincode::config::standard();
 
-    let limits = Limits::default();
     let guarded = || {
         let payload = black_box(&payload).clone();
         let budget = Budget::new(&limits, payload.len());
@@ -92,7 +92,7 @@ where
     let mut out = BytesMut::with_capacity(payload.len());
     let appended = || {
         out.clear();
-        Bincode::encode(black_box(value), &mut out).expect("it was encoded before");
+        Bincode::encode(black_box(value), &limits, &mut out).expect("it was encoded before");
     };
     let mut slice = vec![0; payload.len()];
     let bare = || {

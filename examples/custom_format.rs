@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use switchboard::format::{Budget, Format, Framing};
-use switchboard::{Code, Command, Connection, Endpoint, Error, Result, transport};
+use switchboard::{Code, Command, Connection, Endpoint, Error, Limits, Result, transport};
 
 /// Whole numbers in one line, with spaces between them: `3 1 2`.
 enum Numbers {}
@@ -11,7 +11,7 @@ impl Format<Vec<i64>> for Numbers {
     const NAME: &'static str = "numbers";
     const FRAMING: Framing = Framing::Line;
 
-    fn encode(value: &Vec<i64>, out: &mut BytesMut) -> Result<()> {
+    fn encode(value: &Vec<i64>, _: &Limits, out: &mut BytesMut) -> Result<()> {
         let words: Vec<_> = value.iter().map(i64::to_string).collect();
         out.extend_from_slice(words.join(" ").as_bytes());
         Ok(())

@@ -39,8 +39,8 @@ pub struct Limits {
     /// `too_large`; a longer value of our own is refused before a byte of it is sent. A command may
     /// have another, by [`Command::payload_bytes_max`](crate::Command::payload_bytes_max).
     pub payload_bytes_max: usize,
-    /// Levels of nesting that decoding follows. Default 128, at most
-    /// [`DEPTH_MOST`](Self::DEPTH_MOST).
+    /// Levels of nesting of one value, in either direction. Default 128, at most
+    /// [`DEPTH_MOST`](Self::DEPTH_MOST). A deeper value of our own is refused before it is sent.
     ///
     /// Counted at each option, newtype, sequence, tuple, map, struct and enum, so a level of
     /// `Option<Box<Self>>` costs two. The stack grows with the levels and with the sizes of their

@@ -75,7 +75,7 @@ fn one_way_calls() {
         // Answered when all before it have run.
         client.call(NUMBER, &0).await.unwrap();
     });
-    check("one-way calls", &costs, 4.0, 544);
+    check("one-way calls", &costs, 4.0, 552);
 }
 
 #[track_caller]

@@ -25,8 +25,13 @@ use switchboard_testing::child::in_child;
 use switchboard_testing::nested::{Chain, List, Map, Tree};
 
 fn encode<F: Format<T>, T>(value: &T) -> Result<Bytes> {
+    encode_within::<F, T>(Limits::DEPTH_MOST, value)
+}
+
+fn encode_within<F: Format<T>, T>(depth_max: usize, value: &T) -> Result<Bytes> {
+    let limits = Limits::default().with(|limits| limits.depth_max = depth_max);
     let mut out = BytesMut::new();
-    F::encode(value, &mut out)?;
+    F::encode(value, &limits, &mut out)?;
     Ok(out.freeze())
 }
 
@@ -150,7 +155,7 @@ fn check_deep<F: Format<T>, T: Nest>(levels: usize) {
             Err(error) => {
                 assert!(levels == 100_000, "{levels}: {error}");
                 assert_eq!(error.code(), Code::TooLarge, "{error}");
-                let text = "nesting of more than 1024 levels, the most that depth_max can be";
+                let text = "nesting of 1025 levels is over depth_max (1024)";
                 assert_eq!(error.text(), text);
             }
         }
@@ -189,6 +194,39 @@ fn deep_values_are_encoded_or_refused_on_any_stack() {
             check_deep::<Gob, Map>(511);
         }
     });
+}
+
+/// What is sent is as deep as what is read, in whatever format.
+#[test]
+fn depth_max_holds_for_what_is_encoded() {
+    fn check<F: Format<Chain> + Format<Tree>>() {
+        // (depth_max, is it enough?) for a chain of 5 options and structs, and 3 lists in newtypes
+        for (depth_max, is_enough) in [(0, false), (10, false), (11, true), (100_000, true)] {
+            let encoded = encode_within::<F, _>(depth_max, &Chain::nest(5));
+            check_encoded(&encoded, depth_max, is_enough);
+        }
+        for (depth_max, is_enough) in [(0, false), (7, false), (8, true), (1024, true)] {
+            let encoded = encode_within::<F, _>(depth_max, &Tree::nest(3));
+            check_encoded(&encoded, depth_max, is_enough);
+        }
+    }
+    fn check_encoded(encoded: &Result<Bytes>, depth_max: usize, is_enough: bool) {
+        match encoded {
+            Ok(_) => assert!(is_enough, "{depth_max}"),
+            Err(error) => {
+                assert!(!is_enough, "{depth_max}: {error}");
+                let text =
+                    format!("nesting of {} levels is over depth_max ({depth_max})", depth_max + 1);
+                assert_eq!((error.code(), error.text()), (Code::TooLarge, text.as_str()));
+            }
+        }
+    }
+    check::<Bincode>();
+    check::<Json>();
+    #[cfg(feature = "postcard")]
+    check::<Postcard>();
+    #[cfg(feature = "gob")]
+    check::<Gob>();
 }
 
 /// The deepest value that can be asked for is safe in the hands of code that knows no limit.

@@ -100,7 +100,7 @@ fn the_article_s_struct_is_187_bytes() {
     let read: ComplexData = Gob::decode(golden.clone().into(), &budget).unwrap();
     assert_eq!(read, data);
     let mut written = BytesMut::new();
-    Gob::encode(&data, &mut written).unwrap();
+    Gob::encode(&data, &Limits::default(), &mut written).unwrap();
     let written = replaced(&written, b"ComplexData", b"complexData");
     let written = replaced(&written, b"\x05three\x06\x03two\x04", b"\x03two\x04\x05three\x06");
     assert_eq!(written, golden);

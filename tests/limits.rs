@@ -116,7 +116,7 @@ fn panic_of(set: impl FnOnce()) -> Option<String> {
 fn a_text_needs_no_depth_no_spare_elements_and_little_memory() {
     fn check<F: Format<String>>(limits: &Limits) {
         let mut payload = BytesMut::new();
-        F::encode(&"text".to_owned(), &mut payload).unwrap();
+        F::encode(&"text".to_owned(), limits, &mut payload).unwrap();
         let budget = Budget::new(limits, payload.len());
         assert_eq!(F::decode(payload.freeze(), &budget).unwrap(), "text", "{}", F::NAME);
     }

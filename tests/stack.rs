@@ -135,7 +135,8 @@ fn check<F: Format<T>, T: Nest>() {
         let payload = on_large_stack(move || {
             let value = T::nest(levels);
             let mut payload = BytesMut::new();
-            F::encode(&value, &mut payload).expect("it has a form");
+            let limits = Limits::default().with(|limits| limits.depth_max = Limits::DEPTH_MOST);
+            F::encode(&value, &limits, &mut payload).expect("it has a form");
             payload.freeze()
         });
         let refused = decode::<F, T>(payload);

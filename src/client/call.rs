@@ -135,7 +135,11 @@ pub(super) fn encode<F: Format<T>, T>(
     limits: &Limits,
 ) -> Result<BytesMut> {
     let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
-    F::encode(value, &mut payload).map_err(Error::by_library)?;
+    let encoded = match facts.payload_bytes_max() {
+        None => F::encode(value, limits, &mut payload),
+        Some(_) => F::encode(value, &facts.limits(limits), &mut payload),
+    };
+    encoded.map_err(Error::by_library)?;
     let (len, max) = (payload.len(), facts.payload_max(limits.payload_bytes_max));
     if len > max.bytes {
         return Err(Error::local(Code::TooLarge, max.too_large(len)));

@@ -24,6 +24,7 @@ use super::guard::{self, Account};
 use super::stack::with_whole_room;
 use super::{Codec, Format, Framing, Tongues, encoding};
 use crate::error::Result;
+use crate::limits::Limits;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the standard configuration
 /// of bincode 2: small and fast, but both sides must know the type.
@@ -37,7 +38,7 @@ use crate::error::Result;
 /// use switchboard::format::{Bincode, Budget, Format};
 ///
 /// let mut out = BytesMut::new();
-/// Bincode::encode(&("Ada".to_owned(), -1i64), &mut out)?;
+/// Bincode::encode(&("Ada".to_owned(), -1i64), &Limits::default(), &mut out)?;
 /// assert_eq!(out, b"\x03Ada\x01"[..]);
 ///
 /// let budget = Budget::new(&Limits::default(), out.len());
@@ -54,8 +55,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
     const FRAMING: Framing = Framing::Counted;
 
     #[inline]
-    fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
-        encoding::encode(NAME, value, |value| {
+    fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
+        encoding::encode(NAME, limits, value, |value| {
             bincode::serde::encode_into_writer(value, Appender(out), config::standard())
         })
     }

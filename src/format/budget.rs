@@ -76,7 +76,7 @@ use crate::limits::Limits;
 ///     const NAME: &'static str = "pretty";
 ///     const FRAMING: Framing = Framing::Counted;
 ///
-///     fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
+///     fn encode(value: &T, _: &Limits, out: &mut BytesMut) -> Result<()> {
 ///         serde_json::to_writer_pretty(out.writer(), value)
 ///             .map_err(|cause| Error::new(Code::BadPayload, "no JSON for it").with_source(cause))
 ///     }

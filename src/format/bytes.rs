@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::budget::Budget;
 use super::{Format, Framing};
 use crate::error::Result;
+use crate::limits::Limits;
 
 /// The format of [`bytes::Bytes`]: whatever the bytes are, they are the payload.
 ///
@@ -28,7 +29,7 @@ impl Format<bytes::Bytes> for Bytes {
     const NAME: &'static str = "bytes";
     const FRAMING: Framing = Framing::Counted;
 
-    fn encode(value: &bytes::Bytes, out: &mut BytesMut) -> Result<()> {
+    fn encode(value: &bytes::Bytes, _: &Limits, out: &mut BytesMut) -> Result<()> {
         out.extend_from_slice(value);
         Ok(())
     }

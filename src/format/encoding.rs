@@ -5,8 +5,8 @@
 //! and numbers of any precision, it goes on doing.
 //!
 //! Values to be encoded are our own side's, but a peer may have had a say in how deep they are, and
-//! a stack that overflows takes the process along. So levels are counted as in decoding, no deeper
-//! than [`Limits::DEPTH_MOST`], which no decoder goes beyond.
+//! a stack that overflows takes the process along. So levels are counted as in decoding, and there
+//! may be as many, `depth_max`.
 //!
 //! Where a type can come back to itself, the guard looks whether the stack has room for what
 //! follows, which is written on a new one if not: at each some and newtype variant, and once for
@@ -36,17 +36,19 @@ use crate::limits::Limits;
 #[inline]
 pub(super) fn encode<T: ?Sized, R, E>(
     format_name: &'static str,
+    limits: &Limits,
     value: &T,
     encode: impl FnOnce(&Guarded<'_, T>) -> Result<R, E>,
 ) -> Result<R>
 where
     E: Into<Box<dyn StdError + Send + Sync>>,
 {
-    let depth = Depth { left: Cell::new(Limits::DEPTH_MOST), is_passed: Cell::new(false) };
+    let depth_max = limits.depth_max.min(Limits::DEPTH_MOST);
+    let depth = Depth { left: Cell::new(depth_max), is_passed: Cell::new(false) };
     let encoded = encode(&Guarded { value, depth: &depth, has_room: true });
-    encoded.map_err(|cause| {
-        let cause = cause.into();
-        if depth.is_passed.get() { too_deep(cause) } else { no_payload(format_name, cause) }
+    encoded.map_err(|cause| match depth.is_passed.get() {
+        true => too_deep(depth_max, cause.into()),
+        false => no_payload(format_name, cause.into()),
     })
 }
 
@@ -57,9 +59,9 @@ fn no_payload(format_name: &'static str, cause: Box<dyn StdError + Send + Sync>)
 }
 
 #[cold]
-fn too_deep(cause: Box<dyn StdError + Send + Sync>) -> Error {
-    let levels_max = Limits::DEPTH_MOST;
-    let text = format!("nesting of more than {levels_max} levels, the most that depth_max can be");
+fn too_deep(depth_max: usize, cause: Box<dyn StdError + Send + Sync>) -> Error {
+    let levels = depth_max.saturating_add(1);
+    let text = format!("nesting of {levels} levels is over depth_max ({depth_max})");
     Error::found(Code::TooLarge, text).with_source(cause)
 }
 

@@ -9,12 +9,13 @@ use std::panic::catch_unwind;
 use ::bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits, Progress, Schema};
+use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits as GobLimits, Progress, Schema};
 
 use super::budget::Budget;
 use super::stack::{with_room_for_buffers, with_type_room};
 use super::{Codec, Format, Framing, Tongues, encoding};
 use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as Go's `encoding/gob`.
 ///
@@ -29,7 +30,7 @@ use crate::error::{Code, Error, Result};
 /// use switchboard::format::{Budget, Format, Gob};
 ///
 /// let mut out = BytesMut::new();
-/// Gob::encode(&vec!["a".to_owned(), "b".to_owned()], &mut out)?;
+/// Gob::encode(&vec!["a".to_owned(), "b".to_owned()], &Limits::default(), &mut out)?;
 /// // As Go writes []string{"a", "b"}.
 /// let go = b"\x0c\xff\x81\x02\x01\x02\xff\x82\x00\x01\x0c\x00\x00\x08\xff\x82\x00\x02\x01a\x01b";
 /// assert_eq!(out, go[..]);
@@ -47,8 +48,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
     const NAME: &'static str = NAME;
     const FRAMING: Framing = Framing::Gob;
 
-    fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
-        let payload = encoding::encode(NAME, value, |value| {
+    fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
+        let payload = encoding::encode(NAME, limits, value, |value| {
             let schema = with_type_room::<T, _>(Schema::of::<T>)?;
             let mut payload = Vec::new();
             Encoder::with_limits(unlimited()).encode_as(&schema, value, &mut payload)?;
@@ -61,7 +62,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
         with_room_for_buffers(budget, || {
             let refused = |cause| refused(budget, cause);
-            let mut decoder = Decoder::with_limits(limits(&payload, budget));
+            let mut decoder = Decoder::with_limits(bounds(&payload, budget));
             let Progress { used_bytes, is_complete, .. } =
                 decoder.push(&payload).map_err(refused)?;
             if !is_complete {
@@ -94,20 +95,20 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
 
 /// What the budget does not see: how deep a value is before it is decoded. Elements are no more
 /// than the payload has bytes, and the budget counts what they become.
-fn limits(payload: &Bytes, budget: &Budget) -> Limits {
-    let mut limits = unlimited();
-    limits.definition_bytes_max = payload.len();
-    limits.depth_max = budget.depth_max();
-    limits
+fn bounds(payload: &Bytes, budget: &Budget) -> GobLimits {
+    let mut bounds = unlimited();
+    bounds.definition_bytes_max = payload.len();
+    bounds.depth_max = budget.depth_max();
+    bounds
 }
 
 /// What our own guards bound.
-fn unlimited() -> Limits {
-    let mut limits = Limits::default();
-    limits.value_bytes_max = usize::MAX;
-    limits.depth_max = usize::MAX;
-    limits.elements_max = usize::MAX;
-    limits
+fn unlimited() -> GobLimits {
+    let mut bounds = GobLimits::default();
+    bounds.value_bytes_max = usize::MAX;
+    bounds.depth_max = usize::MAX;
+    bounds.elements_max = usize::MAX;
+    bounds
 }
 
 /// The texts of `switchboard-gob` are made for the sender: they say where and which type, and of

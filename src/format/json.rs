@@ -18,6 +18,7 @@ use super::budget::Budget;
 use super::stack::with_room_for_buffers;
 use super::{Codec, Format, Framing, Tongues, encoding};
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as JSON in one line.
 ///
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 /// use switchboard::format::{Budget, Format, Json};
 ///
 /// let mut out = BytesMut::new();
-/// Json::encode(&vec!["two\nlines".to_owned()], &mut out)?;
+/// Json::encode(&vec!["two\nlines".to_owned()], &Limits::default(), &mut out)?;
 /// assert_eq!(out, br#"["two\nlines"]"#[..]);
 ///
 /// let budget = Budget::new(&Limits::default(), out.len());
@@ -43,9 +44,11 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
     const NAME: &'static str = NAME;
     const FRAMING: Framing = Framing::Line;
 
-    fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
+    fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
         let before_bytes = out.len();
-        encoding::encode(NAME, value, |value| serde_json::to_writer(Appender(&mut *out), value))?;
+        encoding::encode(NAME, limits, value, |value| {
+            serde_json::to_writer(Appender(&mut *out), value)
+        })?;
         // Line ends in compact JSON can only come from raw JSON inside the value, where they are
         // nothing but white space.
         let mut written = out.get_mut(before_bytes..).unwrap_or_default();

@@ -8,6 +8,7 @@ use ::bytes::{Bytes, BytesMut};
 use super::budget::Budget;
 use super::{Codec, Format, Framing, Tongues};
 use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
 
 /// The format of a `String` in one line of UTF-8, without line feed, carriage return and NUL.
 ///
@@ -17,7 +18,7 @@ use crate::error::{Code, Error, Result};
 /// use switchboard::format::{Budget, Format, Line};
 ///
 /// let mut out = BytesMut::new();
-/// assert!(Line::encode(&"two\nlines".into(), &mut out).is_err());
+/// assert!(Line::encode(&"two\nlines".into(), &Limits::default(), &mut out).is_err());
 /// assert!(out.is_empty());
 ///
 /// let payload = Bytes::from_static(b"one line");
@@ -33,7 +34,7 @@ impl Format<String> for Line {
     const NAME: &'static str = "line";
     const FRAMING: Framing = Framing::Line;
 
-    fn encode(value: &String, out: &mut BytesMut) -> Result<()> {
+    fn encode(value: &String, _: &Limits, out: &mut BytesMut) -> Result<()> {
         check_is_one_line(value.as_bytes())?;
         out.extend_from_slice(value.as_bytes());
         Ok(())

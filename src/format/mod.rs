@@ -44,6 +44,7 @@ pub use self::postcard::Postcard;
 use ::bytes::BytesMut;
 
 use crate::error::Result;
+use crate::limits::Limits;
 
 /// How values of type `T` travel as bytes.
 #[diagnostic::on_unimplemented(
@@ -59,13 +60,13 @@ pub trait Format<T>: Send + Sync + 'static {
     /// ```compile_fail,E0080
     /// # use bytes::{Bytes, BytesMut};
     /// # use switchboard::format::{Budget, Codec, Format, Framing};
-    /// # use switchboard::Result;
+    /// # use switchboard::{Limits, Result};
     /// enum Mine {}
     ///
     /// impl Format<String> for Mine {
     ///     const NAME: &'static str = "My Format";
     /// #   const FRAMING: Framing = Framing::Counted;
-    /// #   fn encode(_: &String, _: &mut BytesMut) -> Result<()> { Ok(()) }
+    /// #   fn encode(_: &String, _: &Limits, _: &mut BytesMut) -> Result<()> { Ok(()) }
     /// #   fn decode(_: Bytes, _: &Budget) -> Result<String> { Ok(String::new()) }
     ///     // ..
     /// }
@@ -79,11 +80,15 @@ pub trait Format<T>: Send + Sync + 'static {
 
     /// Appends the payload that stands for `value` to `out`.
     ///
+    /// `limits` are those of whoever sends it, with what the [facts](crate::Facts) of the command
+    /// change of them. Whoever calls this refuses a payload over `payload_bytes_max` afterwards; a
+    /// format may do so earlier.
+    ///
     /// # Errors
     ///
-    /// When the format has no payload for this value. What was appended until then is cut off by
-    /// the caller.
-    fn encode(value: &T, out: &mut BytesMut) -> Result<()>;
+    /// When the format has no payload for this value, or `too_large` if the value is over a limit.
+    /// What was appended until then is cut off by the caller.
+    fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()>;
 
     /// The value that the whole of `payload` stands for.
     ///
@@ -143,7 +148,7 @@ pub struct Codec<T> {
     /// [`Format::FRAMING`].
     pub framing: Framing,
     /// [`Format::encode`].
-    pub encode: fn(&T, &mut BytesMut) -> Result<()>,
+    pub encode: fn(&T, &Limits, &mut BytesMut) -> Result<()>,
     /// [`Format::decode`].
     pub decode: fn(::bytes::Bytes, &Budget) -> Result<T>,
 }

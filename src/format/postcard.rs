@@ -12,6 +12,7 @@ use super::budget::Budget;
 use super::stack::with_whole_room;
 use super::{Codec, Format, Framing, Tongues, encoding};
 use crate::error::Result;
+use crate::limits::Limits;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the wire format of postcard
 /// 1.
@@ -22,7 +23,7 @@ use crate::error::Result;
 /// use switchboard::format::{Budget, Format, Postcard};
 ///
 /// let mut out = BytesMut::new();
-/// Postcard::encode(&("Ada".to_owned(), 300u64), &mut out)?;
+/// Postcard::encode(&("Ada".to_owned(), 300u64), &Limits::default(), &mut out)?;
 /// assert_eq!(out, b"\x03Ada\xac\x02"[..]);
 ///
 /// let budget = Budget::new(&Limits::default(), out.len());
@@ -38,8 +39,10 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
     const NAME: &'static str = NAME;
     const FRAMING: Framing = Framing::Counted;
 
-    fn encode(value: &T, out: &mut BytesMut) -> Result<()> {
-        encoding::encode(NAME, value, |value| postcard::serialize_with_flavor(value, Appender(out)))
+    fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
+        encoding::encode(NAME, limits, value, |value| {
+            postcard::serialize_with_flavor(value, Appender(out))
+        })
     }
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {

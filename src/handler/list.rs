@@ -3,11 +3,11 @@
 use bytes::{Bytes, BytesMut};
 
 use super::info::CommandInfo;
-use super::route::Route;
+use super::route::{Bounds, Route};
 use super::{Context, Registry};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
-use crate::format::{Budget, Framing};
+use crate::format::Framing;
 use crate::service::Work;
 use crate::wire::{FormatWord, Name};
 
@@ -30,7 +30,7 @@ impl Route for List {
         &self,
         format: Option<FormatWord>,
         payload: Bytes,
-        _: Budget,
+        _: Bounds,
         _: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work> {

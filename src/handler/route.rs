@@ -5,6 +5,7 @@
 
 use std::any::type_name;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -13,11 +14,18 @@ use super::{Context, Handler};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
+use crate::limits::Limits;
 use crate::service::Work;
 use crate::wire::{FormatWord, Name};
 
+/// What binds one call: its decode, and the limits of its command.
+pub(crate) struct Bounds {
+    pub(super) budget: Budget,
+    pub(super) limits: Arc<Limits>,
+}
+
 pub(crate) trait Route: Send + Sync {
-    /// Decodes a payload within `budget`, says by `hold` how many bytes came of it, and begins to
+    /// Decodes a payload within its bounds, says by `hold` how many bytes came of it, and begins to
     /// answer it.
     ///
     /// # Errors
@@ -28,7 +36,7 @@ pub(crate) trait Route: Send + Sync {
         &self,
         format: Option<FormatWord>,
         payload: Bytes,
-        budget: Budget,
+        bounds: Bounds,
         context: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work>;
@@ -103,10 +111,11 @@ where
         &self,
         format: Option<FormatWord>,
         payload: Bytes,
-        budget: Budget,
+        bounds: Bounds,
         context: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work> {
+        let Bounds { budget, limits } = bounds;
         let (request_codec, reply_codec) = self.codecs(format)?;
         let payload_bytes = payload.len();
         let request = (request_codec.decode)(payload, &budget)?;
@@ -116,15 +125,16 @@ where
         let answer_bytes = returned_bytes(|request, context| self.handler.call(request, context));
         hold(request_bytes.saturating_add(answer_bytes))?;
         let encode = reply_codec.encode;
-        let is_one_way = context.is_one_way();
+        // For the reply, if one is wanted.
+        let limits = Some(limits).filter(|_| !context.is_one_way());
         let answer = self.handler.call(request, context);
         Ok(Box::pin(async move {
             let reply = answer.await.map_err(Error::of_handler)?;
-            if is_one_way {
+            let Some(limits) = limits else {
                 return Ok(BytesMut::new());
-            }
+            };
             let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
-            encode(&reply, &mut payload).map_err(|error| {
+            encode(&reply, &limits, &mut payload).map_err(|error| {
                 Error::local(Code::Failed, "the reply cannot be encoded").with_source(error)
             })?;
             Ok(without_surplus(payload))

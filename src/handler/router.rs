@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::list::List;
+use super::route::Bounds;
 use super::{Context, Entry, Registry};
 use crate::clock::{after, now};
 use crate::command::Facts;
@@ -102,18 +103,21 @@ impl Router {
             return Err(Error::found(Code::DeadlineExceeded, text));
         }
         let (format, payload) = (request.format_word(), request.take_payload());
-        let budget = self.budget(facts, payload.len());
+        let limits = self.limits_of(facts);
+        let budget = Budget::new(&limits, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
         let context = Context::new(request, deadline);
-        let work = caught(|| route.call(format, payload, budget, context, hold))??;
+        let work =
+            caught(|| route.call(format, payload, Bounds { budget, limits }, context, hold))??;
         Ok((work, time, permit))
     }
 
-    fn budget(&self, facts: Facts, payload_bytes: usize) -> Budget {
+    /// The limits that hold for a command with these facts.
+    fn limits_of(&self, facts: Facts) -> Arc<Limits> {
         if facts.payload_bytes_max().is_none() {
-            return Budget::new(&self.limits, payload_bytes);
+            return Arc::clone(&self.limits);
         }
-        Budget::new(&facts.limits(&self.limits), payload_bytes)
+        Arc::new(facts.limits(&self.limits))
     }
 
     /// When a call is to end, and who sees to it.

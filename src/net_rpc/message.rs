@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use switchboard_gob::Encoder;
+use switchboard_gob::{Encoder, Limits as GobLimits};
 
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -64,9 +64,11 @@ impl Header {
 }
 
 impl Answers {
-    /// No answers so far; `held` covers those to come.
-    pub(super) fn new(held: Held) -> Self {
-        Self { encoder: Encoder::new(), out: Vec::new(), held }
+    /// No answers so far; `held` covers those to come, which have at most `depth_max` levels.
+    pub(super) fn new(depth_max: usize, held: Held) -> Self {
+        let mut limits = GobLimits::default();
+        limits.depth_max = depth_max;
+        Self { encoder: Encoder::with_limits(limits), out: Vec::new(), held }
     }
 
     /// Appends the answer of a call.
@@ -143,9 +145,10 @@ mod tests {
     #[test]
     fn replies_take_the_room_that_they_are_charged() {
         let mut reply = BytesMut::new();
-        Gob::encode(&"x".repeat(1_000_000), &mut reply).unwrap();
-        let quota = Quota::new(&Limits::default());
-        let mut answers = Answers::new(Held::new(&quota));
+        let limits = Limits::default();
+        Gob::encode(&"x".repeat(1_000_000), &limits, &mut reply).unwrap();
+        let quota = Quota::new(&limits);
+        let mut answers = Answers::new(limits.depth_max, Held::new(&quota));
         let header = Header { service_method: "Echo.Letters".to_owned(), seq: 0 };
         let ended = Ended { header, reply: Ok(Reply::new(reply)), held: Held::new(&quota) };
         answers.put(ended).unwrap();

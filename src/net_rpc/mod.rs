@@ -87,7 +87,7 @@ pub async fn net_rpc(connection: &mut Connection, door: &Door) -> Result<()> {
     let calls_max = door.limits().calls_per_connection_max.max(1);
     let mut calls = JoinSet::new();
     let mut incoming = Incoming::default();
-    let mut answers = Answers::new(door.held());
+    let mut answers = Answers::new(door.limits().depth_max, door.held());
     let mut closed = pin!(door.closed());
     let (mut is_closed, mut is_ended) = (false, false);
     while !(is_closed || is_ended) || !calls.is_empty() {

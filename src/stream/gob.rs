@@ -26,6 +26,7 @@ struct Gobs {
     // Bytes at the beginning of the input that were pushed already.
     pushed_bytes: usize,
     writing: Encoder,
+    depth_max: usize,
     habit: Habit,
 }
 
@@ -50,8 +51,9 @@ impl Gobs {
         bounds.depth_max = limits.depth_max;
         bounds.elements_max = usize::MAX;
         let reading = Decoder::with_limits(bounds).allow_new_streams();
-        let (pushed_bytes, writing, habit) = (0, Encoder::new(), Habit::Unknown);
-        Self { reading, payload_max, pushed_bytes, writing, habit }
+        let (depth_max, habit) = (limits.depth_max, Habit::Unknown);
+        let writing = encoder(depth_max);
+        Self { reading, payload_max, pushed_bytes: 0, writing, depth_max, habit }
     }
 }
 
@@ -99,7 +101,7 @@ impl Memory for Gobs {
     fn join(&mut self, payload: &[u8]) -> Result<Vec<u8>> {
         match self.habit {
             Habit::Unknown => self.writing.forget_definitions(),
-            Habit::NewStreams => self.writing = Encoder::new(),
+            Habit::NewStreams => self.writing = encoder(self.depth_max),
             Habit::OneStream => {}
         }
         let mut out = Vec::with_capacity(payload.len());
@@ -111,6 +113,13 @@ impl Memory for Gobs {
     fn held_bytes(&self) -> usize {
         self.reading.buffered_bytes()
     }
+}
+
+/// For a stream from its beginning.
+fn encoder(depth_max: usize) -> Encoder {
+    let mut bounds = GobLimits::default();
+    bounds.depth_max = depth_max;
+    Encoder::with_limits(bounds)
 }
 
 fn refused(cause: switchboard_gob::Error, payload_max: PayloadMax) -> Error {

@@ -250,7 +250,8 @@ impl Connection {
     /// Not cancel safe: part of the value may have been written when the future is dropped.
     pub async fn write_value<F: Format<T>, T>(&mut self, value: &T) -> Result<()> {
         let mut payload = BytesMut::new();
-        F::encode(value, &mut payload).map_err(Error::by_library)?;
+        let limits = self.of_command.or(&self.limits);
+        F::encode(value, limits, &mut payload).map_err(Error::by_library)?;
         self.write_payload(F::FRAMING, &payload).await
     }
 

@@ -79,7 +79,7 @@ impl Table {
         T: Serialize + DeserializeOwned + PartialEq + Debug,
     {
         let mut out = BytesMut::new();
-        Bincode::encode(value, &mut out).unwrap();
+        Bincode::encode(value, &Limits::default(), &mut out).unwrap();
         let hex =
             self.lines.remove(name).unwrap_or_else(|| panic!("no line {name}: {}", to_hex(&out)));
         assert_eq!(to_hex(&out), hex, "{name}: we wrote other bytes");

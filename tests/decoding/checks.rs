@@ -13,7 +13,8 @@ pub(crate) fn decode<F: Format<T>, T>(payload: impl Into<Bytes>) -> Result<T> {
 
 pub(crate) fn encode<F: Format<T>, T>(value: &T) -> Bytes {
     let mut out = BytesMut::new();
-    F::encode(value, &mut out).unwrap();
+    let limits = Limits::default().with(|limits| limits.depth_max = Limits::DEPTH_MOST);
+    F::encode(value, &limits, &mut out).unwrap();
     out.freeze()
 }
 

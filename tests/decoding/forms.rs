@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
-use switchboard::Code;
 use switchboard::format::{Bincode, Codec, Format, Framing, Json, Line};
+use switchboard::{Code, Limits};
 
 use crate::checks::{check, decode, encode};
 
@@ -39,7 +39,7 @@ fn white_space_around_json_is_allowed() {
 fn lines_with_ends_in_them_are_not_written() {
     for (text, reason) in [("a\n", "line feed"), ("\ra", "carriage return"), ("a\0b", "NUL")] {
         let mut out = BytesMut::new();
-        let error = Line::encode(&text.to_owned(), &mut out).unwrap_err();
+        let error = Line::encode(&text.to_owned(), &Limits::default(), &mut out).unwrap_err();
         assert_eq!(error.code(), Code::BadPayload);
         assert!(error.text().contains(reason), "{error}");
         assert!(out.is_empty());

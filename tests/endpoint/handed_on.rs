@@ -28,7 +28,7 @@ impl Format<String> for Picky {
     const NAME: &'static str = "picky";
     const FRAMING: Framing = Framing::Line;
 
-    fn encode(_: &String, _: &mut BytesMut) -> Result<()> {
+    fn encode(_: &String, _: &Limits, _: &mut BytesMut) -> Result<()> {
         Err(Error::new(Code::BadPayload, "secret"))
     }
 

@@ -36,6 +36,8 @@ mod locks;
 mod one_way;
 mod plain;
 mod queued;
+#[cfg(feature = "gob")]
+mod raised;
 mod rest;
 mod seam;
 mod shutdown;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use switchboard::format::{Budget, Format, Framing};
 use switchboard::{
-    Client, Code, Command, Connection, Endpoint, Error, Result, transport, with_state,
+    Client, Code, Command, Connection, Endpoint, Error, Limits, Result, transport, with_state,
 };
 
 use super::support::*;
@@ -232,7 +232,7 @@ impl Format<String> for TwoLines {
     const NAME: &'static str = "twolines";
     const FRAMING: Framing = Framing::Line;
 
-    fn encode(value: &String, out: &mut BytesMut) -> Result<()> {
+    fn encode(value: &String, _: &Limits, out: &mut BytesMut) -> Result<()> {
         out.extend_from_slice(format!("{value}\nCANARY").as_bytes());
         Ok(())
     }

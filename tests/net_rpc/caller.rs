@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use switchboard::{Result, transport};
-use switchboard_gob::{Decoder, Encoder, Value};
+use switchboard_gob::{Decoder, Encoder, Limits, Value};
 use switchboard_testing::waiting::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -57,6 +57,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// How long the reply is.
+    pub(crate) fn reply_bytes(&self) -> Result<usize, &str> {
+        if self.error.is_empty() { Ok(self.reply.len()) } else { Err(&self.error) }
+    }
+
     pub(crate) fn reply<T: DeserializeOwned>(&self) -> Result<T, String> {
         if self.error.is_empty() {
             return Ok(switchboard_gob::from_slice(&self.reply).unwrap());
@@ -69,7 +74,11 @@ impl Answer {
 
 impl<S: transport::Io> Caller<S> {
     pub(crate) fn new(stream: S) -> Self {
-        let (encoder, decoder) = (Encoder::new(), Decoder::new());
+        // It takes whatever comes.
+        let mut limits = Limits::default();
+        limits.value_bytes_max = usize::MAX;
+        limits.depth_max = usize::MAX;
+        let (encoder, decoder) = (Encoder::new(), Decoder::with_limits(limits));
         Self { stream, encoder, decoder, input: Vec::new(), seq: 0 }
     }
 

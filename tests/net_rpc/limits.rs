@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use switchboard::{Code, Limits, transport, with_state};
+use serde::{Deserialize, Serialize};
+use switchboard::format::Gob;
+use switchboard::{Code, Command, Limits, Result, transport, with_state};
 use tokio::time::sleep;
 
 use crate::caller::Caller;
@@ -30,6 +32,32 @@ async fn a_reply_that_is_too_large_is_an_error_of_its_call() {
     assert!(text.contains("payload_bytes_max (1000)"), "{text}");
     go.send("Echo.Letters", &3_u64).await;
     assert_eq!(go.answer().await.reply(), Ok("xxx".to_owned()));
+}
+
+/// Over the 16 MiB and the 200 levels that the crate for gob allows by itself.
+#[tokio::test]
+async fn a_reply_is_as_large_and_as_deep_as_the_limits_were_raised_to() {
+    #[derive(Serialize, Deserialize)]
+    struct Lists(Vec<Self>);
+    async fn deep(levels: u64) -> Result<Lists> {
+        Ok((1..levels).fold(Lists(Vec::new()), |inner, _| Lists(vec![inner])))
+    }
+    const DEEP: Command<u64, Lists, Gob> = Command::new("Echo.Deep");
+    let (mut go, _) = dial_limited(&endpoint().on(DEEP, deep), |limits| {
+        limits.payload_bytes_max = 20 << 20;
+        limits.depth_max = Limits::DEPTH_MOST;
+    });
+    for _ in 0..2 {
+        go.send("Echo.Letters", &(17_u64 << 20)).await;
+        assert!(go.answer().await.reply_bytes().unwrap() > 17 << 20);
+        go.send("Echo.Deep", &500_u64).await;
+        assert!(go.answer().await.reply_bytes().unwrap() > 500);
+    }
+    let (mut go, _) = dial_limited(&endpoint().on(DEEP, deep), |_| ());
+    go.send("Echo.Deep", &63_u64).await;
+    assert!(go.answer().await.reply_bytes().is_ok());
+    go.send("Echo.Deep", &65_u64).await;
+    assert_eq!(go.answer().await.reply_bytes(), Err("the handler failed"));
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ pub fn check<T: Debug + PartialEq + Serialize + DeserializeOwned, F: Format<T>>(
         }
     };
     let mut encoded = BytesMut::from("before");
-    F::encode(&value, &mut encoded).expect("what was decoded can be encoded");
+    F::encode(&value, &limits, &mut encoded).expect("what was decoded can be encoded");
     let encoded = encoded.split_off(6).freeze();
     // A short form of the same may have more elements for each of its bytes.
     let limits = limits.with(|limits| limits.spare_elements_max = usize::MAX);

@@ -86,9 +86,7 @@ impl<'de> ValueDeserializer<'de> {
         if name.is_empty() {
             return Ok(None);
         }
-        let id = self.reader.int()?;
-        let unknown = || self.reader.malformed("an interface value of an unknown type");
-        self.kind = self.types.known(id).ok_or_else(unknown)?;
+        self.kind = self.types.read_known(&mut self.reader)?;
         self.reader.uint()?;
         self.start()?;
         self.in_interface_at = self.reader.rest().as_ptr().addr();

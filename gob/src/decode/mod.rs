@@ -2,7 +2,8 @@
 //!
 //! Three steps, each with a file: [`scan`] follows the stream and finds where a value ends,
 //! [`walk`] follows the value for it; [`check`] compares the sender's types with the receiver's;
-//! [`calls`] hands the value to serde. No step does input or output.
+//! [`calls`] hands the value to serde, or [`rewrite`] to another stream. No step does input or
+//! output.
 
 mod access;
 mod calls;
@@ -10,6 +11,7 @@ mod check;
 mod deserializer;
 mod dynamic;
 mod plan;
+mod rewrite;
 mod scan;
 mod types;
 mod walk;
@@ -24,7 +26,7 @@ use self::plan::Plans;
 pub use self::scan::Progress;
 use self::scan::Scanner;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kinds::Kind;
+use crate::kinds::{Kind, TypeId};
 use crate::limits::Limits;
 use crate::schema::Schema;
 use crate::wire::cut_short;
@@ -317,6 +319,18 @@ impl Decoder {
                 Err(Error::malformed(used_bytes as u64, text))
             }
         }
+    }
+
+    /// Appends the value that is complete, as it is in a message behind the id of its type, with
+    /// the ids that `id_of` gives to the types in it.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if no value is complete.
+    pub(crate) fn rewrite(&self, id_of: impl Fn(Kind) -> TypeId, out: &mut Vec<u8>) -> Result<()> {
+        let Scanner { types, limits, .. } = &self.scanner;
+        let whole = self.scanner.whole().ok_or_else(no_value)?;
+        rewrite::rewrite(whole, types, limits, id_of, out)
     }
 
     fn forget_what_is_void(&mut self) {

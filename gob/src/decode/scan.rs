@@ -233,7 +233,7 @@ impl Scanner {
     fn follow(&mut self, mut stop: Option<Stop>, reader: &mut Reader<'_>) -> Result<()> {
         loop {
             stop = match stop {
-                None => {
+                None | Some(Stop::InterfaceEnd) => {
                     let start = *reader;
                     let stop = self.walk.run(reader, &self.types, &self.limits)?;
                     self.keep(start, reader);

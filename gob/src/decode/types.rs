@@ -151,6 +151,35 @@ impl Types {
         basic(id).or_else(|| self.numbers.get(&id).map(|number| Kind::Defined(*number)))
     }
 
+    /// Reads the id of a type that is known.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` if it is not.
+    pub(crate) fn read_known(&self, reader: &mut Reader<'_>) -> Result<Kind> {
+        let before = *reader;
+        let unknown = || before.malformed("an interface value of an unknown type");
+        self.known(reader.int()?).ok_or_else(unknown)
+    }
+
+    /// Whether a value of this type can have interfaces in it, or is one.
+    pub(crate) fn has_interfaces(&self, kind: Kind) -> bool {
+        let is_interface = |kind: &Kind| *kind == Kind::Interface;
+        let Kind::Defined(number) = kind else {
+            return is_interface(&kind);
+        };
+        self.reachable(&[number]).iter().any(|number| match self.definition(*number) {
+            Definition::Array { element, .. } | Definition::Slice { element, .. } => {
+                is_interface(element)
+            }
+            Definition::Map { key, value, .. } => is_interface(key) || is_interface(value),
+            Definition::Struct { fields, .. } => {
+                fields.iter().any(|field| is_interface(&field.kind))
+            }
+            Definition::Choice { .. } | Definition::Opaque { .. } | Definition::Missing => false,
+        })
+    }
+
     /// Appends the messages that define what the value needs and did not come with it.
     pub(crate) fn put_needed_from_before(&self, out: &mut Vec<u8>) {
         let id_of = |kind| id_of(kind, |number| self.place(number).map_or(0, |place| place.id));

@@ -36,6 +36,8 @@ pub(crate) enum Stop {
     Done,
     /// What comes next is the id of the type in an interface: [`Walk::enter_interface`].
     Type,
+    /// The value in the last interface that was entered is over, and more comes behind it.
+    InterfaceEnd,
 }
 
 /// Something that has more inside.
@@ -121,7 +123,8 @@ impl Walk {
                     if left_after.is_some_and(|left| left != reader.left()) {
                         return Err(reader.malformed("an interface value of another length"));
                     }
-                    None
+                    self.frames.pop();
+                    return Ok(Stop::InterfaceEnd);
                 }
             };
             match next {
@@ -157,6 +160,23 @@ impl Walk {
             return Err(before.malformed("an interface value longer than its message"));
         };
         self.push(Frame::Interface { left_after: Some(left_after) }, limits)?;
+        self.begin(kind, reader, types, limits)
+    }
+
+    /// Goes into an interface behind its type and its length, of bytes that have been walked
+    /// through before: what was said of lengths does not hold without the definitions in between.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub(crate) fn enter_passed_interface(
+        &mut self,
+        kind: Kind,
+        reader: &mut Reader<'_>,
+        types: &Types,
+        limits: &Limits,
+    ) -> Result<Option<Stop>> {
+        self.push(Frame::Interface { left_after: None }, limits)?;
         self.begin(kind, reader, types, limits)
     }
 
@@ -286,16 +306,12 @@ pub(crate) fn skip(
     let mut stop = walk.enter(kind, reader, types, limits)?;
     loop {
         stop = match stop {
-            None => Some(walk.run(reader, types, limits)?),
+            None | Some(Stop::InterfaceEnd) => Some(walk.run(reader, types, limits)?),
             Some(Stop::Done) => return Ok(()),
             Some(Stop::Type) => {
-                let before = *reader;
-                let id = reader.int()?;
-                let kind = types.known(id);
-                let kind = kind.ok_or_else(|| before.malformed("an unknown type"))?;
-                // What was said of lengths does not hold without the definitions in between.
+                let kind = types.read_known(reader)?;
                 reader.uint()?;
-                walk.begin(kind, reader, types, limits)?
+                walk.enter_passed_interface(kind, reader, types, limits)?
             }
         };
     }

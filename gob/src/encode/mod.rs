@@ -26,7 +26,6 @@ use crate::kinds::{FIRST_ID_WRITTEN, LAST_ID, TypeId};
 use crate::limits::Limits;
 use crate::order::{self, Order};
 use crate::schema::Schema;
-use crate::value::Value;
 use crate::wire::{cut_short, fill_in_len, put_int};
 
 /// How many ids there are to give.
@@ -164,18 +163,13 @@ impl Encoder {
     where
         T: Serialize + ?Sized,
     {
-        let before = out.len();
-        let written = match self.find(schema) {
-            Some((place, told)) => {
-                let written = self.put_value(&told.schema, &told.ids, value, out);
-                written.map(|()| self.last = place)
-            }
-            None => self.put_first_value(schema, value, out),
-        };
-        if written.is_err() {
-            out.truncate(before);
-        }
-        written
+        let depth_max = self.limits.depth_max;
+        self.put(schema, out, |schema, ids, out| {
+            let kind = schema.root().0;
+            let mut walk = Walk::new(schema.definitions(), ids, depth_max, out);
+            walk.put_singleton_mark(kind);
+            value.serialize(ValueSerializer::new(&mut walk, kind))
+        })
     }
 
     /// Appends a value that was encoded as a stream of its own, by who did not know what the stream
@@ -184,8 +178,9 @@ impl Encoder {
     ///
     /// # Errors
     ///
-    /// Nothing is appended then, and the stream goes on as if there had been no call. What
-    /// [`from_slice`](crate::from_slice) and [`encode_as`](Self::encode_as) say of it.
+    /// Nothing is appended then, and the stream goes on as if there had been no call. `Malformed`
+    /// or `UnexpectedEnd` if the bytes are not one such value; `Limit` if it has more levels than
+    /// `depth_max`, or is of more types than `definitions_max`.
     ///
     /// ```
     /// use switchboard_gob::{Encoder, to_vec};
@@ -200,10 +195,11 @@ impl Encoder {
     /// # Ok::<(), switchboard_gob::Error>(())
     /// ```
     pub fn append(&mut self, alone: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let mut decoder = Decoder::with_limits(self.limits.clone());
+        let Limits { depth_max, definitions_max, .. } = self.limits;
+        let mut decoder = Decoder::with_limits(Limits { depth_max, definitions_max, ..UNLIMITED });
         decoder.push_whole(alone)?;
         let schema = decoder.schema().ok_or_else(cut_short)?;
-        self.encode_as(&schema, &decoder.decode::<Value>()?, out)
+        self.put(&schema, out, |_, ids, out| decoder.rewrite(|kind| order::id(kind, ids), out))
     }
 
     /// Forgets what the stream has heard: definitions are sent again with the next value, under ids
@@ -231,9 +227,30 @@ impl Encoder {
             .or_else(|| all().find(|(_, told)| told.schema == *schema))
     }
 
-    fn put_first_value<T>(&mut self, schema: &Schema, value: &T, out: &mut Vec<u8>) -> Result<()>
+    /// Appends a value of this schema, which `put` appends with the ids that its types have, after
+    /// the definitions that the stream does not have yet.
+    #[inline]
+    fn put<F>(&mut self, schema: &Schema, out: &mut Vec<u8>, put: F) -> Result<()>
     where
-        T: Serialize + ?Sized,
+        F: FnOnce(&Schema, &[TypeId], &mut Vec<u8>) -> Result<()>,
+    {
+        let before = out.len();
+        let written = match self.find(schema) {
+            Some((place, told)) => {
+                let written = put_message(&told.schema, &told.ids, out, put);
+                written.map(|()| self.last = place)
+            }
+            None => self.put_first(schema, out, put),
+        };
+        if written.is_err() {
+            out.truncate(before);
+        }
+        written
+    }
+
+    fn put_first<F>(&mut self, schema: &Schema, out: &mut Vec<u8>, put: F) -> Result<()>
+    where
+        F: FnOnce(&Schema, &[TypeId], &mut Vec<u8>) -> Result<()>,
     {
         let order = schema.order()?;
         let (ids, ids_taken) = if self.told.is_empty() && self.types.is_empty() {
@@ -241,7 +258,7 @@ impl Encoder {
         } else {
             self.tell_the_rest(order, schema, out)?
         };
-        self.put_value(schema, &ids, value, out)?;
+        put_message(schema, &ids, out, put)?;
         self.ids_taken = ids_taken;
         if self.told.len() >= TOLD_MAX {
             self.register_told();
@@ -318,30 +335,32 @@ impl Encoder {
         }
         self.told_in_types = self.told.len();
     }
-
-    #[inline]
-    fn put_value<T>(
-        &self,
-        schema: &Schema,
-        ids: &[TypeId],
-        value: &T,
-        out: &mut Vec<u8>,
-    ) -> Result<()>
-    where
-        T: Serialize + ?Sized,
-    {
-        let kind = schema.root().0;
-        let len_at = out.len();
-        out.push(0);
-        put_int(out, order::id(kind, ids));
-        let depth_max = self.limits.depth_max;
-        let mut walk = Walk::new(schema.definitions(), ids, depth_max, out);
-        walk.put_singleton_mark(kind);
-        value.serialize(ValueSerializer::new(&mut walk, kind))?;
-        fill_in_len(out, len_at);
-        Ok(())
-    }
 }
+
+/// Appends the message of a value, which `put` appends behind the id of its type.
+#[inline]
+fn put_message<F>(schema: &Schema, ids: &[TypeId], out: &mut Vec<u8>, put: F) -> Result<()>
+where
+    F: FnOnce(&Schema, &[TypeId], &mut Vec<u8>) -> Result<()>,
+{
+    let len_at = out.len();
+    out.push(0);
+    put_int(out, order::id(schema.root().0, ids));
+    put(schema, ids, out)?;
+    fill_in_len(out, len_at);
+    Ok(())
+}
+
+/// For bytes of our own side, which are there already.
+const UNLIMITED: Limits = Limits {
+    value_bytes_max: usize::MAX,
+    depth_max: usize::MAX,
+    elements_max: usize::MAX,
+    definitions_max: usize::MAX,
+    fields_max: usize::MAX,
+    definition_bytes_max: usize::MAX,
+    name_bytes_max: usize::MAX,
+};
 
 /// Schemas that are remembered as a whole. What is more, values whose interfaces hold ever other
 /// types, is put together from types that are remembered one by one.
@@ -352,7 +371,8 @@ fn no_ids_left() -> Error {
     Error::unsupported("the stream has no ids left for more types")
 }
 
-/// A value as a whole stream.
+/// A value as a whole stream, of at most 200 levels; for a deeper one there is
+/// [`Encoder::with_limits`].
 ///
 /// # Errors
 ///

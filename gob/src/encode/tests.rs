@@ -14,6 +14,7 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::kinds::{Definition, Field, Marshaler, Type};
 use crate::schema::SchemaBuilder;
+use crate::value::Value;
 
 /// Definitions with the names that Go gives them.
 impl SchemaBuilder {

@@ -210,3 +210,44 @@ fn an_interface_of_another_schema_is_refused() {
     let error = to_vec_as(&schema, &value).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
 }
+
+#[test]
+fn no_limit_that_nobody_set_holds_for_what_is_our_own() {
+    // 17 MiB, over 4 million elements, a name of over 1,024 bytes.
+    let text = to_vec(&"x".repeat(17 << 20)).unwrap();
+    let numbers = to_vec(&vec![1_u64; 5_000_000]).unwrap();
+    let (name, value_type, value) = ("x".repeat(2_000), Type::INT, Value::Int(1));
+    let named = Value::Interface(Box::new(Interface { name, value_type, value }));
+    let any = Schema::builder().build(Type::INTERFACE).unwrap();
+    let named = to_vec_as(&any, &named).unwrap();
+    let mut stream = Vec::new();
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::with_limits(UNLIMITED));
+    for alone in [&text, &numbers, &named] {
+        stream.clear();
+        encoder.append(alone, &mut stream).unwrap();
+        assert!(decoder.push(&stream).unwrap().is_complete);
+    }
+}
+
+#[test]
+fn the_depth_that_was_set_holds_whichever_way_a_value_comes() {
+    /// A list in a list in a list.
+    #[derive(Serialize, Deserialize)]
+    struct Lists(Vec<Self>);
+    let deep = |levels: usize| (1..levels).fold(Lists(vec![]), |inner, _| Lists(vec![inner]));
+    let encoder = |depth_max| Encoder::with_limits(Limits { depth_max, ..Limits::default() });
+    for levels in [3, 200, 300] {
+        let mut alone = Vec::new();
+        encoder(levels).encode(&deep(levels), &mut alone).unwrap();
+        encoder(levels).append(&alone, &mut Vec::new()).unwrap();
+        let text = format!("over depth_max ({})", levels - 1);
+        for refused in [
+            encoder(levels - 1).encode(&deep(levels), &mut Vec::new()),
+            encoder(levels - 1).append(&alone, &mut Vec::new()),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Limit);
+            assert!(error.to_string().contains(&text), "{error}");
+        }
+    }
+}
