@@ -20,31 +20,73 @@ use std::fs;
 
 use crate::sources::{Source, code_lines, sources};
 
-/// The floors, from the ground up. The roof, `lib.rs`, may see everything.
-const FLOORS: [&[&str]; 14] = [
-    &["error"],
-    &["limits"],
-    &["wire", "format"],
-    &["command"],
-    &["session"],
-    &["transport", "quota", "clock"],
-    &["stream"],
-    &["service"],
-    &["conn"],
-    &["client"],
-    &["handler"],
-    &["driver"],
-    &["net_rpc"],
-    &["endpoint"],
-];
+/// The floors of one crate.
+struct House {
+    /// The folder of its sources.
+    root: &'static str,
+    /// From the ground up. The roof, `lib.rs`, may see everything.
+    floors: &'static [&'static [&'static str]],
+    /// What has no input and output, no clock, no task and no lock.
+    pure: &'static [&'static str],
+}
 
-/// A file with a type, and one above it with a block of the type's methods. `Client::connect` is a
-/// short way to say `Endpoint::new().connect`, which starts a driver: it can be told where clients
-/// are looked for, and done where connections are served, and in no one place.
-const PARTS_ABOVE: [(&str, &str); 1] = [("src/client/mod.rs", "src/endpoint/dial.rs")];
+const SWITCHBOARD: House = House {
+    root: "src/",
+    floors: &[
+        &["error"],
+        &["limits"],
+        &["wire", "format"],
+        &["command"],
+        &["session"],
+        &["transport", "quota", "clock"],
+        &["stream"],
+        &["service"],
+        &["conn"],
+        &["client"],
+        &["handler"],
+        &["driver"],
+        &["net_rpc"],
+        &["endpoint"],
+    ],
+    pure: &["error", "limits", "wire", "format", "command", "session"],
+};
 
-/// What has no input and output, no clock, no task and no lock.
-const PURE: [&str; 6] = ["error", "limits", "wire", "format", "command", "session"];
+const GOB: House = House {
+    root: "gob/src/",
+    floors: &[
+        &["error", "limits", "rfc3339"],
+        &["wire", "kinds"],
+        &["definition", "key", "special"],
+        &["order", "time", "value"],
+        &["schema"],
+        &["trace"],
+        &["traced"],
+        &["decode"],
+        &["encode"],
+    ],
+    pure: &[
+        "error",
+        "limits",
+        "rfc3339",
+        "wire",
+        "kinds",
+        "definition",
+        "key",
+        "special",
+        "order",
+        "value",
+        "schema",
+        "trace",
+        "decode",
+        "encode",
+    ],
+};
+
+/// A file with a type, and one above it with a block of the type's methods, which can be told in
+/// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
+/// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type.
+const PARTS_ABOVE: [(&str, &str); 2] =
+    [("src/client/mod.rs", "src/endpoint/dial.rs"), ("gob/src/schema.rs", "gob/src/traced.rs")];
 
 /// What a pure module does not say.
 const IMPURE: [&str; 10] = [
@@ -62,26 +104,25 @@ const IMPURE: [&str; 10] = [
 
 #[test]
 fn imports_go_strictly_down() {
-    let modules = sources("src", ".rs");
-    assert!(modules.len() > 20, "only {} files were found", modules.len());
-    let problems = problems(&modules);
-    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    for house in [SWITCHBOARD, GOB] {
+        let modules = house.sources();
+        let problems = house.problems(&modules);
+        assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    }
 }
 
 #[test]
 fn no_two_files_need_each_other() {
-    let problems = [("src", 20), ("gob/src", 20), ("shape/src", 10)].map(|(root, least)| {
-        let files = sources(root, ".rs");
-        assert!(files.len() > least, "only {} files were found", files.len());
-        cycles::problems(root, &files, &PARTS_ABOVE)
-    });
-    let problems = problems.concat();
+    let shape = sources("shape/src", ".rs");
+    assert!(shape.len() > 10, "only {} files were found", shape.len());
+    let mut problems = [SWITCHBOARD, GOB].map(|house| house.cycles(&PARTS_ABOVE)).concat();
+    problems.extend(cycles::problems("shape/src", &shape, &[]));
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
 #[test]
 fn each_part_above_is_there() {
-    let problems = cycles::problems("src", &sources("src", ".rs"), &[]).join("\n");
+    let problems = [SWITCHBOARD, GOB].map(|house| house.cycles(&[])).concat().join("\n");
     for (file, above) in PARTS_ABOVE {
         let is_there = problems.contains(file) && problems.contains(above);
         assert!(is_there, "{above} has no part of {file} any more");
@@ -90,32 +131,38 @@ fn each_part_above_is_there() {
 
 #[test]
 fn every_floor_has_its_modules() {
-    let modules = sources("src", ".rs");
-    for module in FLOORS.concat() {
-        let is_there = modules.iter().any(|source| module_of(&source.path) == Some(module));
-        assert!(is_there, "{module} is in the table of floors and not in src");
+    for house in [SWITCHBOARD, GOB] {
+        let modules = house.sources();
+        for module in house.floors.concat() {
+            let is_there =
+                modules.iter().any(|source| house.module_of(&source.path) == Some(module));
+            assert!(is_there, "{module} is in the table of floors and not in {}", house.root);
+        }
     }
 }
 
 #[test]
-fn the_table_in_the_architecture_is_this_one() {
+fn the_tables_in_the_architecture_are_these() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/ARCHITECTURE.md")).unwrap();
-    let mut told = Vec::new();
-    for line in text.lines() {
-        let cells: Vec<_> = line.split('|').map(str::trim).collect();
-        let [_, floor, module, _, pure, _] = cells[..] else { continue };
-        if let Ok(floor) = floor.parse::<usize>() {
-            told.push((floor, module.trim_matches('`').to_owned(), pure == "yes"));
+    let (ours, gobs) = text.split_once("## Floors of gob").unwrap();
+    for (house, text) in [(SWITCHBOARD, ours), (GOB, gobs)] {
+        let mut told = Vec::new();
+        for line in text.lines() {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let [_, floor, module, _, pure, _] = cells[..] else { continue };
+            if let Ok(floor) = floor.parse::<usize>() {
+                told.push((floor, module.trim_matches('`').to_owned(), pure == "yes"));
+            }
         }
+        let mut expected = Vec::new();
+        for (floor, modules) in house.floors.iter().enumerate() {
+            let told = |name: &&str| (floor, (*name).to_owned(), house.pure.contains(name));
+            expected.extend(modules.iter().map(told));
+        }
+        told.sort();
+        expected.sort();
+        assert_eq!(told, expected, "{}", house.root);
     }
-    let mut expected = Vec::new();
-    for (floor, modules) in FLOORS.iter().enumerate() {
-        expected
-            .extend(modules.iter().map(|name| (floor, (*name).to_owned(), PURE.contains(name))));
-    }
-    told.sort();
-    expected.sort();
-    assert_eq!(told, expected);
 }
 
 #[test]
@@ -156,68 +203,95 @@ fn what_breaks_the_rules_is_found() {
         ("src/wire/mod.rs", "//! no tokio, no Mutex", ""),
         ("src/driver/mod.rs", "let line = tokio::time::sleep(time).await;", ""),
         ("src/command.rs", "#[cfg(test)]\nuse super::*;", ""),
+        ("gob/src/decode/mod.rs", "use crate::schema::Schema;", ""),
+        ("gob/src/decode/mod.rs", "use crate::encode::Encoder;", "encode, which is not below"),
+        ("gob/src/schema.rs", "use crate::trace::trace;", "trace, which is not below schema"),
+        ("gob/src/error.rs", "use crate::wire::Reader;", "wire, which is not below error"),
+        ("gob/src/schema.rs", "static SCHEMAS: RwLock<u8>", "RwLock in schema, which is pure"),
+        ("gob/src/plan.rs", "", "plan is on no floor"),
     ];
     for (path, text, expected) in cases {
         let source = Source { path: path.to_owned(), text: text.to_owned() };
-        let problems = problems(&[source]).join("; ");
+        let house = if path.starts_with(GOB.root) { GOB } else { SWITCHBOARD };
+        let problems = house.problems(&[source]).join("; ");
         let is_right = problems.is_empty() == expected.is_empty() && problems.contains(expected);
         assert!(is_right, "{path}: {text}\n  gives {problems:?}\n  expected {expected:?}");
     }
 }
 
-fn problems(modules: &[Source]) -> Vec<String> {
-    let mut problems = Vec::new();
-    for Source { path, text } in modules {
-        let Some(module) = module_of(path) else {
-            continue;
-        };
-        let Some(floor) = floor_of(module) else {
-            problems.push(format!("{path}: {module} is on no floor; see the table in this test"));
-            continue;
-        };
-        for (number, line) in code_lines(text) {
-            let mut found = |what: String| problems.push(format!("{path}:{number}: {what}"));
-            for import in line.split("crate::").skip(1) {
-                check_import(import, module, floor, &mut found);
-            }
-            let is_top = !path.trim_end_matches("mod.rs").trim_start_matches("src/").contains('/')
-                || path.ends_with("/mod.rs") && path.matches('/').count() == 2;
-            if line.contains("super::super") {
-                found("super::super: say crate:: and the module".to_owned());
-            } else if is_top && line.contains("super::") {
-                found("super:: from the top of a module is lib.rs".to_owned());
-            }
-            for word in IMPURE.iter().filter(|_| PURE.contains(&module)) {
-                if line.contains(word) {
-                    found(format!("{word} in {module}, which is pure"));
+impl House {
+    fn sources(&self) -> Vec<Source> {
+        let modules = sources(self.root.trim_end_matches('/'), ".rs");
+        assert!(modules.len() > 20, "only {} files were found", modules.len());
+        modules
+    }
+
+    fn cycles(&self, parts_above: &[(&str, &str)]) -> Vec<String> {
+        cycles::problems(self.root.trim_end_matches('/'), &self.sources(), parts_above)
+    }
+
+    fn problems(&self, modules: &[Source]) -> Vec<String> {
+        let mut problems = Vec::new();
+        for Source { path, text } in modules {
+            let Some(module) = self.module_of(path) else {
+                continue;
+            };
+            let Some(floor) = self.floor_of(module) else {
+                problems
+                    .push(format!("{path}: {module} is on no floor; see the table in this test"));
+                continue;
+            };
+            let within = path.trim_start_matches(self.root);
+            let is_top = !within.trim_end_matches("mod.rs").contains('/')
+                || within.ends_with("/mod.rs") && within.matches('/').count() == 1;
+            for (number, line) in code_lines(text) {
+                let mut found = |what: String| problems.push(format!("{path}:{number}: {what}"));
+                for import in line.split("crate::").skip(1) {
+                    self.check_import(import, module, floor, &mut found);
+                }
+                if line.contains("super::super") {
+                    found("super::super: say crate:: and the module".to_owned());
+                } else if is_top && line.contains("super::") {
+                    found("super:: from the top of a module is lib.rs".to_owned());
+                }
+                for word in IMPURE.iter().filter(|_| self.pure.contains(&module)) {
+                    if line.contains(word) {
+                        found(format!("{word} in {module}, which is pure"));
+                    }
                 }
             }
         }
+        problems
     }
-    problems
-}
 
-/// Looks at what follows `crate::`.
-fn check_import(import: &str, module: &str, floor: usize, found: &mut impl FnMut(String)) {
-    let is_name = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '_';
-    let name = import.split(|symbol| !is_name(symbol)).next().unwrap_or_default();
-    if import.starts_with('{') {
-        found("several modules in one import: say one in each".to_owned());
-    } else if import.starts_with('*') {
-        found("imports everything through lib.rs".to_owned());
-    } else if name.starts_with(|first: char| first.is_ascii_uppercase()) {
-        found(format!("imports {name} through lib.rs: say the module that defines it"));
-    } else if name != module && floor_of(name).is_none_or(|below| below >= floor) {
-        found(format!("imports {name}, which is not below {module}"));
+    /// Looks at what follows `crate::`.
+    fn check_import(
+        &self,
+        import: &str,
+        module: &str,
+        floor: usize,
+        found: &mut impl FnMut(String),
+    ) {
+        let is_name = |symbol: char| symbol.is_ascii_alphanumeric() || symbol == '_';
+        let name = import.split(|symbol| !is_name(symbol)).next().unwrap_or_default();
+        if import.starts_with('{') {
+            found("several modules in one import: say one in each".to_owned());
+        } else if import.starts_with('*') {
+            found("imports everything through lib.rs".to_owned());
+        } else if name.starts_with(|first: char| first.is_ascii_uppercase()) {
+            found(format!("imports {name} through lib.rs: say the module that defines it"));
+        } else if name != module && self.floor_of(name).is_none_or(|below| below >= floor) {
+            found(format!("imports {name}, which is not below {module}"));
+        }
     }
-}
 
-/// The module of the crate that a file belongs to; none for the roof.
-fn module_of(path: &str) -> Option<&str> {
-    let module = path.strip_prefix("src/")?.split(['/', '.']).next()?;
-    Some(module).filter(|module| *module != "lib")
-}
+    /// The module of the crate that a file belongs to; none for the roof.
+    fn module_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let module = path.strip_prefix(self.root)?.split(['/', '.']).next()?;
+        Some(module).filter(|module| *module != "lib")
+    }
 
-fn floor_of(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.contains(&module))
+    fn floor_of(&self, module: &str) -> Option<usize> {
+        self.floors.iter().position(|floor| floor.contains(&module))
+    }
 }

@@ -58,6 +58,7 @@ mod schema;
 mod special;
 mod time;
 mod trace;
+mod traced;
 mod value;
 mod wire;
 

@@ -3,18 +3,14 @@
 //! A [`Schema`] is a graph of types (`kinds`) with a way in. This is the picture that both sides
 //! share. An encoder walks a value in step with a schema; a decoder puts a schema together from
 //! the definitions that a stream brings. Where ids come from and how a definition looks on the wire
-//! is told in `order` and `definition`.
+//! is told in `order` and `definition`, how the schema of a Rust type is found in `traced`.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-
-use serde::de::DeserializeOwned;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
 use crate::kinds::{Definition, Definitions, Field, Kind, Marshaler, Type, name_of, twice};
 use crate::order::Order;
-use crate::trace::{Sample, sample, trace};
 
 /// All that a value can be: its type, and the types inside it.
 ///
@@ -64,29 +60,6 @@ pub struct SchemaBuilder {
 }
 
 impl Schema {
-    /// What is found by asking `T`'s `Deserialize` with sample values: the schema with which
-    /// [`Encoder::encode`](crate::Encoder::encode) writes a `T`. It is found once in a process.
-    ///
-    /// Nobody needs it to write a `T`. It tells whether a type has a form before there is a value,
-    /// such as in a test.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` if `T` has no form in gob, or none that can be found out this way.
-    ///
-    /// ```
-    /// use switchboard_gob::{ErrorKind, Schema, Type};
-    ///
-    /// assert_eq!(Schema::of::<Box<i64>>()?.root(), Type::INT);
-    /// let error = Schema::of::<(i64, String)>().unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::Unsupported);
-    /// assert!(error.text().ends_with("is a tuple of more than one type: use a struct"));
-    /// # Ok::<(), switchboard_gob::Error>(())
-    /// ```
-    pub fn of<T: DeserializeOwned>() -> Result<Self> {
-        traced(sample::<T>)
-    }
-
     /// The beginning of a schema that is built by hand.
     pub fn builder() -> SchemaBuilder {
         SchemaBuilder::default()
@@ -96,6 +69,34 @@ impl Schema {
     #[must_use]
     pub fn root(&self) -> Type {
         Type(self.0.root)
+    }
+
+    /// The schema of a value of this kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`SchemaBuilder::build`].
+    pub(crate) fn new(definitions: Definitions, root: Kind) -> Result<Self> {
+        let Definitions(definitions) = definitions;
+        for definition in &definitions {
+            match definition {
+                Definition::Missing => {
+                    return Err(Error::unsupported("a type is declared and not defined"));
+                }
+                Definition::Struct { fields, name } => {
+                    if let Some(twice) = twice(fields) {
+                        let text = format!("the struct {name} has two fields {twice}");
+                        return Err(Error::unsupported(text));
+                    }
+                    if fields.iter().any(|field| field.name.is_empty()) {
+                        let text = format!("the struct {name} has a field without a name");
+                        return Err(Error::unsupported(text));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Self::with_interfaces(definitions, root, &[]))
     }
 
     /// The schema of a value that has types of these numbers in interfaces.
@@ -201,26 +202,7 @@ impl SchemaBuilder {
     /// `Unsupported` if a declared type was not defined, or a struct has two fields of one name or
     /// one without a name.
     pub fn build(self, root: Type) -> Result<Schema> {
-        let Self { definitions: Definitions(definitions) } = self;
-        for definition in &definitions {
-            match definition {
-                Definition::Missing => {
-                    return Err(Error::unsupported("a type is declared and not defined"));
-                }
-                Definition::Struct { fields, name } => {
-                    if let Some(twice) = twice(fields) {
-                        let text = format!("the struct {name} has two fields {twice}");
-                        return Err(Error::unsupported(text));
-                    }
-                    if fields.iter().any(|field| field.name.is_empty()) {
-                        let text = format!("the struct {name} has a field without a name");
-                        return Err(Error::unsupported(text));
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(Schema::with_interfaces(definitions, root.0, &[]))
+        Schema::new(self.definitions, root.0)
     }
 
     pub(crate) fn add(&mut self, definition: Definition) -> Type {
@@ -233,31 +215,6 @@ impl SchemaBuilder {
 
     fn name_of(&self, of: Type) -> &str {
         name_of(&self.definitions.0, of.0)
-    }
-}
-
-/// The schema of the type that `sample` runs, traced at the first call for it in this process.
-fn traced(sample: Sample) -> Result<Schema> {
-    // Types need not be `'static`, so `TypeId` cannot tell them apart. Functions whose machine code
-    // is the same may have one address: then they ask for the same and name the same type, and so
-    // the schema is the same. One function may have two addresses: then it is traced twice.
-    let key = sample as *const () as usize;
-    let cached = SCHEMAS.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(copy);
-    cached.unwrap_or_else(|| {
-        // Without the lock: the type's own code may ask for schemas.
-        let schema = trace(sample)
-            .and_then(|(definitions, root)| SchemaBuilder { definitions }.build(Type(root)));
-        let mut schemas = SCHEMAS.write().unwrap_or_else(PoisonError::into_inner);
-        copy(schemas.entry(key).or_insert(schema))
-    })
-}
-
-static SCHEMAS: RwLock<BTreeMap<usize, Result<Schema>>> = RwLock::new(BTreeMap::new());
-
-fn copy(schema: &Result<Schema>) -> Result<Schema> {
-    match schema {
-        Ok(schema) => Ok(schema.clone()),
-        Err(error) => Err(error.copy()),
     }
 }
 
