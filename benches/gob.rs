@@ -1,4 +1,4 @@
-//! The struct of the article, encoded and decoded, beside Go's own `encoding/gob`.
+//! The struct of the article, and bytes, encoded and decoded, beside Go's own `encoding/gob`.
 //!
 //! Criterion measures each case by itself. Then, where Go is installed, Go and this crate take
 //! turns, and the median of the ratios is printed: above 1, this crate is faster.
@@ -17,7 +17,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use switchboard_gob::{Decoder, Encoder, from_slice, to_vec};
 
 #[derive(Serialize, Deserialize)]
@@ -30,14 +32,20 @@ struct ComplexData {
     c: Option<Box<Self>>,
 }
 
-/// A case: its name, as in `tests/go/bench.go`, and what to do so many times.
-type Case = (&'static str, fn(u64) -> Duration);
+/// A case: its name, that of Go's in `tests/go/bench.go`, what to do so many times, and how many of
+/// them are measured beside Go. serde takes and gives a `Vec<u8>` byte by byte, and `serde_bytes`
+/// as a whole.
+type Case = (&'static str, &'static str, fn(u64) -> Duration, u64);
 
-const CASES: [Case; 4] = [
-    ("encode_fresh", encode_fresh),
-    ("encode_warm", encode_warm),
-    ("decode_fresh", decode_fresh),
-    ("decode_warm", decode_warm),
+const CASES: [Case; 8] = [
+    ("encode_fresh", "encode_fresh", encode_fresh, 100_000),
+    ("encode_warm", "encode_warm", encode_warm, 100_000),
+    ("decode_fresh", "decode_fresh", decode_fresh, 100_000),
+    ("decode_warm", "decode_warm", decode_warm, 100_000),
+    ("encode_vec_u8", "encode_bytes", encode_bytes::<Vec<u8>>, 1_000),
+    ("decode_vec_u8", "decode_bytes", decode_bytes::<Vec<u8>>, 1_000),
+    ("encode_serde_bytes", "encode_bytes", encode_bytes::<ByteBuf>, 1_000),
+    ("decode_serde_bytes", "decode_bytes", decode_bytes::<ByteBuf>, 1_000),
 ];
 
 fn encode_fresh(times: u64) -> Duration {
@@ -80,6 +88,32 @@ fn decode_warm(times: u64) -> Duration {
     })
 }
 
+fn encode_bytes<T>(times: u64) -> Duration
+where
+    T: From<Vec<u8>> + Serialize + DeserializeOwned,
+{
+    let (value, mut out, mut encoder) = (some_bytes::<T>(), Vec::new(), Encoder::new());
+    timed(times, || {
+        out.clear();
+        encoder.encode(black_box(&value), &mut out).unwrap();
+        black_box(&out);
+    })
+}
+
+fn decode_bytes<T>(times: u64) -> Duration
+where
+    T: From<Vec<u8>> + Serialize + DeserializeOwned,
+{
+    let stream = to_vec(&some_bytes::<T>()).unwrap();
+    timed(times, || {
+        black_box(from_slice::<T>(black_box(&stream)).unwrap());
+    })
+}
+
+fn some_bytes<T: From<Vec<u8>>>() -> T {
+    (0..100_000_u32).map(|index| index.wrapping_mul(7).to_le_bytes()[0]).collect::<Vec<_>>().into()
+}
+
 fn timed(times: u64, mut run: impl FnMut()) -> Duration {
     let start = Instant::now();
     (0..times).for_each(|_| run());
@@ -116,16 +150,15 @@ fn beside_go() {
     for _ in 0..ROUNDS {
         let output = Command::new(&oracle).arg("bench").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        for ((name, run), ratios) in CASES.iter().zip(&mut ratios) {
+        for ((_, name, run, times), ratios) in CASES.iter().zip(&mut ratios) {
             let line = text.lines().find(|line| line.starts_with(name)).unwrap();
             let go: f64 = line.rsplit('\t').next().unwrap().parse().unwrap();
-            let times = 100_000;
             #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-            let ours = run(times).as_nanos() as f64 / times as f64;
+            let ours = run(*times).as_nanos() as f64 / *times as f64;
             ratios.push((go / ours, go, ours));
         }
     }
-    for ((name, _), mut ratios) in CASES.into_iter().zip(ratios) {
+    for ((name, ..), mut ratios) in CASES.into_iter().zip(ratios) {
         ratios.sort_by(|one, other| one.0.total_cmp(&other.0));
         let (low, high) = (ratios[0].0, ratios[ROUNDS - 1].0);
         let (ratio, go, ours) = ratios[ROUNDS / 2];
@@ -147,7 +180,7 @@ fn oracle() -> Option<PathBuf> {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    for (name, run) in CASES {
+    for (name, _, run, _) in CASES {
         criterion.bench_function(name, |bencher| bencher.iter_custom(run));
     }
     criterion.final_summary();

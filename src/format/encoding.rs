@@ -136,6 +136,21 @@ impl<T: Serialize + ?Sized> Serialize for Guarded<'_, T> {
     }
 }
 
+/// The same with a value of its own.
+struct Element<'d, T> {
+    value: T,
+    depth: &'d Depth,
+    has_room: bool,
+}
+
+impl<T: Serialize> Serialize for Element<'_, T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
+        let Self { ref value, depth, has_room } = *self;
+        Guarded { value, depth, has_room }.serialize(inner)
+    }
+}
+
 /// A serializer with an eye on the depth.
 struct Guard<'d, S> {
     inner: S,
@@ -256,6 +271,20 @@ impl<'d, S: Serializer> Serializer for Guard<'d, S> {
         let Self { inner, depth } = self;
         let guarded = Guarded { value, depth, has_room: depth.has_room() };
         depth.within(|| inner.serialize_newtype_variant(name, index, variant, &guarded))
+    }
+
+    // A format may have a quick way to write bytes, which are a sequence to serde.
+    #[inline]
+    fn collect_seq<I>(self, values: I) -> Result<S::Ok, S::Error>
+    where
+        I: IntoIterator,
+        I::Item: Serialize,
+    {
+        let Self { inner, depth } = self;
+        depth.within(|| {
+            let has_room = depth.has_room();
+            inner.collect_seq(values.into_iter().map(|value| Element { value, depth, has_room }))
+        })
     }
 
     #[inline]

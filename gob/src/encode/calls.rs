@@ -153,6 +153,23 @@ impl<'a, 's> Serializer for ValueSerializer<'a, 's> {
         Elements::of(self, len, "a sequence")
     }
 
+    // A `Vec`, a slice and a set come here.
+    #[inline]
+    fn collect_seq<I>(self, elements: I) -> Result<()>
+    where
+        I: IntoIterator,
+        I::Item: Serialize,
+    {
+        let elements = elements.into_iter();
+        let len = match elements.size_hint() {
+            (least, Some(most)) if least == most => Some(most),
+            _ => None,
+        };
+        let mut sequence = Elements::of(self, len, "a sequence")?;
+        sequence.put_all(elements)?;
+        sequence.finish().map(drop)
+    }
+
     fn serialize_tuple(self, len: usize) -> Result<Elements<'a, 's>> {
         Elements::of(self, Some(len), "a tuple")
     }

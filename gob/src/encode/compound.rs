@@ -12,6 +12,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
+use super::bytes;
 use super::serializer::{ValueSerializer, Walk, without_name};
 use crate::error::{Error, Result, Step};
 use crate::key;
@@ -65,19 +66,32 @@ impl<'a, 's> Elements<'a, 's> {
 
     #[inline]
     fn put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        let at = self.walk.out.len();
-        value
-            .serialize(ValueSerializer::new(self.walk, self.element))
-            .and_then(|()| match self.form {
-                Form::Bytes => to_byte(self.walk.out, at),
-                Form::Slice | Form::Array(_) | Form::Complex => Ok(()),
-            })
-            .map_err(|error| error.inside(Step::Index(self.count.count)))?;
+        let written = match self.form {
+            Form::Bytes => bytes::byte(value).map(|byte| self.walk.out.push(byte)),
+            Form::Slice | Form::Array(_) | Form::Complex => {
+                value.serialize(ValueSerializer::new(self.walk, self.element))
+            }
+        };
+        written.map_err(|error| error.inside(Step::Index(self.count.count)))?;
         self.count.count = self.count.count.saturating_add(1);
         Ok(())
     }
 
-    fn finish(self) -> Result<&'a mut Walk<'s>> {
+    /// As [`put`](Self::put), of all of them.
+    #[inline]
+    pub(super) fn put_all<I>(&mut self, mut elements: I) -> Result<()>
+    where
+        I: Iterator,
+        I::Item: Serialize,
+    {
+        if let Form::Bytes = self.form {
+            self.count.count = bytes::collect(elements, self.walk.out)?;
+            return Ok(());
+        }
+        elements.try_for_each(|element| self.put(&element))
+    }
+
+    pub(super) fn finish(self) -> Result<&'a mut Walk<'s>> {
         let Self { walk, form, count, .. } = self;
         let wanted = match form {
             Form::Array(len) => len,
@@ -100,19 +114,6 @@ impl<'a, 's> Elements<'a, 's> {
             walk.leave();
         }
         Ok(walk)
-    }
-}
-
-/// Makes one byte of the unsigned integer at the end.
-fn to_byte(out: &mut Vec<u8>, at: usize) -> Result<()> {
-    match out.get(at..) {
-        Some([_]) => Ok(()),
-        // What announces one byte of digits, and this.
-        Some([0xff, _]) => {
-            out.swap_remove(at);
-            Ok(())
-        }
-        _ => Err(Error::schema_mismatch("the schema says bytes, the value is over 255")),
     }
 }
 

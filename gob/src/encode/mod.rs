@@ -8,6 +8,7 @@
 //! length is not known before its content is there, so one byte is left for it; a length from 128
 //! on moves the content by what it takes more.
 
+mod bytes;
 mod calls;
 mod compound;
 mod identity;

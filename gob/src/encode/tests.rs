@@ -330,6 +330,10 @@ fn bytes_of_a_type_s_own_are_as_in_go() {
     check(&tag, &Tag(vec![7]), "0fff810501010354616701ff8200000005ff82000107");
 }
 
+/// Go: `type Octet uint8`
+#[derive(Serialize)]
+struct Octet(u8);
+
 #[test]
 fn basic_types_are_as_in_go() {
     let schema = |root| Schema::builder().build(root).unwrap();
@@ -345,6 +349,11 @@ fn basic_types_are_as_in_go() {
     check(&schema(Type::COMPLEX), &NewComplex((1.0, 2.0)), "060e00fef03f40");
     check(&schema(Type::BYTES), serde_bytes::Bytes::new(b"ab"), "050a00026162");
     check(&schema(Type::BYTES), &[0_u8, 127, 128, 255], "070a0004007f80ff");
+    check(&schema(Type::BYTES), &vec![0_u8, 127, 128, 255], "070a0004007f80ff");
+    check(&schema(Type::BYTES), &[Octet(5), Octet(200)], "050a000205c8");
+    check(&schema(Type::BYTES), &vec![Octet(5), Octet(200)], "050a000205c8");
+    check(&schema(Type::BYTES), &vec![5_u64, 200], "050a000205c8");
+    check(&schema(Type::BYTES), &Vec::<u8>::new(), "030a0000");
     check(&schema(Type::BYTES), serde_bytes::Bytes::new(b""), "030a0000");
     check(&schema(Type::INTERFACE), &(), "03100000");
 }

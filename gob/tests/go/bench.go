@@ -19,6 +19,8 @@ func bench() {
 		{"encode_warm", encodeWarm},
 		{"decode_fresh", decodeFresh},
 		{"decode_warm", decodeWarm},
+		{"encode_bytes", encodeBytes},
+		{"decode_bytes", decodeBytes},
 	}
 	for _, c := range cases {
 		result := testing.Benchmark(c.run)
@@ -86,4 +88,35 @@ func articleStream(count int) []byte {
 		must(encoder.Encode(&value))
 	}
 	return buffer.Bytes()
+}
+
+func encodeBytes(b *testing.B) {
+	value := someBytes()
+	var buffer bytes.Buffer
+	encoder := gob.NewEncoder(&buffer)
+	must(encoder.Encode(value))
+	b.ResetTimer()
+	for i := 0; i < b.N; i++ {
+		buffer.Reset()
+		must(encoder.Encode(value))
+	}
+}
+
+func decodeBytes(b *testing.B) {
+	var buffer bytes.Buffer
+	must(gob.NewEncoder(&buffer).Encode(someBytes()))
+	stream := buffer.Bytes()
+	b.ResetTimer()
+	for i := 0; i < b.N; i++ {
+		var value []byte
+		must(gob.NewDecoder(bytes.NewReader(stream)).Decode(&value))
+	}
+}
+
+func someBytes() []byte {
+	value := make([]byte, 100_000)
+	for i := range value {
+		value[i] = byte(i * 7)
+	}
+	return value
 }

@@ -40,7 +40,10 @@ fn what_does_not_fit_the_schema_is_an_error_that_says_where() {
     fails(Type::BOOL, &Pairs(&[]), "the schema says bool, the value is a map");
     let shape_text = "the schema says string, the value is an enum's variant with content";
     fails(Type::STRING, &Shape::Length(1), shape_text);
-    fails(Type::BYTES, &[1_u16, 256], "[1]: the schema says bytes, the value is over 255");
+    fails(Type::BYTES, &[1_u16, 256], "[1]: the schema says bytes, an element is over 255");
+    fails(Type::BYTES, &vec![1_u16, 256], "[1]: the schema says bytes, an element is over 255");
+    fails(Type::BYTES, &vec!["text"], "[0]: the schema says bytes, an element is a string");
+    fails(Type::BYTES, &[Some(1_u8), None], "[1]: the schema says bytes, an element is None");
     fails(Type::COMPLEX, &[1.0], "the schema says 2 elements, the value has 1");
     fails(Type::COMPLEX, &[1, 0], "[0]: the schema says float, the value is a signed integer");
 }

@@ -56,6 +56,35 @@ fn counts_are_what_came_and_not_what_was_announced() {
     }
 }
 
+/// Nothing is said of how many they are.
+struct OneByOne<'a>(&'a [u8]);
+
+impl Serialize for OneByOne<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().filter(|_| true))
+    }
+}
+
+#[test]
+fn bytes_that_come_one_by_one_are_bytes() {
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Around<T> {
+        bytes: T,
+        last: i64,
+    }
+    let schema =
+        schema(|builder| builder.structure("", &[("Bytes", Type::BYTES), ("Last", Type::INT)]));
+    for len in [0, 1, 127, 128, 70_000] {
+        let bytes: Vec<u8> = (0..len).map(|index: u32| index.to_le_bytes()[0]).collect();
+        let whole = Around { bytes: serde_bytes::Bytes::new(&bytes), last: 1 };
+        let whole = to_vec_as(&schema, &whole).unwrap();
+        let parts = Around { bytes: OneByOne(&bytes), last: 1 };
+        assert_eq!(to_vec_as(&schema, &parts).unwrap(), whole);
+        assert_eq!(to_vec_as(&schema, &Around { bytes, last: 1 }).unwrap(), whole);
+    }
+}
+
 #[test]
 fn a_map_can_be_a_struct() {
     let schema = schema(inner);
