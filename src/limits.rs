@@ -52,12 +52,23 @@ pub struct Limits {
     /// many empty elements.
     pub spare_elements_max: usize,
     /// Bytes of type definitions that the gobs of one connection may leave with it. Default 16 KiB.
+    /// Where Go's `net/rpc` is spoken it is
+    /// [`net_rpc_definition_bytes_max`](Self::net_rpc_definition_bytes_max).
     ///
     /// Worst case: so many bytes for each connection, copied and looked through for each gob that
     /// needs them; while a gob is read, twice as many. When those left are more, all are forgotten.
     /// A gob with more, or one that needs a definition that was forgotten, is refused and the
     /// connection closed.
     pub definition_bytes_max: usize,
+    /// Bytes of type definitions on one connection of Go's `net/rpc`. Default 256 KiB: some 15,000
+    /// fields.
+    ///
+    /// Such a connection says each type once, so none may be forgotten before it ends. Worst case:
+    /// so many bytes for each, which count twelve times against
+    /// [`held_bytes_max`](Self::held_bytes_max), as much as they take in memory. They are copied
+    /// and looked through for each gob that needs them. A call that brings more is refused with
+    /// `too_large`, those under way are answered, and the connection is closed.
+    pub net_rpc_definition_bytes_max: usize,
     /// Bytes of memory that one decode may fill. Default 16 MiB, at least 1 KiB, since even a short
     /// text needs some.
     ///
@@ -203,6 +214,7 @@ impl Limits {
             depth_max,
             spare_elements_max: _,
             definition_bytes_max: _,
+            net_rpc_definition_bytes_max: _,
             decode_bytes_max,
             calls_per_connection_max,
             one_way_bytes_max: _,
@@ -267,6 +279,7 @@ impl Default for Limits {
             depth_max: 128,
             spare_elements_max: 1024,
             definition_bytes_max: 16 * 1024,
+            net_rpc_definition_bytes_max: 256 * 1024,
             decode_bytes_max: 16 * MIB,
             calls_per_connection_max: 1024,
             one_way_bytes_max: 4 * MIB,

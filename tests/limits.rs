@@ -14,12 +14,17 @@ use switchboard::{Code, Limits};
 type Set = fn(&mut Limits, u64);
 
 /// Each field, how it is set (times in ns), and the least value that works.
-const FIELDS: [(&str, Set, u64); 24] = [
+const FIELDS: [(&str, Set, u64); 25] = [
     ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 98),
     ("payload_bytes_max", |limits, value| limits.payload_bytes_max = count(value), 0),
     ("depth_max", |limits, value| limits.depth_max = count(value).min(Limits::DEPTH_MOST), 0),
     ("spare_elements_max", |limits, value| limits.spare_elements_max = count(value), 0),
     ("definition_bytes_max", |limits, value| limits.definition_bytes_max = count(value), 0),
+    (
+        "net_rpc_definition_bytes_max",
+        |limits, value| limits.net_rpc_definition_bytes_max = count(value),
+        0,
+    ),
     ("decode_bytes_max", |limits, value| limits.decode_bytes_max = count(value), 1024),
     ("calls_per_connection_max", |limits, value| limits.calls_per_connection_max = count(value), 1),
     ("one_way_bytes_max", |limits, value| limits.one_way_bytes_max = count(value), 0),

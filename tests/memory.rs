@@ -320,6 +320,8 @@ fn replies_that_nobody_takes() {
 
 #[cfg(feature = "gob")]
 mod gob {
+    use switchboard_testing::gob_bytes::{INT, INTERFACE, int, message, slice, structure, uint};
+
     use super::*;
 
     const KEEP: Command<Vec<String>, Vec<String>, format::Gob> = Command::new("Arith.Keep");
@@ -362,5 +364,45 @@ mod gob {
         attack_net_rpc("net/rpc, small calls", 16, requests(1000, &vec!["x".to_owned()]));
         attack_net_rpc("net/rpc, texts", 16, requests(30, &vec!["x".repeat(100_000)]));
         attack_net_rpc("net/rpc, tiny texts", 16, requests(3, &vec!["x".to_owned(); 100_000]));
+    }
+
+    /// A call, and these types before its argument.
+    fn defining(types: &[Vec<u8>]) -> Vec<u8> {
+        let call = requests(1, &vec![]);
+        let argument = switchboard_gob::to_vec(&Vec::<String>::new()).unwrap();
+        let (header, argument) = call.split_at(call.len() - argument.len());
+        let types: Vec<_> = types.iter().flat_map(|definition| message(definition)).collect();
+        [header, &types, argument].concat()
+    }
+
+    /// A struct with so many fields, whose names have two letters.
+    fn fields(id: i64, count: u8, of: impl Fn(u8) -> i64) -> Vec<u8> {
+        let name = |number| {
+            format!("{}{}", char::from(b'A' + number / 26), char::from(b'a' + number % 26))
+        };
+        structure(id, &(0..count).map(|number| (name(number), of(number))).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn net_rpc_types() {
+        let wide: Vec<_> = (100..220).map(|id| fields(id, 250, |_| INT)).collect();
+        attack_net_rpc("net/rpc, fields", 64, defining(&wide));
+        let small: Vec<_> = (100..1090).map(|id| slice(id, INT)).collect();
+        attack_net_rpc("net/rpc, slices", 64, defining(&small));
+        let unknown: Vec<_> = (0..3)
+            .map(|id| fields(100 + id, 250, |field| 1000 * (id + 1) + i64::from(field)))
+            .collect();
+        attack_net_rpc("net/rpc, types to come", 64, defining(&unknown));
+        // Within two interfaces, so that no message begins with a definition.
+        let inside: Vec<_> =
+            wide.iter().flat_map(|definition| [&**definition, &uint(1)].concat()).collect();
+        let interface = |id, inside: &[u8]| [message(id), inside.to_vec()].concat();
+        let value =
+            [int(70), vec![1], interface(b"int", &inside), int(INT), vec![2, 0, 2, 0]].concat();
+        let types = [message(&structure(70, &[("X", INTERFACE)])), message(&value)].concat();
+        let mut said = requests(1, &vec![]);
+        let argument = switchboard_gob::to_vec(&Vec::<String>::new()).unwrap();
+        said.truncate(said.len() - argument.len());
+        attack_net_rpc("net/rpc, types inside of a value", 64, [said, types].concat());
     }
 }

@@ -13,6 +13,7 @@
 //! stream. The bounds are those of the connection for what is read and written, and those of the
 //! door for what is under way. It knows no handlers, and not how the connection came to be.
 
+mod gobs;
 mod message;
 
 use std::pin::pin;
@@ -21,9 +22,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+use self::gobs::Gobs;
 use self::message::{Answers, Ended, Header};
 use crate::error::{Code, Error, Result};
-use crate::format::Framing;
+use crate::limits::Limits;
 use crate::service::{Channel, Door, Request as Call, Service};
 use crate::stream::{Connection, Wait};
 use crate::transport::Peer;
@@ -69,16 +71,21 @@ use crate::transport::Peer;
 /// At most `calls_per_connection_max` calls are under way; more are not read until one has ended.
 /// Each of the two gobs of a request has `body_time_max` from its first byte on, and while no call
 /// is under way the next request has `idle_time_max`. Arguments, and replies that wait to be
-/// written, count against `held_bytes_max` of the endpoint. An argument and a reply are bound by
+/// written, count against `held_bytes_max` of the endpoint, and so do the types that the peer has
+/// defined, of which there are `net_rpc_definition_bytes_max`. An argument and a reply are bound by
 /// the [facts](crate::Facts) of their command, where it has any.
+///
+/// The call whose argument is over a limit is answered with an error. The connection goes on if the
+/// argument's end is known without following it: if it has more bytes than it may, and no type that
+/// the peer has defined could have an interface in it.
 ///
 /// # Errors
 ///
-/// `bad_payload` if what came is no `net/rpc`, `too_large` if a gob is over a limit (the call it
-/// belongs to is answered first); `deadline_exceeded` if the peer is too slow; `disconnected` if
-/// the stream fails; `shutting_down` if the door was closed. That lets calls under way finish, and
-/// so does the end of the peer's side, as in Go. Those that are under way at any other end are
-/// cancelled.
+/// `bad_payload` if what came is no `net/rpc`, `too_large` if a gob is over a limit and its end is
+/// not known, `overloaded` if the endpoint cannot hold what comes (the call it belongs to is
+/// answered first); `deadline_exceeded` if the peer is too slow; `shutting_down` if the door was
+/// closed. All these let the calls under way finish, and so does the end of the peer's side, as in
+/// Go. `disconnected` if the stream fails: calls under way are cancelled then.
 ///
 /// # Cancel safety
 ///
@@ -86,12 +93,13 @@ use crate::transport::Peer;
 pub async fn net_rpc(connection: &mut Connection, door: &Door) -> Result<()> {
     let calls_max = door.limits().calls_per_connection_max.max(1);
     let mut calls = JoinSet::new();
-    let mut incoming = Incoming::default();
+    let mut incoming = Incoming::new(connection.limits());
     let mut answers = Answers::new(door.limits().depth_max, door.held());
     let mut closed = pin!(door.closed());
-    let (mut is_closed, mut is_ended) = (false, false);
-    while !(is_closed || is_ended) || !calls.is_empty() {
-        let is_read = !is_closed && !is_ended && calls.len() < calls_max;
+    // Why nothing more is read.
+    let mut end = None;
+    while end.is_none() || !calls.is_empty() {
+        let is_read = end.is_none() && calls.len() < calls_max;
         incoming.wait(connection, is_read, !calls.is_empty());
         tokio::select! {
             biased;
@@ -102,28 +110,30 @@ pub async fn net_rpc(connection: &mut Connection, door: &Door) -> Result<()> {
                 }
                 answers.write(connection).await?;
             }
-            () = &mut closed, if !is_closed => is_closed = true,
-            request = incoming.next(connection, door), if is_read => match request {
-                Ok(Some(request)) => {
+            () = &mut closed, if end.is_none() => end = Some(Err(door_closed())),
+            came = incoming.next(connection, door), if is_read => match came {
+                Ok(Came::Request(request)) => {
                     connection.settle();
                     calls.spawn(request.begin(connection.peer(), door));
                 }
-                Ok(None) => is_ended = true,
+                Ok(Came::Refused(header, error)) => {
+                    answers.refuse(header, &error)?;
+                    answers.write(connection).await?;
+                }
+                Ok(Came::End) => end = Some(Ok(())),
+                Err(error) if error.code() == Code::Disconnected => return Err(error),
                 Err(error) => {
-                    if let Some(header) = incoming.header {
+                    if let Some(header) = incoming.header.take() {
                         answers.refuse(header, &error)?;
                         // Heard or not: this is what ended it.
                         let _ = answers.write(connection).await;
                     }
-                    return Err(error);
+                    end = Some(Err(error));
                 }
             },
         }
     }
-    if is_ended {
-        return Ok(());
-    }
-    Err(Error::found(Code::ShuttingDown, "the door for the calls of net/rpc is closed"))
+    end.unwrap_or(Ok(()))
 }
 
 /// A call that has come whole.
@@ -157,18 +167,32 @@ impl Request {
 }
 
 /// What has come of the next call. It outlives the reading, which stops for every answer.
-#[derive(Default)]
 struct Incoming {
+    gobs: Gobs,
     header: Option<Header>,
     // `None` while nothing is read.
     wait: Option<Wait>,
 }
 
+/// What has come.
+enum Came {
+    Request(Request),
+    /// A call whose argument is passed over.
+    Refused(Header, Error),
+    /// The end of the peer's side.
+    End,
+}
+
 impl Incoming {
+    fn new(limits: &Limits) -> Self {
+        Self { gobs: Gobs::new(limits), header: None, wait: None }
+    }
+
     /// Sets the time for what is to come, if it is read now: none while it is not, and anew from
     /// when it is read again.
     fn wait(&mut self, connection: &mut Connection, is_read: bool, is_busy: bool) {
-        let has_begun = self.header.is_some() || !connection.input().is_empty();
+        let is_empty = connection.input().is_empty();
+        let has_begun = self.header.is_some() || self.gobs.is_passing() || !is_empty;
         if !has_begun {
             connection.release();
         }
@@ -182,12 +206,17 @@ impl Incoming {
         };
     }
 
-    /// Reads the rest of the call; `None` if the stream ends before it. Cancel safe.
-    async fn next(&mut self, connection: &mut Connection, door: &Door) -> Result<Option<Request>> {
-        let wait = self.wait.get_or_insert_with(|| connection.wait());
-        if self.header.is_none() {
-            let Some(header) = connection.read_payload_by(wait, Framing::Gob).await? else {
-                return Ok(None);
+    /// Reads the rest of the call. Cancel safe.
+    async fn next(&mut self, connection: &mut Connection, door: &Door) -> Result<Came> {
+        let Self { gobs, header: known, wait } = self;
+        let wait = wait.get_or_insert_with(|| connection.wait());
+        if gobs.is_passing() {
+            gobs.pass(connection, wait).await?;
+            *wait = connection.wait();
+        }
+        if known.is_none() {
+            let Some(header) = gobs.read(connection, wait).await? else {
+                return Ok(Came::End);
             };
             let header = Header::decode(header, connection.limits());
             let header = header.map_err(|error| connection.wrong(error))?;
@@ -196,19 +225,30 @@ impl Incoming {
                 connection.bound_by(Some(facts));
                 *wait = connection.wait();
             }
-            self.header = Some(header);
+            *known = Some(header);
         }
-        let argument = connection.read_payload_by(wait, Framing::Gob).await?;
+        let argument = gobs.read(connection, wait).await;
         connection.bound_by(None);
-        self.wait = None;
-        match (self.header.take(), argument) {
-            (Some(header), Some(argument)) => Ok(Some(Request { header, argument })),
+        match (known.take(), argument) {
+            (Some(header), Ok(Some(argument))) => {
+                self.wait = None;
+                Ok(Came::Request(Request { header, argument }))
+            }
+            (Some(header), Err(error)) if gobs.is_passing() => Ok(Came::Refused(header, error)),
+            (header, Err(error)) => {
+                *known = header;
+                Err(error)
+            }
             _ => {
                 let error = Error::found(Code::BadPayload, "the stream ended before an argument");
                 Err(connection.wrong(error))
             }
         }
     }
+}
+
+fn door_closed() -> Error {
+    Error::found(Code::ShuttingDown, "the door for the calls of net/rpc is closed")
 }
 
 /// The error of a connection whose calls were stopped from outside.

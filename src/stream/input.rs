@@ -103,6 +103,18 @@ impl Input {
         self.account.other_bytes = bytes;
     }
 
+    /// Charges so much beside the buffer, from now on.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if that is more than before, and the endpoint cannot hold it.
+    #[cfg(feature = "gob")]
+    pub(super) fn charge_other(&mut self, bytes: usize) -> Result<()> {
+        let is_more = bytes > self.account.other_bytes;
+        self.account.other_bytes = bytes;
+        if is_more { self.account.cover(self.bytes.capacity()) } else { Ok(()) }
+    }
+
     /// Charges no more than what waits; see [`Account::settle`].
     pub(super) fn settle(&mut self) {
         self.account.settle(&mut self.bytes);

@@ -313,7 +313,7 @@ impl Connection {
     }
 
     /// How large a payload may be now.
-    fn payload_max(&self) -> PayloadMax {
+    pub(crate) fn payload_max(&self) -> PayloadMax {
         self.of_command.payload_max(&self.limits)
     }
 
@@ -370,6 +370,28 @@ impl Connection {
         lingering::linger(&mut self.io, &mut self.input, &self.limits).await;
     }
 
+    /// Waits for bytes behind those that wait, of which `missing` are known to be wanted; whether
+    /// there are any. If the stream ends, nothing may wait. Cancel safe.
+    pub(crate) async fn read_more(&mut self, wait: &mut Wait, missing: usize) -> Result<bool> {
+        if self.fill(wait, missing).await? > 0 {
+            return Ok(true);
+        }
+        if self.input.bytes.is_empty() {
+            return Ok(false);
+        }
+        Err(self.cut_short())
+    }
+
+    /// Charges so much that is held of what was read, beside what waits.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint has no more.
+    #[cfg(feature = "gob")]
+    pub(crate) fn charge(&mut self, other_bytes: usize) -> Result<()> {
+        self.input.charge_other(other_bytes).map_err(|error| self.wrong(error))
+    }
+
     async fn read(&mut self, mut reading: Reading, wait: &mut Wait) -> Result<Option<Bytes>> {
         loop {
             let max = self.payload_max();
@@ -385,15 +407,15 @@ impl Connection {
                 Ok(Found::Missing(missing)) => missing,
                 Err(error) => return Err(self.wrong(error)),
             };
-            if self.fill(wait, missing).await? > 0 {
-                continue;
+            if !self.read_more(wait, missing).await? {
+                return if reading.may_end() { Ok(None) } else { Err(self.cut_short()) };
             }
-            if reading.may_end() && self.input.bytes.is_empty() {
-                return Ok(None);
-            }
-            let text = "the stream ended in the middle of a payload";
-            return Err(self.wrong(Error::found(Code::BadPayload, text)));
         }
+    }
+
+    fn cut_short(&self) -> Error {
+        let text = "the stream ended in the middle of a payload";
+        self.wrong(Error::found(Code::BadPayload, text))
     }
 
     async fn fill(&mut self, wait: &mut Wait, missing: usize) -> Result<usize> {

@@ -8,6 +8,7 @@ use crate::clock::after;
 use crate::limits::Limits;
 
 /// When what is waited for is too slow.
+#[derive(Clone)]
 pub(crate) struct Wait {
     pub(super) due: Instant,
     pub(super) time: Duration,

@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use switchboard::format::Line;
 use switchboard::{Code, Command, Endpoint, Error, Limits, Result, blocking, transport};
+#[cfg(feature = "gob")]
+use switchboard_testing::gob_bytes::{INT, int, message, slice, structure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -120,6 +122,33 @@ async fn definition_bytes_max() {
     let got = exchange(&endpoint, call(&[65, 66, 67, 68, 69])).await;
     let text = "50 bytes of type definitions: over definition_bytes_max (20)";
     assert_eq!(got, err(0, Code::TooLarge, text));
+    check_serves(&endpoint).await;
+}
+
+#[cfg(feature = "gob")]
+#[tokio::test(start_paused = true)]
+async fn net_rpc_definition_bytes_max() {
+    let endpoint = limited(|limits| limits.net_rpc_definition_bytes_max = 100);
+    let (listener, dialer) = transport::memory_listener();
+    let go = endpoint.clone();
+    let server = tokio::spawn(async move { go.serve_net_rpc(listener).await });
+    let heard = async |arguments: i64| {
+        let fields = [("ServiceMethod", 6), ("Seq", 3)];
+        let header = [int(65), b"\x01\x07NOTHING\x00".to_vec()].concat();
+        let mut sent = message(&structure(65, &fields));
+        for id in 0..arguments {
+            let argument =
+                [message(&slice(100 + id, INT)), message(&[int(100 + id), vec![0, 0]].concat())];
+            sent.extend([message(&header), argument.concat()].concat());
+        }
+        exchange_over(dialer.dial().await.unwrap(), sent).await
+    };
+    // 36 bytes of the header's type, 10 of each argument's.
+    let text = "106 bytes of type definitions: over net_rpc_definition_bytes_max (100)";
+    for (arguments, is_over) in [(1, false), (6, false), (7, true)] {
+        assert_eq!(heard(arguments).await.contains(text), is_over, "{arguments}");
+    }
+    server.abort();
     check_serves(&endpoint).await;
 }
 

@@ -53,13 +53,13 @@ pub(crate) struct Quotient {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
-struct ComplexData {
-    n: i64,
-    s: String,
-    m: BTreeMap<String, i64>,
+pub(crate) struct ComplexData {
+    pub(crate) n: i64,
+    pub(crate) s: String,
+    pub(crate) m: BTreeMap<String, i64>,
     #[serde(with = "serde_bytes")]
-    p: Vec<u8>,
-    c: Option<Box<Self>>,
+    pub(crate) p: Vec<u8>,
+    pub(crate) c: Option<Box<Self>>,
 }
 
 pub(crate) fn endpoint() -> Endpoint {

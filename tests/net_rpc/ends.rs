@@ -28,8 +28,8 @@ async fn what_is_no_net_rpc_ends_the_connection() {
         (header(""), Some(Code::BadPayload)),
         (header("1eff83"), Some(Code::BadPayload)),
         (header("00"), Some(Code::BadPayload)),
-        // A message of 2 MiB.
-        (header("fd200000"), Some(Code::TooLarge)),
+        // A message of 2 MiB, which is refused, and then the rest of it is missing.
+        (header("fd20000004"), Some(Code::BadPayload)),
     ];
     for (sent, expected) in cases {
         let (mut go, ended) = dial(&endpoint());

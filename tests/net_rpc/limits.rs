@@ -6,22 +6,152 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use switchboard::format::Gob;
-use switchboard::{Code, Command, Limits, Result, transport, with_state};
+use switchboard::transport::{self, MemoryStream};
+use switchboard::{Code, Command, Limits, Result, with_state};
+use switchboard_testing::gob_bytes::{INTERFACE, int, message, structure};
+use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use crate::caller::Caller;
-use crate::endpoint::{HOLD, Hold, dial_limited, endpoint};
+use crate::endpoint::{ComplexData, HOLD, Hold, dial, dial_limited, endpoint};
+use crate::wide;
 
 #[tokio::test]
-async fn who_sends_too_much_is_told_why() {
+async fn an_argument_that_is_too_large_is_an_error_of_its_call() {
     let (mut go, ended) = dial_limited(&endpoint(), |limits| limits.payload_bytes_max = 1000);
-    let long = "x".repeat(1100);
-    let call = go.send("Echo.Letters", &long).await;
-    let answer = go.answer().await;
-    assert_eq!(answer.seq, call);
-    let text = answer.reply::<String>().unwrap_err();
-    assert!(text.contains("1000"), "{text}");
+    for bytes in [1100, 5000, 100_000] {
+        let call = go.send("Echo.Letters", &"x".repeat(bytes)).await;
+        // The type of this one comes behind it.
+        let sound = go.multiply(7, 8).await;
+        let answer = go.answer().await;
+        assert_eq!((answer.seq, answer.service_method.as_str()), (call, "Echo.Letters"));
+        let text = answer.reply::<String>().unwrap_err();
+        assert!(text.ends_with("bytes is over payload_bytes_max (1000)"), "{text}");
+        let answer = go.answer().await;
+        assert_eq!((answer.seq, answer.reply()), (sound, Ok(56_i64)));
+    }
+    drop(go);
+    ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_type_of_an_argument_that_is_too_large_is_known_all_the_same() {
+    let (mut go, _) = dial_limited(&endpoint(), |limits| limits.payload_bytes_max = 1000);
+    let data = |bytes| ComplexData { s: "x".repeat(bytes), ..ComplexData::default() };
+    for bytes in [1100, 10, 1100, 10] {
+        go.send("Echo.Complex", &data(bytes)).await;
+        let reply = go.answer().await.reply::<ComplexData>().map(|data| data.s.len());
+        assert_eq!(reply.ok(), (bytes == 10).then_some(bytes));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_an_argument_that_is_passed_over_has_its_time() {
+    let (mut go, ended) = dial_limited(&endpoint(), |limits| limits.payload_bytes_max = 1000);
+    let mut call = go.encode("Echo.Letters", &"x".repeat(2000));
+    call.pop();
+    let begun = tokio::time::Instant::now();
+    for piece in call.chunks(100) {
+        let _ = go.stream.write_all(piece).await;
+        sleep(Duration::from_secs(2)).await;
+    }
+    go.answer().await.reply::<String>().unwrap_err();
+    let error = ended.await.unwrap().unwrap_err();
+    assert!(error.text().contains("body_time_max"), "{error}");
+    assert_eq!(begun.elapsed().as_secs(), 42);
+}
+
+/// Where a value with interfaces in it ends cannot be known without following it.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_passed_over_lets_calls_under_way_finish() {
+    let (mut go, ended) = dial_limited(&endpoint(), |limits| limits.payload_bytes_max = 1000);
+    let slow = go.send("Arith.Slow", &5000_i64).await;
+    let mut call = wide::header(&mut go);
+    call.extend(message(&structure(70, &[("X", INTERFACE)])));
+    call.extend(message(&[int(70), vec![1; 4094]].concat()));
+    check_last(go, &call, slow, "a payload of 4099 bytes is over payload_bytes_max (1000)").await;
     assert_eq!(ended.await.unwrap().unwrap_err().code(), Code::TooLarge);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_types_are_told_and_let_calls_under_way_finish() {
+    let limits = |limits: &mut Limits| limits.net_rpc_definition_bytes_max = 1000;
+    // (fields of one type, bytes of all when that is found)
+    for (fields, bytes) in [(30, 1149), (1000, 18_914)] {
+        let (mut go, ended) = dial_limited(&endpoint(), limits);
+        // One type is not too many.
+        let call = wide::call(&mut go, 69, 30);
+        go.stream.write_all(&call).await.unwrap();
+        assert_eq!(go.answer().await.reply(), Ok(56_i64));
+        let slow = go.send("Arith.Slow", &5000_i64).await;
+        let text =
+            format!("{bytes} bytes of type definitions: over net_rpc_definition_bytes_max (1000)");
+        let call = wide::call(&mut go, 70, fields);
+        check_last(go, &call, slow, &text).await;
+        assert_eq!(ended.await.unwrap().unwrap_err().code(), Code::TooLarge);
+    }
+}
+
+/// The call is answered with an error, then the slow one before it with its reply, and no others.
+async fn check_last(mut go: Caller<MemoryStream>, call: &[u8], slow: u64, expected: &str) {
+    go.stream.write_all(call).await.unwrap();
+    go.multiply(7, 8).await;
+    let answer = go.answer().await;
+    assert_eq!(answer.seq, slow + 1);
+    assert_eq!(answer.reply::<i64>(), Err(expected.to_owned()));
+    let answer = go.answer().await;
+    assert_eq!((answer.seq, answer.reply()), (slow, Ok(5000_i64)));
+    assert!(go.answer_or_end().await.is_none());
+}
+
+#[tokio::test]
+async fn types_may_be_as_large_and_as_many_as_real_programs_have() {
+    // (types, fields of each): more than 16 KiB each time.
+    for (types, fields) in [(1, 1000), (1, 4000), (46, 20), (400, 5)] {
+        let (mut go, _) = dial(&endpoint());
+        for number in 0..types {
+            let call = wide::call(&mut go, 70 + number, fields);
+            go.stream.write_all(&call).await.unwrap();
+            assert_eq!(go.answer().await.reply(), Ok(56_i64), "{number} of {types}");
+            go.multiply(7, 9).await;
+            assert_eq!(go.answer().await.reply(), Ok(63_i64));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_defined_is_held_until_the_end() {
+    let limits = Limits::default().with(|limits| limits.held_bytes_max = 1_000_000);
+    let endpoint = endpoint().with_limits(limits);
+    let (listener, dialer) = transport::memory_listener();
+    let server = tokio::spawn(async move { endpoint.serve_net_rpc(listener).await });
+    for _ in 0..3 {
+        let (mut open, mut refused) = (Vec::new(), 0);
+        for _ in 0..10 {
+            let mut go = Caller::new(dialer.dial().await.unwrap());
+            let call = wide::call(&mut go, 70, 1000);
+            go.stream.write_all(&call).await.unwrap();
+            let answer = go.answer().await;
+            if answer.reply() == Ok(56_i64) {
+                open.push(go);
+                continue;
+            }
+            let text = answer.reply::<i64>().unwrap_err();
+            assert!(text.ends_with("are over held_bytes_max (1000000)"), "{text}");
+            assert!(go.answer_or_end().await.is_none());
+            refused += 1;
+        }
+        // 19 KB of definitions, twelve times.
+        assert_eq!((open.len(), refused), (4, 6));
+        // Who is here already can still call.
+        for go in &mut open {
+            go.multiply(7, 9).await;
+            assert_eq!(go.answer().await.reply(), Ok(63_i64));
+        }
+        drop(open);
+        sleep(Duration::from_secs(1)).await;
+    }
+    server.abort();
 }
 
 #[tokio::test]

@@ -16,3 +16,4 @@ mod ends;
 mod facts;
 mod limits;
 mod time;
+mod wide;

@@ -19,6 +19,7 @@
 
 pub mod child;
 pub mod go_programs;
+pub mod gob_bytes;
 pub mod hex;
 #[cfg(feature = "io")]
 pub mod hooked;
