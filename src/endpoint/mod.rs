@@ -249,8 +249,8 @@ impl Endpoint {
         Ok(accept.run(listener, stop).await)
     }
 
-    /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` and
-    /// its gob, not JSON and not HTTP. How calls become commands is told at
+    /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` or
+    /// `rpc.DialHTTP`, and its gob, not JSON. How calls become commands is told at
     /// [`net_rpc()`](crate::gob::net_rpc).
     ///
     /// ```

@@ -14,6 +14,7 @@
 //! door for what is under way. It knows no handlers, and not how the connection came to be.
 
 mod gobs;
+mod greeting;
 mod message;
 
 use std::pin::pin;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use self::gobs::Gobs;
+use self::greeting::greet;
 use self::message::{Answers, Ended, Header};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
@@ -43,6 +45,9 @@ use crate::transport::Peer;
 /// `rpc.ServerError` with the text alone, or the word for its code where there is no text for the
 /// peer; an unknown command as `rpc: can't find method Arith.Nothing`, as Go has it. A call that is
 /// refused, by a bad argument for one, does no harm to the others.
+///
+/// A client that has come by `rpc.DialHTTP` is answered as Go's server does. Who speaks HTTP beside
+/// that, TLS, JSON or anything else is turned away at once.
 ///
 /// [`Endpoint::serve_net_rpc`](crate::Endpoint::serve_net_rpc) does this for each connection of a
 /// listener. By hand it is for connections that come in another way, such as behind the line of a
@@ -168,6 +173,7 @@ impl Request {
 
 /// What has come of the next call. It outlives the reading, which stops for every answer.
 struct Incoming {
+    is_greeted: bool,
     gobs: Gobs,
     header: Option<Header>,
     // `None` while nothing is read.
@@ -185,7 +191,7 @@ enum Came {
 
 impl Incoming {
     fn new(limits: &Limits) -> Self {
-        Self { gobs: Gobs::new(limits), header: None, wait: None }
+        Self { is_greeted: false, gobs: Gobs::new(limits), header: None, wait: None }
     }
 
     /// Sets the time for what is to come, if it is read now: none while it is not, and anew from
@@ -208,8 +214,15 @@ impl Incoming {
 
     /// Reads the rest of the call. Cancel safe.
     async fn next(&mut self, connection: &mut Connection, door: &Door) -> Result<Came> {
-        let Self { gobs, header: known, wait } = self;
+        let Self { is_greeted, gobs, header: known, wait } = self;
         let wait = wait.get_or_insert_with(|| connection.wait());
+        if !*is_greeted {
+            if !greet(connection, wait).await? {
+                return Ok(Came::End);
+            }
+            *is_greeted = true;
+            *wait = connection.wait();
+        }
         if gobs.is_passing() {
             gobs.pass(connection, wait).await?;
             *wait = connection.wait();

@@ -151,13 +151,15 @@ async fn a_real_go_client_finds_all_as_in_go() {
     let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let server = tokio::spawn(async move { endpoint().serve_net_rpc(listener).await });
-    let mut command = tokio::process::Command::new(program);
-    command.args(["-address", &address]).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.unwrap();
-    let heard = String::from_utf8_lossy(&output.stdout);
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{heard}{complaints}");
-    assert!(heard.ends_with("netrpc: all ok\n"), "{heard}");
+    for http in [None, Some("-http")] {
+        let mut command = tokio::process::Command::new(&program);
+        command.args(["-address", &address]).args(http).stdin(Stdio::null()).kill_on_drop(true);
+        let output = command.output().await.unwrap();
+        let heard = String::from_utf8_lossy(&output.stdout);
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{http:?}: {heard}{complaints}");
+        assert!(heard.ends_with("netrpc: all ok\n"), "{heard}");
+    }
     server.abort();
 }
 

@@ -14,6 +14,7 @@ mod calls;
 mod endpoint;
 mod ends;
 mod facts;
+mod greeting;
 mod limits;
 mod time;
 mod wide;

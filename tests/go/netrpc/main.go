@@ -3,6 +3,8 @@
 //	netrpc -address HOST:PORT [-calls 1000] [-inflight 64]    # calls, and checks each answer
 //	netrpc -serve [-address 127.0.0.1:0]                      # Go's own server, to compare with
 //
+// With -http either side begins as rpc.DialHTTP and rpc.HandleHTTP do.
+//
 // The methods:
 //
 //	Arith.Multiply    Args{A, B int} -> int
@@ -21,6 +23,7 @@ import (
 	"fmt"
 	"log"
 	"math"
+	"net/http"
 	"net/rpc"
 	"reflect"
 	"sync"
@@ -54,25 +57,30 @@ func main() {
 	calls := flag.Int("calls", 1000, "how many mixed calls to make")
 	inFlight := flag.Int("inflight", 64, "how many of them at a time")
 	isServer := flag.Bool("serve", false, "be the server")
+	isHTTP := flag.Bool("http", false, "begin with a request of HTTP")
 	flag.Parse()
 
 	var err error
 	if *isServer {
-		err = serve(*address)
+		err = serve(*address, *isHTTP)
 	} else {
-		err = client(*address, *calls, *inFlight)
+		err = client(*address, *isHTTP, *calls, *inFlight)
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func client(address string, calls, inFlight int) error {
+func client(address string, isHTTP bool, calls, inFlight int) error {
 	if inFlight < 1 {
 		return errors.New("-inflight must be 1 or more")
 	}
 	time.AfterFunc(clientTimeMax, func() { log.Fatal("not done after ", clientTimeMax) })
-	client, err := rpc.Dial("tcp", address)
+	dial := rpc.Dial
+	if isHTTP {
+		dial = rpc.DialHTTP
+	}
+	client, err := dial("tcp", address)
 	if err != nil {
 		return err
 	}
@@ -81,6 +89,9 @@ func client(address string, calls, inFlight int) error {
 		return err
 	}
 	if err := checkReplies(client); err != nil {
+		return err
+	}
+	if err := checkManyTypes(client); err != nil {
 		return err
 	}
 	if err := checkOvertaking(client, inFlight); err != nil {
@@ -148,6 +159,33 @@ func checkReplies(client *rpc.Client) error {
 		}
 		fmt.Println(call.method, "ok")
 	}
+	return nil
+}
+
+// checkManyTypes passes types of a thousand fields, and many of a few: each is said once on the
+// connection, and may not be forgotten.
+func checkManyTypes(client *rpc.Client) error {
+	fields := []reflect.StructField{
+		{Name: "A", Type: reflect.TypeOf(0)},
+		{Name: "B", Type: reflect.TypeOf(0)},
+	}
+	types := 0
+	for len(fields) < 1002 {
+		name := fmt.Sprintf("FieldOfManyTypes%d", len(fields))
+		fields = append(fields, reflect.StructField{Name: name, Type: reflect.TypeOf("")})
+		if len(fields) > 52 && len(fields) < 1000 {
+			continue
+		}
+		args := reflect.New(reflect.StructOf(fields)).Elem()
+		args.Field(0).SetInt(7)
+		args.Field(1).SetInt(8)
+		call := call{method: "Arith.Multiply", args: args.Interface(), reply: 56}
+		if _, err := call.run(client); err != nil {
+			return fmt.Errorf("a type of %d fields: %w", len(fields), err)
+		}
+		types++
+	}
+	fmt.Printf("%d types of up to %d fields\n", types, len(fields))
 	return nil
 }
 
@@ -297,7 +335,7 @@ func (Echo) Complex(data peer.ComplexData, same *peer.ComplexData) error {
 	return nil
 }
 
-func serve(address string) error {
+func serve(address string, isHTTP bool) error {
 	server := rpc.NewServer()
 	for _, service := range []any{Arith{}, Echo{}} {
 		if err := server.Register(service); err != nil {
@@ -307,6 +345,10 @@ func serve(address string) error {
 	listener, err := peer.Listen(address)
 	if err != nil {
 		return err
+	}
+	if isHTTP {
+		server.HandleHTTP(rpc.DefaultRPCPath, rpc.DefaultDebugPath)
+		return http.Serve(listener, nil)
 	}
 	server.Accept(listener)
 	return errors.New("no more connections are accepted")
