@@ -178,8 +178,7 @@ impl Endpoint {
     ///
     /// ```
     /// # #[cfg(feature = "json")] {
-    /// use switchboard::{Command, Endpoint, Error, format::Json};
-    ///
+    /// # use switchboard::{Command, Endpoint, Error, format::Json};
     /// const ADD: Command<(u32, u32), u32, Json> = Command::new("ADD").about("Adds two numbers.");
     ///
     /// let endpoint = Endpoint::new().on(ADD, async |(a, b)| Ok::<_, Error>(a + b));
@@ -254,34 +253,19 @@ impl Endpoint {
     /// [`net_rpc()`](crate::gob::net_rpc).
     ///
     /// ```
-    /// use serde::{Deserialize, Serialize};
-    /// use switchboard::{Command, Endpoint, Result, format::Gob, transport};
-    ///
-    /// // Go: type Args struct { A, B int }
-    /// #[derive(Serialize, Deserialize)]
-    /// #[serde(rename_all = "PascalCase")]
-    /// struct Args {
-    ///     a: i64,
-    ///     b: i64,
-    /// }
-    ///
-    /// // Go: client.Call("Arith.Multiply", Args{7, 8}, &product)
-    /// const MULTIPLY: Command<Args, i64, Gob> = Command::new("Arith.Multiply");
-    ///
-    /// async fn multiply(args: Args) -> Result<i64> {
-    ///     Ok(args.a.wrapping_mul(args.b))
-    /// }
+    /// # use switchboard::{Command, Endpoint, Error, Result, format::Gob, transport};
+    /// // Go: client.Call("Arith.Negate", 7, &negated)
+    /// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
     ///
     /// # async fn serve() -> Result<()> {
     /// let listener = transport::bind(&"127.0.0.1:1234".parse()?).await?;
-    /// Endpoint::new().on(MULTIPLY, multiply).serve_net_rpc(listener).await
+    /// let arith = Endpoint::new().on(NEGATE, async |number: i64| Ok::<_, Error>(-number));
+    /// arith.serve_net_rpc(listener).await
     /// # }
     /// ```
     ///
-    /// # Limits
-    ///
-    /// Those of the endpoint, but for `consecutive_errors_max`: as with Go's own server, a program
-    /// may make as many mistakes in a row as it likes.
+    /// All limits hold but `consecutive_errors_max`: as with Go's own server, a program may make as
+    /// many mistakes in a row as it likes.
     ///
     /// # Errors
     ///
@@ -345,8 +329,7 @@ impl Endpoint {
     ///     Ok::<_, switchboard::Error>(())
     /// });
     /// let client = endpoint.connect("unix:/run/worker.sock").await?;
-    /// # Ok(())
-    /// # } }
+    /// # Ok(()) } }
     /// ```
     ///
     /// # Errors
@@ -375,6 +358,49 @@ impl Endpoint {
         serving::dialled(&self.router, Box::new(io), Peer::unknown())
     }
 
+    /// Connects to a server of Go's `net/rpc`, as `rpc.Dial` does. Commands have the names of Go's
+    /// methods and the format [`Gob`](crate::format::Gob); another format is `bad_payload`.
+    ///
+    /// ```
+    /// # use switchboard::{Command, Endpoint, Result, format::Gob};
+    /// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
+    ///
+    /// # async fn example() -> Result<()> {
+    /// let arith = Endpoint::new().connect_net_rpc("127.0.0.1:1234").await?;
+    /// assert_eq!(arith.call(NEGATE, &7).await?, -7);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// An error of the server is `failed`, with its text. net/rpc cannot cancel a call or end it in
+    /// time: the server goes on with one that was given up, which counts against
+    /// `calls_per_connection_max` until its reply has come, and is dropped then. Calls beyond that
+    /// wait for others. Handlers of this endpoint are not served.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up connecting.
+    #[cfg(feature = "gob")]
+    pub async fn connect_net_rpc(&self, address: &str) -> Result<Client> {
+        let address: Address = address.parse()?;
+        let (io, peer) = transport::dial(&address, self.router.limits().call_time_max).await?;
+        Ok(net_rpc::dialled(&self.router, io, peer))
+    }
+
+    /// As [`connect_net_rpc`](Self::connect_net_rpc), over a stream that is open already.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[cfg(feature = "gob")]
+    #[must_use]
+    pub fn connect_net_rpc_over(&self, io: impl Io) -> Client {
+        net_rpc::dialled(&self.router, Box::new(io), Peer::unknown())
+    }
+
     /// Makes a client of this endpoint's own handlers, without a socket or a stream: what it calls
     /// passes the same limits, formats and bounds on time as the calls of others. Handlers that are
     /// added later are called as well. Whoever they see calling is in this process, and they cannot
@@ -391,8 +417,7 @@ impl Endpoint {
     ///
     /// let endpoint = Endpoint::new().on(DOUBLE, async |number| Ok::<_, Error>(2 * number));
     /// assert_eq!(endpoint.client().call(DOUBLE, &21).await?, 42);
-    /// # Ok(())
-    /// # } }
+    /// # Ok(()) } }
     /// ```
     ///
     /// # Panics

@@ -1,4 +1,5 @@
-//! Serving Go's `net/rpc`: a door for each connection.
+//! Go's `net/rpc`, both ways: a door for each connection that is served, and a channel for each
+//! that is dialled.
 //!
 //! Limits, draining and the report are those of any other caller, and the handlers see who calls.
 //! Only mistakes in a row are not counted: many goroutines may share a connection, and one that
@@ -7,8 +8,9 @@
 use std::sync::Arc;
 
 use super::connections::OpenConnection;
+use crate::client::Client;
 use crate::handler::Router;
-use crate::net_rpc::net_rpc;
+use crate::net_rpc::{client, net_rpc};
 use crate::service::Door;
 use crate::stream::Connection;
 use crate::transport::{BoxedIo, Peer, SharedIo};
@@ -33,4 +35,9 @@ pub(super) fn accepted(
         }
     };
     (served, open)
+}
+
+/// Calls the server at the other end of a stream that this side has opened.
+pub(super) fn dialled(router: &Router, io: BoxedIo, peer: Peer) -> Client {
+    client(io, peer, router.limits(), router.quota())
 }

@@ -24,10 +24,10 @@ pub(super) struct Header {
 /// What goes before a reply: Go's `rpc.Response`.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Response {
+pub(super) struct Response {
     service_method: String,
-    seq: u64,
-    error: String,
+    pub(super) seq: u64,
+    pub(super) error: String,
 }
 
 /// The reply of a call that failed: Go's `struct{}{}`.
@@ -41,6 +41,12 @@ pub(super) struct Ended {
     pub(super) reply: Result<Reply>,
     // Covers the header.
     pub(super) held: Held,
+}
+
+/// The stream of requests, and what of it is still to be written.
+pub(super) struct Asking {
+    encoder: Encoder,
+    out: Vec<u8>,
 }
 
 /// The stream of answers, and what of it is still to be written.
@@ -63,29 +69,72 @@ impl Header {
     }
 }
 
-impl Answers {
-    /// No answers so far; `held` covers those to come, which have at most `depth_max` levels.
-    pub(super) fn new(depth_max: usize, held: Held) -> Self {
-        let mut limits = GobLimits::default();
-        limits.depth_max = depth_max;
-        Self { encoder: Encoder::with_limits(limits), out: Vec::new(), held }
+impl Response {
+    pub(super) fn decode(payload: Bytes, limits: &Limits) -> Result<Self> {
+        let budget = Budget::new(limits, payload.len());
+        Gob::decode(payload, &budget)
+    }
+}
+
+impl Asking {
+    /// No calls so far; those to come have at most `depth_max` levels.
+    pub(super) fn new(depth_max: usize) -> Self {
+        Self { encoder: encoder(depth_max), out: Vec::new() }
     }
 
-    /// Appends the answer of a call.
+    /// Appends a call.
     ///
     /// # Errors
     ///
-    /// `failed` if the reply is no gob, or its types are too many; the stream is of no use then.
+    /// `bad_payload` if the argument is no gob; nothing is appended.
+    pub(super) fn put(&mut self, method: &str, seq: u64, argument: &[u8]) -> Result<()> {
+        let (start, service_method) = (self.out.len(), method.to_owned());
+        let header = Header { service_method, seq };
+        let put = self.encoder.encode(&header, &mut self.out);
+        let put = put.and_then(|()| self.encoder.append(argument, &mut self.out));
+        put.map_err(|cause| {
+            take_back(&mut self.encoder, &mut self.out, start);
+            let text =
+                "the argument of a call by net/rpc is no gob; its command has the format Gob";
+            Error::local(Code::BadPayload, text).with_source(cause)
+        })
+    }
+
+    /// Takes what is still to be written.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+}
+
+impl Answers {
+    /// No answers so far; `held` covers those to come, which have at most `depth_max` levels.
+    pub(super) fn new(depth_max: usize, held: Held) -> Self {
+        Self { encoder: encoder(depth_max), out: Vec::new(), held }
+    }
+
+    /// Appends the answer of a call; an error, if its reply is no gob or its types are too many.
+    ///
+    /// # Errors
+    ///
+    /// `failed` if that cannot be written either; the stream is of no use then.
     pub(super) fn put(&mut self, ended: Ended) -> Result<()> {
         self.held.absorb(ended.held);
         match ended.reply {
             Ok(reply) => {
                 let (reply, held) = reply.into_parts();
                 held.into_iter().for_each(|held| self.held.absorb(held));
-                self.put_header(ended.header, String::new())?;
+                let Header { service_method, seq } = ended.header;
+                let start = self.out.len();
+                self.put_header(
+                    Header { service_method: service_method.clone(), seq },
+                    String::new(),
+                )?;
                 // Else the length before it, which is filled in last, would double the buffer.
                 self.out.reserve(reply.len().saturating_add(CHANGED_BYTES_MAX));
-                self.encoder.append(&reply, &mut self.out).map_err(failed)
+                self.encoder.append(&reply, &mut self.out).or_else(|cause| {
+                    take_back(&mut self.encoder, &mut self.out, start);
+                    self.refuse(Header { service_method, seq }, &failed(cause))
+                })
             }
             Err(error) => self.refuse(ended.header, &error),
         }
@@ -126,6 +175,20 @@ fn text(error: &Error, service_method: &str) -> String {
         (code, "") => code.as_str().to_owned(),
         (_, text) => text.to_owned(),
     }
+}
+
+/// An encoder of a stream whose values have at most so many levels.
+fn encoder(depth_max: usize) -> Encoder {
+    let mut limits = GobLimits::default();
+    limits.depth_max = depth_max;
+    Encoder::with_limits(limits)
+}
+
+/// Takes back what was written from `start` on, and with it what was said of types: it is said
+/// again, under new ids.
+fn take_back(encoder: &mut Encoder, out: &mut Vec<u8>, start: usize) {
+    out.truncate(start);
+    encoder.forget_definitions();
 }
 
 fn failed(error: switchboard_gob::Error) -> Error {

@@ -1,4 +1,5 @@
-//! Go's `net/rpc`, in gob, in front of a door: what Go calls a method is a command here.
+//! Go's `net/rpc`, in gob: in front of a door, and (`channel`) as a way to call. What Go calls a
+//! method is a command here.
 //!
 //! Both directions of the connection are one stream of gobs each. A request is two of them, and so
 //! is an answer:
@@ -13,6 +14,8 @@
 //! stream. The bounds are those of the connection for what is read and written, and those of the
 //! door for what is under way. It knows no handlers, and not how the connection came to be.
 
+mod calling;
+mod channel;
 mod gobs;
 mod greeting;
 mod message;
@@ -23,6 +26,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
+pub(crate) use self::channel::client;
 use self::gobs::Gobs;
 use self::greeting::greet;
 use self::message::{Answers, Ended, Header};

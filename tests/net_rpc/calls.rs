@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use switchboard::gob::net_rpc;
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Connection, Endpoint, Result, with_state};
-use switchboard_testing::go_program;
+use switchboard_testing::go_programs;
 use switchboard_testing::hex::{from_hex, to_hex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
@@ -145,20 +145,19 @@ async fn it_can_begin_behind_a_raw_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_go_client_finds_all_as_in_go() {
-    let Some(program) = go_program!("netrpc") else {
-        return;
-    };
     let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let server = tokio::spawn(async move { endpoint().serve_net_rpc(listener).await });
-    for http in [None, Some("-http")] {
-        let mut command = tokio::process::Command::new(&program);
-        command.args(["-address", &address]).args(http).stdin(Stdio::null()).kill_on_drop(true);
-        let output = command.output().await.unwrap();
-        let heard = String::from_utf8_lossy(&output.stdout);
-        let complaints = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{http:?}: {heard}{complaints}");
-        assert!(heard.ends_with("netrpc: all ok\n"), "{heard}");
+    for program in go_programs!("netrpc") {
+        for http in [None, Some("-http")] {
+            let mut command = tokio::process::Command::new(&program);
+            command.args(["-address", &address]).args(http).stdin(Stdio::null()).kill_on_drop(true);
+            let output = command.output().await.unwrap();
+            let heard = String::from_utf8_lossy(&output.stdout);
+            let complaints = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{program:?} {http:?}: {heard}{complaints}");
+            assert!(heard.ends_with("netrpc: all ok\n"), "{heard}");
+        }
     }
     server.abort();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use switchboard::format::Gob;
 use switchboard::transport::{self, MemoryStream};
-use switchboard::{Code, Command, Limits, Result, with_state};
+use switchboard::{Code, Command, Error, Limits, Result, with_state};
 use switchboard_testing::gob_bytes::{INTERFACE, int, message, structure};
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
@@ -285,4 +285,31 @@ async fn doors_are_kept_as_for_others() {
     first.multiply(7, 9).await;
     assert_eq!(first.answer().await.reply(), Ok(63_i64));
     server.abort();
+}
+
+/// A list, each of whose links is a level.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Chain {
+    next: Option<Box<Self>>,
+}
+
+#[tokio::test]
+async fn a_reply_that_cannot_be_written_is_an_error_of_its_call() {
+    const NEST: Command<u64, Chain, Gob> = Command::new("Echo.Nest");
+    let nest = async |levels: u64| {
+        let link = |chain, _| Chain { next: Some(Box::new(chain)) };
+        Ok::<_, Error>((0..levels).fold(Chain::default(), link))
+    };
+    let endpoint = endpoint().on(NEST, nest);
+    let (mut go, _) = dial_limited(&endpoint, |limits| limits.depth_max = 1000);
+    for (levels, is_written) in [(300, false), (100, true), (300, false), (3, true)] {
+        go.send("Echo.Nest", &(levels as u64)).await;
+        let reply = go.answer().await.reply::<Chain>();
+        assert_eq!(reply.is_ok(), is_written, "{levels}");
+        let refused = "an answer of net/rpc cannot be written";
+        assert!(reply.is_ok() || reply.err().as_deref() == Some(refused), "{levels}");
+        go.multiply(7, 8).await;
+        assert_eq!(go.answer().await.reply(), Ok(56_i64));
+    }
 }

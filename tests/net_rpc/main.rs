@@ -11,6 +11,7 @@
 
 mod caller;
 mod calls;
+mod client;
 mod endpoint;
 mod ends;
 mod facts;
