@@ -171,6 +171,16 @@ impl Framed<'_> {
         self.ends.by_memory.is_some()
     }
 
+    /// What is written, as one piece.
+    pub(super) fn whole(&self) -> Vec<u8> {
+        let bytes = self.payload.len().saturating_add(ENDS_BYTES_MAX);
+        let mut out = Vec::with_capacity(bytes);
+        self.put_head(&mut out);
+        out.extend_from_slice(&self.payload);
+        out.extend_from_slice(self.tail());
+        out
+    }
+
     /// Appends what goes before the payload.
     pub(super) fn put_head(&self, out: &mut Vec<u8>) {
         if self.ends.is_counted {
@@ -221,4 +231,4 @@ pub(super) fn line_end() -> Error {
 }
 
 /// Bytes of the longest head and tail.
-pub(super) const ENDS_BYTES_MAX: usize = 24;
+const ENDS_BYTES_MAX: usize = 24;

@@ -12,20 +12,22 @@ mod input;
 mod io;
 mod lingering;
 mod memory;
+mod notice;
 mod wait;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
 
 use self::bounds::OfCommand;
-use self::framing::{ENDS_BYTES_MAX, Found, Payloads, Reading, line_end};
+use self::framing::{Found, Payloads, Reading, line_end};
 pub(crate) use self::input::Account;
 use self::input::{Input, STACK_BYTES};
+use self::notice::{Notice, Start};
 pub(crate) use self::wait::Wait;
 use crate::clock::after;
 use crate::command::Facts;
@@ -144,13 +146,14 @@ impl Connection {
     ///
     /// `too_large` if the line is longer than `payload_bytes_max`, `bad_payload` if it is not UTF-8
     /// or the stream ends in it, `deadline_exceeded` if it takes too long, `disconnected` if the
-    /// stream fails.
+    /// stream fails. On a connection that this side has opened: what the peer says is wrong, in
+    /// place of a line or a value; [`Error::is_from_peer`] tells.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: what has been read stays in the buffer.
+    /// Nothing is lost: what has been read stays in the buffer. The text of a peer's error may be.
     pub async fn read_line(&mut self) -> Result<Option<String>> {
-        let Some(line) = self.read_payload(Framing::Line).await? else {
+        let Some(line) = self.read_line_bytes().await? else {
             return Ok(None);
         };
         match String::from_utf8(line.into()) {
@@ -160,6 +163,19 @@ impl Connection {
                 Err(self.wrong(wrong.with_source(error)))
             }
         }
+    }
+
+    /// As [`read_line`](Self::read_line), whatever the bytes of the line are.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_line`](Self::read_line), but that it need not be UTF-8.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`read_line`](Self::read_line).
+    pub async fn read_line_bytes(&mut self) -> Result<Option<Bytes>> {
+        self.read_or_notice(Framing::Line).await
     }
 
     /// Reads exactly `len` bytes.
@@ -190,7 +206,7 @@ impl Connection {
     ///
     /// Not cancel safe: a value that is read partly when the future is dropped is lost.
     pub async fn read_value<F: Format<T>, T>(&mut self) -> Result<Option<T>> {
-        let Some(payload) = self.read_payload(F::FRAMING).await? else {
+        let Some(payload) = self.read_or_notice(F::FRAMING).await? else {
             return Ok(None);
         };
         let budget = Budget::new(&self.limits, payload.len());
@@ -211,10 +227,7 @@ impl Connection {
         if line.contains(['\n', '\r']) {
             return Err(line_end());
         }
-        let mut bytes = Vec::with_capacity(line.len().saturating_add(1));
-        bytes.extend_from_slice(line.as_bytes());
-        bytes.push(b'\n');
-        self.write_bytes(&bytes).await
+        self.write_bytes(&[line.as_bytes(), b"\n"].concat()).await
     }
 
     /// Writes these bytes.
@@ -299,11 +312,7 @@ impl Connection {
             }
             return Ok(());
         }
-        let mut bytes = Vec::with_capacity(len.saturating_add(ENDS_BYTES_MAX));
-        framed.put_head(&mut bytes);
-        bytes.extend_from_slice(&framed.payload);
-        bytes.extend_from_slice(framed.tail());
-        self.write_bytes(&bytes).await
+        self.write_bytes(&framed.whole()).await
     }
 
     /// Reads and writes payloads within the bounds of a command from now on, or of none.
@@ -411,6 +420,24 @@ impl Connection {
                 return if reading.may_end() { Ok(None) } else { Err(self.cut_short()) };
             }
         }
+    }
+
+    /// Reads a payload, unless an error of the peer has come in its place.
+    async fn read_or_notice(&mut self, framing: Framing) -> Result<Option<Bytes>> {
+        let mut wait = self.wait();
+        // Whoever calls over it is no endpoint that could refuse anything.
+        while !self.is_lent {
+            match Notice::find(&self.input.bytes) {
+                Start::Notice(Notice { line_bytes, text_bytes, code }) => {
+                    self.input.bytes.advance(line_bytes);
+                    return Err(Error::from_peer(code, &self.read_bytes(text_bytes).await?));
+                }
+                Start::Other => break,
+                Start::Unclear if self.fill(&mut wait, 0).await? == 0 => break,
+                Start::Unclear => {}
+            }
+        }
+        self.read_payload_by(&mut wait, framing).await
     }
 
     fn cut_short(&self) -> Error {

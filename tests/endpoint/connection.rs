@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+#[cfg(feature = "gob")]
+use switchboard::format::Gob;
 use switchboard::format::{Bincode, Json, Line};
-use switchboard::{Code, Connection, Limits, transport};
+use switchboard::{Code, Connection, Error, Limits, Result, transport};
 use switchboard_testing::random::{Random, rounds};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -140,4 +142,92 @@ async fn a_connection_keeps_the_limits_it_is_given() {
     assert_eq!(connection.read_line().await.unwrap().unwrap(), "12345678");
     let error = connection.read_line().await.unwrap_err();
     assert_eq!(error.text(), "a line of 9 bytes or more is over payload_bytes_max (8)");
+}
+
+/// What a connection that this side has opened reads of these bytes, in whatever pieces they come:
+/// the error's code and text, else nothing.
+async fn notice<T>(
+    sent: &[u8],
+    read: impl AsyncFn(&mut Connection) -> Result<T>,
+) -> Option<(Code, String)> {
+    let mut found = Vec::new();
+    for at in 0..=sent.len() {
+        let (here, mut there) = transport::memory();
+        let mut connection = Connection::connect_over(here);
+        let (before, after) = sent.split_at(at);
+        let (before, after) = (before.to_vec(), after.to_vec());
+        tokio::spawn(async move {
+            there.write_all(&before).await.unwrap();
+            tokio::task::yield_now().await;
+            there.write_all(&after).await.unwrap();
+        });
+        let error = read(&mut connection).await.err().filter(Error::is_from_peer);
+        if error.is_some() {
+            // What comes behind it is read as before.
+            assert_eq!(within(connection.read_line()).await.unwrap().as_deref(), Some("next"));
+        }
+        found.push(error.map(|error| (error.code(), error.text().to_owned())));
+    }
+    found.dedup();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+#[tokio::test]
+async fn an_error_in_place_of_a_value_is_told() {
+    let sent = b"<0 err 12 overloaded\ncome again\n!next\n";
+    let expected = Some((Code::Overloaded, "come again\\n!".to_owned()));
+    assert_eq!(notice(sent, async |c| c.read_line().await).await, expected);
+    assert_eq!(notice(sent, async |c| c.read_line_bytes().await).await, expected);
+    assert_eq!(notice(sent, async |c| c.read_value::<Line, String>().await).await, expected);
+    assert_eq!(notice(sent, async |c| c.read_value::<Bincode, u8>().await).await, expected);
+    assert_eq!(notice(sent, async |c| c.read_value::<Json, u8>().await).await, expected);
+    #[cfg(feature = "gob")]
+    assert_eq!(notice(sent, async |c| c.read_value::<Gob, u8>().await).await, expected);
+    let sent = b"<0 err 0 failed\r\nnext\n";
+    let expected = Some((Code::Failed, String::new()));
+    assert_eq!(notice(sent, async |c| c.read_line().await).await, expected);
+}
+
+#[tokio::test]
+async fn what_only_looks_like_an_error_is_a_line() {
+    for line in ["<", "<0", "<0 err", "<0 err ", "<0 err x y", "<1 err 0 failed", "<0 ok 0"] {
+        let sent = format!("{line}\nnext\n");
+        let read = async |c: &mut Connection| {
+            assert_eq!(c.read_line().await?.as_deref(), Some(line));
+            Ok(())
+        };
+        assert_eq!(notice(sent.as_bytes(), read).await, None, "{line}");
+        // At the end of the stream as well.
+        let (here, mut there) = transport::memory();
+        there.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        drop(there);
+        let mut connection = Connection::connect_over(here);
+        assert_eq!(within(connection.read_line()).await.unwrap().as_deref(), Some(line));
+    }
+}
+
+/// Who calls a raw handler may say what it likes.
+#[tokio::test]
+async fn a_raw_handler_takes_lines_as_they_are() {
+    let bytes = async |caller: &mut Connection| {
+        let line = caller.read_line_bytes().await?.unwrap_or_default();
+        caller.write_line(&format!("{line:?}")).await
+    };
+    let endpoint = endpoint().on_raw("BYTES", bytes);
+    check(&endpoint, "BYTES\n<0 err 0 failed\n", "b\"<0 err 0 failed\"\n").await;
+    check(&endpoint, "STRING\n<0 err 5 failed\n", "Thank you.\n").await;
+    let got = exchange(&endpoint, b"BYTES\n\xff\xfe\x00x\r\nSTRING\nx\n").await;
+    assert_eq!(got, "b\"\\xff\\xfe\\0x\"\nThank you.\n");
+    let got = exchange(&endpoint, b"STRING\n\xff\n").await;
+    assert_eq!(got, err(0, Code::BadPayload, "the line is not UTF-8"));
+}
+
+/// What is said at the door reaches a peer of any dialect.
+#[tokio::test]
+async fn an_endpoint_that_refuses_is_understood() {
+    let mut connection = Connection::connect_over(dial(&endpoint()));
+    connection.write_line("NOTHING").await.unwrap();
+    let error = within(connection.read_line()).await.unwrap_err();
+    assert_eq!((error.code(), error.is_from_peer()), (Code::UnknownCommand, true));
 }

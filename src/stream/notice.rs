@@ -1,0 +1,56 @@
+//! An error that a peer says in place of what it was asked for: `<0 err LENGTH CODE`, and a text.
+//!
+//! No gob begins like this: it would be a message of 60 bytes whose type is 24, which no value has.
+//! No length does either; and a line only where its author means harm.
+
+use crate::error::Code;
+use crate::wire::{Line, Part};
+
+/// The line of such an error.
+pub(super) struct Notice {
+    // With its end.
+    pub(super) line_bytes: usize,
+    pub(super) text_bytes: usize,
+    pub(super) code: Code,
+}
+
+/// What the input begins with.
+pub(super) enum Start {
+    Notice(Notice),
+    Other,
+    /// Too little of it is there.
+    Unclear,
+}
+
+impl Notice {
+    pub(super) fn find(input: &[u8]) -> Start {
+        let known = input.len().min(START.len());
+        if input.get(..known) != START.get(..known) {
+            return Start::Other;
+        }
+        let most = input.len().min(LINE_BYTES_MAX);
+        let line = input.get(..most).unwrap_or_default();
+        match memchr::memchr(b'\n', line) {
+            Some(end) => {
+                let line = line.get(..end).unwrap_or_default();
+                Self::parse(line, end.saturating_add(1)).map_or(Start::Other, Start::Notice)
+            }
+            None if input.len() < LINE_BYTES_MAX => Start::Unclear,
+            None => Start::Other,
+        }
+    }
+
+    fn parse(line: &[u8], line_bytes: usize) -> Option<Self> {
+        match Line::parse(line.trim_ascii_end()).ok()? {
+            Line::Reply(0, Part::Err(len, code)) => {
+                Some(Self { line_bytes, text_bytes: usize::try_from(len).ok()?, code })
+            }
+            _ => None,
+        }
+    }
+}
+
+const START: &[u8] = b"<0 err ";
+
+/// More than the longest: a length has at most 20 digits, a code at most 18 letters.
+const LINE_BYTES_MAX: usize = 64;
