@@ -7,13 +7,15 @@
 //! | what goes wrong                           | the caller gets | the connection |
 //! |-------------------------------------------|-----------------|----------------|
 //! | no such command, no such format           | `<0 err ..`     | closes         |
-//! | the payload does not decode               | `<0 err ..`     | closes         |
+//! | the payload does not decode, or finds no  | `<0 err ..`     | closes, but    |
+//! | room                                      |                 | lives if a gob |
 //! | a raw handler's error, panic or end       | `<0 err ..`     | closes         |
 //! | a typed handler's error, panic, deadline  | `<0 err ..`     | lives          |
 //! | the stream fails                          | nothing         | closes         |
 //!
 //! Where it closes, the end of the payload is unknown, and what is left of it must never be read as
-//! commands.
+//! commands. A gob that was read whole vouches for its end itself: what is none does not come so
+//! far.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -136,6 +138,9 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
         (Ok(reply), Ok(None)) => {
             let written = link.connection.write_bytes(reply.payload()).await;
             end_of(link, plain, written)
+        }
+        (Err(error), Ok(Some(framing))) if error.is_refusal() && framing.vouches_for_its_end() => {
+            PlainEnd::Refused(error)
         }
         (Err(error), _) if error.is_refusal() => PlainEnd::OutOfStep(error),
         (Err(error), _) | (_, Err(error)) => PlainEnd::Failed(error),

@@ -140,6 +140,18 @@ pub enum Framing {
     Gob,
 }
 
+#[cfg(feature = "io")]
+impl Framing {
+    /// Whether what is no such payload is hardly ever taken for one.
+    pub(crate) const fn vouches_for_its_end(self) -> bool {
+        match self {
+            Self::Line | Self::Counted => false,
+            #[cfg(feature = "gob")]
+            Self::Gob => true,
+        }
+    }
+}
+
 /// A format as a value: the functions of a [`Format`] for one type.
 #[non_exhaustive]
 pub struct Codec<T> {

@@ -90,8 +90,12 @@ impl Calls {
         self.inbound.handle_plain_end();
         self.timeouts.handle_input(now, Position::Boundary, 0);
         match end {
-            PlainEnd::Done => {}
+            PlainEnd::Done => self.inbound.mistakes.forget(),
             PlainEnd::Failed(error) => push_error(0, &error, &mut self.backlog.outbox),
+            PlainEnd::Refused(error) => {
+                push_error(0, &error, &mut self.backlog.outbox);
+                self.inbound.note_refusal(&error);
+            }
             PlainEnd::OutOfStep(error) => {
                 push_error(0, &error, &mut self.backlog.outbox);
                 self.stop_reading(Cause::OutOfStep);

@@ -150,6 +150,9 @@ pub enum PlainEnd {
     Done,
     /// Badly, but its payload was read whole and the next command follows.
     Failed(Error),
+    /// It was refused, but its payload was read whole and the next command follows. That counts as
+    /// a mistake, if it is one of the caller's.
+    Refused(Error),
     /// Badly, and nobody knows where the next command begins.
     OutOfStep(Error),
 }

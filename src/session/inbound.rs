@@ -48,7 +48,7 @@ pub(super) struct Inbound {
     plain: Option<Box<Plain>>,
     // A plain call has the stream.
     is_lent: bool,
-    mistakes: Mistakes,
+    pub(super) mistakes: Mistakes,
     tally: Tally,
     one_way: OneWay,
     // The largest reply over the limit, as its command allows, of those that may still wait to be
@@ -375,6 +375,12 @@ impl Inbound {
         self.is_lent
     }
 
+    pub(super) fn note_refusal(&mut self, error: &Error) {
+        if let Some(max) = self.mistakes.note(error.code()) {
+            self.close(Violation::TooManyErrors(max));
+        }
+    }
+
     /// The plain call has given the stream back.
     pub(super) fn handle_plain_end(&mut self) {
         self.is_lent = false;
@@ -473,9 +479,7 @@ impl Inbound {
 
     /// Answers a call that does not run.
     pub(super) fn refuse(&mut self, tag: Tag, error: &Error, outbox: &mut Outbox) {
-        if let Some(max) = self.mistakes.note(error.code()) {
-            self.close(Violation::TooManyErrors(max));
-        }
+        self.note_refusal(error);
         if tag != 0 {
             push_error(tag, error, outbox);
         }

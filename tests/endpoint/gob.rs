@@ -212,8 +212,6 @@ async fn nonsense_closes_a_plain_call_and_costs_a_tagged_one() {
         (wrong_field, ""),
         (unknown_type, "the type id 72, which is not defined"),
         (b"\xf0\xff".to_vec(), ""),
-        (to_vec(&7_u64).unwrap(), ""),
-        (to_vec(&Chain::default()).unwrap(), ""),
     ];
     for (gob, text) in cases {
         let (endpoint, canary) = with_canary(with_gobs(endpoint()));
@@ -231,6 +229,31 @@ async fn nonsense_closes_a_plain_call_and_costs_a_tagged_one() {
         assert!(told.contains("not valid gob") && told.contains(text), "{case}: {told}");
         tagged.expect_bytes("Thank you.\n").await;
         assert_eq!(canary.now(), 0, "{case}");
+    }
+}
+
+/// Its end is known, so what is behind it is a command.
+#[tokio::test(start_paused = true)]
+async fn a_gob_of_another_type_is_an_error_of_its_call_alone() {
+    for gob in [to_vec(&7_u64).unwrap(), to_vec(&Chain::default()).unwrap()] {
+        let endpoint = with_gobs(limited(|limits| limits.consecutive_errors_max = 3));
+        let call = [b"TEXTS gob\n".as_slice(), &gob].concat();
+        let mut peer = peer(&endpoint);
+        for _ in 0..3 {
+            peer.send(&call).await;
+            let told = peer.expect_error(0, Code::BadPayload).await;
+            assert!(told.contains("wanted slice, received"), "{told}");
+        }
+        // One that goes well begins a new count of mistakes.
+        peer.send("STRING\nx\n").await;
+        peer.expect_bytes("Thank you.\n").await;
+        for _ in 0..4 {
+            peer.send(&call).await;
+            peer.expect_error(0, Code::BadPayload).await;
+        }
+        let told = peer.expect_error(0, Code::Protocol).await;
+        assert!(told.contains("consecutive_errors_max (3)"), "{told}");
+        peer.expect_end().await;
     }
 }
 

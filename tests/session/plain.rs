@@ -42,6 +42,7 @@ fn a_plain_call_that_fails_may_leave_the_stream_in_step_or_not() {
     let error = || Error::new(Code::BadPayload, "oops");
     check(PlainEnd::Done, "", true);
     check(PlainEnd::Failed(error()), "<0 err 4 bad_payload\noops", true);
+    check(PlainEnd::Refused(error()), "<0 err 4 bad_payload\noops", true);
     check(PlainEnd::OutOfStep(error()), "<0 err 4 bad_payload\noops", false);
 
     fn check(end: PlainEnd, told: &str, is_in_step: bool) {
