@@ -62,6 +62,18 @@ fn every_form_of_line_is_read_and_printed_back() {
 }
 
 #[test]
+fn a_name_alone_may_have_blanks_round_it() {
+    let greet = Line::Plain { name: Name::parse(b"GREET").unwrap(), format: None };
+    for text in ["GREET ", " GREET", "   GREET  "] {
+        let events = decode_all(1024, 1024, &[format!("{text}\r\n").as_bytes()]).0;
+        assert_eq!(events[0], Event::Line(greet.clone()), "{text:?}");
+        let mut printed = BytesMut::new();
+        greet.encode(&mut printed);
+        assert_eq!(printed, &b"GREET\n"[..]);
+    }
+}
+
+#[test]
 fn names_are_words_of_printable_ascii() {
     let longest = "n".repeat(Name::BYTES_MAX);
     for name in ["A", "?", "?commands", "=", "a<b>9", "~!", &longest] {
@@ -339,11 +351,14 @@ fn the_outbox_keeps_the_order_and_copies_nothing_large() {
 }
 
 /// What is wrong with each line.
-const FLAWS: [(&str, Flaw); 85] = [
+const FLAWS: [(&str, Flaw); 88] = [
     ("", Flaw::EmptyLine),
     (" ", Flaw::EmptyWord),
-    (" GREET", Flaw::EmptyWord),
-    ("GREET ", Flaw::EmptyWord),
+    ("   ", Flaw::EmptyWord),
+    (" GREET json", Flaw::EmptyWord),
+    (" GREET 1 3", Flaw::EmptyWord),
+    (" 7UP", Flaw::NameBegin(b'7')),
+    (" <0 ok 0", Flaw::EmptyWord),
     ("GREET  json", Flaw::EmptyWord),
     ("GREET json ", Flaw::EmptyWord),
     ("GREET  1 3", Flaw::EmptyWord),

@@ -1,4 +1,5 @@
-//! Printing what was parsed gives the same bytes, and parsing what was printed the same line.
+//! Printing what was parsed gives the same bytes, but for blanks round a name, and parsing what was
+//! printed the same line.
 
 #![no_main]
 
@@ -22,7 +23,12 @@ fuzz_target!(|data: &[u8]| {
 
 fn check_text(text: &[u8]) {
     match Line::parse(text) {
-        Ok(line) => assert_eq!(print(&line).strip_suffix(b"\n"), Some(text)),
+        Ok(line) => {
+            // A name alone may have blanks round it.
+            let is_name = matches!(line, Line::Plain { format: None, .. });
+            let text = if is_name { text.trim_ascii() } else { text };
+            assert_eq!(print(&line).strip_suffix(b"\n"), Some(text));
+        }
         Err(flaw) => assert!(flaw.to_string().is_ascii()),
     }
 }

@@ -19,7 +19,7 @@ pub enum Flaw {
     ControlByte(u8),
     /// The line is empty.
     EmptyLine,
-    /// There are two spaces in a row, or one at an end.
+    /// There are two spaces in a row, or one at an end of more than a name.
     EmptyWord,
     /// The name has more than [`Name::BYTES_MAX`](super::Name::BYTES_MAX) bytes.
     NameTooLong,

@@ -1,7 +1,7 @@
 //! One line: what it can say, how it is read and how it is written.
 //!
 //! ```text
-//! NAME [FORMAT]                         Plain
+//! NAME [FORMAT]                         Plain           blanks may be round NAME alone
 //! NAME TAG LEN [KEY=VALUE ..]           Call            LEN bytes follow
 //! >TAG item LEN | end | cancel | credit N   Request     LEN bytes follow an item
 //! <TAG ok LEN | err LEN CODE | item LEN | credit N   Reply   LEN bytes follow all but credit
@@ -85,12 +85,27 @@ impl Line {
     pub fn parse(text: &[u8]) -> Result<Self, Flaw> {
         match text.first() {
             None => return Err(Flaw::EmptyLine),
-            Some(b' ') => return Err(Flaw::EmptyWord),
+            Some(b' ') => return Self::parse_padded(text),
             Some(b'>') => return parse_part(text, request_part).map(|(t, p)| Self::Request(t, p)),
             Some(b'<') => return parse_part(text, reply_part).map(|(t, p)| Self::Reply(t, p)),
             Some(_) => {}
         }
-        Self::parse_call(text).map_err(|flaw| if is_http(text) { Flaw::Http } else { flaw })
+        match Self::parse_call(text) {
+            Err(_) if is_http(text) => Err(Flaw::Http),
+            Err(Flaw::EmptyWord) => Self::parse_padded(text),
+            line => line,
+        }
+    }
+
+    /// A name with blanks round it, which some programs send, since others trim what they read.
+    #[cold]
+    fn parse_padded(text: &[u8]) -> Result<Self, Flaw> {
+        let name = text.trim_ascii();
+        if name.is_empty() || name.contains(&b' ') {
+            return Err(Flaw::EmptyWord);
+        }
+        Name::check(name)?;
+        Ok(Self::Plain { name: Name::copy(name), format: None })
     }
 
     #[inline]
