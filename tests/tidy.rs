@@ -213,7 +213,7 @@ fn rust_files() -> Vec<Source> {
 
 /// A path from the root of its own crate.
 fn within_crate(path: &str) -> &str {
-    path.strip_prefix("gob/").or(path.strip_prefix("shape/")).unwrap_or(path)
+    path.strip_prefix("gob/").or_else(|| path.strip_prefix("shape/")).unwrap_or(path)
 }
 
 fn problems(source: &Source) -> Vec<String> {
