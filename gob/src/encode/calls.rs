@@ -6,8 +6,9 @@
 use serde::Serialize;
 use serde::ser::Serializer;
 
-use super::compound::{Elements, Entries, Enveloped, Fields};
-use super::serializer::ValueSerializer;
+use super::compound::{Elements, Entries};
+use super::fields::Fields;
+use super::serializer::{Enveloped, ValueSerializer};
 use crate::error::{Error, Result};
 use crate::kinds::{Definition, Kind};
 use crate::special;

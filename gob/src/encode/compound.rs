@@ -1,4 +1,5 @@
-//! What has content: sequences, maps, structs, and the variants of enums that are in interfaces.
+//! What has content: sequences, maps, and the variants of enums that are in interfaces. Structs are
+//! in `fields`.
 //!
 //! A count is written first and known last. What serde announces is written, and put right at the
 //! end if it was not so; and what turns out to be empty and should have been left out comes off
@@ -8,15 +9,15 @@ use std::ops::Range;
 
 use serde::Serialize;
 use serde::ser::{
-    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
-    SerializeTupleStruct, SerializeTupleVariant,
+    SerializeMap, SerializeSeq, SerializeTuple, SerializeTupleStruct, SerializeTupleVariant,
 };
 
 use super::bytes;
-use super::serializer::{ValueSerializer, Walk, without_name};
+use super::fields::{NamedFields, value_before_key};
+use super::serializer::{Enveloped, ValueSerializer, Walk, without_name};
 use crate::error::{Error, Result, Step};
 use crate::key;
-use crate::kinds::{Definition, Field, Kind, Type};
+use crate::kinds::{Definition, Kind, Type};
 use crate::wire::{Reader, put_len, put_uint, replace_by_uint};
 
 /// What becomes of a sequence.
@@ -127,7 +128,7 @@ fn is_complex_zero(bytes: &[u8]) -> bool {
 /// The content of a map, or of a struct that comes as one.
 pub(super) enum Entries<'a, 's> {
     Map(MapEntries<'a, 's>),
-    Struct { fields: Fields<'a, 's>, next: Option<(usize, &'s Field)> },
+    Struct(NamedFields<'a, 's>),
     Interface(InterfaceEntry<'a, 's>),
 }
 
@@ -150,7 +151,7 @@ impl<'a, 's> Entries<'a, 's> {
                 let ValueSerializer { walk, delta, .. } = value;
                 Ok(Self::Interface(InterfaceEntry { walk, delta, opened: None }))
             }
-            _ => Ok(Self::Struct { fields: Fields::of(value, "a map")?, next: None }),
+            _ => NamedFields::of(value).map(Self::Struct),
         }
     }
 }
@@ -181,7 +182,7 @@ impl InterfaceEntry<'_, '_> {
 
     fn put_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let Some((len_at, kind)) = self.opened else {
-            return Err(Error::unsupported("a map's value came before its key"));
+            return Err(value_before_key());
         };
         value.serialize(ValueSerializer::new(self.walk, kind))?;
         self.walk.close(len_at);
@@ -244,88 +245,6 @@ impl<'a, 's> MapEntries<'a, 's> {
         count.end(walk.out, is_zero);
         walk.leave();
     }
-}
-
-/// The content of a struct.
-pub(super) struct Fields<'a, 's> {
-    walk: &'a mut Walk<'s>,
-    fields: &'s [Field],
-    // The number, from 0 on, of the first field that may come.
-    next: usize,
-    // The number, from 1 on, of the last field that was sent.
-    sent: usize,
-}
-
-impl<'a, 's> Fields<'a, 's> {
-    /// `received` is what to call the value in an error.
-    pub(super) fn of(mut value: ValueSerializer<'a, 's>, received: &str) -> Result<Self> {
-        let Some(Definition::Struct { fields, .. }) = value.definition() else {
-            return Err(value.mismatch(received));
-        };
-        value.put_delta();
-        value.walk.enter()?;
-        Ok(Self { walk: value.walk, fields, next: 0, sent: 0 })
-    }
-
-    #[inline]
-    fn find(&self, name: &str) -> Result<(usize, &'s Field)> {
-        match self.fields.get(self.next) {
-            Some(field) if *field.name == *name => Ok((self.next, field)),
-            _ => self.search(name),
-        }
-    }
-
-    fn search(&self, name: &str) -> Result<(usize, &'s Field)> {
-        let found = self.fields.iter().enumerate().find(|(_, field)| *field.name == *name);
-        match found {
-            Some((index, field)) if index >= self.next => Ok((index, field)),
-            Some(_) => Err(Error::schema_mismatch(format_args!(
-                "the field {name} comes too late: the schema has an order"
-            ))),
-            None => Err(Error::schema_mismatch(format_args!("the schema has no field {name}"))),
-        }
-    }
-
-    #[inline]
-    fn put<T>(&mut self, (index, field): (usize, &Field), value: &T) -> Result<()>
-    where
-        T: Serialize + ?Sized,
-    {
-        self.next = index.saturating_add(1);
-        let delta = u64::try_from(self.next.saturating_sub(self.sent)).unwrap_or(u64::MAX);
-        let before = self.walk.out.len();
-        value
-            .serialize(ValueSerializer::of_field(self.walk, field.kind, delta))
-            .map_err(|error| error.inside(Step::Field(field.name.clone())))?;
-        if self.walk.out.len() > before {
-            self.sent = self.next;
-        }
-        Ok(())
-    }
-
-    /// The field that a map's key names.
-    fn find_by_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(usize, &'s Field)> {
-        // Nowhere else is the key's text at hand, so it is written, and taken off again.
-        let start = self.walk.out.len();
-        key.serialize(ValueSerializer::new(self.walk, Kind::String))?;
-        let written = self.walk.out.get(start..).unwrap_or_default();
-        let found = Reader::new(written, 0).text().and_then(|name| self.find(name));
-        self.walk.out.truncate(start);
-        found
-    }
-
-    pub(super) fn finish(self) -> &'a mut Walk<'s> {
-        self.walk.out.push(0);
-        self.walk.leave();
-        self.walk
-    }
-}
-
-/// The content of an enum's variant, in an interface.
-pub(super) struct Enveloped<C> {
-    pub(super) content: C,
-    /// For [`Walk::close`].
-    pub(super) len_at: usize,
 }
 
 /// The number before the elements of a sequence or the entries of a map.
@@ -412,10 +331,7 @@ impl SerializeMap for Entries<'_, '_> {
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
         match self {
             Self::Map(entries) => entries.put_key(key),
-            Self::Struct { fields, next } => {
-                *next = Some(fields.find_by_key(key)?);
-                Ok(())
-            }
+            Self::Struct(fields) => fields.put_key(key),
             Self::Interface(entry) => entry.put_key(key),
         }
     }
@@ -423,10 +339,7 @@ impl SerializeMap for Entries<'_, '_> {
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         match self {
             Self::Map(entries) => entries.put_value(value),
-            Self::Struct { fields, next } => match next.take() {
-                Some(field) => fields.put(field, value),
-                None => Err(Error::unsupported("a map's value came before its key")),
-            },
+            Self::Struct(fields) => fields.put_value(value),
             Self::Interface(entry) => entry.put_value(value),
         }
     }
@@ -434,45 +347,9 @@ impl SerializeMap for Entries<'_, '_> {
     fn end(self) -> Result<()> {
         match self {
             Self::Map(entries) => entries.finish(),
-            Self::Struct { fields, .. } => drop(fields.finish()),
+            Self::Struct(fields) => fields.finish(),
             Self::Interface(entry) => entry.finish()?,
         }
-        Ok(())
-    }
-}
-
-impl SerializeStruct for Fields<'_, '_> {
-    type Ok = ();
-    type Error = Error;
-
-    #[inline]
-    fn serialize_field<T>(&mut self, name: &'static str, value: &T) -> Result<()>
-    where
-        T: Serialize + ?Sized,
-    {
-        self.put(self.find(name)?, value)
-    }
-
-    #[inline]
-    fn end(self) -> Result<()> {
-        self.finish();
-        Ok(())
-    }
-}
-
-impl SerializeStructVariant for Enveloped<Fields<'_, '_>> {
-    type Ok = ();
-    type Error = Error;
-
-    fn serialize_field<T>(&mut self, name: &'static str, value: &T) -> Result<()>
-    where
-        T: Serialize + ?Sized,
-    {
-        self.content.put(self.content.find(name)?, value)
-    }
-
-    fn end(self) -> Result<()> {
-        self.content.finish().close(self.len_at);
         Ok(())
     }
 }

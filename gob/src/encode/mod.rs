@@ -11,6 +11,7 @@
 mod bytes;
 mod calls;
 mod compound;
+mod fields;
 mod identity;
 mod serializer;
 
@@ -127,8 +128,8 @@ impl Encoder {
     /// stream does not have yet. A schema equal to one that was sent is not sent again.
     ///
     /// The fields of a struct come in the schema's order; those that the value does not name are
-    /// left out. A map with the names of the fields as keys is as good as a struct, so flattened
-    /// types can be written.
+    /// left out. A map with the names of the fields as keys is as good as a struct, in any order,
+    /// so flattened types can be written.
     ///
     /// # Errors
     ///

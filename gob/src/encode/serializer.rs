@@ -95,6 +95,13 @@ pub(super) struct ValueSerializer<'a, 's> {
     pub(super) delta: u64,
 }
 
+/// The content of an enum's variant, in an interface.
+pub(super) struct Enveloped<C> {
+    pub(super) content: C,
+    /// For [`Walk::close`].
+    pub(super) len_at: usize,
+}
+
 impl<'a, 's> ValueSerializer<'a, 's> {
     /// Of a value that is sent even if it is zero.
     pub(super) fn new(walk: &'a mut Walk<'s>, kind: Kind) -> Self {

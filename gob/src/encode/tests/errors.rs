@@ -56,9 +56,19 @@ fn the_way_to_what_does_not_fit_is_told() {
     check_error(&array, &vec![1; 3], mismatch, "the schema says 2 elements, the value has 3");
     let inners = schema(inner);
     check_error(&inners, &Pairs(&[("Z", 0)]), mismatch, "the schema has no field Z");
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Turned {
+        y: i64,
+        x: i64,
+    }
     let late = "the field X comes too late: the schema has an order";
-    check_error(&inners, &Pairs(&[("Y", 0), ("X", 0)]), mismatch, late);
-    check_error(&inners, &Pairs(&[("X", 0), ("X", 0)]), mismatch, late);
+    check_error(&inners, &Turned { y: 0, x: 0 }, mismatch, late);
+    for twice in [&[("X", 0), ("X", 0)][..], &[("X", 1), ("Y", 1), ("X", 1)]] {
+        check_error(&inners, &Pairs(twice), mismatch, "the field X comes twice");
+    }
+    let twice = Pairs(&[("Y", 1), ("X", 0), ("Y", 0)]);
+    check_error(&inners, &twice, mismatch, "the field Y comes twice");
     let key = "the schema says string, the value is a signed integer";
     check_error(&inners, &BTreeMap::from([(1, 1)]), mismatch, key);
 

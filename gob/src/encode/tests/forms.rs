@@ -106,3 +106,43 @@ fn a_map_can_be_a_struct() {
     }
     check(&schema, &Flattened { x: None, rest: Rest { y: 4 } }, &expected);
 }
+
+#[test]
+fn the_keys_of_a_map_that_is_a_struct_come_in_any_order() {
+    // Over 128 fields, so that how far one is behind another takes one byte or two.
+    let names: Vec<String> = (0..300).map(|number| format!("F{number}")).collect();
+    let schema = schema(|builder| {
+        let list = builder.slice(Type::INT);
+        let of = |number| if number % 3 == 0 { list } else { Type::INT };
+        let fields: Vec<_> = names.iter().enumerate().map(|(n, name)| (&**name, of(n))).collect();
+        builder.structure("", &fields)
+    });
+    #[derive(Clone, Serialize)]
+    #[serde(untagged)]
+    enum Field {
+        List(Vec<i64>),
+        Number(i64),
+    }
+    struct Turned<'a>(Vec<(&'a str, Field)>);
+    impl Serialize for Turned<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map(self.0.iter().map(|(name, field)| (name, field)))
+        }
+    }
+    // (the fields that come, some of which are zero)
+    let cases = [vec![0, 1], vec![0, 299, 150], vec![3, 2, 1], (0..300).collect::<Vec<_>>()];
+    for mut numbers in cases {
+        numbers.sort_unstable();
+        let field = |number: &usize| match number % 3 {
+            0 => Field::List(vec![1; number % 200]),
+            rest => Field::Number(i64::from(rest == 1) * 300),
+        };
+        let mut fields: Vec<_> =
+            numbers.iter().map(|number| (&*names[*number], field(number))).collect();
+        let wanted = to_vec_as(&schema, &Turned(fields.clone())).unwrap();
+        fields.reverse();
+        assert_eq!(to_vec_as(&schema, &Turned(fields.clone())).unwrap(), wanted);
+        fields.rotate_left(1);
+        assert_eq!(to_vec_as(&schema, &Turned(fields)).unwrap(), wanted);
+    }
+}
