@@ -56,7 +56,7 @@ const GOB: House = House {
     floors: &[
         &["error", "limits", "rfc3339"],
         &["wire", "kinds"],
-        &["definition", "key", "special"],
+        &["definition", "key", "shape", "special"],
         &["order", "time", "value"],
         &["schema"],
         &["trace"],
@@ -72,6 +72,7 @@ const GOB: House = House {
         "kinds",
         "definition",
         "key",
+        "shape",
         "special",
         "order",
         "value",

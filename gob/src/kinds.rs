@@ -137,6 +137,10 @@ pub enum Marshaler {
     Text,
 }
 
+/// What to know about fields that Go does not see.
+pub(crate) const UPPER_CASE: &str = "names of Go's fields begin with an upper-case letter: \
+                                     #[serde(rename_all = \"PascalCase\")]";
+
 /// The number that a stream gives to a type. Those from 64 on are defined on the stream; Go begins
 /// with 64 or 65.
 pub(crate) type TypeId = i64;

@@ -8,9 +8,12 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::error::{Error, Result};
-use crate::kinds::{Definition, Definitions, Field, Kind, Marshaler, Type, name_of, twice};
+use crate::error::{Error, Result, Shown};
+use crate::kinds::{
+    Definition, Definitions, Field, Kind, Marshaler, Type, UPPER_CASE, name_of, twice,
+};
 use crate::order::Order;
+use crate::shape::{Shape, shape};
 
 /// All that a value can be: its type, and the types inside it.
 ///
@@ -57,6 +60,7 @@ struct Graph {
 #[must_use = "a builder does nothing until it builds"]
 pub struct SchemaBuilder {
     definitions: Definitions,
+    in_interfaces: Vec<u32>,
 }
 
 impl Schema {
@@ -71,12 +75,75 @@ impl Schema {
         Type(self.0.root)
     }
 
-    /// The schema of a value of this kind.
+    /// What a type of this schema is made of; `None` for one of another schema.
+    ///
+    /// ```
+    /// use switchboard_gob::{Decoder, Marshaler, Shape, Time, Type, Value, to_vec};
+    ///
+    /// // What came is known by the schema alone: the bytes are those of a time.
+    /// let mut decoder = Decoder::new();
+    /// decoder.push(&to_vec(&vec![Time::ZERO])?)?;
+    /// let (schema, value) = (decoder.schema().unwrap(), decoder.decode::<Value>()?);
+    /// let Some(Shape::Slice { element, .. }) = schema.shape(schema.root()) else { panic!() };
+    /// let Some(Shape::Opaque { name, by, .. }) = schema.shape(element) else { panic!() };
+    /// assert_eq!((name, by), ("Time", Marshaler::Gob));
+    /// assert_eq!(value, Value::Slice(vec![Value::Opaque(Time::ZERO.to_bytes())]));
+    /// assert_eq!(schema.shape(Type::INT), Some(Shape::Basic));
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
+    #[must_use]
+    pub fn shape(&self, of: Type) -> Option<Shape<'_>> {
+        shape(self.definitions(), of.0)
+    }
+
+    /// Checks that Go takes notice of each field. It passes over those whose names do not begin
+    /// with an upper-case letter: it writes none, and reads none. Two Rust programs need no such
+    /// names, so nothing else looks at them. It is meant for a test:
+    ///
+    /// ```
+    /// use serde::{Deserialize, Serialize};
+    /// use switchboard_gob::Schema;
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Order {
+    ///     number: i64,
+    /// }
+    ///
+    /// let error = Schema::of::<Vec<Order>>()?.check_names_for_go().unwrap_err();
+    /// assert_eq!(
+    ///     error.text(),
+    ///     "Go passes over the field number of the struct Order, since names of Go's fields begin \
+    ///      with an upper-case letter: #[serde(rename_all = \"PascalCase\")]",
+    /// );
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported`, with the first struct that has such a field, and the field.
+    pub fn check_names_for_go(&self) -> Result<()> {
+        for definition in self.definitions() {
+            let Definition::Struct { name, fields } = definition else {
+                continue;
+            };
+            let is_seen = |field: &Field| field.name.starts_with(char::is_uppercase);
+            if let Some(field) = fields.iter().find(|field| !is_seen(field)) {
+                let (name, field) = (Shown(name), Shown(&field.name));
+                let text = format!(
+                    "Go passes over the field {field} of the struct {name}, since {UPPER_CASE}"
+                );
+                return Err(Error::unsupported(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// The schema of a value of this kind, which may have types of these numbers in interfaces.
     ///
     /// # Errors
     ///
     /// As [`SchemaBuilder::build`].
-    pub(crate) fn new(definitions: Definitions, root: Kind) -> Result<Self> {
+    pub(crate) fn new(definitions: Definitions, root: Kind, in_interfaces: &[u32]) -> Result<Self> {
         let Definitions(definitions) = definitions;
         for definition in &definitions {
             match definition {
@@ -96,7 +163,7 @@ impl Schema {
                 _ => {}
             }
         }
-        Ok(Self::with_interfaces(definitions, root, &[]))
+        Ok(Self::with_interfaces(definitions, root, in_interfaces))
     }
 
     /// The schema of a value that has types of these numbers in interfaces.
@@ -142,7 +209,10 @@ impl Schema {
 
 impl PartialEq for Schema {
     fn eq(&self, other: &Self) -> bool {
-        self.is(other) || (self.0.root == other.0.root && self.definitions() == other.definitions())
+        let [(root, held), (other_root, other_held)] =
+            [&self.0, &other.0].map(|graph| (graph.root, &graph.in_interfaces));
+        let is_same = || root == other_root && held == other_held;
+        self.is(other) || is_same() && self.definitions() == other.definitions()
     }
 }
 
@@ -195,6 +265,15 @@ impl SchemaBuilder {
         self.add(Definition::Choice { variants: collect(variants) })
     }
 
+    /// Lets the value have this type in an interface of any type, beside those that its own type
+    /// leads to. Only a [`Value`](crate::Value) says of which type it is there:
+    /// [`Interface::new`](crate::Interface::new).
+    pub fn hold(&mut self, in_interface: Type) {
+        if let Type(Kind::Defined(number)) = in_interface {
+            self.in_interfaces.push(number);
+        }
+    }
+
     /// The schema of a value of this type.
     ///
     /// # Errors
@@ -202,7 +281,7 @@ impl SchemaBuilder {
     /// `Unsupported` if a declared type was not defined, or a struct has two fields of one name or
     /// one without a name.
     pub fn build(self, root: Type) -> Result<Schema> {
-        Schema::new(self.definitions, root.0)
+        Schema::new(self.definitions, root.0, &self.in_interfaces)
     }
 
     pub(crate) fn add(&mut self, definition: Definition) -> Type {

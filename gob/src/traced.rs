@@ -46,7 +46,8 @@ fn traced(sample: Sample) -> Result<Schema> {
     let cached = SCHEMAS.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(copy);
     cached.unwrap_or_else(|| {
         // Without the lock: the type's own code may ask for schemas.
-        let schema = trace(sample).and_then(|(definitions, root)| Schema::new(definitions, root));
+        let schema =
+            trace(sample).and_then(|(definitions, root)| Schema::new(definitions, root, &[]));
         let mut schemas = SCHEMAS.write().unwrap_or_else(PoisonError::into_inner);
         copy(schemas.entry(key).or_insert(schema))
     })

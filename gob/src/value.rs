@@ -18,7 +18,8 @@ use crate::special::Complex;
 /// Any value.
 ///
 /// It is read from gob only. To any format it is written as what it holds; to gob it is written
-/// with the schema it came with, or, within an interface, if it is one of the first eight kinds.
+/// with the schema it came with or one that was built for it, or, within an interface, if it is one
+/// of the first eight kinds or an [`Interface`] of such a one.
 /// Alone, such as in `to_vec(&Value::Int(1))`, it is in an interface: Go reads it into an
 /// `interface{}`, and not into an `int`.
 ///
@@ -95,6 +96,46 @@ pub struct Interface {
     pub value_type: Type,
     /// The value.
     pub value: Value,
+}
+
+impl Interface {
+    /// A value in an interface, of this type of the schema with which it is written, under the name
+    /// that Go has registered the type under.
+    ///
+    /// The types that an interface can hold are named to the schema by
+    /// [`SchemaBuilder::hold`](crate::SchemaBuilder::hold). Those that gob has from the start need
+    /// no naming, and Go has registered them all: with `"int"` and [`Type::INT`] an `any` becomes
+    /// an `int`, and with a plain [`Value::Int`] an `int64`.
+    ///
+    /// ```
+    /// use switchboard_gob::{Encoder, Interface, Schema, Type, Value};
+    ///
+    /// // Go: type Square struct { Side float64 }; gob.Register(Square{}); []any{Square{2}, 7}
+    /// let mut schema = Schema::builder();
+    /// let square = schema.structure("Square", &[("Side", Type::FLOAT)]);
+    /// schema.hold(square);
+    /// let list = schema.slice(Type::INTERFACE);
+    /// let schema = schema.build(list)?;
+    ///
+    /// let side = ("Side".to_owned(), Value::Float(2.0));
+    /// let values = Value::Slice(vec![
+    ///     Interface::new("main.Square", square, Value::Struct(vec![side])).into(),
+    ///     Interface::new("int", Type::INT, Value::Int(7)).into(),
+    /// ]);
+    /// let mut bytes = Vec::new();
+    /// Encoder::new().encode_as(&schema, &values, &mut bytes)?;
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
+    #[must_use]
+    pub fn new(name: impl Into<String>, value_type: Type, value: Value) -> Self {
+        Self { name: name.into(), value_type, value }
+    }
+}
+
+impl From<Interface> for Value {
+    fn from(interface: Interface) -> Self {
+        Self::Interface(Box::new(interface))
+    }
 }
 
 /// The variants of a [`Value`], as numbers between it and a deserializer.

@@ -15,7 +15,7 @@ use crate::support::{
     End, Vector, all_mutations, as_go_shows, limits, literal, mutations, other_definitions, read,
     to_hex, vectors, with_deep_stack,
 };
-use switchboard_gob::{Decoder, Encoder, Schema, Value};
+use switchboard_gob::{Decoder, Encoder, Interface, Schema, Type, Value, to_vec_as};
 
 /// Vectors whose damaged streams are not compared, and why.
 const NOT_COMPARED: [(&str, &str); 9] = [
@@ -133,6 +133,32 @@ fn go_reads_what_we_write() {
         assert!(answers.next().is_none());
         println!("Go reads {} streams of ours", asked.len());
     });
+}
+
+/// A `Value` that a program has made, with Go's own names for its types.
+#[test]
+fn go_reads_interfaces_that_were_made_here() {
+    let Some(program) = oracle() else {
+        return;
+    };
+    let mut schema = Schema::builder();
+    let square = schema.structure("Square", &[("Side", Type::FLOAT)]);
+    schema.hold(square);
+    let list = schema.slice(Type::INTERFACE);
+    let schema = schema.build(list).unwrap();
+    let side = Value::Struct(vec![("Side".to_owned(), Value::Float(2.0))]);
+    let values = Value::Slice(vec![
+        Interface::new("main.Square", square, side).into(),
+        Interface::new("int", Type::INT, Value::Int(-7)).into(),
+        Interface::new("uint8", Type::UINT, Value::Uint(7)).into(),
+        Value::Int(1),
+    ]);
+    let bytes = to_vec_as(&schema, &values).unwrap();
+    let Answer { literals, refusal } =
+        ask(program, std::iter::once(("[]any", bytes))).next().unwrap();
+    assert_eq!(refusal, None);
+    let wanted = "[<main.Square>(Side=f:4000000000000000) <int>-7 <uint8>7u <int64>1]";
+    assert_eq!(literals, [wanted]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::types::Types;
 use crate::error::{Error, ErrorKind, Result, Shown, Step};
-use crate::kinds::{Definition, Field, Kind, described};
+use crate::kinds::{Definition, Field, Kind, UPPER_CASE, described};
 use crate::schema::Schema;
 
 /// Two types that are to fit, and how they were come by.
@@ -82,10 +82,8 @@ pub(super) fn no_common_field(wanted: &str, names: &[&str], sent: &[Field]) -> E
     let plain = |name: &&str| name.replace('_', "").to_lowercase();
     let plain_names: HashSet<String> = names.iter().map(plain).collect();
     if sent.iter().map(plain).any(|name| plain_names.contains(&name)) {
-        text.push_str(
-            "; names of Go's fields begin with an upper-case letter: \
-             #[serde(rename_all = \"PascalCase\")]",
-        );
+        text.push_str("; ");
+        text.push_str(UPPER_CASE);
     }
     Error::new(ErrorKind::Mismatch, text)
 }

@@ -157,6 +157,19 @@ impl<'a, 's> Entries<'a, 's> {
 }
 
 impl InterfaceEntry<'_, '_> {
+    fn check(&self, name: &str, kind: Kind) -> Result<()> {
+        let why = if name.is_empty() {
+            "without a registered name, which is how nil is written"
+        } else if kind == Kind::Interface {
+            "that is an interface itself, and Go has none in another"
+        } else if !self.walk.has(kind) {
+            "of a type that the schema does not have; see SchemaBuilder::hold"
+        } else {
+            return Ok(());
+        };
+        Err(Error::unsupported(format!("a value in an interface, {why}")))
+    }
+
     fn put_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
         let start = self.walk.out.len();
         key.serialize(ValueSerializer::new(self.walk, Kind::String))?;
@@ -169,10 +182,7 @@ impl InterfaceEntry<'_, '_> {
             return Err(without_name("a map"));
         };
         self.walk.out.truncate(start);
-        if !self.walk.has(kind) {
-            let text = "a value in an interface, of a type that the schema does not have";
-            return Err(Error::unsupported(text));
-        }
+        self.check(&name, kind)?;
         if self.delta > 0 {
             put_uint(self.walk.out, self.delta);
         }

@@ -199,16 +199,60 @@ fn what_is_no_stream_of_its_own_is_refused() {
 }
 
 #[test]
-fn an_interface_of_another_schema_is_refused() {
-    let inner = Interface {
-        name: "main.Lost".to_owned(),
-        value_type: Type::from_number(70).unwrap(),
-        value: Value::Struct(Vec::new()),
-    };
+fn an_interface_that_nobody_could_read_is_refused() {
     let schema = Schema::builder().build(Type::INTERFACE).unwrap();
-    let value = Value::Interface(Box::new(inner));
-    let error = to_vec_as(&schema, &value).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    let lost = Type::from_number(70).unwrap();
+    let cases = [
+        (
+            Interface::new("main.Lost", lost, Value::Struct(Vec::new())),
+            "of a type that the schema does not have; see SchemaBuilder::hold",
+        ),
+        (
+            Interface::new("", Type::INT, Value::Int(1)),
+            "without a registered name, which is how nil is written",
+        ),
+        (
+            Interface::new("any", Type::INTERFACE, Value::Int(1)),
+            "that is an interface itself, and Go has none in another",
+        ),
+    ];
+    for (interface, text) in cases {
+        let error = to_vec_as(&schema, &Value::from(interface)).unwrap_err();
+        let wanted = (format!("a value in an interface, {text}"), ErrorKind::Unsupported);
+        assert_eq!((error.to_string(), error.kind()), wanted);
+    }
+    let error = to_vec_as(&schema, &Value::from(Interface::new("x", Type::INT, Value::Nil)));
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+/// Two schemas of the same types, of which one may hold more of them in interfaces.
+#[test]
+fn what_a_schema_may_hold_is_told_with_it() {
+    let build = |is_held: bool| {
+        let mut builder = Schema::builder();
+        let (held, list) = (inner(&mut builder), builder.slice(Type::INTERFACE));
+        if is_held {
+            builder.hold(held);
+        }
+        (builder.build(list).unwrap(), held)
+    };
+    let ((without, _), (with, held)) = (build(false), build(true));
+    assert_ne!(without, with);
+    let value = |number| Value::Struct(vec![("X".to_owned(), Value::Int(number))]);
+    let value = |number| Value::Slice(vec![Interface::new("I", held, value(number)).into()]);
+    let (mut encoder, mut decoder, mut stream) = (Encoder::new(), Decoder::new(), Vec::new());
+    encoder.encode_as(&without, &Value::Slice(Vec::new()), &mut stream).unwrap();
+    assert!(encoder.encode_as(&without, &value(1), &mut stream).is_err());
+    encoder.encode_as(&with, &value(2), &mut stream).unwrap();
+    encoder.encode_as(&with, &value(3), &mut stream).unwrap();
+    let mut rest: &[u8] = &stream;
+    assert_eq!(decoder.read(&mut rest).unwrap(), Some(Value::Slice(Vec::new())));
+    for number in [2, 3] {
+        let Some(Value::Slice(read)) = decoder.read(&mut rest).unwrap() else { panic!() };
+        let [Value::Interface(read)] = &*read else { panic!() };
+        let wanted = Value::Struct(vec![("X".to_owned(), Value::Int(number))]);
+        assert_eq!((read.name.as_str(), &read.value), ("I", &wanted));
+    }
 }
 
 #[test]
