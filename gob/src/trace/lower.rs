@@ -9,255 +9,296 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::graph::{Form, Graph, Node, Place, Shape, WAY_OUT};
+use switchboard_shape::{Content, Field as ShapeField, Id, Primitive, Shape, Type, Variant};
+
+use super::unknown::WAY_OUT;
 use crate::error::{Error, Result};
 use crate::kinds::{Definition, Definitions, Field, Kind, Marshaler};
+use crate::special;
 
-/// The definitions of a graph in which all is known, and the kind that it begins with.
+/// The definitions of a shape in which all is known, and the kind that it begins with.
 ///
 /// # Errors
 ///
 /// `Unsupported` if a type in it has no form in gob.
-pub(super) fn lower(graph: &Graph) -> Result<(Definitions, Kind)> {
+pub(super) fn lower(shape: &Shape) -> Result<(Definitions, Kind)> {
     let mut lowering = Lowering {
-        graph,
+        shape,
         definitions: Definitions::default(),
         kinds: HashMap::new(),
         choices: VecDeque::new(),
     };
-    let root = lowering.kind(Shape::Node(0), false)?;
+    let root = lowering.kind(shape.root(), false)?;
     // What an interface can hold is no part of its type, so it comes last.
-    while let Some((choice, node)) = lowering.choices.pop_front() {
-        lowering.define_choice(choice, node)?;
+    while let Some((choice, variants)) = lowering.choices.pop_front() {
+        lowering.define_choice(choice, variants)?;
     }
     Ok((lowering.definitions, root))
 }
 
-struct Lowering<'g> {
-    graph: &'g Graph,
+struct Lowering<'s> {
+    shape: &'s Shape,
     definitions: Definitions,
     // By their texts, with numbers for names.
     kinds: HashMap<String, Kind>,
-    choices: VecDeque<(Kind, &'g Node)>,
+    choices: VecDeque<(Kind, (Id, &'s [Variant]))>,
 }
 
-impl<'g> Lowering<'g> {
-    /// The kind of what has this shape, which is a field of a struct or something else.
-    fn kind(&mut self, shape: Shape, is_field: bool) -> Result<Kind> {
-        let shape = self.content(shape, true)?;
-        let (number, node) = match shape {
-            Shape::Basic(kind, _) => return Ok(kind),
-            Shape::Node(number) => (number, self.node(number)?),
-            Shape::Opaque(by, name) => return self.opaque(shape, by, name),
-            Shape::Nothing | Shape::Alias => return Err(unknown()),
-        };
-        if let Some(kind) = self.kind_without_definition(number, node)? {
+impl<'s> Lowering<'s> {
+    /// The kind of a type, which is that of a field of a struct or of something else.
+    fn kind(&mut self, id: Id, is_field: bool) -> Result<Kind> {
+        let id = self.content(id, true)?;
+        let of = self.of(id)?;
+        if let Some(kind) = self.kind_without_definition(id, of)? {
             return Ok(kind);
         }
-        let text = self.text(shape, true)?;
+        let text = self.text(id, true)?;
         if let Some(kind) = self.kinds.get(&text) {
             return Ok(*kind);
         }
         // Known before its parts, since they may contain it.
         let declared = self.definitions.add(Definition::Missing);
         self.kinds.insert(text, declared);
-        if node.key.form == Form::Enum {
-            self.choices.push_back((declared, node));
+        if let Type::Enum { variants, .. } = of {
+            self.choices.push_back((declared, (id, variants)));
             return Ok(declared);
         }
-        let name = if is_field { self.text(shape, false)?.into() } else { "".into() };
-        let definition = match node.key.form {
-            Form::Struct => self.structure(number, node)?,
-            Form::Map => {
-                let key = self.kind(self.part(number, 0)?, false)?;
-                let value = self.kind(self.part(number, 1)?, false)?;
+        let name = if is_field { self.text(id, false)?.into() } else { "".into() };
+        let definition = match of {
+            Type::Unit { name } => {
+                Definition::Struct { name: short(name).into(), fields: Box::default() }
+            }
+            Type::Struct { name, fields, .. } => self.structure(name, fields)?,
+            Type::Newtype { name, .. } => self.opaque(name)?,
+            Type::Map { key, value } => {
+                let key = self.kind(*key, false)?;
+                let value = self.kind(*value, false)?;
                 Definition::Map { name, key, value }
             }
-            Form::Tuple => {
-                self.check_tuple(number, node)?;
-                let element = self.kind(self.part(number, 0)?, false)?;
-                Definition::Array { name, element, len: node.key.len }
+            Type::Tuple { elements, .. } => {
+                let element = self.element(id, elements)?;
+                let element = self.kind(element, false)?;
+                Definition::Array { name, element, len: elements.len() }
             }
-            Form::Sequence | Form::Newtype | Form::Option | Form::Enum => {
-                Definition::Slice { name, element: self.kind(self.part(number, 0)?, false)? }
+            Type::Sequence { element } => {
+                Definition::Slice { name, element: self.kind(*element, false)? }
             }
+            _ => return Err(unknown()),
         };
         self.definitions.define(declared, definition);
         Ok(declared)
     }
 
-    fn opaque(&mut self, shape: Shape, by: Marshaler, name: &str) -> Result<Kind> {
-        let text = self.text(shape, true)?;
-        let definition = Definition::Opaque { name: name.into(), by };
-        Ok(*self.kinds.entry(text).or_insert_with(|| self.definitions.add(definition)))
+    fn opaque(&self, name: &'static str) -> Result<Definition> {
+        let (by, name) = special::opaque(name).ok_or_else(unknown)?;
+        Ok(Definition::Opaque { name: name.into(), by })
     }
 
-    fn kind_without_definition(&self, number: usize, node: &Node) -> Result<Option<Kind>> {
-        match node.key.form {
-            Form::Sequence if self.is_bytes(number)? => Ok(Some(Kind::Bytes)),
-            Form::Enum => {
-                let is_nothing = |part: &&Option<Shape>| **part == Some(Shape::Nothing);
-                match node.parts.iter().filter(is_nothing).count() {
+    fn kind_without_definition(&self, id: Id, of: &Type) -> Result<Option<Kind>> {
+        match of {
+            Type::Primitive(primitive) => {
+                basic(*primitive).map(|(kind, _)| Some(kind)).ok_or_else(unknown)
+            }
+            Type::Newtype { name: special::COMPLEX, .. } => Ok(Some(Kind::Complex)),
+            Type::Enum { name: special::VALUE, .. } => Ok(Some(Kind::Interface)),
+            Type::Sequence { element } if self.is_byte(*element)? => Ok(Some(Kind::Bytes)),
+            Type::Enum { variants, .. } if variants.is_empty() => {
+                Err(self.refuse(id, "is an enum without variants", "leave it out"))
+            }
+            Type::Enum { variants, .. } => {
+                let is_unit = |variant: &&Variant| variant.content == Content::Unit;
+                match variants.iter().filter(is_unit).count() {
                     0 => Ok(None),
-                    count if count == node.parts.len() => Ok(Some(Kind::String)),
-                    _ => Err(refuse(node, "has variants with and without content", VARIANTS)),
+                    count if count == variants.len() => Ok(Some(Kind::String)),
+                    _ => Err(self.refuse(id, "has variants with and without content", VARIANTS)),
                 }
             }
             _ => Ok(None),
         }
     }
 
-    fn structure(&mut self, number: usize, node: &Node) -> Result<Definition> {
-        let mut fields = Vec::new();
-        for (part, name) in node.key.names.iter().enumerate() {
-            let shape = self.part(number, part)?;
-            if shape != Shape::Alias {
-                fields.push(Field { name: (*name).into(), kind: self.kind(shape, true)? });
-            }
+    fn structure(&mut self, name: &str, fields: &[ShapeField]) -> Result<Definition> {
+        let mut defined = Vec::new();
+        for field in fields {
+            defined.push(Field { name: field.name.into(), kind: self.kind(field.id, true)? });
         }
-        Ok(Definition::Struct { name: short(node.key.name).into(), fields: fields.into() })
+        Ok(Definition::Struct { name: short(name).into(), fields: defined.into() })
     }
 
-    fn define_choice(&mut self, declared: Kind, node: &Node) -> Result<()> {
-        let mut variants = Vec::new();
-        for (name, part) in node.key.names.iter().zip(&node.parts) {
-            let shape = self.content(part.unwrap_or(Shape::Nothing), true)?;
-            if self.is_interface(shape)? {
+    fn define_choice(&mut self, declared: Kind, (of, variants): (Id, &[Variant])) -> Result<()> {
+        let mut defined = Vec::new();
+        for Variant { name, content, .. } in variants {
+            let id = self.content(content.id().ok_or_else(unknown)?, true)?;
+            if self.is_interface(id)? {
                 let why = format!("has a variant {name} that holds an enum or any value itself");
-                return Err(refuse(node, &why, "put it into a field of the variant"));
+                return Err(self.refuse(of, &why, "put it into a field of the variant"));
             }
-            let kind = self.kind(shape, false)?;
-            variants.push(Field { name: (*name).into(), kind });
+            defined.push(Field { name: (*name).into(), kind: self.kind(id, false)? });
         }
-        self.definitions.define(declared, Definition::Choice { variants: variants.into() });
+        self.definitions.define(declared, Definition::Choice { variants: defined.into() });
         Ok(())
     }
 
     /// Whether it is an interface, which cannot be what another one holds.
-    fn is_interface(&self, shape: Shape) -> Result<bool> {
-        Ok(match shape {
-            Shape::Node(number) => {
-                let node = self.node(number)?;
-                node.key.form == Form::Enum && self.kind_without_definition(number, node)?.is_none()
-            }
-            Shape::Basic(kind, _) => kind == Kind::Interface,
-            Shape::Opaque(..) | Shape::Nothing | Shape::Alias => false,
-        })
+    fn is_interface(&self, id: Id) -> Result<bool> {
+        let of = self.of(id)?;
+        let kind = self.kind_without_definition(id, of)?;
+        let is_enum = matches!(of, Type::Enum { .. });
+        Ok(kind == Some(Kind::Interface) || (is_enum && kind.is_none()))
     }
 
-    fn check_tuple(&self, number: usize, node: &Node) -> Result<()> {
-        let Some(first) = self.graph.part(Place { node: number, part: 0 }) else {
-            return Err(refuse(node, "is a tuple or array without elements", "leave it out"));
+    /// What a tuple has as all of its elements.
+    fn element(&self, tuple: Id, elements: &[Id]) -> Result<Id> {
+        let Some(first) = elements.first() else {
+            let why = "is a tuple or array without elements";
+            return Err(self.refuse(tuple, why, "leave it out"));
         };
-        let text = self.text(first, true)?;
-        for shape in node.parts.iter().flatten().filter(|shape| **shape != first) {
-            if self.text(*shape, true)? != text {
-                return Err(refuse(node, "is a tuple of more than one type", "use a struct"));
+        let text = self.text(*first, true)?;
+        for element in elements.iter().filter(|element| *element != first) {
+            if self.text(*element, true)? != text {
+                return Err(self.refuse(tuple, "is a tuple of more than one type", "use a struct"));
             }
         }
-        Ok(())
+        Ok(*first)
     }
 
     /// What is inside newtypes, and inside options if wanted.
-    fn content(&self, mut shape: Shape, options: bool) -> Result<Shape> {
+    fn content(&self, mut id: Id, options: bool) -> Result<Id> {
         let mut seen = Vec::new();
-        while let Shape::Node(number) = shape {
-            let node = self.node(number)?;
-            match node.key.form {
-                Form::Newtype => {}
-                Form::Option if options => {}
-                _ => return Ok(shape),
+        loop {
+            let inside = match self.of(id)? {
+                Type::Newtype { name, .. } if is_special(name) => return Ok(id),
+                Type::Newtype { content, .. } => *content,
+                Type::Option { content } if options => *content,
+                _ => return Ok(id),
+            };
+            if seen.contains(&id) {
+                return Err(self.refuse(id, "contains nothing but itself", "use a struct"));
             }
-            if seen.contains(&number) {
-                return Err(refuse(node, "contains nothing but itself", "use a struct"));
-            }
-            seen.push(number);
-            shape = self.part(number, 0)?;
+            seen.push(id);
+            id = inside;
         }
-        Ok(shape)
     }
 
-    /// Whether this sequence is what Go has as `[]byte`.
-    fn is_bytes(&self, number: usize) -> Result<bool> {
-        let element = self.content(self.part(number, 0)?, false)?;
-        Ok(element == Shape::Basic(Kind::Uint, "uint8"))
+    /// Whether a sequence of this is what Go has as `[]byte`.
+    fn is_byte(&self, element: Id) -> Result<bool> {
+        let element = self.of(self.content(element, false)?)?;
+        Ok(*element == Type::Primitive(Primitive::U8))
     }
 
     /// Go's text for a type; to tell types apart, with numbers instead of names.
-    fn text(&self, shape: Shape, numbers: bool) -> Result<String> {
+    fn text(&self, id: Id, numbers: bool) -> Result<String> {
         let mut text = String::new();
-        self.put_text(&mut text, shape, numbers, &mut Vec::new())?;
+        self.put_text(&mut text, id, numbers, &mut Vec::new())?;
         Ok(text)
     }
 
     fn put_text(
         &self,
         text: &mut String,
-        shape: Shape,
+        id: Id,
         numbers: bool,
-        outer: &mut Vec<usize>,
+        outer: &mut Vec<Id>,
     ) -> Result<()> {
-        let (number, node) = match self.content(shape, true)? {
-            Shape::Basic(_, name) => {
-                text.push_str(name);
-                return Ok(());
+        let id = self.content(id, true)?;
+        let of = self.of(id)?;
+        let name = match of {
+            Type::Primitive(primitive) => basic(*primitive).map(|(_, name)| name.to_owned()),
+            Type::Enum { name: special::VALUE, .. } => Some("interface {}".to_owned()),
+            Type::Newtype { name, .. } => Some(special_text(name, numbers)),
+            // One without a name that contains itself, such as `struct Tree(Vec<Tree>)`.
+            _ if numbers && (has_name(of) || outer.contains(&id)) => Some(format!("#{id:?}")),
+            Type::Unit { name } | Type::Struct { name, .. } | Type::Enum { name, .. } => {
+                Some(short(name).to_owned())
             }
-            Shape::Opaque(by, name) if numbers => {
-                text.push_str(&format!("{by:?}:{name}"));
-                return Ok(());
-            }
-            Shape::Opaque(_, name) => {
-                text.push_str(short(name));
-                return Ok(());
-            }
-            Shape::Node(number) => (number, self.node(number)?),
-            Shape::Nothing | Shape::Alias => return Ok(()),
+            Type::Tuple { name, .. } if outer.contains(&id) => Some(short(name).to_owned()),
+            _ if outer.contains(&id) => Some(String::new()),
+            _ => None,
         };
-        let has_name = matches!(node.key.form, Form::Struct | Form::Enum);
-        // One without a name that contains itself, such as `struct Tree(Vec<Tree>)`.
-        if has_name || outer.contains(&number) {
-            match numbers {
-                true => text.push_str(&format!("#{number}")),
-                false => text.push_str(short(node.key.name)),
-            }
+        if let Some(name) = name {
+            text.push_str(&name);
             return Ok(());
         }
-        outer.push(number);
-        match node.key.form {
-            Form::Tuple => text.push_str(&format!("[{}]", node.key.len)),
-            Form::Map => {
-                text.push_str("map[");
-                self.put_text(text, self.part(number, 0)?, numbers, outer)?;
-                text.push(']');
+        outer.push(id);
+        let element = match of {
+            Type::Tuple { elements, .. } => {
+                text.push_str(&format!("[{}]", elements.len()));
+                elements.first()
             }
-            _ => text.push_str("[]"),
-        }
-        let last = if node.key.form == Form::Map { 1 } else { 0 };
-        if let Some(element) = self.graph.part(Place { node: number, part: last }) {
-            self.put_text(text, element, numbers, outer)?;
+            Type::Map { key, value } => {
+                text.push_str("map[");
+                self.put_text(text, *key, numbers, outer)?;
+                text.push(']');
+                Some(value)
+            }
+            Type::Sequence { element } => {
+                text.push_str("[]");
+                Some(element)
+            }
+            _ => None,
+        };
+        if let Some(element) = element {
+            self.put_text(text, *element, numbers, outer)?;
         }
         outer.pop();
         Ok(())
     }
 
-    fn node(&self, number: usize) -> Result<&'g Node> {
-        self.graph.node(number).ok_or_else(unknown)
+    fn of(&self, id: Id) -> Result<&'s Type> {
+        self.shape.get(id).ok_or_else(unknown)
     }
 
-    fn part(&self, node: usize, part: usize) -> Result<Shape> {
-        self.graph.part(Place { node, part }).ok_or_else(unknown)
+    #[cold]
+    fn refuse(&self, id: Id, why: &str, way_out: &str) -> Error {
+        Error::unsupported(format!("`{}` {why}: {way_out}", self.shape.rust_name(id)))
     }
+}
+
+/// One of gob's own types, with its name in Go.
+fn basic(primitive: Primitive) -> Option<(Kind, &'static str)> {
+    Some(match primitive {
+        Primitive::Bool => (Kind::Bool, "bool"),
+        Primitive::I8 => (Kind::Int, "int8"),
+        Primitive::I16 => (Kind::Int, "int16"),
+        Primitive::I32 | Primitive::Char => (Kind::Int, "int32"),
+        Primitive::I64 => (Kind::Int, "int"),
+        Primitive::U8 => (Kind::Uint, "uint8"),
+        Primitive::U16 => (Kind::Uint, "uint16"),
+        Primitive::U32 => (Kind::Uint, "uint32"),
+        Primitive::U64 => (Kind::Uint, "uint"),
+        Primitive::F32 => (Kind::Float, "float32"),
+        Primitive::F64 => (Kind::Float, "float64"),
+        Primitive::String => (Kind::String, "string"),
+        Primitive::Bytes => (Kind::Bytes, "[]uint8"),
+        _ => return None,
+    })
+}
+
+fn has_name(of: &Type) -> bool {
+    matches!(of, Type::Unit { .. } | Type::Struct { .. } | Type::Enum { .. })
+}
+
+/// Whether a newtype is one of this crate's own.
+fn is_special(name: &'static str) -> bool {
+    name == special::COMPLEX || special::opaque(name).is_some()
+}
+
+fn special_text(name: &'static str, numbers: bool) -> String {
+    match special::opaque(name) {
+        Some((by, name)) if numbers => opaque_text(by, name),
+        Some((_, name)) => short(name).to_owned(),
+        None => "complex128".to_owned(),
+    }
+}
+
+fn opaque_text(by: Marshaler, name: &str) -> String {
+    format!("{by:?}:{name}")
 }
 
 /// What to do about an enum that cannot be.
 const VARIANTS: &str = "give all its variants none, or all of them, such as a struct of their own";
 
-#[cold]
-fn refuse(node: &Node, why: &str, way_out: &str) -> Error {
-    Error::unsupported(format!("`{}` {why}: {way_out}", node.key.of))
-}
-
-/// Not before tracing has ended.
+/// Not of what `unknown` has let pass.
 #[cold]
 fn unknown() -> Error {
     Error::unsupported(format!("a type of which a part is not known: {WAY_OUT}"))
