@@ -22,11 +22,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use switchboard::format::{Budget, Format, Gob};
-use switchboard::{Command, Connection, Endpoint, Error, Limits, Result, with_state};
+use switchboard::{Code, Command, Connection, Endpoint, Error, Limits, Result, with_state};
 use switchboard_testing::go_program;
 use switchboard_testing::random::Random;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, ChildStdout};
 use tokio::time::timeout;
 
@@ -350,6 +350,67 @@ where
     connection.write_line(line).await?;
     connection.write_value::<Gob, Req>(request).await?;
     Ok(timeout(PATIENCE, connection.read_value::<Gob, Rep>()).await.unwrap()?.unwrap())
+}
+
+// --- article: whole sessions with its server, and with ours ---
+
+/// What the article's server does: a line of any bytes is answered, and a struct that does not
+/// decode is not the end.
+fn like_the_article() -> Endpoint {
+    let string = async |caller: &mut Connection| {
+        caller.read_line_bytes().await?;
+        caller.write_line(REPLY).await
+    };
+    let gob = async |caller: &mut Connection| match caller.read_value::<Gob, ComplexData>().await {
+        Err(error) if error.code() == Code::BadPayload => Ok(()),
+        read => read.map(|_| ()),
+    };
+    Endpoint::new().without_notices().on_raw("STRING", string).on_raw("GOB", gob)
+}
+
+#[tokio::test]
+async fn sessions_are_answered_as_by_the_article_s_server() {
+    let ours = serve(like_the_article()).await;
+    let go = Server::start("article", &["-port", "0"]).await;
+    let go = go.as_ref().map(|server| server.address.replace("[::]", "127.0.0.1"));
+    let gob = |bytes: Vec<u8>| [b"GOB\n".as_slice(), &bytes, b"STRING\nx\n"].concat();
+    let sessions: [(Vec<u8>, usize); 13] = [
+        (b"".into(), 0),
+        (b"STRING\nAdditional data.\n".into(), 1),
+        (b"STRING\na\nSTRING\nb\nSTRING\nc\n".into(), 3),
+        // Blanks round a name, CR, and bytes that are not UTF-8.
+        (b" STRING  \na\nSTRING \n b \n".into(), 2),
+        (b"STRING\na\r\nSTRING\n\r\n".into(), 2),
+        (b"STRING\n\xff\xfe\0\nSTRING\nb\n".into(), 2),
+        (gob(switchboard_gob::to_vec(&ComplexData::numbered(3)).unwrap()), 1),
+        // Of other types: the value is read whole.
+        (gob(switchboard_gob::to_vec(&7_i64).unwrap()), 1),
+        (gob(switchboard_gob::to_vec(&Counts::of("a b")).unwrap()), 1),
+        // Both end without a word.
+        (b"NOTHING\n".into(), 0),
+        (b"STRING json\n".into(), 0),
+        (b"\n".into(), 0),
+        (b"STRING\na\nNOTHING\n".into(), 1),
+    ];
+    for (sent, replies) in sessions {
+        let expected = format!("{REPLY}\n").repeat(replies);
+        for address in go.iter().chain([&ours]) {
+            let case = format!("{address}: {:?}", String::from_utf8_lossy(&sent));
+            assert_eq!(session(address, &sent).await, expected, "{case}");
+        }
+    }
+    // What is left of a gob that is none is never a command, whatever the handler makes of it.
+    assert_eq!(session(&ours, b"GOB\n\x02\xff\xff\nSTRING\nx\n").await, "");
+}
+
+/// What is answered until the end to these bytes, which are sent before that.
+async fn session(address: &str, sent: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(sent).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut heard = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut heard)).await.unwrap().unwrap();
+    heard
 }
 
 // --- processes ---

@@ -101,6 +101,11 @@ async fn run_raw(
     // That a connection was lost may be the error of a handler that called somebody else, and
     // if it was this one, telling does no harm.
     match caught(|| drop(work)).and(result) {
+        // Whatever the handler makes of it.
+        Ok(()) if connection.is_out_of_step => {
+            let text = "a payload was read whose end is not known";
+            PlainEnd::OutOfStep(told(name, Error::found(Code::BadPayload, text)))
+        }
         Ok(()) => PlainEnd::Done,
         Err(error) => PlainEnd::OutOfStep(told(name, error)),
     }

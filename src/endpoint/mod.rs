@@ -79,9 +79,16 @@ impl Endpoint {
         if let Err(error) = limits.check() {
             panic!("{}", error.text());
         }
-        let (registry, quota) = (Arc::clone(self.router.registry()), Quota::new(&limits));
         self.limiter = ConnectionLimiter::new(&limits);
-        self.router = Arc::new(Router::new(registry, Arc::new(limits), quota));
+        self.router = Arc::new(self.router.with_limits(limits));
+        self
+    }
+
+    /// Ends a connection without a word where others hear `<0 err ..` or the farewell, and also
+    /// after a plain call that fails: for peers that speak a dialect of their own, and would take
+    /// such a line for their answer. It holds for this endpoint and clones made of it from then on.
+    pub fn without_notices(mut self) -> Self {
+        self.router = Arc::new(self.router.without_notices());
         self
     }
 
@@ -360,16 +367,6 @@ impl Endpoint {
 
     /// Connects to a server of Go's `net/rpc`, as `rpc.Dial` does. Commands have the names of Go's
     /// methods and the format [`Gob`](crate::format::Gob); another format is `bad_payload`.
-    ///
-    /// ```
-    /// # use switchboard::{Command, Endpoint, Result, format::Gob};
-    /// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
-    ///
-    /// # async fn example() -> Result<()> {
-    /// let arith = Endpoint::new().connect_net_rpc("127.0.0.1:1234").await?;
-    /// assert_eq!(arith.call(NEGATE, &7).await?, -7);
-    /// # Ok(()) }
-    /// ```
     ///
     /// An error of the server is `failed`, with its text. net/rpc cannot cancel a call or end it in
     /// time: the server goes on with one that was given up, which counts against

@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::conn::{Handle, Shared};
 use crate::driver::Driver;
 use crate::handler::Router;
-use crate::session::Side;
+use crate::session::{Session, Side};
 use crate::stream::Connection;
 use crate::transport::{BoxedIo, Peer, SharedIo};
 
@@ -36,6 +36,9 @@ fn driver(router: &Arc<Router>, io: BoxedIo, peer: Peer, side: Side) -> (Box<Dri
     let io = SharedIo::new(io);
     let connection = Connection::new(io.clone(), peer.clone(), Arc::clone(limits), quota);
     let shared = Shared::new(side, io, peer, Arc::clone(limits), Arc::clone(quota));
+    if router.is_silent() {
+        shared.with(Session::silence);
+    }
     let driver = Driver::new(connection, Arc::clone(&shared), Arc::clone(router));
     (driver, shared)
 }

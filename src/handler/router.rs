@@ -20,11 +20,29 @@ pub(crate) struct Router {
     registry: Arc<Registry>,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
+    is_silent: bool,
 }
 
 impl Router {
     pub(crate) fn new(registry: Arc<Registry>, limits: Arc<Limits>, quota: Arc<Quota>) -> Self {
-        Self { registry, limits, quota }
+        Self { registry, limits, quota, is_silent: false }
+    }
+
+    /// The same within these limits.
+    pub(crate) fn with_limits(&self, limits: Limits) -> Self {
+        let (registry, quota) = (Arc::clone(&self.registry), Quota::new(&limits));
+        Self { registry, limits: Arc::new(limits), quota, is_silent: self.is_silent }
+    }
+
+    /// The same for peers that know no notices.
+    pub(crate) fn without_notices(&self) -> Self {
+        let (registry, limits) = (Arc::clone(&self.registry), Arc::clone(&self.limits));
+        Self { registry, limits, quota: Arc::clone(&self.quota), is_silent: true }
+    }
+
+    /// Whether peers know no notices.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.is_silent
     }
 
     pub(crate) fn registry(&self) -> &Arc<Registry> {

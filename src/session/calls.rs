@@ -91,15 +91,23 @@ impl Calls {
         self.timeouts.handle_input(now, Position::Boundary, 0);
         match end {
             PlainEnd::Done => self.inbound.mistakes.forget(),
-            PlainEnd::Failed(error) => push_error(0, &error, &mut self.backlog.outbox),
-            PlainEnd::Refused(error) => {
-                push_error(0, &error, &mut self.backlog.outbox);
+            PlainEnd::Failed(error) if !self.closing.is_silent() => self.tell(&error),
+            PlainEnd::Refused(error) if !self.closing.is_silent() => {
+                self.tell(&error);
                 self.inbound.note_refusal(&error);
             }
-            PlainEnd::OutOfStep(error) => {
-                push_error(0, &error, &mut self.backlog.outbox);
+            // Who is not told would wait for an answer.
+            PlainEnd::Failed(error) | PlainEnd::Refused(error) | PlainEnd::OutOfStep(error) => {
+                self.tell(&error);
                 self.stop_reading(Cause::OutOfStep);
             }
+        }
+    }
+
+    /// Tells the peer something about the whole connection, or about a call without a tag.
+    pub(super) fn tell(&mut self, error: &Error) {
+        if !self.closing.is_silent() {
+            push_error(0, error, &mut self.backlog.outbox);
         }
     }
 
@@ -151,7 +159,7 @@ impl Calls {
         if !self.closing.drain(now) {
             return;
         }
-        push_error(0, &no_more_calls(), &mut self.backlog.outbox);
+        self.tell(&no_more_calls());
         self.refuse_plain();
         self.room.wake_all(&mut self.wakers.due);
     }
@@ -159,7 +167,7 @@ impl Calls {
     pub(super) fn handle_violation(&mut self, violation: &Violation) {
         if violation.is_worth_telling() {
             let error = Error::found(violation.code(), violation.to_string());
-            push_error(0, &error, &mut self.backlog.outbox);
+            self.tell(&error);
         } else {
             self.backlog.clear();
         }

@@ -8,6 +8,8 @@
 //! | the peer breaks the rules | are stopped       | fail           | why, unless it is unread  |
 //! | the stream breaks         | are stopped       | fail           | nothing, it cannot be     |
 //!
+//! A peer that knows no notices is told nothing in any of these cases.
+//!
 //! This is the state of it. Each row is a method of the session, and those whom it concerns are
 //! told by `calls`. How our own calls fail is in `cause`.
 //!
@@ -29,6 +31,8 @@ pub(super) struct Closing {
     // The peer was told why we close, and is still to be told that all its calls were answered.
     owes_farewell: bool,
     is_eof: bool,
+    // The peer knows no notices, and is told nothing.
+    is_silent: bool,
     // Why nothing is read any more.
     cause: Option<Box<Cause>>,
 }
@@ -41,6 +45,7 @@ impl Closing {
             is_draining: false,
             owes_farewell: false,
             is_eof: false,
+            is_silent: false,
             cause: None,
         }
     }
@@ -85,11 +90,19 @@ impl Closing {
     }
 
     pub(super) const fn owes_farewell(&self) -> bool {
-        self.owes_farewell
+        self.owes_farewell && !self.is_silent
     }
 
     pub(super) fn take_farewell(&mut self) -> bool {
-        std::mem::take(&mut self.owes_farewell)
+        std::mem::take(&mut self.owes_farewell) && !self.is_silent
+    }
+
+    pub(super) const fn silence(&mut self) {
+        self.is_silent = true;
+    }
+
+    pub(super) const fn is_silent(&self) -> bool {
+        self.is_silent
     }
 
     pub(super) const fn drain_until(&self) -> Option<Instant> {

@@ -12,7 +12,6 @@ use super::calling_back::{check_open, flush_error};
 use super::calls::Calls;
 use super::cause::Cause;
 use super::deadlines::earlier;
-use super::inbound::push_error;
 use super::input::{Host, Input};
 use super::wakers::Wakers;
 use super::{CallId, Event, Place, PlainEnd, Side, Tally, Violation};
@@ -33,6 +32,12 @@ impl Session {
     #[must_use]
     pub fn new(now: Instant, side: Side, limits: &Limits) -> Self {
         Self { input: Input::new(limits), calls: Calls::new(now, side, limits) }
+    }
+
+    /// Says nothing to the peer about the whole connection from now on, nor of what is wrong with a
+    /// plain call, which ends the connection then: for a peer that would take it for its answer.
+    pub fn silence(&mut self) {
+        self.calls.closing.silence();
     }
 
     /// What became of the calls of the peer.
@@ -301,7 +306,7 @@ impl Session {
 
     /// Tells the peer something about the whole connection, or about a call without a tag.
     pub fn tell(&mut self, error: &Error) {
-        push_error(0, error, &mut self.calls.backlog.outbox);
+        self.calls.tell(error);
     }
 
     /// Whether a plain call has the stream, so that nothing else may be written.

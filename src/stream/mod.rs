@@ -17,7 +17,6 @@ mod wait;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
@@ -29,6 +28,7 @@ pub(crate) use self::input::Account;
 use self::input::{Input, STACK_BYTES};
 use self::notice::{Notice, Start};
 pub(crate) use self::wait::Wait;
+use self::wait::slow;
 use crate::clock::after;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -60,6 +60,8 @@ pub struct Connection {
     payloads: Payloads,
     // It is the one over which the call came that is being answered.
     is_lent: bool,
+    // A payload was read whose end cannot be trusted.
+    pub(crate) is_out_of_step: bool,
 }
 
 impl Connection {
@@ -98,6 +100,7 @@ impl Connection {
             input: Input::new(quota),
             payloads: Payloads::default(),
             is_lent: false,
+            is_out_of_step: false,
         }
     }
 
@@ -414,7 +417,10 @@ impl Connection {
                     continue;
                 }
                 Ok(Found::Missing(missing)) => missing,
-                Err(error) => return Err(self.wrong(error)),
+                Err(error) => {
+                    self.is_out_of_step = true;
+                    return Err(self.wrong(error));
+                }
             };
             if !self.read_more(wait, missing).await? {
                 return if reading.may_end() { Ok(None) } else { Err(self.cut_short()) };
@@ -489,8 +495,4 @@ impl std::fmt::Debug for Connection {
             .field("buffered_bytes", &self.input.bytes.len())
             .finish_non_exhaustive()
     }
-}
-
-fn slow(what: &str, time: Duration) -> Error {
-    Error::found(Code::DeadlineExceeded, format!("{what} ({time:?})"))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::after;
+use crate::error::{Code, Error};
 use crate::limits::Limits;
 
 /// When what is waited for is too slow.
@@ -37,4 +38,9 @@ impl Wait {
     pub(crate) fn new(what: &'static str, time: Duration) -> Self {
         Self { due: after(time), time, what }
     }
+}
+
+/// The error of what took longer than it may.
+pub(super) fn slow(what: &str, time: Duration) -> Error {
+    Error::found(Code::DeadlineExceeded, format!("{what} ({time:?})"))
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 #[cfg(feature = "gob")]
 use switchboard::format::Gob;
 use switchboard::format::{Bincode, Json, Line};
-use switchboard::{Code, Connection, Error, Limits, Result, transport};
+use switchboard::{Code, Command, Connection, Error, Limits, Result, transport};
 use switchboard_testing::random::{Random, rounds};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -230,4 +230,44 @@ async fn an_endpoint_that_refuses_is_understood() {
     connection.write_line("NOTHING").await.unwrap();
     let error = within(connection.read_line()).await.unwrap_err();
     assert_eq!((error.code(), error.is_from_peer()), (Code::UnknownCommand, true));
+}
+
+/// A caller of such an endpoint would take a notice for its answer.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_without_notices_ends_without_a_word() {
+    const FAIL: Command<String, String, Line> = Command::new("FAIL");
+    let fail = async |_: String| Err::<String, _>(Error::new(Code::Failed, "oops"));
+    let endpoint = endpoint().without_notices().on(FAIL, fail);
+    // Also of what is made of it.
+    for endpoint in [endpoint.clone().with_limits(Limits::default()), endpoint] {
+        check(&endpoint, "STRING\nx\nNOTHING\n", "Thank you.\n").await;
+        check(&endpoint, "STRING json\nx\n", "").await;
+        check(&endpoint, "FAIL\nx\nSTRING\nx\n", "").await;
+        check(&endpoint, "ADD json\n[1]\nSTRING\nx\n", "").await;
+        check(&endpoint, "\nSTRING\nx\n", "").await;
+        // What has a tag is answered, and a peer that is idle is let go.
+        check(
+            &endpoint,
+            "FAIL 7 1\nxSTRING\nx\n",
+            &(err(7, Code::Failed, "oops") + "Thank you.\n"),
+        )
+        .await;
+        let mut idle = peer(&endpoint);
+        idle.expect_bytes("").await;
+        idle.expect_end().await;
+    }
+    // Nor is a farewell said, or who is turned away told.
+    let limits = Limits::default().with(|limits| limits.connections_max = 1);
+    let endpoint = self::endpoint().with_limits(limits).without_notices();
+    let (listener, dialer) = transport::memory_listener();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(async move { endpoint.serve_until(listener, stopped).await });
+    let mut first = Peer::new(dialer.dial().await.unwrap());
+    first.send("STRING\nx\n").await;
+    first.expect_bytes("Thank you.\n").await;
+    let mut second = Peer::new(dialer.dial().await.unwrap());
+    second.expect_end().await;
+    stop.send(()).unwrap();
+    first.expect_end().await;
+    server.await.unwrap().unwrap();
 }
