@@ -200,12 +200,16 @@ impl Error {
     ///
     /// An error that the library gave to the handler is not made for the caller, who gets `failed`:
     /// one that was received from another peer, that a limit or a format of this side caused, or
-    /// that was made from an `io::Error`. To pass one on, make a new one of it:
+    /// that was made from an `io::Error`. To pass one on, make a new one of it, for the codes that
+    /// you mean:
     ///
     /// ```
-    /// # use switchboard::{Error, Result};
+    /// # use switchboard::{Code, Error, Result};
     /// # fn example(asked: Result<u32>) -> Result<u32> {
-    /// asked.map_err(|error| Error::new(error.code(), error.text().to_owned()))
+    /// asked.map_err(|error| match error.code() {
+    ///     code @ (Code::Denied | Code::BadPayload) => Error::new(code, error.text().to_owned()),
+    ///     _ => error,
+    /// })
     /// # }
     /// ```
     ///

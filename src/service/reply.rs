@@ -1,11 +1,13 @@
 //! What a call was answered with, as bytes.
 
+use std::fmt;
+
 use bytes::{Bytes, BytesMut};
 
 use crate::quota::Held;
 
 /// The answer to a call that went well: a payload in the format of its request.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[non_exhaustive]
 pub struct Reply {
     payload: Payload,
@@ -14,7 +16,6 @@ pub struct Reply {
 }
 
 /// As a handler has made it, or as it was read: neither is copied on its way.
-#[derive(Debug)]
 enum Payload {
     Made(BytesMut),
     Read(Bytes),
@@ -70,6 +71,13 @@ impl Reply {
             Payload::Made(payload) => payload,
             Payload::Read(payload) => payload.into(),
         }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payload = Bytes::copy_from_slice(self.payload());
+        f.debug_struct("Reply").field("payload", &payload).finish_non_exhaustive()
     }
 }
 

@@ -36,8 +36,9 @@ pub trait Service: Send + Sync + 'static {
 /// A way to call: a service, and what its [`Client`](crate::Client) must know beside it.
 ///
 /// A plain connection is a channel, a [`Door`](super::Door) is one, and a [`Client`](crate::Client)
-/// is one as well, to be wrapped by another. Everything but the call itself has a default, which
-/// suits a channel that cannot be closed.
+/// is one as well, to be wrapped by another. One in front of another says which by
+/// [`inner`](Self::inner), and closes, flushes and waits as that does. For any other the defaults
+/// suit a channel that cannot be closed.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU32, Ordering};
@@ -55,11 +56,16 @@ pub trait Service: Send + Sync + 'static {
 ///         if self.calls.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
 ///             return Answer::ready(Err(Error::new(Code::Overloaded, "the third call")));
 ///         }
+///         // A client's own `call` takes a command: this is the call of a request.
 ///         Service::call(&self.client, request)
 ///     }
 /// }
 ///
-/// impl Channel for Flaky {}
+/// impl Channel for Flaky {
+///     fn inner(&self) -> Option<&dyn Channel> {
+///         Some(&self.client)
+///     }
+/// }
 ///
 /// const SHOUT: Command<String, String, Line> = Command::new("SHOUT");
 ///
@@ -84,28 +90,43 @@ pub trait Service: Send + Sync + 'static {
 /// Whether the handler may have run is known to the channel alone: it says so by
 /// [`Error::after_sending`].
 pub trait Channel: Service {
+    /// The channel that this one is in front of, if it is in front of one. All the other methods
+    /// ask it, unless they are written anew.
+    fn inner(&self) -> Option<&dyn Channel> {
+        None
+    }
+
     /// The bounds of what is sent and of what comes back.
     fn limits(&self) -> &Limits {
         static LIMITS: OnceLock<Limits> = OnceLock::new();
-        LIMITS.get_or_init(Limits::default)
+        match self.inner() {
+            Some(inner) => inner.limits(),
+            None => LIMITS.get_or_init(Limits::default),
+        }
     }
 
     /// Who is on the other side.
     fn peer(&self) -> &Peer {
-        Peer::nobody()
+        match self.inner() {
+            Some(inner) => inner.peer(),
+            None => Peer::nobody(),
+        }
     }
 
     /// Whether no more calls are taken.
     fn is_closed(&self) -> bool {
-        false
+        self.inner().is_some_and(|inner| inner.is_closed())
     }
 
     /// Takes no more calls, and lets those under way finish.
-    fn close(&self) {}
+    fn close(&self) {
+        self.inner().into_iter().for_each(|inner| inner.close());
+    }
 
-    /// Waits until no more calls are taken and none is under way.
+    /// Waits until no more calls are taken and none is under way. Without an inner channel that
+    /// never comes.
     fn closed(&self) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::pending())
+        self.inner().map_or_else(|| Box::pin(std::future::pending()) as _, |inner| inner.closed())
     }
 
     /// Waits until everything that was handed over is written.
@@ -114,7 +135,8 @@ pub trait Channel: Service {
     ///
     /// What kept it from being written.
     fn flush(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(std::future::ready(Ok(())))
+        self.inner()
+            .map_or_else(|| Box::pin(std::future::ready(Ok(()))) as _, |inner| inner.flush())
     }
 }
 

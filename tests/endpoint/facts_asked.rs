@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard::format::Line;
 use switchboard::service::{Answer, Channel, Request, Service};
 use switchboard::transport::MemoryStream;
-use switchboard::{Client, Code, Command, Endpoint, Error, Fault, Limits};
+use switchboard::{Client, Code, Command, Endpoint, Error, Fault};
 use tokio::time::Instant;
 
 use super::support::*;
@@ -28,8 +28,8 @@ impl Service for Through {
 }
 
 impl Channel for Through {
-    fn limits(&self) -> &Limits {
-        Channel::limits(&self.0)
+    fn inner(&self) -> Option<&dyn Channel> {
+        Some(&self.0)
     }
 }
 

@@ -314,7 +314,29 @@ impl Service for Flaky {
     }
 }
 
-impl Channel for Flaky {}
+impl Channel for Flaky {
+    fn inner(&self) -> Option<&dyn Channel> {
+        Some(&self.inner)
+    }
+}
+
+/// What a client behind a channel is asked for, it is asked for as if nothing were in front.
+#[tokio::test(start_paused = true)]
+async fn a_channel_in_front_of_another_is_closed_with_it() {
+    let inner = client(&endpoint());
+    let (peer, limits) = (inner.peer().clone(), Channel::limits(&inner).clone());
+    let flaky = Flaky { inner: inner.clone(), calls: AtomicU32::new(0) };
+    assert_eq!(Channel::limits(&flaky), &limits);
+    let client = Client::over(flaky);
+    assert_eq!(client.peer().to_string(), peer.to_string());
+    client.flush().await.unwrap();
+    assert!(!client.is_closed());
+    client.clone().close().await;
+    assert!(client.is_closed() && inner.is_closed());
+    client.closed().await;
+    let error = client.call(ADD, &(1, 2)).await.unwrap_err();
+    assert_eq!(error.code(), Code::ShuttingDown);
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_client_is_made_of_any_channel() {
