@@ -47,10 +47,11 @@ pub struct Sides {
 
 impl Sides {
     /// Reads `T` from samples and writes them again. A sample cannot be had of a type in which
-    /// something unknown has to be; then what is written is unknown, too.
+    /// something unknown has to be; then what is written is unknown, too. So is what does not come
+    /// to an end within two million parts, in all samples together.
     #[must_use]
     pub fn of<T: DeserializeOwned + Serialize>(encoding: Encoding) -> Self {
-        let mut watch = Watch::new(encoding);
+        let mut watch = Watch::new::<T>(encoding);
         let read = trace_and_watch::<T>(encoding, |sample| watch.look(sample));
         Self { read: Shape::new(read), written: Shape::new(watch.finish()) }
     }

@@ -9,10 +9,17 @@
 )]
 #![allow(missing_docs, dead_code, clippy::use_self, reason = "types are declared to be looked at")]
 
+use std::cell::Cell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::ffi::CString;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
-use std::time::Duration;
+use std::ops::{Bound, RangeInclusive};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU8;
+use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
@@ -29,7 +36,7 @@ fn check<T: DeserializeOwned + Serialize>(wanted: &[&str]) {
             format!("{difference}{}", if is_forgiven { " (forgiven)" } else { "" })
         };
         let found: Vec<_> = sides.differences("it").iter().map(told).collect();
-        assert_eq!(found, wanted, "{:?}", sides.written);
+        assert_eq!(found, wanted, "{sides:?}");
         let is_alike = sides.read.fingerprint() == sides.written.fingerprint();
         assert!(!is_alike || wanted.is_empty());
     }
@@ -86,6 +93,7 @@ types! {
         c: Vec<u32>,
         d: u8,
     })
+    (struct WithoutEnd { #[serde(serialize_with = "without_end")] a: u8, b: u8 })
     #[serde(into = "String", from = "u8")]
     (#[derive(Clone)] struct IntoText { number: u8 })
     #[serde(untagged)]
@@ -108,6 +116,10 @@ fn as_list<S: Serializer>(numbers: &[u32], serializer: S) -> Result<S::Ok, S::Er
 
 fn as_texts<S: Serializer>(numbers: &[u32], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(numbers.iter().map(ToString::to_string))
+}
+
+fn without_end<S: Serializer>(number: &u8, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(std::iter::repeat(number))
 }
 
 impl From<IntoText> for String {
@@ -133,6 +145,8 @@ fn types_that_write_what_they_read_have_no_differences() {
     check::<Vec<(Uuid, IpAddr, Duration, NonZeroU8)>>(&[]);
     check::<Result<Every, Box<str>>>(&[]);
     check::<RenamedWithAlias>(&[]);
+    check::<(Bound<u8>, RangeInclusive<u8>, SystemTime, CString, PathBuf)>(&[]);
+    check::<(Mutex<u8>, Cell<u8>, AtomicU8, Reverse<u8>, SocketAddr)>(&[]);
 }
 
 #[test]
@@ -179,4 +193,9 @@ fn what_is_written_as_another_type_is_told() {
 fn what_is_around_the_unknown_is_seen_if_it_can_be_missing() {
     check::<Partly>(&["it.c: no field here, u8 there"]);
     check::<Hidden>(&["it: unknown here, struct Hidden there"]);
+}
+
+#[test]
+fn what_is_written_without_end_is_given_up() {
+    check::<WithoutEnd>(&["it: unknown here, struct WithoutEnd there"]);
 }

@@ -1,8 +1,8 @@
 //! The definitions of a Rust type, found by watching how the type is read.
 //!
 //! What a type is made of, `switchboard_shape` finds out; from it the definitions are made
-//! (`lower`), if all of it is known and has a form (`unknown`). That this is done once for each type
-//! is seen to by the schema that is made of them.
+//! (`lower`), if all of it is known and has a form (`unknown`). That this is done once for each
+//! type is seen to by the schema that is made of them.
 
 use serde::de::DeserializeOwned;
 use switchboard_shape::{Encoding, Shape};

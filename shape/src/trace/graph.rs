@@ -62,7 +62,8 @@ enum Stop {
 /// Each run finds out one thing, so this is far more than a type has parts.
 const RUNS_MAX: usize = 10_000;
 
-/// Samples that are made, in all runs together. A million takes about a tenth of a second.
+/// Samples that are made, in all runs together: some seconds of work in a build without
+/// optimisation.
 const STEPS_MAX: usize = 1 << 21;
 
 /// Parts of all types together, each of which is noted.

@@ -10,8 +10,8 @@ pub(super) struct Sample {
 /// The first pleases nearly every type: not 0, for `NonZero` and its like. Types that refuse it get
 /// the next one, and so on: 0, texts that are not empty, then the simplest text that common types
 /// read (addresses, dates, versions, 16 bytes in two forms). Within them, sequences have an
-/// element.
-const SAMPLES: [Sample; 9] = [
+/// element, and options something.
+const SAMPLES: [Sample; 15] = [
     Sample { number: 1, text: "" },
     Sample { number: 0, text: "1" },
     Sample { number: 2, text: "a" },
@@ -21,6 +21,12 @@ const SAMPLES: [Sample; 9] = [
     Sample { number: 64, text: "1.0.0" },
     Sample { number: 100, text: "0123456789abcdef" },
     Sample { number: 127, text: "00000000-0000-0000-0000-000000000000" },
+    Sample { number: 3, text: "::1" },
+    Sample { number: 4, text: "127.0.0.1:80" },
+    Sample { number: 5, text: "[::1]:80" },
+    Sample { number: 6, text: "1970-01-01" },
+    Sample { number: 7, text: "00:00:00" },
+    Sample { number: 9, text: "1970-01-01T00:00:00" },
 ];
 
 impl Sample {

@@ -3,7 +3,7 @@
 use std::any::type_name;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::marker::PhantomData;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::num::NonZeroU8;
 use std::time::Duration;
 
@@ -231,6 +231,8 @@ fn formats_for_people_and_others_differ() {
     check_both::<Ipv4Addr>("string", "(u8, u8, u8, u8)");
     let octets = ["u8"; 16].join(", ");
     check_both::<IpAddr>("string", &format!("IpAddr <V4 = (u8, u8, u8, u8), V6 = ({octets})>"));
+    check_both::<Ipv6Addr>("string", &format!("({octets})"));
+    check::<(SocketAddr, SocketAddrV4, SocketAddrV6)>("(string, string, string)");
     check_both::<Duration>("Duration {secs: u64, nanos: u32}", "Duration {secs: u64, nanos: u32}");
 }
 
@@ -490,4 +492,36 @@ fn thousands_of_names_are_no_trouble() {
     check_many::<5_000, true>(0, 0);
     // One run is for the root, and each of the first variants takes one.
     check_many::<20_000, true>(20_000 - 9_999, 0);
+}
+
+/// An array of this many elements.
+struct Array<const LEN: usize>;
+
+impl<'de, const LEN: usize> Deserialize<'de> for Array<LEN> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_tuple(LEN, Self)
+    }
+}
+
+impl<'de, const LEN: usize> serde::de::Visitor<'de> for Array<LEN> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut elements: A) -> Result<Self, A::Error> {
+        while elements.next_element::<u8>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+#[test]
+fn large_arrays_are_known_up_to_the_limit() {
+    // The whole type is a part, too, and each type counts as one.
+    let largest = printed::<Array<262_143>>(Encoding::Text);
+    assert_eq!(largest.matches("u8").count(), 262_143);
+    check::<Array<262_144>>(
+        "unknown: `Array<262144>` has 262144 parts, and all types together may have 262144",
+    );
 }

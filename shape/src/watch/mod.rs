@@ -34,8 +34,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(encoding: Encoding) -> Self {
-        Self { notes: Notes::new(), encoding }
+    /// For samples of `T`.
+    pub(crate) fn new<T>(encoding: Encoding) -> Self {
+        let mut notes = Notes::new();
+        notes.name(Place::ROOT, type_name::<T>());
+        Self { notes, encoding }
     }
 
     /// Takes notes of what is written for `value`.
@@ -44,7 +47,7 @@ impl Watch {
         let (place, encoding) = (Place::ROOT, *encoding);
         let of = without_pointers(type_name::<T>());
         notes.name(place, of);
-        // A type may refuse to write a sample. What came before that counts.
+        // A type may refuse to write a sample. What it has written to the end counts.
         let _ = value.serialize(Writer { notes, encoding, place, of });
     }
 
@@ -272,6 +275,7 @@ macro_rules! parts {
             }
 
             fn end(self) -> Result<()> {
+                self.notes.end(self.node);
                 Ok(())
             }
         }
@@ -300,6 +304,7 @@ impl SerializeMap for Parts<'_> {
     }
 
     fn end(self) -> Result<()> {
+        self.notes.end(self.node);
         Ok(())
     }
 }

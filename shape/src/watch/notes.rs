@@ -16,7 +16,7 @@ pub(super) struct Notes {
 
 struct Node {
     key: Key,
-    /// How often it was written.
+    /// How often it was written to its end.
     times: usize,
     parts: Vec<Part>,
     numbers: HashMap<(&'static str, u32), usize>,
@@ -87,7 +87,7 @@ pub(super) struct Last {
 }
 
 /// Parts that are written, in all samples together.
-const STEPS_MAX: usize = 1 << 22;
+const STEPS_MAX: usize = 1 << 21;
 
 /// A word in the names of the types that serde's derive makes for `serialize_with`.
 const NAMELESS: &str = "SerializeWith";
@@ -147,10 +147,14 @@ impl Notes {
             self.nodes.len().saturating_sub(1)
         });
         self.note(place, Seen::Node(number))?;
+        Ok(number)
+    }
+
+    /// A node with any number of parts was written to its end.
+    pub(super) fn end(&mut self, number: usize) {
         if let Some(node) = self.nodes.get_mut(number) {
             node.times = node.times.saturating_add(1);
         }
-        Ok(number)
     }
 
     /// The part of a node under a name or a number, which is written now, after `last`.
@@ -281,8 +285,11 @@ impl<'n> Lifting<'n> {
     }
 
     fn of(&mut self, node: &'n Node) -> Type {
-        let Key { form, name, .. } = node.key;
+        let Key { form, name, of, .. } = node.key;
         match form {
+            Form::Sequence | Form::Map | Form::Tuple | Form::Struct if node.times == 0 => {
+                Type::Unknown { reason: format!("`{of}` was never written to its end") }
+            }
             Form::Unit => Type::Unit { name },
             Form::Newtype => Type::Newtype { name, content: self.inside(node, 0) },
             Form::Option => Type::Option { content: self.inside(node, 0) },
