@@ -160,8 +160,6 @@ impl InterfaceEntry<'_, '_> {
     fn check(&self, name: &str, kind: Kind) -> Result<()> {
         let why = if name.is_empty() {
             "without a registered name, which is how nil is written"
-        } else if kind == Kind::Interface {
-            "that is an interface itself, and Go has none in another"
         } else if !self.walk.has(kind) {
             "of a type that the schema does not have; see SchemaBuilder::hold"
         } else {
