@@ -200,21 +200,17 @@ impl Error {
     ///
     /// An error that the library gave to the handler is not made for the caller, who gets `failed`:
     /// one that was received from another peer, that a limit or a format of this side caused, or
-    /// that was made from an `io::Error`. To pass one on, make a new one of it, for the codes that
-    /// you mean:
+    /// that was made from an `io::Error`. To pass on the codes that you mean, make new ones:
     ///
     /// ```
     /// # use switchboard::{Code, Error, Result};
     /// # fn example(asked: Result<u32>) -> Result<u32> {
     /// asked.map_err(|error| match error.code() {
-    ///     code @ (Code::Denied | Code::BadPayload) => Error::new(code, error.text().to_owned()),
+    ///     Code::Denied => Error::new(Code::Denied, error.text().to_owned()),
     ///     _ => error,
     /// })
     /// # }
     /// ```
-    ///
-    /// `overloaded` and `shutting_down` are passed on like this only by a handler that has done
-    /// nothing itself so far.
     #[must_use]
     pub fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
         Self::build(code, text.into(), Reach::Author)

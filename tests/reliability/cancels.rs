@@ -28,7 +28,7 @@ pub(crate) fn run() {
         for _ in 0..CONNECTIONS {
             clients.push(caller().connect(&address).await.unwrap());
         }
-        call_all(&clients, rounds(75_000), 1, &mut tally).await;
+        call_all(&clients, rounds(20_000), 1, &mut tally).await;
         check_permits(&clients, &gate).await;
 
         let (in_memory, gate) = (endpoint(&gate), &gate);
@@ -39,7 +39,7 @@ pub(crate) fn run() {
             tokio::spawn(async move { served.serve_stream(there).await });
             clients.push(caller().connect_over(here));
         }
-        call_all(&clients, rounds(25_000), 2, &mut tally).await;
+        call_all(&clients, rounds(7_000), 2, &mut tally).await;
         check_permits(&clients, gate).await;
 
         let Tally { answered, dropped, late } = tally;

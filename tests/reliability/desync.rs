@@ -14,16 +14,16 @@ pub(crate) fn run() {
     block_on_one_thread(async {
         let subject = Subject::new();
         let begun = Instant::now();
-        let memory = in_memory(&subject, rounds(25_000)).await;
+        let memory = in_memory(&subject, rounds(10_000)).await;
         let rate = memory as f64 / begun.elapsed().as_secs_f64();
-        let tcp = over_tcp(&subject, rounds(750)).await;
-        let unix = over_unix(&subject, rounds(750)).await;
+        let tcp = over_tcp(&subject, rounds(300)).await;
+        let unix = over_unix(&subject, rounds(300)).await;
         let canaries = subject.canaries();
         let text = format!(
             "{memory} pipelines in memory ({rate:.0} a second), {tcp} over TCP, {unix} over Unix, \
              each with one payload corrupted at one offset after the other: {canaries} canary runs \
              (goal 0), 0 differences from the model (goal 0; 10^6 pipelines at \
-             SWITCHBOARD_SCALE=40)"
+             SWITCHBOARD_SCALE=100)"
         );
         figure("G9", &text);
         assert_eq!(canaries, 0, "part of a payload was run as a command");

@@ -11,7 +11,7 @@ use crate::{block_on, crowd, figure, percentile};
 use switchboard_testing::random::rounds;
 
 pub(crate) fn run() {
-    let wanted = rounds(5_000);
+    let wanted = rounds(1_250);
     let count = wanted.min(raise_files().saturating_sub(200));
     if count < wanted {
         figure("G14", &format!("scaled down from {wanted} to {count}: no more files may be open"));

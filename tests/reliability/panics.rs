@@ -49,7 +49,7 @@ async fn panic_all() -> (u64, Instant) {
     tokio::spawn(async move { served.serve(listener).await });
 
     let mut callers = JoinSet::new();
-    let rounds = rounds(20_000) / CONNECTIONS / CALLERS;
+    let rounds = rounds(5_000) / CONNECTIONS / CALLERS;
     for _ in 0..CONNECTIONS {
         let client = Client::connect(&address).await.unwrap();
         for caller in 0..CALLERS {

@@ -19,7 +19,7 @@ use crate::peer::Replies;
 use crate::{block_on, figure};
 
 pub(crate) fn run() {
-    let shutdowns = rounds(20);
+    let shutdowns = rounds(5);
     let (mut answered, mut refused, mut slowest) = (0, 0, Duration::ZERO);
     for seed in 0..shutdowns {
         let (ran, not_run, time) = block_on(shut_down(seed));

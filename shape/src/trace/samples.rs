@@ -11,7 +11,7 @@ pub(super) struct Sample {
 /// the next one, and so on: 0, texts that are not empty, then the simplest text that common types
 /// read (addresses, dates, versions, 16 bytes in two forms). Within them, sequences have an
 /// element, and options something.
-const SAMPLES: [Sample; 15] = [
+const SAMPLES: [Sample; 16] = [
     Sample { number: 1, text: "" },
     Sample { number: 0, text: "1" },
     Sample { number: 2, text: "a" },
@@ -27,6 +27,8 @@ const SAMPLES: [Sample; 15] = [
     Sample { number: 6, text: "1970-01-01" },
     Sample { number: 7, text: "00:00:00" },
     Sample { number: 9, text: "1970-01-01T00:00:00" },
+    // A time in the bytes of Go: a version, seconds, nanoseconds, an offset.
+    Sample { number: 10, text: "\u{1}\0\0\0\0\0\0\0\0\0\0\0\0\0\0" },
 ];
 
 impl Sample {
