@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use crate::error::Result;
 use crate::schema::Schema;
@@ -32,7 +32,7 @@ impl Schema {
     /// assert!(error.text().ends_with("is a tuple of more than one type: use a struct"));
     /// # Ok::<(), switchboard_gob::Error>(())
     /// ```
-    pub fn of<T: DeserializeOwned>() -> Result<Self> {
+    pub fn of<'de, T: Deserialize<'de>>() -> Result<Self> {
         traced(sample::<T>)
     }
 }

@@ -11,6 +11,8 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::mirrors::{MIRRORS, mirrors, outcome, read_as};
 use crate::support::{from_hex, vectors, with_deep_stack};
 use switchboard_gob::{ErrorKind, Schema, Type, from_slice, to_vec, to_vec_as};
@@ -235,4 +237,35 @@ fn units_are_structs_without_fields_or_nil() {
     for (bytes, text) in cases {
         assert_eq!(from_slice::<()>(&bytes).unwrap_err().to_string(), text);
     }
+}
+
+/// Read as its owner, who can be read at all: a stream is not kept for those who borrow of it.
+#[test]
+fn types_that_borrow_can_be_written() {
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename = "Line")]
+    struct Lent<'a> {
+        #[serde(borrow)]
+        text: &'a str,
+        #[serde(with = "serde_bytes", borrow)]
+        bytes: &'a [u8],
+        next: Option<Box<Self>>,
+    }
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug)]
+    #[serde(rename = "Line")]
+    struct Owned {
+        text: String,
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+        next: Option<Box<Self>>,
+    }
+
+    let (text, bytes) = (String::from("one"), vec![1, 2]);
+    let last = Some(Box::new(Lent { text: "two", bytes: &[], next: None }));
+    let sent = to_vec(&Lent { text: &text, bytes: &bytes, next: last }).unwrap();
+    let last = Some(Box::new(Owned { text: "two".to_owned(), bytes: Vec::new(), next: None }));
+    let owned = Owned { text, bytes, next: last };
+    assert_eq!(sent, to_vec(&owned).unwrap());
+    assert_eq!(from_slice::<Owned>(&sent).unwrap(), owned);
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use crate::compare::{Difference, Roles, compare};
 use crate::fingerprint::fingerprint;
@@ -43,7 +43,7 @@ impl Shape {
     /// million samples made for them, 262,144 parts, and 200 levels of types inside each other.
     /// Of structs with more than 1,000 fields, each field counts as optional.
     #[must_use]
-    pub fn of<T: DeserializeOwned>(encoding: Encoding) -> Self {
+    pub fn of<'de, T: Deserialize<'de>>(encoding: Encoding) -> Self {
         Self::new(trace::<T>(encoding))
     }
 

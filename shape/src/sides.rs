@@ -1,7 +1,6 @@
 //! Both sides of a type: what it reads, and what it writes.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::compare::{Difference, Roles, compare};
 use crate::shape::Shape;
@@ -50,7 +49,7 @@ impl Sides {
     /// something unknown has to be; then what is written is unknown, too. So is what does not come
     /// to an end within two million parts, in all samples together.
     #[must_use]
-    pub fn of<T: DeserializeOwned + Serialize>(encoding: Encoding) -> Self {
+    pub fn of<'de, T: Deserialize<'de> + Serialize>(encoding: Encoding) -> Self {
         let mut watch = Watch::new::<T>(encoding);
         let read = trace_and_watch::<T>(encoding, |sample| watch.look(sample));
         Self { read: Shape::new(read), written: Shape::new(watch.finish()) }

@@ -17,8 +17,7 @@ mod serializer;
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use self::identity::identity;
 use self::serializer::{ValueSerializer, Walk};
@@ -117,9 +116,9 @@ impl Encoder {
     /// assert_eq!(out[first_len..], [5, 0xff, 130, 2, 1, 0]);
     /// # Ok::<(), switchboard_gob::Error>(())
     /// ```
-    pub fn encode<T>(&mut self, value: &T, out: &mut Vec<u8>) -> Result<()>
+    pub fn encode<'de, T>(&mut self, value: &T, out: &mut Vec<u8>) -> Result<()>
     where
-        T: Serialize + DeserializeOwned,
+        T: Serialize + Deserialize<'de>,
     {
         self.encode_as(&Schema::of::<T>()?, value, out)
     }
@@ -384,9 +383,9 @@ fn no_ids_left() -> Error {
 /// assert_eq!(switchboard_gob::to_vec(&-1_i64)?, [3, 4, 0, 1]);
 /// # Ok::<(), switchboard_gob::Error>(())
 /// ```
-pub fn to_vec<T>(value: &T) -> Result<Vec<u8>>
+pub fn to_vec<'de, T>(value: &T) -> Result<Vec<u8>>
 where
-    T: Serialize + DeserializeOwned,
+    T: Serialize + Deserialize<'de>,
 {
     to_vec_as(&Schema::of::<T>()?, value)
 }

@@ -4,7 +4,7 @@
 //! (`lower`), if all of it is known and has a form (`unknown`). That this is done once for each
 //! type is seen to by the schema that is made of them.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use switchboard_shape::{Encoding, Shape};
 
 use self::lower::lower;
@@ -18,7 +18,7 @@ mod unknown;
 pub(crate) type Sample = fn() -> Shape;
 
 /// What a type is made of.
-pub(crate) fn sample<T: DeserializeOwned>() -> Shape {
+pub(crate) fn sample<'de, T: Deserialize<'de>>() -> Shape {
     Shape::of::<T>(Encoding::Binary)
 }
 

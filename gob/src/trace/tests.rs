@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::num::{NonZeroI64, NonZeroU8};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::kinds::{Definition, Field};

@@ -27,7 +27,7 @@
 //! Each run learns something or is the last on its way, and there are limits for the number of runs
 //! and of samples, so tracing ends.
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use self::graph::Graph;
 use self::lift::lift;
@@ -43,13 +43,13 @@ mod samples;
 mod strange;
 
 /// The types that are met while `T` is read.
-pub(crate) fn trace<T: DeserializeOwned>(encoding: Encoding) -> Types {
+pub(crate) fn trace<'de, T: Deserialize<'de>>(encoding: Encoding) -> Types {
     run::<T>(Graph::new(encoding), |_| ())
 }
 
 /// The same, and `watch` gets each sample of `T` that could be made. There are more of them: texts
 /// and numbers that are not empty, in case that what is empty is not written.
-pub(crate) fn trace_and_watch<T: DeserializeOwned>(
+pub(crate) fn trace_and_watch<'de, T: Deserialize<'de>>(
     encoding: Encoding,
     watch: impl FnMut(&T),
 ) -> Types {
@@ -58,7 +58,7 @@ pub(crate) fn trace_and_watch<T: DeserializeOwned>(
     run(graph, watch)
 }
 
-fn run<T: DeserializeOwned>(mut graph: Graph, mut watch: impl FnMut(&T)) -> Types {
+fn run<'de, T: Deserialize<'de>>(mut graph: Graph, mut watch: impl FnMut(&T)) -> Types {
     while graph.begin() {
         if let Some(value) = sample::<T>(&mut graph) {
             watch(&value);
