@@ -19,7 +19,7 @@ use switchboard::format::Gob;
 #[cfg(feature = "postcard")]
 use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Format, Json};
-use switchboard::{Code, Command, Endpoint, Error, Limits};
+use switchboard::{Code, Command, Endpoint, Error};
 use switchboard_testing::nested::{Chain, List, Tree};
 
 use crate::child::{Child, Settings};
@@ -203,7 +203,7 @@ const GOB: &[Shape] = &[
 #[cfg(feature = "gob")]
 pub(crate) fn gob<T: Serialize + DeserializeOwned + Default>(body: &[u8]) -> Vec<u8> {
     let mut payload = BytesMut::new();
-    Gob::encode(&T::default(), &Limits::default(), &mut payload).unwrap();
+    Gob::encode(&T::default(), &switchboard::Limits::default(), &mut payload).unwrap();
     // The value's message: a length, two bytes of type, and a 0 if it is no struct; then the value,
     // which is a single byte: the end of a struct, or how many elements there are.
     let is_struct = payload.ends_with(b"\x03\xff\x82\0");
