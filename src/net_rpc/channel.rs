@@ -233,6 +233,7 @@ async fn read_reply(
     let mut wait = connection.body_wait();
     let reply = gobs.read(connection, &mut wait).await;
     connection.bound_by(None);
+    connection.settle();
     match reply {
         Ok(Some(reply)) if error.is_empty() => calls.end_call(seq, hold(reply, quota)),
         Ok(Some(_)) => calls.end_call(seq, Err(Error::from_peer(Code::Failed, error.as_bytes()))),

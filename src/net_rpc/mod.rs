@@ -100,8 +100,18 @@ use crate::transport::Peer;
 ///
 /// Not cancel safe: a part of an answer may have been written. Calls under way are cancelled.
 pub async fn net_rpc(connection: &mut Connection, door: &Door) -> Result<()> {
-    let calls_max = door.limits().calls_per_connection_max.max(1);
+    // Whatever becomes of this, what it leaves is not to be read as commands.
+    connection.is_out_of_step = true;
     let mut calls = JoinSet::new();
+    let ended = serve(connection, door, &mut calls).await;
+    // Whoever waits for the end of the connection waits for them.
+    calls.shutdown().await;
+    connection.is_out_of_step = ended.is_err();
+    ended
+}
+
+async fn serve(connection: &mut Connection, door: &Door, calls: &mut JoinSet<Ended>) -> Result<()> {
+    let calls_max = door.limits().calls_per_connection_max.max(1);
     let mut incoming = Incoming::new(connection.limits());
     let mut answers = Answers::new(door.limits().depth_max, door.held());
     let mut closed = pin!(door.closed());
@@ -182,6 +192,7 @@ struct Incoming {
     header: Option<Header>,
     // `None` while nothing is read.
     wait: Option<Wait>,
+    is_busy: bool,
 }
 
 /// What has come.
@@ -195,12 +206,19 @@ enum Came {
 
 impl Incoming {
     fn new(limits: &Limits) -> Self {
-        Self { is_greeted: false, gobs: Gobs::new(limits), header: None, wait: None }
+        Self {
+            is_greeted: false,
+            gobs: Gobs::new(limits),
+            header: None,
+            wait: None,
+            is_busy: false,
+        }
     }
 
     /// Sets the time for what is to come, if it is read now: none while it is not, and anew from
     /// when it is read again.
     fn wait(&mut self, connection: &mut Connection, is_read: bool, is_busy: bool) {
+        self.is_busy = is_busy;
         let is_empty = connection.input().is_empty();
         let has_begun = self.header.is_some() || self.gobs.is_passing() || !is_empty;
         if !has_begun {
@@ -218,7 +236,7 @@ impl Incoming {
 
     /// Reads the rest of the call. Cancel safe.
     async fn next(&mut self, connection: &mut Connection, door: &Door) -> Result<Came> {
-        let Self { is_greeted, gobs, header: known, wait } = self;
+        let Self { is_greeted, gobs, header: known, wait, is_busy } = self;
         let wait = wait.get_or_insert_with(|| connection.wait());
         if !*is_greeted {
             if !greet(connection, wait).await? {
@@ -229,7 +247,10 @@ impl Incoming {
         }
         if gobs.is_passing() {
             gobs.pass(connection, wait).await?;
-            *wait = connection.wait();
+            *wait = match *is_busy && connection.input().is_empty() {
+                true => Wait::new("the payload did not come", Duration::MAX),
+                false => connection.wait(),
+            };
         }
         if known.is_none() {
             let Some(header) = gobs.read(connection, wait).await? else {

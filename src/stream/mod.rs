@@ -18,7 +18,7 @@ mod wait;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout_at;
 
@@ -92,16 +92,9 @@ impl Connection {
     }
 
     pub(crate) fn new(io: SharedIo, peer: Peer, limits: Arc<Limits>, quota: &Arc<Quota>) -> Self {
-        Self {
-            io,
-            peer,
-            limits,
-            of_command: OfCommand::default(),
-            input: Input::new(quota),
-            payloads: Payloads::default(),
-            is_lent: false,
-            is_out_of_step: false,
-        }
+        let (of_command, payloads) = (OfCommand::default(), Payloads::default());
+        let (input, is_lent, is_out_of_step) = (Input::new(quota), false, false);
+        Self { io, peer, limits, of_command, input, payloads, is_lent, is_out_of_step }
     }
 
     /// The same connection with other bounds for what is read and written from now on.
@@ -405,14 +398,20 @@ impl Connection {
     }
 
     async fn read(&mut self, mut reading: Reading, wait: &mut Wait) -> Result<Option<Bytes>> {
+        let was_out_of_step = self.is_out_of_step;
         loop {
             let max = self.payload_max();
             let Self { input, payloads, limits, .. } = self;
             let found = payloads.take(&mut reading, &mut input.bytes, limits, max);
             input.set_other_bytes(payloads.held_bytes());
             let missing = match found {
-                Ok(Found::Payload(payload)) => return Ok(Some(payload)),
+                Ok(Found::Payload(payload)) => {
+                    self.is_out_of_step = was_out_of_step;
+                    return Ok(Some(payload));
+                }
                 Ok(Found::Length) => {
+                    // Until the payload is taken, or its rest would be read as commands.
+                    self.is_out_of_step = true;
                     *wait = self.wait();
                     continue;
                 }
@@ -434,9 +433,14 @@ impl Connection {
         // Whoever calls over it is no endpoint that could refuse anything.
         while !self.is_lent {
             match Notice::find(&self.input.bytes) {
-                Start::Notice(Notice { line_bytes, text_bytes, code }) => {
-                    self.input.bytes.advance(line_bytes);
-                    return Err(Error::from_peer(code, &self.read_bytes(text_bytes).await?));
+                Start::Notice(notice) => {
+                    let size = Reading::of_len(notice.text_bytes, self.payload_max());
+                    size.map_err(|error| self.wrong(error))?;
+                    match notice.take(&mut self.input.bytes) {
+                        Ok(error) => return Err(error),
+                        Err(missing) if self.read_more(&mut wait, missing).await? => {}
+                        Err(_) => return Err(self.cut_short()),
+                    }
                 }
                 Start::Other => break,
                 Start::Unclear if self.fill(&mut wait, 0).await? == 0 => break,
@@ -447,8 +451,7 @@ impl Connection {
     }
 
     fn cut_short(&self) -> Error {
-        let text = "the stream ended in the middle of a payload";
-        self.wrong(Error::found(Code::BadPayload, text))
+        self.wrong(Error::found(Code::BadPayload, "the stream ended in the middle of a payload"))
     }
 
     async fn fill(&mut self, wait: &mut Wait, missing: usize) -> Result<usize> {
@@ -470,8 +473,7 @@ impl Connection {
         self.is_lent = true;
     }
 
-    /// An error of this stream after bytes may have left: whoever is at the other end may have done
-    /// what they ask for.
+    /// An error of this stream after bytes may have left, and the other end may have acted on them.
     pub(crate) fn wrong(&self, error: Error) -> Error {
         self.known(error.after_sending())
     }

@@ -3,15 +3,17 @@
 //! No gob begins like this: it would be a message of 60 bytes whose type is 24, which no value has.
 //! No length does either; and a line only where its author means harm.
 
-use crate::error::Code;
+use bytes::{Buf, BytesMut};
+
+use crate::error::{Code, Error};
 use crate::wire::{Line, Part};
 
 /// The line of such an error.
 pub(super) struct Notice {
     // With its end.
-    pub(super) line_bytes: usize,
+    line_bytes: usize,
     pub(super) text_bytes: usize,
-    pub(super) code: Code,
+    code: Code,
 }
 
 /// What the input begins with.
@@ -38,6 +40,21 @@ impl Notice {
             None if input.len() < LINE_BYTES_MAX => Start::Unclear,
             None => Start::Other,
         }
+    }
+
+    /// Takes the error out, once all of it is there.
+    ///
+    /// # Errors
+    ///
+    /// How many bytes are missing; nothing is taken then.
+    pub(super) fn take(self, input: &mut BytesMut) -> Result<Error, usize> {
+        let whole = self.line_bytes.saturating_add(self.text_bytes);
+        let missing = whole.saturating_sub(input.len());
+        if missing > 0 {
+            return Err(missing);
+        }
+        input.advance(self.line_bytes);
+        Ok(Error::from_peer(self.code, &input.split_to(self.text_bytes)))
     }
 
     fn parse(line: &[u8], line_bytes: usize) -> Option<Self> {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 #[cfg(feature = "gob")]
 use switchboard::format::Gob;
-use switchboard::format::{Bincode, Json, Line};
-use switchboard::{Code, Command, Connection, Error, Limits, Result, transport};
+use switchboard::format::{self, Bincode, Json, Line};
+use switchboard::{Code, Command, Connection, Endpoint, Error, Limits, Result, transport};
 use switchboard_testing::random::{Random, rounds};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::support::*;
 
@@ -270,4 +270,34 @@ async fn an_endpoint_without_notices_ends_without_a_word() {
     stop.send(()).unwrap();
     first.expect_end().await;
     server.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payload_that_is_given_up_is_not_run() {
+    async fn put(connection: &mut Connection) -> Result<()> {
+        let read = connection.read_value::<format::Bytes, Bytes>();
+        if timeout(SECOND, read).await.is_err() {
+            connection.write_line("too slow").await?;
+        }
+        Ok(())
+    }
+    let (endpoint, runs) = with_canary(Endpoint::new().on_raw("PUT", put));
+    let (mut here, there) = transport::memory();
+    tokio::spawn(async move { endpoint.serve_stream(there).await });
+    here.write_all(b"PUT\n5\n").await.unwrap();
+    sleep(2 * SECOND).await;
+    here.write_all(b"CANARY\nx\n").await.unwrap();
+    sleep(SECOND).await;
+    assert_eq!(runs.now(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_text_of_an_error_is_no_answer_after_a_cancel() {
+    let (here, mut there) = transport::memory();
+    let mut connection = Connection::connect_over(here);
+    there.write_all(b"<0 err 4 failed\n").await.unwrap();
+    assert!(timeout(SECOND, connection.read_line()).await.is_err());
+    there.write_all(b"boom42\n").await.unwrap();
+    assert_eq!(connection.read_line().await.unwrap_err().text(), "boom");
+    assert_eq!(connection.read_line().await.unwrap().as_deref(), Some("42"));
 }

@@ -18,4 +18,5 @@ mod facts;
 mod greeting;
 mod limits;
 mod time;
+mod under_attack;
 mod wide;
