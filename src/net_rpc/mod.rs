@@ -139,6 +139,7 @@ async fn serve(connection: &mut Connection, door: &Door, calls: &mut JoinSet<End
                     answers.refuse(header, &error)?;
                     answers.write(connection).await?;
                 }
+                Ok(Came::Passed) => {}
                 Ok(Came::End) => end = Some(Ok(())),
                 Err(error) if error.code() == Code::Disconnected => return Err(error),
                 Err(error) => {
@@ -192,7 +193,6 @@ struct Incoming {
     header: Option<Header>,
     // `None` while nothing is read.
     wait: Option<Wait>,
-    is_busy: bool,
 }
 
 /// What has come.
@@ -200,25 +200,20 @@ enum Came {
     Request(Request),
     /// A call whose argument is passed over.
     Refused(Header, Error),
+    /// The end of such an argument. What comes next has a time of its own.
+    Passed,
     /// The end of the peer's side.
     End,
 }
 
 impl Incoming {
     fn new(limits: &Limits) -> Self {
-        Self {
-            is_greeted: false,
-            gobs: Gobs::new(limits),
-            header: None,
-            wait: None,
-            is_busy: false,
-        }
+        Self { is_greeted: false, gobs: Gobs::new(limits), header: None, wait: None }
     }
 
     /// Sets the time for what is to come, if it is read now: none while it is not, and anew from
     /// when it is read again.
     fn wait(&mut self, connection: &mut Connection, is_read: bool, is_busy: bool) {
-        self.is_busy = is_busy;
         let is_empty = connection.input().is_empty();
         let has_begun = self.header.is_some() || self.gobs.is_passing() || !is_empty;
         if !has_begun {
@@ -236,7 +231,7 @@ impl Incoming {
 
     /// Reads the rest of the call. Cancel safe.
     async fn next(&mut self, connection: &mut Connection, door: &Door) -> Result<Came> {
-        let Self { is_greeted, gobs, header: known, wait, is_busy } = self;
+        let Self { is_greeted, gobs, header: known, wait } = self;
         let wait = wait.get_or_insert_with(|| connection.wait());
         if !*is_greeted {
             if !greet(connection, wait).await? {
@@ -247,10 +242,8 @@ impl Incoming {
         }
         if gobs.is_passing() {
             gobs.pass(connection, wait).await?;
-            *wait = match *is_busy && connection.input().is_empty() {
-                true => Wait::new("the payload did not come", Duration::MAX),
-                false => connection.wait(),
-            };
+            self.wait = None;
+            return Ok(Came::Passed);
         }
         if known.is_none() {
             let Some(header) = gobs.read(connection, wait).await? else {
