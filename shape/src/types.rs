@@ -276,3 +276,22 @@ pub enum Encoding {
     /// Such as bincode and gob.
     Binary,
 }
+
+/// What sort of node it is, which says what its parts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// None.
+    Unit,
+    /// The content, and so in the next two.
+    Newtype,
+    Option,
+    Sequence,
+    /// Keys and values.
+    Map,
+    /// The elements.
+    Tuple,
+    /// The fields.
+    Struct,
+    /// The variants.
+    Enum,
+}

@@ -5,8 +5,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::error::Error;
-use super::nodes::{Check, Form, Key, Names, Node, Part, Place, Slot};
-use crate::types::Encoding;
+use super::nodes::{Check, Key, Names, Node, Part, Place, Slot};
+use crate::types::{Encoding, Form};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::graph::Graph;
-use super::nodes::{Form, Node, Part, Place, Slot};
-use crate::types::{Content, Field, Id, Primitive, Type, Types, Variant};
+use super::nodes::{Node, Part, Place, Slot};
+use crate::types::{Content, Field, Form, Id, Primitive, Type, Types, Variant};
 
 /// All types of the graph, from the outside to the inside.
 pub(super) fn lift(graph: &Graph) -> Types {

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use crate::types::Primitive;
+use crate::types::{Form, Primitive};
 
 /// A type that is made of others.
 pub(super) struct Node {
@@ -50,25 +50,6 @@ impl Hash for Names {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.len().hash(state);
     }
-}
-
-/// What sort of node it is, which says what its parts are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Form {
-    /// None.
-    Unit,
-    /// The content, and so in the next two.
-    Newtype,
-    Option,
-    Sequence,
-    /// Keys and values.
-    Map,
-    /// The elements.
-    Tuple,
-    /// The fields.
-    Struct,
-    /// The variants.
-    Enum,
 }
 
 /// One part of a node.

@@ -11,10 +11,10 @@ use serde::de::{
 
 use super::error::Error;
 use super::graph::Graph;
-use super::nodes::{Check, Form, Key, Names, Part, Place};
+use super::nodes::{Check, Key, Names, Part, Place};
 use super::samples::Sample;
 use super::strange::Strange;
-use crate::types::{Encoding, Primitive};
+use crate::types::{Encoding, Form, Primitive};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -20,8 +20,8 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use self::notes::{Form, Last, Notes, Place, Seen};
-use crate::types::{Content, Encoding, Primitive, Types, without_pointers};
+use self::notes::{Last, Notes, Place, Seen};
+use crate::types::{Content, Encoding, Form, Primitive, Types, without_pointers};
 
 mod notes;
 

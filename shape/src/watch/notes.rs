@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use serde::de::value::Error;
 use serde::ser::Error as _;
 
-use crate::types::{Content, Field, Id, Primitive, Type, Types, Variant};
+use crate::types::{Content, Field, Form, Id, Primitive, Type, Types, Variant};
 
 /// The types that were written.
 pub(super) struct Notes {
@@ -33,18 +33,6 @@ struct Key {
     len: usize,
     /// Where it is, if its type has no name of its own.
     at: Option<Place>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Form {
-    Unit,
-    Newtype,
-    Option,
-    Sequence,
-    Map,
-    Tuple,
-    Struct,
-    Enum,
 }
 
 struct Part {
