@@ -150,7 +150,7 @@ impl Reservation {
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint has not that much left; it is as it was then.
+    /// `overloaded` if the endpoint does not have so much left; it is as it was then.
     #[inline]
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes <= FREE_BYTES {
@@ -189,7 +189,7 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint has not that much left; all is as it was then.
+    /// `overloaded` if the endpoint does not have so much left; all is as it was then.
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes > self.bytes {
             let (more, max) = (bytes.saturating_sub(self.bytes), self.quota.held_bytes_max);

@@ -32,7 +32,7 @@ impl InFlight {
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint has not that much left.
+    /// `overloaded` if the endpoint does not have so much left.
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<()> {
         let wanted = call_bytes(bytes);
         let surplus_bytes = self.held_bytes.saturating_sub(wanted);

@@ -179,7 +179,7 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint has not that much left; the call holds what it held then.
+    /// `overloaded` if the endpoint does not have so much left; the call holds what it held then.
     pub(crate) fn hold_for_call(&self, before: usize, bytes: usize) -> Result<(), Error> {
         self.lock().hold_for_call(before, bytes)
     }

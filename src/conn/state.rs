@@ -71,7 +71,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint has not that much left; the call holds what it held then.
+    /// `overloaded` if the endpoint does not have so much left; the call holds what it held then.
     pub(super) fn hold_for_call(&mut self, before: usize, bytes: usize) -> Result<(), Error> {
         self.held.end_call(before);
         self.held.begin_call(bytes);
@@ -118,7 +118,7 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint has not that much left; it is as it was then.
+    /// `overloaded` if the endpoint does not have so much left; it is as it was then.
     #[inline]
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
         self.reservation.cover(bytes.saturating_add(self.calls_bytes))

@@ -100,7 +100,7 @@ fn a_time_that_was_left_out_is_zero_and_one_of_no_bytes_is_refused() {
         let timed = schema.structure("Timed", &fields);
         schema.build(timed).unwrap()
     };
-    // Bytes as those of the type's own, sent though they are none.
+    // Bytes that are sent where the type sends its own, and are not a time.
     struct NoBytes;
     impl Serialize for NoBytes {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
