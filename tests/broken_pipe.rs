@@ -15,7 +15,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use switchboard::format::Line;
 use switchboard::transport::{self, Io, Listener, Socket};
 use switchboard::{Client, Command, Endpoint, Error};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -116,8 +116,11 @@ async fn answer_one_who_has_left(path: &Path) {
         async move { endpoint.serve_until(listener, steps.2.notified()).await.unwrap() }
     });
     let mut caller = UnixStream::connect(path).await.unwrap();
-    caller.write_all(b"WAIT 1 4\ntext").await.unwrap();
-    steps.0.notified().await;
+    caller.write_all(b"WAIT 1 4 f=line\ntext").await.unwrap();
+    tokio::select! {
+        () = steps.0.notified() => {}
+        line = caller.read_u8() => panic!("answered before the handler has begun: {line:?}"),
+    }
     drop(caller);
     steps.1.notify_one();
     steps.2.notify_one();

@@ -25,6 +25,8 @@ use tokio::task::JoinSet;
 const NUMBER: Command<u64, u64> = Command::new("NUMBER");
 const MESSAGE: Command<Message, Message> = Command::new("MESSAGE");
 const NOTE: Command<u64, ()> = Command::new("NOTE");
+#[cfg(feature = "json")]
+const NUMBER_JSON: Command<u64, u64, switchboard::format::Json> = Command::new("NUMBER_JSON");
 
 /// So many that what happens once in a round does not show.
 const CALLS: u64 = 6400;
@@ -39,6 +41,15 @@ fn one_call_in_flight() {
 fn one_message_in_flight() {
     let costs = without_decoding(costs(async |client| call_messages(client, 1).await));
     check("one call with a message in flight", &costs, 11.0, 2975);
+}
+
+/// Its line says the format, which takes its 7 bytes on the way and no allocation.
+#[cfg(feature = "json")]
+#[test]
+fn one_call_in_json_in_flight() {
+    let costs =
+        costs(async |client| call_together(1, || client.call(NUMBER_JSON, &u64::MAX)).await);
+    check("one call in JSON in flight", &costs, 10.0, 1924);
 }
 
 #[test]
@@ -102,6 +113,8 @@ fn costs(work: impl AsyncFn(&Client)) -> AllocationInfo {
             .on(NUMBER, async |number: u64| Ok::<_, Error>(number))
             .on(MESSAGE, async |message: Message| Ok::<_, Error>(message))
             .on(NOTE, async |_: u64| Ok::<_, Error>(()));
+        #[cfg(feature = "json")]
+        let server = server.on(NUMBER_JSON, async |number: u64| Ok::<_, Error>(number));
         tokio::spawn(async move { server.serve_stream(there).await });
         Endpoint::new().connect_over(here)
     });

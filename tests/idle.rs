@@ -97,7 +97,7 @@ impl Served {
 /// How the calls of a peer come and go.
 type ServedWay = for<'a> fn(&'a mut Served, usize) -> Done<'a>;
 fn hold(tag: usize) -> String {
-    format!("HOLD {tag} 1\na")
+    format!("HOLD {tag} 1 f=line\na")
 }
 
 type Done<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -106,10 +106,14 @@ type Done<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 fn answered_calls_of_a_peer_leave_nothing() {
     check_served(&[
         ("answered at once", |served, count| {
-            Box::pin(async move { served.send(count, |tag| format!("ECHO {tag} 1\na")).await })
+            Box::pin(
+                async move { served.send(count, |tag| format!("ECHO {tag} 1 f=line\na")).await },
+            )
         }),
         ("answered soon", |served, count| {
-            Box::pin(async move { served.send(count, |tag| format!("YIELD {tag} 1\na")).await })
+            Box::pin(
+                async move { served.send(count, |tag| format!("YIELD {tag} 1 f=line\na")).await },
+            )
         }),
         ("answered later", |served, count| {
             Box::pin(async move {
@@ -119,21 +123,21 @@ fn answered_calls_of_a_peer_leave_nothing() {
         }),
         ("without reply", |served, count| {
             Box::pin(async move {
-                served.send(count, |_| "HOLD 0 1\na".to_owned()).await;
+                served.send(count, |_| "HOLD 0 1 f=line\na".to_owned()).await;
                 served.gate.add_permits(count);
             })
         }),
         ("without reply, behind as many as may run", |served, count| {
             Box::pin(async move {
                 let count = CALLS_MAX + count;
-                served.send(count, |_| "HOLD 0 1\na".to_owned()).await;
+                served.send(count, |_| "HOLD 0 1 f=line\na".to_owned()).await;
                 served.gate.add_permits(count);
             })
         }),
         ("unread for long", |served, count| {
             Box::pin(async move {
                 let body = "x".repeat(3000);
-                served.send(count, |tag| format!("HOLD {tag} 3000\n{body}")).await;
+                served.send(count, |tag| format!("HOLD {tag} 3000 f=line\n{body}")).await;
                 served.gate.add_permits(count);
                 settle().await;
             })
@@ -141,7 +145,7 @@ fn answered_calls_of_a_peer_leave_nothing() {
         ("unread for long, with calls of ours in between", |served, count| {
             Box::pin(async move {
                 let body = "x".repeat(3000);
-                served.send(count, |tag| format!("BOTH {tag} 3000\n{body}")).await;
+                served.send(count, |tag| format!("BOTH {tag} 3000 f=line\n{body}")).await;
                 settle().await;
             })
         }),
@@ -167,19 +171,21 @@ fn other_calls_of_a_peer_leave_nothing() {
         }),
         ("late", |served, count| {
             Box::pin(async move {
-                served.send(count, |tag| format!("HOLD {tag} 1 t=1000\na")).await;
+                served.send(count, |tag| format!("HOLD {tag} 1 f=line t=1000\na")).await;
                 tokio::time::advance(Duration::from_secs(2)).await;
             })
         }),
         ("refused", |served, count| {
             Box::pin(async move {
                 served.send(count, hold).await;
-                served.send(count, |tag| format!("HOLD {} 1\na", count + tag)).await;
+                served.send(count, |tag| format!("HOLD {} 1 f=line\na", count + tag)).await;
                 served.gate.add_permits(2 * count);
             })
         }),
         ("panicked", |served, count| {
-            Box::pin(async move { served.send(count, |tag| format!("PANIC {tag} 1\na")).await })
+            Box::pin(
+                async move { served.send(count, |tag| format!("PANIC {tag} 1 f=line\na")).await },
+            )
         }),
     ]);
     _ = std::panic::take_hook();
@@ -188,7 +194,7 @@ fn other_calls_of_a_peer_leave_nothing() {
 fn check_served(ways: &[(&str, ServedWay)]) {
     let new = async || {
         let mut served = Served::new();
-        served.send(1, |_| "ECHO 1 1\na".to_owned()).await;
+        served.send(1, |_| "ECHO 1 1 f=line\na".to_owned()).await;
         served.read().await;
         served
     };

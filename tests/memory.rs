@@ -56,9 +56,9 @@ impl Script {
     }
 
     /// So many calls, each with a tag of its own.
-    fn calls(name: &str, payload: &[u8], times: usize) -> Self {
+    fn calls(name: &str, format: &str, payload: &[u8], times: usize) -> Self {
         let call = |tag| {
-            let line = format!("{name} {tag} {}\n", payload.len());
+            let line = format!("{name} {tag} {} f={format}\n", payload.len());
             &*[line.as_bytes(), payload].concat().leak()
         };
         Self { parts: (1..=times).map(call).collect(), times: 1, is_reading: true }
@@ -168,7 +168,7 @@ where
     F: Format<T> + Format<()> + 'static,
     T: Send + 'static,
 {
-    let script = Script::calls("KEEP", &payload.into(), 6);
+    let script = Script::calls("KEEP", <F as Format<T>>::NAME, &payload.into(), 6);
     check(name, 4, &attack(keeping::<F, T>, 4, &script));
 }
 
@@ -220,12 +220,12 @@ fn keeping_bytes() -> Endpoint {
 #[test]
 fn many_small_calls() {
     for bytes in [0, 1, 100, 1000, 4000, 10_000] {
-        let script = Script::calls("KEEP", &vec![7; bytes], 1024);
+        let script = Script::calls("KEEP", "bytes", &vec![7; bytes], 1024);
         let found = attack(keeping_bytes, 16, &script);
         check(&format!("calls of {bytes} bytes"), 16, &found);
     }
     // The next call is unknown, so that the one byte that is kept lies among others that are not.
-    let mut script = Script::calls("KEEP", b"\x07", 1024);
+    let mut script = Script::calls("KEEP", "bytes", b"\x07", 1024);
     for part in &mut script.parts {
         *part = [part, format!("NOTHING 0 6000\n{}", "x".repeat(6000)).as_bytes()].concat().leak();
     }
@@ -234,7 +234,7 @@ fn many_small_calls() {
 
 #[test]
 fn calls_that_want_no_reply() {
-    let mut script = Script::new([b"KEEP 0 1000\n".as_slice(), &[7; 1000]].concat());
+    let mut script = Script::new([b"KEEP 0 1000 f=bytes\n".as_slice(), &[7; 1000]].concat());
     script.times = 10_000;
     check("one-way calls", 16, &attack(keeping_bytes, 16, &script));
 }
@@ -242,7 +242,8 @@ fn calls_that_want_no_reply() {
 #[test]
 fn payloads_that_come_in_part() {
     for bytes in [100, 5000, 600_000] {
-        let script = Script::new([b"KEEP 1 1048576\n".as_slice(), &vec![7; bytes]].concat());
+        let script =
+            Script::new([b"KEEP 1 1048576 f=bytes\n".as_slice(), &vec![7; bytes]].concat());
         check(&format!("{bytes} bytes of a payload"), 64, &attack(keeping_bytes, 64, &script));
     }
 }
@@ -258,7 +259,7 @@ fn replies_that_nobody_reads() {
             })
         };
         let calls = (4 * MIB / letters).min(1000);
-        let mut script = Script::calls("LETTERS", letters.to_string().as_bytes(), calls);
+        let mut script = Script::calls("LETTERS", "json", letters.to_string().as_bytes(), calls);
         script.is_reading = false;
         check(&format!("replies of {letters} letters"), 16, &attack(answering, 16, &script));
     }

@@ -108,7 +108,9 @@ fn with_gob(line: &str) -> String {
         (",json ", ",json,gob "),
         ("<1 ok 236", "<1 ok 264"),
         ("36 unsupported_format", "44 unsupported_format"),
+        ("73 unsupported_format", "81 unsupported_format"),
         ("bincode and json", "bincode and json and gob"),
+        ("line and json", "line and json and gob"),
     ];
     let replaced = if cfg!(feature = "gob") { replaced.as_slice() } else { &[] };
     replaced.iter().fold(line.to_owned(), |line, (word, new)| line.replace(word, new))

@@ -125,7 +125,7 @@ async fn connections_and_calls_have_spans() {
     let endpoint = endpoint();
     let serving = endpoint.clone();
     tokio::spawn(async move { serving.serve(listener).await });
-    let sent = "ECHO 7 1\nxECHO\ny\nSTRING\nz\n";
+    let sent = "ECHO 7 1 f=line\nxECHO\ny\nSTRING\nz\n";
     exchange_over(dialer.dial().await.unwrap(), sent).await;
     let lines = Log::lines(Level::DEBUG);
     let expected = [
@@ -157,9 +157,9 @@ async fn nothing_that_a_peer_made_up_is_logged_at_info() {
         "SECRET SECRET\n",
         "?SECRET\n",
         "FAIL 1 6 f=secret\nSECRET",
-        "FAIL 1 6 x=SECRET trace=SECRET\nSECRET",
-        "FAIL 1 12\npanic SECRET",
-        "FAIL 1 17\ncode SECRET\u{1b}[31mx",
+        "FAIL 1 6 f=line x=SECRET trace=SECRET\nSECRET",
+        "FAIL 1 12 f=line\npanic SECRET",
+        "FAIL 1 17 f=line\ncode SECRET\u{1b}[31mx",
         "FAIL\npanic SECRET\n",
         "FAIL\ncode SECRET\u{1b}]0;x\u{7}\n",
         "RAW\nSECRET\u{1b}\n",
@@ -201,7 +201,7 @@ async fn a_foreign_error_is_in_the_log() {
     Log::listen();
     let endpoint = Endpoint::new()
         .on(FAIL, async |_: String| Err::<String, _>(anyhow::anyhow!("the disk\nis full")));
-    let told = exchange(&endpoint, "FAIL 1 0\n").await;
+    let told = exchange(&endpoint, "FAIL 1 0 f=line\n").await;
     assert_eq!(told, err(1, Code::Failed, "the handler failed"));
     let expected = "command=FAIL code=\"failed\" text=\"the handler failed\" \
                     source=\"the disk\\nis full\"";
@@ -221,7 +221,7 @@ async fn refused_one_way_calls_are_logged_once_a_second() {
     peer.send("NOPE 0 1\na").await;
     settle().await;
     tokio::time::advance(std::time::Duration::from_millis(1)).await;
-    peer.send("NOPE 0 1\naECHO 1 1\na").await;
+    peer.send("NOPE 0 1\naECHO 1 1 f=line\na").await;
     peer.expect("<1 ok 1\na").await;
     let lines = Log::lines(Level::WARN);
     let [first, second] = &lines[..] else { panic!("{lines:?}") };

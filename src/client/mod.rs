@@ -21,6 +21,7 @@ use crate::format::Format;
 use crate::limits::Limits;
 use crate::service::{Answer, BoxFuture, Channel, Request, Service};
 use crate::transport::Peer;
+use crate::wire::FormatWord;
 
 /// The asking side of one connection.
 ///
@@ -75,6 +76,9 @@ impl Client {
 
     /// Calls a command. The request is encoded at once and sent when the [`Call`] is first polled.
     ///
+    /// The call says the format of `command`. A peer that knows the command in another one decodes
+    /// it as what it is, or refuses it with `unsupported_format`.
+    ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
     /// # use std::time::Duration;
@@ -90,7 +94,8 @@ impl Client {
         F: Format<Req> + Format<Rep>,
     {
         let payload = call::encode::<F, Req>(request, command.facts(), self.way.limits());
-        let sent = self.way.send(Unsent::new(command.name(), command.facts(), payload));
+        let format = const { FormatWord::new(<F as Format<Req>>::NAME) };
+        let sent = self.way.send(Unsent::new(command.name(), format, command.facts(), payload));
         Call::new(sent, <F as Format<Rep>>::decode)
     }
 
@@ -115,7 +120,9 @@ impl Client {
         F: Format<Req> + Format<Rep>,
     {
         let payload = call::encode::<F, Req>(request, command.facts(), self.way.limits());
-        Notification::new(self.way.send(Unsent::new(command.name(), command.facts(), payload)))
+        let format = const { FormatWord::new(<F as Format<Req>>::NAME) };
+        let unsent = Unsent::new(command.name(), format, command.facts(), payload);
+        Notification::new(self.way.send(unsent))
     }
 
     /// Who is on the other side.

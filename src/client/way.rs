@@ -146,7 +146,7 @@ impl OverChannel {
     }
 
     fn request(&self, payload: Bytes, is_one_way: bool) -> Result<Request> {
-        let mut request = Request::of_command(self.unsent.name, payload);
+        let mut request = Request::of_command(self.unsent.name, self.unsent.format, payload);
         if let Some(deadline) = self.unsent.deadline {
             request = request.with_deadline(deadline);
         } else if let Some(time) = self.unsent.timeout(!is_one_way) {

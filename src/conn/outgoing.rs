@@ -28,7 +28,7 @@ use crate::wire::{FormatWord, Name, Options, Tag};
 /// What a caller wants to send.
 pub(crate) struct Unsent {
     pub(crate) name: Name,
-    // `None` asks for the command's own.
+    // `None` is that of a tagged call that names none.
     pub(crate) format: Option<FormatWord>,
     // `None` when sent, or when its error has been given out.
     pub(crate) payload: Option<Result<BytesMut>>,
@@ -58,8 +58,15 @@ enum State {
 
 impl Unsent {
     #[inline]
-    pub(crate) fn new(name: Name, facts: Facts, payload: Result<BytesMut>) -> Self {
-        let (format, payload, facts) = (None, Some(payload), facts.of_call());
+    pub(crate) fn new(
+        name: Name,
+        format: FormatWord,
+        facts: Facts,
+        payload: Result<BytesMut>,
+    ) -> Self {
+        // What every tagged call is in that says nothing is not said.
+        let format = Some(format).filter(|format| !format.is_default());
+        let (payload, facts) = (Some(payload), facts.of_call());
         Self { name, format, payload, deadline: None, trace: None, facts }
     }
 

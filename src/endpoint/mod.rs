@@ -366,7 +366,7 @@ impl Endpoint {
     }
 
     /// Connects to a server of Go's `net/rpc`, as `rpc.Dial` does. Commands have the names of Go's
-    /// methods and the format [`Gob`](crate::format::Gob); another format is `bad_payload`.
+    /// methods and the format [`Gob`](crate::format::Gob); another format is `unsupported_format`.
     ///
     /// An error of the server is `failed`, with its text. net/rpc cannot cancel a call or end it in
     /// time: the server goes on with one that was given up, which counts against
@@ -436,7 +436,8 @@ impl Endpoint {
     /// # let endpoint = Endpoint::new()
     /// #     .on(SHOUT, async |text: String| Ok::<_, Error>(text.to_uppercase()));
     /// let door = endpoint.door();
-    /// let reply = door.call(Request::new("SHOUT", "hello")?).await?;
+    /// let request = Request::new("SHOUT", "hello")?.with_format("line")?;
+    /// let reply = door.call(request).await?;
     /// assert_eq!(reply.payload(), b"HELLO");
     /// # Ok(())
     /// # }

@@ -24,17 +24,29 @@ pub struct Context {
     // Without its payload, and with somebody who calls.
     request: Request,
     deadline: Instant,
+    format: &'static str,
 }
 
 impl Context {
     pub(super) fn new(request: Request, deadline: Instant) -> Self {
-        Self { request, deadline }
+        Self { request, deadline, format: "" }
+    }
+
+    /// Says in which format the command is called, once that is found.
+    pub(super) fn set_format(&mut self, format: &'static str) {
+        self.format = format;
     }
 
     /// The name under which the handler was called.
     #[must_use]
     pub fn command(&self) -> &str {
         self.request.command()
+    }
+
+    /// The format in which its caller speaks: that of the request, and of the reply.
+    #[must_use]
+    pub fn format(&self) -> &str {
+        self.format
     }
 
     /// Who is calling: the address and, on a Unix socket, the credentials of the process.

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::info::CommandInfo;
-use super::route::{Bounds, Route};
+use super::route::{Bounds, Route, Spoken};
 use super::{Context, Registry};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -28,7 +28,7 @@ impl List {
 impl Route for List {
     fn call(
         &self,
-        format: Option<FormatWord>,
+        (Spoken::Plainly(format) | Spoken::Otherwise(format)): Spoken,
         payload: Bytes,
         _: Bounds,
         _: Context,

@@ -24,6 +24,15 @@ pub(crate) struct Bounds {
     pub(super) limits: Arc<Limits>,
 }
 
+/// The format that a call names, if it names one, by the way it came.
+#[derive(Clone, Copy)]
+pub(crate) enum Spoken {
+    /// Plainly, where no name means the command's own.
+    Plainly(Option<FormatWord>),
+    /// In any other way, where no name means [`FormatWord::DEFAULT`].
+    Otherwise(Option<FormatWord>),
+}
+
 pub(crate) trait Route: Send + Sync {
     /// Decodes a payload within its bounds, says by `hold` how many bytes came of it, and begins to
     /// answer it.
@@ -34,7 +43,7 @@ pub(crate) trait Route: Send + Sync {
     /// not been called then.
     fn call(
         &self,
-        format: Option<FormatWord>,
+        format: Spoken,
         payload: Bytes,
         bounds: Bounds,
         context: Context,
@@ -86,15 +95,25 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
         Ok(Self { formats, facts, handler, shape: PhantomData })
     }
 
-    fn codecs(&self, format: Option<FormatWord>) -> Result<&(Codec<Req>, Codec<Rep>)> {
+    fn codecs(&self, format: Spoken) -> Result<&(Codec<Req>, Codec<Rep>)> {
         let mut formats = self.formats.iter();
-        let found = match format {
+        let word = match format {
+            Spoken::Plainly(word) => word,
+            Spoken::Otherwise(word) => Some(word.unwrap_or(FormatWord::DEFAULT)),
+        };
+        let found = match word {
             None => formats.next(),
             Some(word) => formats.find(|(codec, _)| codec.name.as_bytes() == word.as_bytes()),
         };
         found.ok_or_else(|| {
             let names: Vec<_> = self.formats.iter().map(|(codec, _)| codec.name).collect();
-            let text = format!("this command speaks {}", names.join(" and "));
+            let names = names.join(" and ");
+            let text = match format {
+                Spoken::Otherwise(None) => {
+                    format!("a call that names no format is bincode; this command speaks {names}")
+                }
+                _ => format!("this command speaks {names}"),
+            };
             Error::found(Code::UnsupportedFormat, text)
         })
     }
@@ -109,14 +128,15 @@ where
 {
     fn call(
         &self,
-        format: Option<FormatWord>,
+        format: Spoken,
         payload: Bytes,
         bounds: Bounds,
-        context: Context,
+        mut context: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work> {
         let Bounds { budget, limits } = bounds;
         let (request_codec, reply_codec) = self.codecs(format)?;
+        context.set_format(request_codec.name);
         let payload_bytes = payload.len();
         let request = (request_codec.decode)(payload, &budget)?;
         let request_bytes = budget.memory_used().max(payload_bytes);
@@ -142,7 +162,7 @@ where
     }
 
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
-        self.codecs(format).map(|(codec, _)| Some(codec.framing))
+        self.codecs(Spoken::Plainly(format)).map(|(codec, _)| Some(codec.framing))
     }
 
     fn facts(&self) -> Facts {

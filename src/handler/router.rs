@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::list::List;
-use super::route::Bounds;
+use super::route::{Bounds, Spoken};
 use super::{Context, Entry, Registry};
 use crate::clock::{after, now};
 use crate::command::Facts;
@@ -121,6 +121,10 @@ impl Router {
             return Err(Error::found(Code::DeadlineExceeded, text));
         }
         let (format, payload) = (request.format_word(), request.take_payload());
+        let format = match origin {
+            Origin::Plain => Spoken::Plainly(format),
+            Origin::Tagged | Origin::Direct => Spoken::Otherwise(format),
+        };
         let limits = self.limits_of(facts);
         let budget = Budget::new(&limits, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));

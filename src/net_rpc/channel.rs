@@ -92,8 +92,8 @@ async fn call(calls: Arc<Calls>, mut request: Request) -> Result<Reply> {
     if len > max.bytes {
         return Err(Error::local(Code::TooLarge, max.too_large(len)));
     }
-    if let Some(format) = request.format().filter(|format| format != "gob") {
-        let text = format!("net/rpc speaks gob, not {format}");
+    if request.format_word().is_none_or(|format| format.as_bytes() != b"gob") {
+        let text = format!("net/rpc speaks gob, not {}", request.format());
         return Err(Error::local(Code::UnsupportedFormat, text));
     }
     let time_max = bounds.time_max(limits.call_time_max);

@@ -94,8 +94,7 @@ impl Asking {
         let put = put.and_then(|()| self.encoder.append(argument, &mut self.out));
         put.map_err(|cause| {
             take_back(&mut self.encoder, &mut self.out, start);
-            let text =
-                "the argument of a call by net/rpc is no gob; its command has the format Gob";
+            let text = "the argument of a call by net/rpc is no gob";
             Error::local(Code::BadPayload, text).with_source(cause)
         })
     }

@@ -38,7 +38,7 @@
 //! let door = endpoint.door();
 //!
 //! // Wherever it came from: one datagram, a message on a bus, a line of a script.
-//! let request = Request::new("SHOUT", "hello")?;
+//! let request = Request::new("SHOUT", "hello")?.with_format("line")?;
 //! let reply = door.call(request).await?;
 //! assert_eq!(reply.payload(), b"HELLO");
 //!

@@ -181,7 +181,7 @@ pub(crate) enum Origin {
 }
 
 impl Request {
-    /// A request of nobody that is known, in the format of the command, without a deadline.
+    /// A request of nobody that is known, in the format `bincode`, without a deadline.
     ///
     /// # Errors
     ///
@@ -192,11 +192,11 @@ impl Request {
         let Ok(name) = Name::parse(command.as_bytes()) else {
             return Err(Error::found(Code::UnknownCommand, "no command can have this name"));
         };
-        Ok(Self::of_command(name, payload.into()))
+        Ok(Self::of_command(name, None, payload.into()))
     }
 
-    pub(crate) fn of_command(name: Name, payload: Bytes) -> Self {
-        let mut call = Call::plain(name, Options::default(), now());
+    pub(crate) fn of_command(name: Name, format: Option<FormatWord>, payload: Bytes) -> Self {
+        let mut call = Call::plain(name, Options::new(format, None), now());
         call.payload = payload;
         let (deadline, is_one_way, origin) = (None, false, Origin::Direct);
         let (caller, peer, extensions, facts) = (None, None, Extensions::default(), None);
@@ -218,7 +218,8 @@ impl Request {
         }
     }
 
-    /// Asks for this format in place of the command's own; the payload is in it, and the reply.
+    /// Says the format of the payload, which is that of the reply as well: `bincode` if it is not
+    /// said. A command that does not speak it refuses the call.
     ///
     /// # Errors
     ///
@@ -286,10 +287,10 @@ impl Request {
         self.call.name.as_str()
     }
 
-    /// The format asked for; `None` for the command's own.
+    /// The format of its payload.
     #[must_use]
-    pub fn format(&self) -> Option<String> {
-        self.format_word().map(|word| word.as_str().to_owned())
+    pub fn format(&self) -> String {
+        self.format_word().unwrap_or(FormatWord::DEFAULT).as_str().to_owned()
     }
 
     /// The payload.

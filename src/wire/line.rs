@@ -210,6 +210,10 @@ impl Options {
         if format.is_none() && time_ms.is_none() {
             return Self::default();
         }
+        let alone = format.filter(|_| time_ms.is_none());
+        if let Some(known) = alone.and_then(|format| Self::of_known(format.as_bytes())) {
+            return known;
+        }
         let mut text = BytesMut::new();
         if let Some(format) = format {
             text.extend_from_slice(b"f=");
@@ -293,7 +297,23 @@ impl Options {
             }
         }
         // Without the space that divides them from the length.
-        Ok(Self { text: Bytes::copy_from_slice(text.get(1..).unwrap_or_default()) })
+        let text = text.get(1..).unwrap_or_default();
+        let known = text.strip_prefix(b"f=").and_then(Self::of_known);
+        Ok(known.unwrap_or_else(|| Self { text: Bytes::copy_from_slice(text) }))
+    }
+
+    /// A format of ours, by its name, and nothing else: most calls say no more, so that needs no
+    /// memory.
+    fn of_known(format: &[u8]) -> Option<Self> {
+        let text: &[u8] = match format {
+            b"json" => b"f=json",
+            b"bytes" => b"f=bytes",
+            b"line" => b"f=line",
+            b"gob" => b"f=gob",
+            b"postcard" => b"f=postcard",
+            _ => return None,
+        };
+        Some(Self { text: Bytes::from_static(text) })
     }
 
     fn value(&self, wanted: &[u8]) -> Option<&[u8]> {

@@ -134,6 +134,9 @@ impl FormatWord {
     /// The longest such a word can be, in bytes.
     pub const BYTES_MAX: usize = FORMAT_WORD_BYTES_MAX;
 
+    /// The format of a tagged call that names none.
+    pub const DEFAULT: Self = Self::new("bincode");
+
     /// The word that `bytes` are.
     ///
     /// # Errors
@@ -147,6 +150,28 @@ impl FormatWord {
             Ok(()) => Ok(Self(Word::copy(bytes))),
             Err(flaw) => Err(flaw),
         }
+    }
+
+    /// This word, for a `const`.
+    ///
+    /// # Panics
+    ///
+    /// If `word` breaks the rules; in a `const` that is a compile error.
+    #[must_use]
+    pub const fn new(word: &str) -> Self {
+        match Self::parse(word.as_bytes()) {
+            Ok(word) => word,
+            Err(_) => panic!(
+                "the word for a format is 1 to 16 printable ASCII bytes without space, \
+                 not beginning with a digit"
+            ),
+        }
+    }
+
+    /// Whether it is the format of a tagged call that names none, so that it need not be said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.as_bytes() == Self::DEFAULT.as_bytes()
     }
 
     /// The bytes of the word.

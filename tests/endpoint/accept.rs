@@ -59,7 +59,7 @@ async fn an_accept_that_fails_is_tried_again_with_pauses() {
     assert_eq!(attempts.now(), 18);
     check_serves(&endpoint).await;
 
-    assert_eq!(exchange_over(stream, "ECHO 1 1\na").await, "<1 ok 1\na");
+    assert_eq!(exchange_over(stream, "ECHO 1 1 f=line\na").await, "<1 ok 1\na");
     assert_eq!(attempts.now(), 102);
     let expected = Duration::from_millis(1270) + Duration::from_secs(93);
     let took = start.elapsed();
@@ -68,7 +68,7 @@ async fn an_accept_that_fails_is_tried_again_with_pauses() {
     let start = Instant::now();
     for _ in 0..10 {
         let stream = dialer.dial().await.unwrap();
-        assert_eq!(exchange_over(stream, "ECHO 1 1\na").await, "<1 ok 1\na");
+        assert_eq!(exchange_over(stream, "ECHO 1 1 f=line\na").await, "<1 ok 1\na");
     }
     assert!(start.elapsed().is_zero());
 }
@@ -83,7 +83,7 @@ async fn a_failure_for_each_connection_costs_little() {
     tokio::spawn(async move { endpoint.serve(listener).await });
     for _ in 0..100 {
         let stream = dialer.dial().await.unwrap();
-        assert_eq!(exchange_over(stream, "ECHO 1 1\na").await, "<1 ok 1\na");
+        assert_eq!(exchange_over(stream, "ECHO 1 1 f=line\na").await, "<1 ok 1\na");
     }
     // One pause of 10 ms before each: a good accept makes the pause short again.
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());

@@ -70,12 +70,12 @@ async fn a_serde_command_speaks_json_when_asked() {
 async fn replies_come_in_the_order_in_which_they_are_ready() {
     let held = Held::new();
     let mut peer = peer(&held.on(endpoint()));
-    peer.send("HOLD 1 1\naHOLD 2 1\nbECHO 3 1\nc").await;
+    peer.send("HOLD 1 1 f=line\naHOLD 2 1 f=line\nbECHO 3 1 f=line\nc").await;
     peer.expect("<3 ok 1\nc").await;
     held.begun.reach(2).await;
     held.release(1);
     peer.expect("<1 ok 1\na").await;
-    peer.send("ECHO 1 1\nd").await;
+    peer.send("ECHO 1 1 f=line\nd").await;
     peer.expect("<1 ok 1\nd").await;
     held.release(1);
     peer.expect("<2 ok 1\nb").await;
@@ -106,7 +106,7 @@ async fn a_call_that_wants_no_reply_gets_none() {
         kept.add();
         async move { if text == "bad" { Err("no") } else { Ok(text) } }
     });
-    let one_way = "NOTE 0 3\nabcNOTE 0 3\nbadNOPE 0 3\nabcECHO 1 1\nx";
+    let one_way = "NOTE 0 3 f=line\nabcNOTE 0 3 f=line\nbadNOPE 0 3\nabcECHO 1 1 f=line\nx";
     check(&endpoint, one_way, "<1 ok 1\nx").await;
     assert_eq!(notes.now(), 2);
 
@@ -197,7 +197,7 @@ async fn a_mistake_costs_one_call_and_not_the_connection() {
     check_mistake("ADD 1 3\n\u{1}\u{2}\u{3}", BadPayload, "").await;
     check_mistake("ADD 1 0\n", BadPayload, "").await;
     check_mistake("ADD 1 6 f=json\nCANARY", BadPayload, "").await;
-    check_mistake("ECHO 1 13\nx\nCANARY 9 0\n", BadPayload, "").await;
+    check_mistake("ECHO 1 20 f=line\nx\nCANARY 9 0 f=line\n", BadPayload, "").await;
     let text = "this command speaks bincode and json";
     check_mistake("ADD 1 2 f=line\nab", UnsupportedFormat, text).await;
     let text = "STRING is a raw command: call it plainly";
@@ -205,11 +205,11 @@ async fn a_mistake_costs_one_call_and_not_the_connection() {
     check_mistake("ADD 1 2 stream=1\nab", UnsupportedFormat, "this command takes no stream").await;
     check_mistake("CHECK_STOCK 1 6 f=json\n\"none\"", Failed, "no such item").await;
     let text = "the deadline had passed when the call arrived";
-    check_mistake("ECHO 1 1 t=0\na", DeadlineExceeded, text).await;
+    check_mistake("ECHO 1 1 f=line t=0\na", DeadlineExceeded, text).await;
     let letters = format!("x{}", "A".repeat(1 << 20));
     let text = "a payload of 1048577 bytes is over payload_bytes_max (1048576)";
-    check_mistake(&format!("ECHO 1 1048577\n{letters}"), TooLarge, text).await;
-    check_mistake("LETTERS 1 7\n1048575", TooLarge, text).await;
+    check_mistake(&format!("ECHO 1 1048577 f=line\n{letters}"), TooLarge, text).await;
+    check_mistake("LETTERS 1 7 f=json\n1048575", TooLarge, text).await;
 }
 
 async fn check_mistake(sent: &str, code: Code, text: &str) {
@@ -218,7 +218,7 @@ async fn check_mistake(sent: &str, code: Code, text: &str) {
     peer.send(sent).await;
     let got = peer.expect_error(1, code).await;
     assert!(got.starts_with(text), "{sent:?}: {got}");
-    peer.send("ECHO 1 1\nx").await;
+    peer.send("ECHO 1 1 f=line\nx").await;
     peer.expect("<1 ok 1\nx").await;
     peer.finish().await;
     peer.expect_end().await;

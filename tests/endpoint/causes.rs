@@ -161,7 +161,7 @@ async fn check(what: &str, end: impl AsyncFnOnce(&mut Scene), expected: Ends) {
     let client = Endpoint::new().with_limits(limits).connect_over(stream);
     let call = tokio::spawn(client.call(ECHO, &"a".to_owned()));
     let mut scene = Scene { client, peer: Peer::new(there), tricks };
-    scene.peer.expect("ECHO 1 1\na").await;
+    scene.peer.expect("ECHO 1 1 f=line\na").await;
     end(&mut scene).await;
     let error = within(call).await.unwrap().unwrap_err();
     let is_like = |error: &Error, code, text: &str| {
@@ -193,7 +193,7 @@ async fn the_error_of_a_stream_is_the_source() {
         let calls = [0; 3].map(|_| tokio::spawn(client.call(ECHO, &"a".to_owned())));
         let mut peer = Peer::new(there);
         for tag in 1..=3 {
-            peer.expect(&format!("ECHO {tag} 1\na")).await;
+            peer.expect(&format!("ECHO {tag} 1 f=line\na")).await;
         }
         // ECONNRESET on Linux.
         let reset = || Err(io::Error::from_raw_os_error(104));
@@ -217,7 +217,7 @@ async fn the_error_of_a_stream_is_the_source() {
     }
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &"a".to_owned()));
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     peer.send("<7 ok 0\n").await;
     let error = within(call).await.unwrap().unwrap_err();
     let source = error.source().unwrap().downcast_ref();
@@ -232,8 +232,8 @@ async fn a_reply_that_has_come_is_not_lost_to_a_write_that_fails() {
     let client = Endpoint::new().connect_over(Hooked { stream: here, hooks: tricks.clone() });
     let calls = [0; 2].map(|_| tokio::spawn(client.call(ECHO, &"a".to_owned())));
     let mut peer = Peer::new(there);
-    peer.expect("ECHO 1 1\na").await;
-    peer.expect("ECHO 2 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
+    peer.expect("ECHO 2 1 f=line\na").await;
     tricks.set_writing(|| Err(io::ErrorKind::BrokenPipe.into()));
     peer.send("<1 ok 1\nb").await;
     client.notify(ECHO, &String::new()).await.unwrap();
@@ -280,7 +280,7 @@ async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> bool {
 async fn a_call_that_outlives_the_closing_is_told_so() {
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &"a".to_owned()));
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     let other = client.clone();
     tokio::spawn(client.close());
     let error = within(call).await.unwrap().unwrap_err();

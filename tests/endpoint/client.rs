@@ -32,12 +32,12 @@ async fn a_dropped_call_stops_its_handler() {
 async fn a_cancelled_call_is_told_to_the_peer_and_its_reply_dropped() {
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &text()));
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     call.abort();
     peer.expect(">1 cancel\n").await;
     peer.send("<1 ok 4\nlate").await;
     let call = tokio::spawn(client.call(ECHO, &text()));
-    peer.expect("ECHO 2 1\na").await;
+    peer.expect("ECHO 2 1 f=line\na").await;
     peer.send("<2 ok 2\nok").await;
     assert_eq!(call.await.unwrap().unwrap(), "ok");
 }
@@ -47,7 +47,7 @@ async fn a_deadline_is_kept_here_and_told_there() {
     let (client, mut peer) = client_and_peer();
     let start = Instant::now();
     let call = tokio::spawn(client.call(ECHO, &text()).timeout(Duration::from_micros(1500)));
-    peer.expect("ECHO 1 1 t=2\na").await;
+    peer.expect("ECHO 1 1 f=line t=2\na").await;
     let error = within(call).await.unwrap().unwrap_err();
     check_error(&error, Code::DeadlineExceeded, "no reply came in time");
     assert!(error.was_sent() && !error.is_safe_to_retry() && !error.is_from_peer());
@@ -57,7 +57,7 @@ async fn a_deadline_is_kept_here_and_told_there() {
 
     let by = (Instant::now() + SECOND).into_std();
     let call = tokio::spawn(client.call(ECHO, &text()).timeout_at(by));
-    peer.expect("ECHO 2 1 t=1000\na").await;
+    peer.expect("ECHO 2 1 f=line t=1000\na").await;
     peer.send("<2 ok 1\nb").await;
     assert_eq!(call.await.unwrap().unwrap(), "b");
 
@@ -65,7 +65,7 @@ async fn a_deadline_is_kept_here_and_told_there() {
     check_error(&error, Code::DeadlineExceeded, "the deadline had passed before the call was sent");
     assert!(!error.was_sent() && error.is_safe_to_retry());
     let call = tokio::spawn(client.call(ECHO, &text()).timeout(Duration::MAX));
-    assert!(peer.next().await.unwrap().starts_with("ECHO 3 1 t="));
+    assert!(peer.next().await.unwrap().starts_with("ECHO 3 1 f=line t="));
     peer.send("<3 ok 1\nc").await;
     assert_eq!(call.await.unwrap().unwrap(), "c");
 }
@@ -86,7 +86,7 @@ async fn a_silent_peer_is_waited_for_no_longer_than_a_call_may_take() {
 async fn a_deadline_is_kept_after_the_timer_has_fired_in_vain() {
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &text()).timeout(SECOND));
-    peer.expect("ECHO 1 1 t=1000\na").await;
+    peer.expect("ECHO 1 1 f=line t=1000\na").await;
     peer.send("<1 ok 2\nok").await;
     assert_eq!(call.await.unwrap().unwrap(), "ok");
     // Nothing is due when the timer of that call fires.
@@ -111,8 +111,8 @@ async fn a_call_may_wait_for_room_on_a_thread_without_a_runtime() {
         second
     });
     let second = tokio::spawn(waiting.join().unwrap());
-    assert!(peer.next().await.unwrap().starts_with("ECHO 1 100000\n"));
-    peer.expect("ECHO 2 1\na").await;
+    assert!(peer.next().await.unwrap().starts_with("ECHO 1 100000 f=line\n"));
+    peer.expect("ECHO 2 1 f=line\na").await;
     peer.send("<1 ok 1\nb<2 ok 1\nb").await;
     assert_eq!(first.await.unwrap().unwrap(), "b");
     assert_eq!(second.await.unwrap().unwrap(), "b");
@@ -122,7 +122,7 @@ async fn a_call_may_wait_for_room_on_a_thread_without_a_runtime() {
 async fn a_connection_that_is_lost_ends_its_calls() {
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &text()));
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     drop(peer);
     let error = within(call).await.unwrap().unwrap_err();
     check_error(&error, Code::Disconnected, "the connection was closed before the reply came");
@@ -140,21 +140,21 @@ async fn a_connection_that_is_lost_ends_its_calls() {
 async fn what_the_peer_answers_is_said_to_be_its_word() {
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &text()));
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     peer.send("<1 err 5 denied\nno\x1b[m").await;
     let error = call.await.unwrap().unwrap_err();
     assert!(error.is_from_peer() && error.was_sent());
     assert_eq!(error.to_string(), "ECHO: the peer answered denied: no\\u{1b}[m");
 
     let call = tokio::spawn(client.call(ECHO, &text()));
-    peer.expect("ECHO 2 1\na").await;
+    peer.expect("ECHO 2 1 f=line\na").await;
     peer.send("<2 err 4 overloaded\nfull").await;
     let error = call.await.unwrap().unwrap_err();
     assert!(error.was_sent() && error.is_safe_to_retry());
 
     // Told about the whole connection, then closed: a call without an answer did not run.
     let call = tokio::spawn(client.call(ECHO, &text()));
-    peer.expect("ECHO 3 1\na").await;
+    peer.expect("ECHO 3 1 f=line\na").await;
     peer.send("<0 err 3 shutting_down\nbye").await;
     settle().await;
     let error = within(client.call(ECHO, &text())).await.unwrap_err();
@@ -169,7 +169,7 @@ async fn what_the_peer_answers_is_said_to_be_its_word() {
     // Without the farewell nobody knows whether it ran.
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &text()));
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     peer.send("<0 err 3 shutting_down\nbye").await;
     drop(peer);
     let error = within(call).await.unwrap().unwrap_err();
@@ -245,8 +245,8 @@ async fn no_more_calls_wait_than_the_limit() {
     let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 2);
     let (client, mut peer) = client_and_peer_of(&Endpoint::new().with_limits(limits));
     let calls = [(); 2].map(|()| tokio::spawn(client.call(ECHO, &text())));
-    peer.expect("ECHO 1 1\na").await;
-    peer.expect("ECHO 2 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
+    peer.expect("ECHO 2 1 f=line\na").await;
     let error = client.call(ECHO, &text()).await.unwrap_err();
     let expected = "calls_per_connection_max (2) are waiting for their replies";
     check_error(&error, Code::Overloaded, expected);
@@ -279,9 +279,9 @@ async fn waiting_for_room_ends_at_the_deadline() {
     settle().await;
     dropped.abort();
     for tag in [1, 2] {
-        assert!(peer.next().await.unwrap().starts_with(&format!("ECHO {tag} 1048576\n")));
+        assert!(peer.next().await.unwrap().starts_with(&format!("ECHO {tag} 1048576 f=line\n")));
     }
-    peer.expect("ECHO 3 1\na").await;
+    peer.expect("ECHO 3 1 f=line\na").await;
     peer.send("<3 ok 1\nc").await;
     assert_eq!(last.await.unwrap().unwrap(), "c");
     drop(peer);
@@ -299,7 +299,7 @@ async fn the_last_clone_closes_the_connection() {
     let call = clone.call(ECHO, &text());
     drop(clone);
     let call = tokio::spawn(call);
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     peer.send("<1 ok 1\nb").await;
     assert_eq!(call.await.unwrap().unwrap(), "b");
     peer.expect_error(0, Code::ShuttingDown).await;
@@ -334,7 +334,7 @@ fn a_client_outlives_its_runtime() {
         let mut call = client.call(ECHO, &text());
         tokio::select! {
             _ = &mut call => unreachable!(),
-            sent = peer.next() => assert_eq!(sent.unwrap(), "ECHO 1 1\na"),
+            sent = peer.next() => assert_eq!(sent.unwrap(), "ECHO 1 1 f=line\na"),
         }
         (client, call, peer)
     });
@@ -373,7 +373,7 @@ async fn a_dropped_client_has_sent_its_notifications() {
     drop(client);
     let mut got = String::new();
     within(there.read_to_string(&mut got)).await.unwrap();
-    assert_eq!(got.matches("NOTE 0 1\na").count(), 100);
+    assert_eq!(got.matches("NOTE 0 1 f=line\na").count(), 100);
 }
 
 fn check_error(error: &Error, code: Code, text: &str) {
@@ -386,7 +386,7 @@ async fn a_trace_travels_with_the_call() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let call = client.call(ECHO, &text()).trace(trace).timeout(Duration::from_millis(250));
     let call = tokio::spawn(call);
-    peer.expect(&format!("ECHO 1 1 t=250 trace={trace}\na")).await;
+    peer.expect(&format!("ECHO 1 1 f=line t=250 trace={trace}\na")).await;
     peer.send("<1 ok 1\nb").await;
     assert_eq!(call.await.unwrap().unwrap(), "b");
     for bad in ["", "two words", "line\nend", "\u{e9}", &"x".repeat(129)] {

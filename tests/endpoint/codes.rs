@@ -58,11 +58,11 @@ async fn every_code_comes_over_a_real_wire() {
     // Those that take bytes of one's own.
     let dial = async || Peer::new(tokio::net::TcpStream::connect(&address).await.unwrap());
     let mut peer = dial().await;
-    peer.send("HOLD 1 1\na>1 cancel\n\n").await;
+    peer.send("HOLD 1 1 f=line\na>1 cancel\n\n").await;
     check(Code::Cancelled, told(&peer.next().await.unwrap()));
     check(Code::Protocol, told(&peer.next().await.unwrap()));
     let mut peer = dial().await;
-    peer.send("ECHO 1 1\na").await;
+    peer.send("ECHO 1 1 f=line\na").await;
     peer.expect("<1 ok 1\na").await;
     stop.send(()).unwrap();
     check(Code::ShuttingDown, told(&peer.next().await.unwrap()));

@@ -248,7 +248,7 @@ async fn an_endpoint_without_notices_ends_without_a_word() {
         // What has a tag is answered, and a peer that is idle is let go.
         check(
             &endpoint,
-            "FAIL 7 1\nxSTRING\nx\n",
+            "FAIL 7 1 f=line\nxSTRING\nx\n",
             &(err(7, Code::Failed, "oops") + "Thank you.\n"),
         )
         .await;

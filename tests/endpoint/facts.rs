@@ -63,7 +63,7 @@ async fn check_sizes(name: &str, format: &str, payload: &str, expected: Result<&
         }
     };
     let endpoint = endpoint();
-    let sent = format!("{name} 1 {} f={format}\n{payload}ECHO 2 1\nx", payload.len());
+    let sent = format!("{name} 1 {} f={format}\n{payload}ECHO 2 1 f=line\nx", payload.len());
     assert_eq!(exchange(&endpoint, sent).await, tagged + "<2 ok 1\nx", "tagged: {what}");
     let sent = format!("{name} {format}\n{payload}\n");
     assert_eq!(exchange(&endpoint, sent).await, plain, "plain: {what}");
@@ -116,20 +116,24 @@ async fn a_large_command_loosens_nothing_for_others() {
     check("NOPE 1 9\n123456789", err(1, Code::TooLarge, over)).await;
     // What comes behind it.
     let large = "<1 ok 10\n0123456789".to_owned();
-    check("LARGE 1 10\n0123456789ECHO 2 9\n123456789", large + &err(2, Code::TooLarge, over)).await;
+    check(
+        "LARGE 1 10 f=line\n0123456789ECHO 2 9 f=line\n123456789",
+        large + &err(2, Code::TooLarge, over),
+    )
+    .await;
     let plain = "0123456789\n".to_owned();
     check("LARGE\n0123456789\nECHO\n123456789\n", plain + &err(0, Code::TooLarge, line)).await;
     let plain = "0123456789\n".to_owned();
     check("LARGE\n0123456789\nSTRING\n123456789\n", plain + &err(0, Code::TooLarge, line)).await;
-    check("COUNTED\n10\n0123456789ECHO 2 1\nx", "10\n0123456789<2 ok 1\nx".to_owned()).await;
+    check("COUNTED\n10\n0123456789ECHO 2 1 f=line\nx", "10\n0123456789<2 ok 1\nx".to_owned()).await;
     let text = "a payload of 17 bytes is over payload_bytes_max of its command (16)";
     check("COUNTED\n17\n", err(0, Code::TooLarge, text)).await;
     // A one-way call is taken or dropped, and nobody is told.
-    check("LARGE 0 10\n0123456789ECHO 1 1\nx", "<1 ok 1\nx".to_owned()).await;
+    check("LARGE 0 10 f=line\n0123456789ECHO 1 1 f=line\nx", "<1 ok 1\nx".to_owned()).await;
     // When it is gone it is a name like any other.
     let endpoint = endpoint();
     endpoint.remove("LARGE");
-    let sent = "LARGE 1 9\n123456789";
+    let sent = "LARGE 1 9 f=line\n123456789";
     super::support::check(&endpoint, sent, &err(1, Code::TooLarge, over)).await;
 }
 
@@ -137,7 +141,7 @@ async fn a_large_command_loosens_nothing_for_others() {
 async fn a_small_command_counts_its_large_payloads_as_mistakes() {
     let limits = |limits: &mut Limits| limits.consecutive_errors_max = 1;
     let endpoint = limited(limits).on(SMALL, async |text: String| Ok::<_, Error>(text));
-    let got = exchange(&endpoint, "SMALL 1 5\n01234".repeat(2)).await;
+    let got = exchange(&endpoint, "SMALL 1 5 f=line\n01234".repeat(2)).await;
     assert!(got.contains("<0 err 52 protocol\n"), "{got}");
 }
 
@@ -154,7 +158,7 @@ async fn check_time(
     let option = time.map(|time| format!(" t={}", time.as_millis())).unwrap_or_default();
     let payload = ms.to_string();
     let tagged = async {
-        let sent = format!("{name} 1 {}{option}\n{payload}", payload.len());
+        let sent = format!("{name} 1 {} f=json{option}\n{payload}", payload.len());
         let got = exchange(&endpoint(), sent).await;
         let expected = match expected {
             Ok(()) => "<1 ok 4\nnull".to_owned(),
@@ -176,7 +180,7 @@ async fn check_time(
         ends_after(&what, ends_ms, plain).await;
     }
     let direct = async {
-        let mut request = Request::new(name, payload.clone()).unwrap();
+        let mut request = Request::new(name, payload.clone()).unwrap().with_format("json").unwrap();
         if let Some(time) = time {
             request = request.with_timeout(time);
         }
@@ -235,7 +239,7 @@ async fn a_one_way_call_that_waited_has_the_time_of_its_command() {
         }
     });
     let mut peer = peer(&endpoint);
-    peer.send("HELD 0 1\n1HELD 0 1\n1").await;
+    peer.send("HELD 0 1 f=json\n1HELD 0 1 f=json\n1").await;
     ended.reach(1).await;
     assert_eq!(begun.elapsed(), 10 * SECOND);
     ended.reach(2).await;
@@ -245,17 +249,17 @@ async fn a_one_way_call_that_waited_has_the_time_of_its_command() {
 #[tokio::test(start_paused = true)]
 async fn a_large_body_has_more_time_and_others_have_not() {
     // 16 bytes are twice as many as 8.
-    check_body("LARGE 1 16\n", 19, Ok("<1 ok 16\n0123456789abcdef")).await;
+    check_body("LARGE 1 16 f=line\n", 19, Ok("<1 ok 16\n0123456789abcdef")).await;
     check_body("COUNTED\n16\n", 19, Ok("16\n0123456789abcdef")).await;
     let text = "a body took longer than body_time_max of its command (20s)";
-    check_body("LARGE 1 16\n", 21, Err((20, text))).await;
+    check_body("LARGE 1 16 f=line\n", 21, Err((20, text))).await;
     let text = "the payload did not come within body_time_max of its command (20s)";
     check_body("COUNTED\n16\n", 21, Err((20, text))).await;
     let text = "a body took longer than body_time_max (10s)";
-    check_body("ECHO 1 8\n", 11, Err((10, text))).await;
-    check_body("SMALL 1 4\n", 11, Err((10, text))).await;
+    check_body("ECHO 1 8 f=line\n", 11, Err((10, text))).await;
+    check_body("SMALL 1 4 f=line\n", 11, Err((10, text))).await;
     // Behind one that had more.
-    check_body("LARGE 1 10\n0123456789ECHO 2 8\n", 11, Err((10, text))).await;
+    check_body("LARGE 1 10 f=line\n0123456789ECHO 2 8 f=line\n", 11, Err((10, text))).await;
     let text = "the payload did not come within body_time_max (10s)";
     check_body("ADD\n8\n", 11, Err((10, text))).await;
 }
@@ -283,7 +287,7 @@ async fn check_body(begin: &str, seconds: u32, expected: Result<&str, (u64, &str
             peer.expect_bytes(reply).await;
         }
         Err((after, text)) => {
-            if begin.starts_with("LARGE 1 10") {
+            if begin.starts_with("LARGE 1 10 f=line") {
                 peer.expect("<1 ok 10\n0123456789").await;
             }
             tokio::select! {
@@ -357,16 +361,18 @@ async fn what_is_held_is_bounded_all_the_same() {
     })
     .on(HUGE, async |text: String| Ok::<_, Error>(text));
     let large = "x".repeat(20_000);
-    check(&endpoint, &format!("HUGE 1 20000\n{large}"), &format!("<1 ok 20000\n{large}")).await;
+    check(&endpoint, &format!("HUGE 1 20000 f=line\n{large}"), &format!("<1 ok 20000\n{large}"))
+        .await;
     let huge = "x".repeat(200_000);
     let mut peer = peer(&endpoint);
-    peer.send(format!("HUGE 1 200000\n{huge}")).await;
+    peer.send(format!("HUGE 1 200000 f=line\n{huge}")).await;
     let text = peer.expect_error(1, Code::Overloaded).await;
     assert!(text.contains("held_bytes_max (100000)"), "{text}");
     peer.send(format!("HUGE\n{huge}\n")).await;
     let text = peer.expect_error(0, Code::Overloaded).await;
     assert!(text.contains("held_bytes_max (100000)"), "{text}");
-    let error = endpoint.door().call(Request::new("HUGE", huge).unwrap()).await.unwrap_err();
+    let request = Request::new("HUGE", huge).unwrap().with_format("line").unwrap();
+    let error = endpoint.door().call(request).await.unwrap_err();
     assert!(error.text().contains("held_bytes_max (100000)"), "{error}");
     assert_eq!(error.code(), Code::Overloaded);
     check_serves(&endpoint).await;

@@ -57,7 +57,7 @@ async fn check_sizes(
         let call = tokio::spawn(client.call(command, &request.to_owned()));
         if !is_refused_here(command, request) {
             let name = command.name();
-            peer.expect(&format!("{name} 1 {}\n{request}", request.len())).await;
+            peer.expect(&format!("{name} 1 {} f=line\n{request}", request.len())).await;
             peer.send(format!("<1 ok {}\n{reply}", reply.len())).await;
         }
         let got = within(call).await.unwrap();
@@ -100,8 +100,8 @@ async fn the_reply_to_one_call_may_be_large_and_that_to_its_neighbour_not() {
     let (client, mut peer) = client_and_peer(false);
     let (large, echo) = (client.call(LARGE, &"a".to_owned()), client.call(ECHO, &"b".to_owned()));
     let calls = tokio::spawn(async move { tokio::join!(large, echo) });
-    peer.expect("LARGE 1 1\na").await;
-    peer.expect("ECHO 2 1\nb").await;
+    peer.expect("LARGE 1 1 f=line\na").await;
+    peer.expect("ECHO 2 1 f=line\nb").await;
     peer.send(format!("<2 ok 16\n{FULL}<1 ok 16\n{FULL}")).await;
     let (large, echo) = within(calls).await.unwrap();
     assert_eq!(large.unwrap(), FULL);
@@ -111,7 +111,7 @@ async fn the_reply_to_one_call_may_be_large_and_that_to_its_neighbour_not() {
     for tag in 3..=4 {
         let call = client.call(ECHO, &"c".to_owned());
         let call = tokio::spawn(call);
-        peer.expect(&format!("ECHO {tag} 1\nc")).await;
+        peer.expect(&format!("ECHO {tag} 1 f=line\nc")).await;
         peer.send(format!("<{tag} ok 16\n{FULL}")).await;
         assert_eq!(within(call).await.unwrap().unwrap_err().text(), text);
     }
@@ -122,7 +122,7 @@ async fn the_reply_to_one_call_may_be_large_and_that_to_its_neighbour_not() {
 async fn an_error_may_be_longer_than_the_payloads_of_its_command() {
     let (client, mut peer) = client_and_peer(false);
     let call = tokio::spawn(client.call(SMALL, &"a".to_owned()));
-    peer.expect("SMALL 1 1\na").await;
+    peer.expect("SMALL 1 1 f=line\na").await;
     peer.send("<1 err 8 denied\n01234567").await;
     let error = within(call).await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.text()), (Code::Denied, "01234567"));
@@ -165,7 +165,7 @@ async fn check_time(
                 None => call.await,
             }
         });
-        peer.expect(&format!("{} 1 1{told}\na", command.name())).await;
+        peer.expect(&format!("{} 1 1 f=line{told}\na", command.name())).await;
         peer.expect(">1 cancel\n").await;
         let error = call.await.unwrap().unwrap_err();
         assert_eq!(error.code(), Code::DeadlineExceeded);
@@ -194,7 +194,7 @@ async fn a_one_way_call_is_as_large_as_its_command_says_and_tells_no_time() {
     for is_behind in [false, true] {
         let (client, mut peer) = client_and_peer(is_behind);
         client.notify(NOTE, &FULL.to_owned()).await.unwrap();
-        peer.expect(&format!("NOTE 0 16\n{FULL}")).await;
+        peer.expect(&format!("NOTE 0 16 f=line\n{FULL}")).await;
         let error = client.notify(NOTE, &"0123456789abcdefg".to_owned()).await.unwrap_err();
         let text = "a payload of 17 bytes is over payload_bytes_max of its command (16)";
         assert_eq!(error.text(), text);

@@ -309,7 +309,7 @@ async fn what_kills_a_go_program_costs_one_call() {
     check_serves(&endpoint).await;
     tagged.send(second).await;
     assert!(tagged.expect_error(1, Code::TooLarge).await.contains(text));
-    tagged.send("ECHO 2 1\nx").await;
+    tagged.send("ECHO 2 1 f=line\nx").await;
     tagged.expect("<2 ok 1\nx").await;
     check_serves(&endpoint).await;
 }
@@ -337,14 +337,14 @@ async fn half_a_gob_is_held() {
         half.send(&call[..45_000]).await;
         settle().await;
         let mut other = peer(&endpoint);
-        other.send(format!("ECHO 1 45000\n{text}")).await;
+        other.send(format!("ECHO 1 45000 f=line\n{text}")).await;
         other.expect_error(1, Code::Overloaded).await;
         half.send(&call[45_000..]).await;
         half.finish().await;
         let reply = half.rest().await;
         assert!(reply.ends_with(&text), "{} bytes", reply.len());
         // All was given back.
-        other.send(format!("ECHO 2 45000\n{text}")).await;
+        other.send(format!("ECHO 2 45000 f=line\n{text}")).await;
         assert!(other.next().await.unwrap().starts_with("<2 ok 45000\n"));
     }
 }

@@ -22,7 +22,7 @@ const X: Text = Command::new("X");
 /// A handler answers `X`.
 macro_rules! check_shape {
     ($handler:expr) => {
-        check(&Endpoint::new().on(X, $handler), "X 1 1\na", "<1 ok 2\nab").await
+        check(&Endpoint::new().on(X, $handler), "X 1 1 f=line\na", "<1 ok 2\nab").await
     };
 }
 
@@ -115,9 +115,9 @@ async fn check_failure<E>(
                 Err::<String, _>(late())
             }
         });
-    check(&endpoint, "X 1 0\n", &err(1, code, text)).await;
-    check(&endpoint, "BLOCKING 1 0\n", &err(1, code, text)).await;
-    check(&endpoint, "LATE 1 0\n", &err(1, code, text)).await;
+    check(&endpoint, "X 1 0 f=line\n", &err(1, code, text)).await;
+    check(&endpoint, "BLOCKING 1 0 f=line\n", &err(1, code, text)).await;
+    check(&endpoint, "LATE 1 0 f=line\n", &err(1, code, text)).await;
     check(&endpoint, "X\n\n", &err(0, code, text)).await;
 }
 
@@ -174,20 +174,20 @@ async fn a_panic_ends_one_call_and_nothing_else() {
         .on(X, no_future)
         .on(Text::new("BLOCKS"), blocking(blocks));
     let calls = [
-        "BOMB 2 9\n\"at once\"",
-        "BOMB 2 7\n\"later\"",
-        "BOMB 2 8\n\"decode\"",
-        "BOMB 2 8\n\"encode\"",
-        "BOMB 2 6\n\"drop\"",
-        "X 2 0\n",
-        "BLOCKS 2 0\n",
+        "BOMB 2 9 f=json\n\"at once\"",
+        "BOMB 2 7 f=json\n\"later\"",
+        "BOMB 2 8 f=json\n\"decode\"",
+        "BOMB 2 8 f=json\n\"encode\"",
+        "BOMB 2 6 f=json\n\"drop\"",
+        "X 2 0 f=line\n",
+        "BLOCKS 2 0 f=line\n",
     ];
     let mut peer = peer(&endpoint);
-    peer.send("HOLD 1 1\nh").await;
+    peer.send("HOLD 1 1 f=line\nh").await;
     for call in calls {
         peer.send(call).await;
         assert_eq!(peer.expect_error(2, Code::Panicked).await, "the handler panicked", "{call:?}");
-        peer.send("ECHO 3 1\nx").await;
+        peer.send("ECHO 3 1 f=line\nx").await;
         peer.expect("<3 ok 1\nx").await;
     }
     held.release(1);
@@ -210,17 +210,17 @@ async fn a_handler_registers_and_removes_others_while_serving() {
             std::future::ready(Ok::<_, Error>(outer.remove(&name).to_string()))
         });
     let mut peer = peer(&endpoint);
-    peer.send("X 1 1\na").await;
+    peer.send("X 1 1 f=line\na").await;
     peer.expect_error(1, Code::UnknownCommand).await;
-    peer.send("ADD_ONE 1 1\na").await;
+    peer.send("ADD_ONE 1 1 f=line\na").await;
     peer.expect("<1 ok 1\na").await;
-    peer.send("X 1 1\na").await;
+    peer.send("X 1 1 f=line\na").await;
     peer.expect("<1 ok 2\na!").await;
-    peer.send("REMOVE 1 1\nX").await;
+    peer.send("REMOVE 1 1 f=line\nX").await;
     peer.expect("<1 ok 4\ntrue").await;
-    peer.send("REMOVE 1 1\nX").await;
+    peer.send("REMOVE 1 1 f=line\nX").await;
     peer.expect("<1 ok 5\nfalse").await;
-    peer.send("X 1 1\na").await;
+    peer.send("X 1 1 f=line\na").await;
     peer.expect_error(1, Code::UnknownCommand).await;
 }
 
@@ -229,12 +229,12 @@ async fn a_call_under_way_keeps_its_handler() {
     let held = Held::new();
     let endpoint = held.on(endpoint());
     let mut peer = peer(&endpoint);
-    peer.send("HOLD 1 1\na").await;
+    peer.send("HOLD 1 1 f=line\na").await;
     held.begun.reach(1).await;
     assert!(endpoint.remove("HOLD"));
     held.release(1);
     peer.expect("<1 ok 1\na").await;
-    peer.send("HOLD 1 1\na").await;
+    peer.send("HOLD 1 1 f=line\na").await;
     peer.expect_error(1, Code::UnknownCommand).await;
 }
 
@@ -256,7 +256,7 @@ async fn a_handler_may_use_the_registry_as_it_is_dropped() {
     endpoint.remove("X");
     check(
         &endpoint,
-        "ECHO 1 0\nADD 2 2\n\u{1}\u{1}",
+        "ECHO 1 0 f=line\nADD 2 2\n\u{1}\u{1}",
         &format!(
             "{}<2 ok 1\n\u{2}",
             err(1, Code::UnknownCommand, "there is no command ECHO; ? lists them")
@@ -302,15 +302,15 @@ fn check_panic(line: u32, text: &str, work: impl FnOnce()) {
 async fn a_cancelled_handler_is_dropped_where_it_waits() {
     let held = Held::new();
     let mut peer = peer(&held.on(endpoint()));
-    peer.send("HOLD 1 1\na").await;
+    peer.send("HOLD 1 1 f=line\na").await;
     held.begun.reach(1).await;
     peer.send(">1 cancel\n").await;
     assert_eq!(peer.expect_error(1, Code::Cancelled).await, "the caller cancelled");
     held.ended.reach(1).await;
-    peer.send(">1 cancel\n>9 cancel\nECHO 1 1\na").await;
+    peer.send(">1 cancel\n>9 cancel\nECHO 1 1 f=line\na").await;
     peer.expect("<1 ok 1\na").await;
 
-    peer.send("HOLD 2 1\na").await;
+    peer.send("HOLD 2 1 f=line\na").await;
     held.begun.reach(2).await;
     peer.finish().await;
     drop(peer);
@@ -332,16 +332,16 @@ async fn a_blocking_handler_learns_that_nobody_waits() {
         Ok::<_, Error>(text)
     };
     let mut peer = peer(&endpoint().on(X, blocking(spin)));
-    peer.send("X 1 1\na").await;
+    peer.send("X 1 1 f=line\na").await;
     begun.reach(1).await;
-    peer.send("ECHO 2 1\nx").await;
+    peer.send("ECHO 2 1 f=line\nx").await;
     peer.expect("<2 ok 1\nx").await;
     assert_eq!(stopped.now(), 0);
     peer.send(">1 cancel\n").await;
     peer.expect_error(1, Code::Cancelled).await;
     stopped.reach(1).await;
     is_over.store(true, Ordering::Relaxed);
-    peer.send("X 1 1\na").await;
+    peer.send("X 1 1 f=line\na").await;
     peer.expect("<1 ok 1\na").await;
 }
 
@@ -365,11 +365,11 @@ async fn a_context_tells_who_calls_and_until_when() {
         let expected = format!("<1 ok {}\n{expected}", expected.len());
         check(&endpoint, sent, &expected).await;
     };
-    check("X 1 0\n", "X 30s None false unknown").await;
-    check("X 1 0 t=250\n", "X 250ms None false unknown").await;
-    check("X 1 0 t=18446744073709551615\n", "X 30s None false unknown").await;
+    check("X 1 0 f=line\n", "X 30s None false unknown").await;
+    check("X 1 0 f=line t=250\n", "X 250ms None false unknown").await;
+    check("X 1 0 f=line t=18446744073709551615\n", "X 30s None false unknown").await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let sent = format!("X 1 0 trace={trace}\n");
+    let sent = format!("X 1 0 f=line trace={trace}\n");
     check(&sent, &format!("X 30s Some(\"{trace}\") false unknown")).await;
     super::support::check(&endpoint, "X\n\n", "X 30s None false unknown\n").await;
 
@@ -473,7 +473,12 @@ async fn an_error_may_own_what_looks_at_its_connection() {
     let endpoint = endpoint().on(X, async |_: String, context: Context| {
         Err::<String, _>(Box::<dyn std::error::Error + Send + Sync>::from(Looks(context)))
     });
-    check(&endpoint, "X 1 0\nECHO 2 1\na", "<1 err 18 failed\nthe handler failed<2 ok 1\na").await;
+    check(
+        &endpoint,
+        "X 1 0 f=line\nECHO 2 1 f=line\na",
+        "<1 err 18 failed\nthe handler failed<2 ok 1\na",
+    )
+    .await;
 }
 
 /// Code of a user that panics where nobody expects it.
@@ -501,7 +506,7 @@ async fn a_text_or_a_panic_that_panics_ends_one_call() {
         }
         Err::<String, _>(Box::<dyn std::error::Error + Send + Sync>::from(Unspeakable))
     });
-    let sent = "X 1 5\npanicX 2 0\nECHO 3 1\na";
+    let sent = "X 1 5 f=line\npanicX 2 0 f=line\nECHO 3 1 f=line\na";
     let expected = "<1 err 20 panicked\nthe handler panicked\
                     <2 err 18 failed\nthe handler failed<3 ok 1\na";
     check(&endpoint, sent, expected).await;

@@ -61,7 +61,7 @@ impl Scene {
     /// Who is quick is served.
     async fn check_serves(&self) {
         let mut peer = self.dial().await;
-        peer.send("HECHO 1 1\na").await;
+        peer.send("HECHO 1 1 f=line\na").await;
         peer.expect("<1 ok 1\na").await;
         peer.finish().await;
         peer.expect_end().await;
@@ -90,7 +90,7 @@ async fn those_who_hang_or_fail_hold_up_nobody() {
     slow.send("H").await;
     silent.expect_end().await;
     assert!(start.elapsed() >= 10 * SECOND && start.elapsed() < 11 * SECOND);
-    slow.send("ECHO 1 1\na").await;
+    slow.send("ECHO 1 1 f=line\na").await;
     slow.expect("<1 ok 1\na").await;
     slow.finish().await;
     slow.expect_end().await;
@@ -106,7 +106,7 @@ async fn they_are_counted_and_nobody_shakes_hands_who_is_turned_away() {
     let mut second = scene.dial().await;
     second.expect_end().await;
     assert_eq!(scene.begun.now(), 1);
-    first.send("HECHO 1 1\na").await;
+    first.send("HECHO 1 1 f=line\na").await;
     first.expect("<1 ok 1\na").await;
     scene.dial().await.expect_end().await;
     first.finish().await;

@@ -20,7 +20,7 @@ async fn replies_wait_for_a_peer_that_has_ended_its_side() {
     let mut peer = peer(&endpoint);
     let letters = "x".repeat(10_000);
     for tag in 1..=50 {
-        peer.send(format!("HOLD {tag} 10000\n{letters}")).await;
+        peer.send(format!("HOLD {tag} 10000 f=line\n{letters}")).await;
     }
     peer.finish().await;
     held.begun.reach(30).await;
@@ -104,5 +104,5 @@ async fn what_failed_is_held_no_longer() {
     }
     let (client, mut peer) = client_and_peer_of(&ours);
     client.notify(BYTES, &megabyte).await.unwrap();
-    assert!(peer.next().await.unwrap().starts_with("BYTES 0 1048576"));
+    assert!(peer.next().await.unwrap().starts_with("BYTES 0 1048576 f=bytes"));
 }

@@ -15,7 +15,7 @@ use super::support::*;
 /// A web page that posts to a local endpoint must not be able to drive it.
 #[tokio::test(start_paused = true)]
 async fn another_protocol_is_closed_at_once_without_an_answer() {
-    let body = "CANARY\nx\nCANARY 1 1\nx";
+    let body = "CANARY\nx\nCANARY 1 1 f=line\nx";
     let requests = [
         "GET / HTTP/1.1\r\n".to_owned(),
         format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 22\r\n\r\n{body}"),
@@ -51,14 +51,14 @@ async fn what_is_no_line_is_told_so_and_closes() {
     check_flaw("A".repeat(1_000_000), text).await;
     let text = "the length is not a decimal of 64 bits without sign or leading zero";
     for length in [digits, "-1", "+1", "01", "0x1", "1e3"] {
-        check_flaw(format!("ECHO 1 {length}\nCANARY\nx\n"), text).await;
+        check_flaw(format!("ECHO 1 {length} f=line\nCANARY\nx\n"), text).await;
     }
     let text = "the tag is not a decimal of 32 bits without sign or leading zero";
-    check_flaw("ECHO 4294967296 0\nCANARY\nx\n", text).await;
+    check_flaw("ECHO 4294967296 0 f=line\nCANARY\nx\n", text).await;
     check_flaw("<1 ok 0\nCANARY\nx\n", "a reply to tag 1, which is of no call").await;
     check_flaw("<1 item 0\nCANARY\nx\n", "a reply to tag 1, which is of no call").await;
     let text = "the stream ended in the middle of a line or a body";
-    check_flaw("ECHO 1 9\nCANARY\n", text).await;
+    check_flaw("ECHO 1 9 f=line\nCANARY\n", text).await;
 }
 
 async fn check_flaw(sent: impl AsRef<[u8]>, text: &str) {
@@ -76,7 +76,7 @@ async fn a_tag_in_use_is_not_taken_again() {
     let held = Held::new();
     let endpoint = held.on(endpoint());
     let mut peer = peer(&endpoint);
-    peer.send("HOLD 1 1\naECHO 1 1\nb").await;
+    peer.send("HOLD 1 1 f=line\naECHO 1 1 f=line\nb").await;
     let text = peer.expect_error(0, Code::Protocol).await;
     assert_eq!(text, "tag 1 is of a call that is not answered yet");
     peer.expect_end().await;
@@ -103,8 +103,8 @@ async fn a_peer_that_drips_is_cut_off() {
     let text = "a line took longer than line_time_max (10s)";
     check_drip("", "A", text).await;
     let text = "a body took longer than body_time_max (30s)";
-    check_drip("ECHO 1 1000\n", "a", text).await;
-    check_drip("ECHO 1 2000000\n", "a", text).await;
+    check_drip("ECHO 1 1000 f=line\n", "a", text).await;
+    check_drip("ECHO 1 2000000 f=line\n", "a", text).await;
     check_drip("ECHO\n", "a", "the payload did not come within body_time_max (30s)").await;
     check_drip("ADD\n1000\n", "a", "the payload did not come within body_time_max (30s)").await;
 }
@@ -147,7 +147,7 @@ async fn a_peer_that_reads_nothing_is_cut_off() {
         });
     let start = Instant::now();
     let mut stream = dial(&endpoint);
-    let calls: String = (1..=5000).map(|tag| format!("BIG {tag} 0\n")).collect();
+    let calls: String = (1..=5000).map(|tag| format!("BIG {tag} 0 f=line\n")).collect();
     // It ends with an error: the endpoint has closed the connection.
     timeout(60 * SECOND, stream.write_all(calls.repeat(10).as_bytes()))
         .await
@@ -224,8 +224,8 @@ fn wire(kind: &str, bytes: &[u8]) -> Vec<u8> {
     if kind == "wire" {
         return bytes.to_vec();
     }
-    let head = format!("{} 1 {}\n", kind.to_uppercase(), bytes.len());
-    [head.as_bytes(), bytes, b"ECHO 2 1\nx"].concat()
+    let head = format!("{} 1 {} f={kind}\n", kind.to_uppercase(), bytes.len());
+    [head.as_bytes(), bytes, b"ECHO 2 1 f=line\nx"].concat()
 }
 
 fn check_answer(kind: &str, name: &str, got: &str) {
@@ -262,7 +262,9 @@ async fn peers_that_vanish_leave_nothing_behind() {
     let serving = endpoint.clone();
     let serve = tokio::spawn(async move { serving.serve_until(listener, stopped).await });
     let large = "x".repeat(50_000);
-    let sent = format!("HOLD 1 50000\n{large}HOLD 2 1\naECHO 3 50000\n{large}ECHO\nab");
+    let sent = format!(
+        "HOLD 1 50000 f=line\n{large}HOLD 2 1 f=line\naECHO 3 50000 f=line\n{large}ECHO\nab"
+    );
     for round in 0..200 {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let len = sent.len() * round / 199;
@@ -283,7 +285,7 @@ async fn peers_that_vanish_leave_nothing_behind() {
     tokio::spawn(async move { serving.serve_stream(there).await });
     let mut peer = Peer::new(here);
     for tag in 1..=50 {
-        peer.send(format!("HOLD {tag} 10000\n{}", &large[..10_000])).await;
+        peer.send(format!("HOLD {tag} 10000 f=line\n{}", &large[..10_000])).await;
     }
     held.release(1000);
     for _ in 0..50 {
@@ -303,7 +305,7 @@ async fn a_flood_leaves_others_their_turn() {
     });
     let mut flooder = dial(&endpoint);
     let flood = tokio::spawn(async move {
-        let calls = "COUNT 0 1\nx".repeat(5000);
+        let calls = "COUNT 0 1 f=line\nx".repeat(5000);
         while flooder.write_all(calls.as_bytes()).await.is_ok() {}
     });
     let client = client(&endpoint);
@@ -326,7 +328,7 @@ async fn refusals_that_nobody_reads_are_bounded() {
     for _ in 0..20 {
         let mut flooder = dial(&endpoint);
         flooders.push(tokio::spawn(async move {
-            let late = "ECHO 1 0 t=0\n".repeat(1000);
+            let late = "ECHO 1 0 f=line t=0\n".repeat(1000);
             let mut sent = 0;
             while timeout(SECOND, flooder.write_all(late.as_bytes())).await.is_ok_and(|r| r.is_ok())
             {
@@ -361,8 +363,8 @@ async fn a_flood_does_not_stop_the_clock() {
     let endpoint = held.on(limited(|limits| limits.call_time_max = Duration::from_millis(50)));
     let (mut reads, mut writes) = tokio::io::split(dial(&endpoint));
     let flood = tokio::spawn(async move {
-        writes.write_all(b"HOLD 7 1\nx").await.unwrap();
-        let calls = "ECHO 0 1\nx".repeat(5000);
+        writes.write_all(b"HOLD 7 1 f=line\nx").await.unwrap();
+        let calls = "ECHO 0 1 f=line\nx".repeat(5000);
         while writes.write_all(calls.as_bytes()).await.is_ok() {}
     });
     let expected = format!("<7 err {} deadline_exceeded\n", 52);

@@ -49,14 +49,19 @@ async fn payload_bytes_max() {
     let endpoint = limited(|limits| limits.payload_bytes_max = 8);
     let text = "a payload of 9 bytes is over payload_bytes_max (8)";
     let mistake = err(1, Code::TooLarge, text);
-    check(&endpoint, "ECHO 1 8\n12345678", "<1 ok 8\n12345678").await;
-    check(&endpoint, "ECHO 1 9\n123456789ECHO 2 1\nx", &(mistake.clone() + "<2 ok 1\nx")).await;
-    check(&endpoint, "LETTERS 1 1\n7ECHO 2 1\nx", &(mistake + "<2 ok 1\nx")).await;
+    check(&endpoint, "ECHO 1 8 f=line\n12345678", "<1 ok 8\n12345678").await;
+    check(
+        &endpoint,
+        "ECHO 1 9 f=line\n123456789ECHO 2 1 f=line\nx",
+        &(mistake.clone() + "<2 ok 1\nx"),
+    )
+    .await;
+    check(&endpoint, "LETTERS 1 1 f=json\n7ECHO 2 1 f=line\nx", &(mistake + "<2 ok 1\nx")).await;
     check(&endpoint, "ADD\n9\n123456789", &err(0, Code::TooLarge, text)).await;
     check(&endpoint, "ECHO\n12345678\n", "12345678\n").await;
     let text = "a line of 9 bytes or more is over payload_bytes_max (8)";
     check(&endpoint, "ECHO\n123456789\n", &err(0, Code::TooLarge, text)).await;
-    let huge = "ECHO 1 18446744073709551615\n";
+    let huge = "ECHO 1 18446744073709551615 f=line\n";
     let text = "a payload of 18446744073709551615 bytes is over payload_bytes_max (8)";
     let mut peer = peer(&endpoint);
     peer.send(huge).await;
@@ -178,7 +183,7 @@ async fn check_over(
         let text = peer.expect_error(1, Code::TooLarge).await;
         assert!(text.contains(name), "{text}");
     }
-    peer.send("ECHO 2 1\nx").await;
+    peer.send("ECHO 2 1 f=line\nx").await;
     peer.expect("<2 ok 1\nx").await;
     check_serves(endpoint).await;
 }
@@ -188,13 +193,13 @@ async fn calls_per_connection_max() {
     let held = Held::new();
     let endpoint = held.on(limited(|limits| limits.calls_per_connection_max = 2));
     let mut peer = peer(&endpoint);
-    peer.send("HOLD 1 1\naHOLD 2 1\nbECHO 3 1\nc").await;
+    peer.send("HOLD 1 1 f=line\naHOLD 2 1 f=line\nbECHO 3 1 f=line\nc").await;
     let text = peer.expect_error(3, Code::Overloaded).await;
     assert_eq!(text, "calls_per_connection_max (2) are running");
     check_serves(&endpoint).await;
     held.release(1);
     peer.expect("<1 ok 1\na").await;
-    peer.send("ECHO 3 1\nc").await;
+    peer.send("ECHO 3 1 f=line\nc").await;
     peer.expect("<3 ok 1\nc").await;
 }
 
@@ -207,10 +212,10 @@ async fn one_way_bytes_max() {
     }));
     let mut peer = peer(&endpoint);
     // One runs and one waits; the next is the last that may. Behind it nothing is read.
-    peer.send("HOLD 0 10\n0123456789".repeat(2)).await;
-    peer.send("ECHO 1 1\nc").await;
+    peer.send("HOLD 0 10 f=line\n0123456789".repeat(2)).await;
+    peer.send("ECHO 1 1 f=line\nc").await;
     peer.expect_error(1, Code::Overloaded).await;
-    peer.send("HOLD 0 10\n0123456789ECHO 2 1\nc").await;
+    peer.send("HOLD 0 10 f=line\n0123456789ECHO 2 1 f=line\nc").await;
     let unread = tokio::time::timeout(Duration::from_secs(5), peer.next()).await;
     assert!(unread.is_err(), "{unread:?}");
     check_serves(&endpoint).await;
@@ -218,7 +223,7 @@ async fn one_way_bytes_max() {
     peer.expect_error(2, Code::Overloaded).await;
     held.release(2);
     held.ended.reach(3).await;
-    peer.send("ECHO 3 1\nc").await;
+    peer.send("ECHO 3 1 f=line\nc").await;
     peer.expect("<3 ok 1\nc").await;
 }
 
@@ -227,12 +232,12 @@ async fn consecutive_errors_max() {
     let endpoint = limited(|limits| limits.consecutive_errors_max = 2);
     let mut peer = peer(&endpoint);
     for _ in 0..3 {
-        peer.send("NOPE 1 0\nADD 2 0\nECHO 3 1\nx").await;
+        peer.send("NOPE 1 0\nADD 2 0\nECHO 3 1 f=line\nx").await;
         peer.expect_error(1, Code::UnknownCommand).await;
         peer.expect_error(2, Code::BadPayload).await;
         peer.expect("<3 ok 1\nx").await;
     }
-    peer.send("NOPE 1 0\nNOPE 0 0\nADD 3 0\nECHO 4 1\nx").await;
+    peer.send("NOPE 1 0\nNOPE 0 0\nADD 3 0\nECHO 4 1 f=line\nx").await;
     peer.expect_error(1, Code::UnknownCommand).await;
     peer.expect_error(3, Code::BadPayload).await;
     let text = peer.expect_error(0, Code::Protocol).await;
@@ -253,7 +258,7 @@ async fn unwritten_bytes_max() {
         });
     // As many as the stream takes from one who does not read.
     let mut stream = dial(&endpoint);
-    let sent = "RUN 0 0\nRUN 1 0\n".repeat(10_000);
+    let sent = "RUN 0 0 f=line\nRUN 1 0 f=line\n".repeat(10_000);
     let taken = tokio::time::timeout(SECOND, stream.write_all(sent.as_bytes())).await;
     assert!(taken.is_err(), "all of it was taken");
     // What the stream holds, what may wait, and one more.
@@ -267,14 +272,14 @@ async fn calls_max() {
     let held = Held::new();
     let endpoint = held.on(limited(|limits| limits.calls_max = 2));
     let (mut one, mut two) = (peer(&endpoint), peer(&endpoint));
-    one.send("HOLD 1 1\naHOLD 2 1\nb").await;
+    one.send("HOLD 1 1 f=line\naHOLD 2 1 f=line\nb").await;
     held.begun.reach(2).await;
-    two.send("ECHO 1 1\nc").await;
+    two.send("ECHO 1 1 f=line\nc").await;
     let text = two.expect_error(1, Code::Overloaded).await;
     assert_eq!(text, "calls_max (2) are running already");
     held.release(1);
     one.expect("<1 ok 1\na").await;
-    two.send("ECHO 1 1\nc").await;
+    two.send("ECHO 1 1 f=line\nc").await;
     two.expect("<1 ok 1\nc").await;
     check(&endpoint, "ECHO\nd\n", "d\n").await;
 }
@@ -294,14 +299,14 @@ async fn blocking_calls_max() {
     };
     let endpoint = limited(|limits| limits.blocking_calls_max = 1).on(BLOCK, blocking(block));
     let mut peer = peer(&endpoint);
-    peer.send("BLOCK 1 1\na").await;
+    peer.send("BLOCK 1 1 f=line\na").await;
     begun.reach(1).await;
-    peer.send("BLOCK 2 1\nb").await;
+    peer.send("BLOCK 2 1 f=line\nb").await;
     let text = peer.expect_error(2, Code::Overloaded).await;
     assert_eq!(text, "blocking_calls_max (1) are running already");
     check_serves(&endpoint).await;
     // A cancelled one runs on, and its place is taken until it has ended.
-    peer.send(">1 cancel\nBLOCK 3 1\nc").await;
+    peer.send(">1 cancel\nBLOCK 3 1 f=line\nc").await;
     peer.expect_error(1, Code::Cancelled).await;
     peer.expect_error(3, Code::Overloaded).await;
     gate.send(()).unwrap();
@@ -309,7 +314,7 @@ async fn blocking_calls_max() {
     gate.send(()).unwrap();
     loop {
         // The place is given back a moment after the function has ended.
-        peer.send("BLOCK 4 1\nd").await;
+        peer.send("BLOCK 4 1 f=line\nd").await;
         match peer.next().await.unwrap().as_str() {
             "<4 ok 1\nd" => break,
             refused => assert!(refused.contains("overloaded"), "{refused}"),
@@ -323,29 +328,29 @@ async fn held_bytes_max() {
     let endpoint = held.on(limited(|limits| limits.held_bytes_max = 100_000));
     let large = "x".repeat(60_000);
     let mut one = peer(&endpoint);
-    one.send(format!("HOLD 1 60000\n{large}")).await;
+    one.send(format!("HOLD 1 60000 f=line\n{large}")).await;
     held.begun.reach(1).await;
     let mut two = peer(&endpoint);
-    two.send(format!("ECHO 1 60000\n{large}")).await;
+    two.send(format!("ECHO 1 60000 f=line\n{large}")).await;
     let text = two.expect_error(1, Code::Overloaded).await;
     assert!(
         text.contains("bytes on top of ") && text.contains("held_bytes_max (100000)"),
         "{text}"
     );
-    two.send("ECHO 2 1\nx").await;
+    two.send("ECHO 2 1 f=line\nx").await;
     two.expect("<2 ok 1\nx").await;
     check_serves(&endpoint).await;
     held.release(1);
     assert!(one.next().await.unwrap().starts_with("<1 ok 60000\n"));
     settle().await;
-    two.send(format!("ECHO 1 60000\n{large}")).await;
+    two.send(format!("ECHO 1 60000 f=line\n{large}")).await;
     assert!(two.next().await.unwrap().starts_with("<1 ok 60000\n"));
     check_that_all_is_given_back(&endpoint, &large).await;
 }
 
 async fn check_that_all_is_given_back(endpoint: &Endpoint, large: &str) {
     for _ in 0..20 {
-        let got = exchange(endpoint, format!("ECHO 1 60000\n{large}")).await;
+        let got = exchange(endpoint, format!("ECHO 1 60000 f=line\n{large}")).await;
         assert!(got.starts_with("<1 ok 60000\n"), "{}", &got[..100.min(got.len())]);
     }
 }
@@ -356,19 +361,19 @@ async fn connections_max() {
     let (listener, dialer) = transport::memory_listener();
     tokio::spawn(async move { endpoint.serve(listener).await });
     let mut first = Peer::new(dialer.dial().await.unwrap());
-    first.send("ECHO 1 1\na").await;
+    first.send("ECHO 1 1 f=line\na").await;
     first.expect("<1 ok 1\na").await;
     let mut second = Peer::new(dialer.dial().await.unwrap());
     let text = second.expect_error(0, Code::Overloaded).await;
     assert_eq!(text, "connections_max (1) are open");
     second.expect_farewell().await;
-    first.send("ECHO 1 1\nb").await;
+    first.send("ECHO 1 1 f=line\nb").await;
     first.expect("<1 ok 1\nb").await;
     first.finish().await;
     first.expect_end().await;
     settle().await;
     let third = dialer.dial().await.unwrap();
-    assert_eq!(exchange_over(third, "ECHO 1 1\nc").await, "<1 ok 1\nc");
+    assert_eq!(exchange_over(third, "ECHO 1 1 f=line\nc").await, "<1 ok 1\nc");
 }
 
 #[tokio::test]
@@ -382,14 +387,14 @@ async fn connections_per_peer_max() {
     tokio::spawn(async move { too.serve(listener).await });
     let dial = async || Peer::new(tokio::net::TcpStream::connect(address).await.unwrap());
     let mut first = dial().await;
-    first.send("ECHO 1 1\na").await;
+    first.send("ECHO 1 1 f=line\na").await;
     first.expect("<1 ok 1\na").await;
     let mut second = dial().await;
     let text = second.expect_error(0, Code::Overloaded).await;
     assert_eq!(text, "connections_per_peer_max (1) of yours are open");
     second.expect_farewell().await;
     let other = dialer.dial().await.unwrap();
-    assert_eq!(exchange_over(other, "ECHO 1 1\nc").await, "<1 ok 1\nc");
+    assert_eq!(exchange_over(other, "ECHO 1 1 f=line\nc").await, "<1 ok 1\nc");
     first.finish().await;
     first.expect_end().await;
 }
@@ -448,7 +453,7 @@ async fn line_time_max() {
 async fn body_time_max() {
     let endpoint = limited(|limits| limits.body_time_max = 5 * SECOND);
     let mut tagged = peer(&endpoint);
-    tagged.send("ECHO 1 2\na").await;
+    tagged.send("ECHO 1 2 f=line\na").await;
     let text = tagged.expect_error(0, Code::DeadlineExceeded).await;
     assert_eq!(text, "a body took longer than body_time_max (5s)");
     tagged.expect_end().await;
@@ -468,7 +473,7 @@ async fn idle_time_max() {
     let mut plain = peer(&endpoint);
     plain.send("ECHO\n").await;
     let mut busy = peer(&endpoint);
-    busy.send("HOLD 1 1\na").await;
+    busy.send("HOLD 1 1 f=line\na").await;
     let text = idle.expect_error(0, Code::ShuttingDown).await;
     assert_eq!(text, "nothing was sent for idle_time_max (5s)");
     idle.expect_farewell().await;
@@ -485,7 +490,7 @@ async fn idle_time_max() {
 async fn write_time_max() {
     let endpoint = limited(|limits| limits.write_time_max = 5 * SECOND);
     // One takes nothing, one a byte a second, one does not take a plain reply.
-    let calls = "LETTERS 1 6\n500000";
+    let calls = "LETTERS 1 6 f=json\n500000";
     let (mut none, mut some, mut plain) = (peer(&endpoint), peer(&endpoint), peer(&endpoint));
     none.send(calls).await;
     some.send(calls).await;
@@ -509,10 +514,10 @@ async fn call_time_max() {
     let endpoint = held.on(limited(|limits| limits.call_time_max = 5 * SECOND));
     let text = "the handler did not answer within call_time_max (5s)";
     let late = err(1, Code::DeadlineExceeded, text);
-    check(&endpoint, "HOLD 1 1\na", &late).await;
-    check(&endpoint, "HOLD 1 1 t=60000\na", &late).await;
+    check(&endpoint, "HOLD 1 1 f=line\na", &late).await;
+    check(&endpoint, "HOLD 1 1 f=line t=60000\na", &late).await;
     let text = "the handler did not answer in time";
-    check(&endpoint, "HOLD 1 1 t=1000\na", &err(1, Code::DeadlineExceeded, text)).await;
+    check(&endpoint, "HOLD 1 1 f=line t=1000\na", &err(1, Code::DeadlineExceeded, text)).await;
     held.ended.reach(3).await;
     check_serves(&endpoint).await;
 }
@@ -524,7 +529,7 @@ async fn drain_time_max() {
     let (listener, dialer) = transport::memory_listener();
     let start = Instant::now();
     let mut peer = Peer::new(dialer.dial().await.unwrap());
-    peer.send("HOLD 1 1\na").await;
+    peer.send("HOLD 1 1 f=line\na").await;
     let begun = held.begun.clone();
     let stop = async move { begun.reach(1).await };
     let serve = tokio::spawn(async move { endpoint.serve_until(listener, stop).await.unwrap() });

@@ -182,14 +182,14 @@ fn the_waker_of_a_driver_runs_and_is_dropped_without_a_lock() {
         let (here, there) = transport::memory();
         let mut peer = Peer::new(here);
         let mut served = Box::pin(async move { endpoint.serve_stream(there).await });
-        peer.send("HOLD 1 1\na").await;
+        peer.send("HOLD 1 1 f=line\na").await;
         for _ in 0..3 {
             // Each time another waker, which is the only one of its kind.
             let waker = back.waker();
             let polled = served.as_mut().poll(&mut Context::from_waker(&waker));
             assert!(polled.is_pending());
             drop(waker);
-            peer.send("HOLD 1 1\na").await;
+            peer.send("HOLD 1 1 f=line\na").await;
         }
         peer.expect("<1 ok 1\na").await;
         peer.finish().await;
@@ -300,7 +300,7 @@ fn errors_are_dropped_without_a_lock_and_may_panic() {
                 });
             let failed = "err 18 failed\nthe handler failed";
             let mut peer = peer(&endpoint);
-            peer.send("HOLD 1 1\na").await;
+            peer.send("HOLD 1 1 f=line\na").await;
             peer.expect("<1 ok 1\na").await;
             for line in ["SOON 1 0\n", "LATE 1 0\n"] {
                 peer.send(line).await;

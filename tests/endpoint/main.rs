@@ -23,6 +23,7 @@ mod connection;
 mod facts;
 mod facts_asked;
 mod fairness;
+mod formats;
 #[cfg(feature = "gob")]
 mod gob;
 mod handed_on;

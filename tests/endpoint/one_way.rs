@@ -160,12 +160,12 @@ async fn flush_waits_until_all_that_was_handed_over_is_written() {
     });
     settle().await;
     assert!(!flush.is_finished(), "the peer has not read it");
-    peer.expect(&format!("NOTE 0 500000\n{large}")).await;
+    peer.expect(&format!("NOTE 0 500000 f=line\n{large}")).await;
     within(&mut flush).await.unwrap().unwrap();
     // What comes later is not waited for.
     client.notify(NOTE, &"a".to_owned()).await.unwrap();
     within(client.flush()).await.unwrap();
-    peer.expect("NOTE 0 1\na").await;
+    peer.expect("NOTE 0 1 f=line\na").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,9 +174,9 @@ async fn flush_waits_for_the_streams_own_buffer() {
     let client = Endpoint::new().connect_over(BufWriter::with_capacity(1 << 20, here));
     client.notify(NOTE, &"a".to_owned()).await.unwrap();
     within(client.flush()).await.unwrap();
-    let mut read = [0; 10];
+    let mut read = [0; 17];
     let count = there.read_exact(&mut read).await.unwrap();
-    assert_eq!(&read[..count], b"NOTE 0 1\na");
+    assert_eq!(&read[..count], b"NOTE 0 1 f=line\na");
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,7 +225,7 @@ async fn flush_waits_while_the_stream_takes_nothing() {
     assert!(!flush.is_finished());
     gate.send(()).unwrap();
     within(flush).await.unwrap().unwrap();
-    peer.expect("NOTE 0 3\nabc").await;
+    peer.expect("NOTE 0 3 f=line\nabc").await;
 }
 
 #[test]
@@ -259,7 +259,7 @@ async fn a_plain_call_that_has_the_stream_holds_a_flush_up() {
         async move { Ok::<_, Error>(text) }
     });
     let mut peer = peer(&endpoint);
-    peer.send("ECHO 1 1\naHOLD\nb\n").await;
+    peer.send("ECHO 1 1 f=line\naHOLD\nb\n").await;
     peer.expect("<1 ok 1\na").await;
     held.begun.reach(1).await;
     let client: Client = back.lock().unwrap().take().unwrap();
@@ -268,7 +268,7 @@ async fn a_plain_call_that_has_the_stream_holds_a_flush_up() {
     settle().await;
     assert!(!flush.is_finished());
     held.release(1);
-    peer.expect_bytes("b\nNOTE 0 1\nc").await;
+    peer.expect_bytes("b\nNOTE 0 1 f=line\nc").await;
     within(flush).await.unwrap().unwrap();
     peer.stream.shutdown().await.unwrap();
 }
@@ -277,7 +277,7 @@ async fn a_plain_call_that_has_the_stream_holds_a_flush_up() {
 async fn what_was_written_is_flushed_also_when_the_connection_has_ended_since() {
     let (client, mut peer) = client_and_peer();
     client.notify(NOTE, &"a".to_owned()).await.unwrap();
-    peer.expect("NOTE 0 1\na").await;
+    peer.expect("NOTE 0 1 f=line\na").await;
     peer.send("<0 err 4 shutting_down\ngone<0 ok 0\n").await;
     peer.finish().await;
     within(client.closed()).await;
@@ -290,7 +290,7 @@ async fn what_was_written_is_flushed_also_when_the_connection_has_ended_since() 
 #[tokio::test(start_paused = true)]
 async fn a_flush_of_what_was_lost_is_not_well() {
     let (client, peer) = client_and_peer();
-    client.notify(NOTE, &"x".repeat(65_536 - 13)).await.unwrap();
+    client.notify(NOTE, &"x".repeat(65_536 - 20)).await.unwrap();
     // Which fills the stream, and all of it is written.
     within(client.flush()).await.unwrap();
     client.notify(NOTE, &"x".repeat(1000)).await.unwrap();

@@ -30,7 +30,7 @@ async fn transcripts() {
 
 #[tokio::test(start_paused = true)]
 async fn plain_and_tagged_calls_are_mixed() {
-    let sent = "ECHO 1 1\naECHO\nb\nECHO 2 1\ncSTRING\nd\nECHO 3 1\ne";
+    let sent = "ECHO 1 1 f=line\naECHO\nb\nECHO 2 1 f=line\ncSTRING\nd\nECHO 3 1 f=line\ne";
     check(&endpoint(), sent, "<1 ok 1\nab\n<2 ok 1\ncThank you.\n<3 ok 1\ne").await;
 }
 
@@ -38,7 +38,7 @@ async fn plain_and_tagged_calls_are_mixed() {
 async fn a_plain_call_waits_for_the_replies_before_it() {
     let held = Held::new();
     let mut peer = peer(&held.on(endpoint()));
-    peer.send("HOLD 1 1\naHOLD 2 1\nbECHO\nplain\nECHO 3 1\nc").await;
+    peer.send("HOLD 1 1 f=line\naHOLD 2 1 f=line\nbECHO\nplain\nECHO 3 1 f=line\nc").await;
     held.begun.reach(2).await;
     settle().await;
     held.release(2);
@@ -88,7 +88,7 @@ async fn check_closes(sent: &str, code: Code, text: &str) {
     let endpoint = endpoint.on_raw("RAW_PANIC_LATER", panic_later);
     let (endpoint, canary) = with_canary(endpoint);
     let mut peer = peer(&endpoint);
-    peer.send(format!("ECHO 1 1\na{sent}\nCANARY 9 0\nCANARY\nx\n")).await;
+    peer.send(format!("ECHO 1 1 f=line\na{sent}\nCANARY 9 0 f=line\nCANARY\nx\n")).await;
     peer.expect("<1 ok 1\na").await;
     let got = peer.expect_error(0, code).await;
     assert!(got.starts_with(text), "{sent:?}: {got}");
@@ -151,7 +151,7 @@ async fn a_stream_that_ends_in_a_payload_is_told_so() {
     check(&endpoint(), "ECHO\n", &err(0, Code::BadPayload, text)).await;
     let text = "the stream ended in the middle of a line or a body";
     check(&endpoint(), "ECHO", &err(0, Code::Protocol, text)).await;
-    check(&endpoint(), "ECHO 1 5\nhel", &err(0, Code::Protocol, text)).await;
+    check(&endpoint(), "ECHO 1 5 f=line\nhel", &err(0, Code::Protocol, text)).await;
 }
 
 /// The time of a line ends with the line, in however many pieces it came.
@@ -175,7 +175,7 @@ async fn after_a_half_close_every_reply_arrives() {
     let address = listener.local_address().unwrap().to_string();
     let endpoint = endpoint();
     tokio::spawn(async move { endpoint.serve(listener).await });
-    let sent: String = (1..=50).map(|tag| format!("LETTERS {tag} 5\n10000")).collect();
+    let sent: String = (1..=50).map(|tag| format!("LETTERS {tag} 5 f=json\n10000")).collect();
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let got = exchange_over(stream, sent + "ECHO\nlast\n").await;
     let expected: String =

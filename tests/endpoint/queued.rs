@@ -78,10 +78,12 @@ fn what_has_not_begun_when_its_call_ends_never_begins() {
         let runs = Count::default();
         let endpoint = counted(&runs);
         let [mut tagged, mut plain, mut gone, mut drained] = [0; 4].map(|_| peer(&endpoint));
-        tagged.send("BLOCK 1 3 t=50\n\"a\"ASK 2 3\n\"b\"BLOCK 0 3 t=50\n\"c\"").await;
+        tagged
+            .send("BLOCK 1 3 f=json t=50\n\"a\"ASK 2 3 f=json\n\"b\"BLOCK 0 3 f=json t=50\n\"c\"")
+            .await;
         plain.send("BLOCK\n\"d\"\n").await;
-        gone.send("ASK 1 3\n\"e\"").await;
-        drained.send("BLOCK 1 3\n\"f\"").await;
+        gone.send("ASK 1 3 f=json\n\"e\"").await;
+        drained.send("BLOCK 1 3 f=json\n\"f\"").await;
         settle().await;
         assert_eq!(REQUESTS.load(Ordering::Relaxed), 4, "they wait for the thread");
         tagged.send(">2 cancel\n").await;
@@ -95,7 +97,7 @@ fn what_has_not_begun_when_its_call_ends_never_begins() {
         settle().await;
         assert_eq!(REQUESTS.load(Ordering::Relaxed), 0, "they are let go at once");
         // The pool keeps their places until it has come to them.
-        tagged.send("BLOCK 3 3\n\"g\"").await;
+        tagged.send("BLOCK 3 3 f=json\n\"g\"").await;
         tagged.expect_error(3, Code::Overloaded).await;
 
         release.send(()).unwrap();
@@ -103,7 +105,7 @@ fn what_has_not_begun_when_its_call_ends_never_begins() {
         spawn_blocking(|| ()).await.unwrap();
         assert_eq!(runs.now(), 0, "none has begun");
         for tag in 4..=10 {
-            tagged.send(format!("ASK {tag} 3\n\"h\"")).await;
+            tagged.send(format!("ASK {tag} 3 f=json\n\"h\"")).await;
             tagged.expect(&format!("<{tag} ok 6\n\"ASKh\"")).await;
         }
         assert_eq!(runs.now(), 7, "all places are free again");
@@ -119,7 +121,7 @@ fn what_is_told_its_end_does_not_begin_before_it_hears_of_it() {
     runtime.block_on(async {
         let runs = Count::default();
         let mut peer = peer(&counted(&runs));
-        peer.send("ASK 1 3\n\"a\"").await;
+        peer.send("ASK 1 3 f=json\n\"a\"").await;
         settle().await;
         let (through, is_through) = mpsc::channel();
         spawn_blocking(move || through.send(()));

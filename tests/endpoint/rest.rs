@@ -30,17 +30,17 @@ impl Hooks for Touches {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_it_waits_for_a_connection_sleeps() {
-    let large = "LETTERS 1 7\n1000000";
+    let large = "LETTERS 1 7 f=json\n1000000";
     for sent in [
         "",
-        "ECHO 1 1\na",
+        "ECHO 1 1 f=line\na",
         "ECHO",
-        "ECHO 1 9\na",
-        "ECHO 1 9999999\na",
-        "HOLD 1 1\na",
-        "HOLD 0 1\na",
-        "HOLD 1 1\na>1 cancel\n",
-        "HOLD 1 1\naECHO\nx\n",
+        "ECHO 1 9 f=line\na",
+        "ECHO 1 9999999 f=line\na",
+        "HOLD 1 1 f=line\na",
+        "HOLD 0 1 f=line\na",
+        "HOLD 1 1 f=line\na>1 cancel\n",
+        "HOLD 1 1 f=line\naECHO\nx\n",
         "ECHO\n",
         "ECHO\nab",
         "ADD\n9\nab",
@@ -100,7 +100,7 @@ async fn a_client_that_waits_sleeps() {
     let mut peer = Peer::new(there);
     check_sleeps(&touches, "idle").await;
     let call = tokio::spawn(client.call(ECHO, &"a".to_owned()));
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     check_sleeps(&touches, "a call").await;
     peer.send("<1 ok ").await;
     check_sleeps(&touches, "half a reply").await;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::support::*;
 
 /// A door of one's own: each request is a datagram, and so is each reply. A request is
-/// `NAME [MS]\nPAYLOAD`, a reply `ok PAYLOAD` or `err CODE TEXT`.
+/// `NAME [FORMAT [MS]]\nPAYLOAD`, a reply `ok PAYLOAD` or `err CODE TEXT`.
 mod datagrams {
     use super::*;
 
@@ -66,9 +66,13 @@ mod datagrams {
     fn request(bytes: &Bytes) -> Result<Request> {
         let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
         let line = std::str::from_utf8(&bytes[..end]).unwrap_or_default();
-        let (name, time) = line.split_once(' ').unwrap_or((line, ""));
-        let request = Request::new(name, bytes.slice((end + 1).min(bytes.len())..))?;
-        match time.parse() {
+        let mut words = line.split(' ');
+        let payload = bytes.slice((end + 1).min(bytes.len())..);
+        let mut request = Request::new(words.next().unwrap_or_default(), payload)?;
+        if let Some(format) = words.next() {
+            request = request.with_format(format)?;
+        }
+        match words.next().unwrap_or_default().parse() {
             Ok(ms) => Ok(request.with_timeout(Duration::from_millis(ms))),
             Err(_) => Ok(request),
         }
@@ -138,32 +142,32 @@ async fn a_door_of_ones_own_has_all_that_a_connection_has() {
             Ok::<_, Error>(error.to_string())
         });
     let mut far = Datagrams::new(&endpoint);
-    far.check("ECHO\nhello", "ok hello").await;
+    far.check("ECHO line\nhello", "ok hello").await;
     far.check("ADD\n\u{1}\u{2}", "ok \u{3}").await;
     far.check("ADD\nx", "err bad_payload the payload is not valid bincode").await;
     far.check("NOPE\n", "err unknown_command there is no command NOPE; ? lists them").await;
-    far.check("no name\u{7}\n", "err unknown_command there is no command no; ? lists them").await;
+    far.check("ADD 7z\n", "err unsupported_format no format can have this name").await;
     far.check("\u{7}\n", "err unknown_command no command can have this name").await;
     let raw = "err unsupported_format STRING is a raw command: call it plainly";
     far.check("STRING\n", raw).await;
-    far.check("PANIC\n", "err panicked the handler panicked").await;
-    far.check("FOREIGN\n", "err failed the handler failed").await;
-    far.check("WHO\n", "ok 10.0.0.7:4000").await;
+    far.check("PANIC line\n", "err panicked the handler panicked").await;
+    far.check("FOREIGN line\n", "err failed the handler failed").await;
+    far.check("WHO line\n", "ok 10.0.0.7:4000").await;
     let nobody = "ok ECHO: unknown_command: ECHO cannot be called: there is no way back";
-    far.check("BACK\nx", nobody).await;
-    let large = format!("ECHO\n{}", "x".repeat(101));
+    far.check("BACK line\nx", nobody).await;
+    let large = format!("ECHO line\n{}", "x".repeat(101));
     let over = "payload of 101 bytes is over payload_bytes_max (100)";
     far.check(&large, &format!("err too_large a {over}")).await;
     // A reply as well.
-    far.check("LETTERS\n99", &format!("err too_large a {over}")).await;
+    far.check("LETTERS json\n99", &format!("err too_large a {over}")).await;
     let begin = Instant::now();
     let late = "err deadline_exceeded the handler did not answer";
-    far.check("HOLD 50\nx", &format!("{late} in time")).await;
+    far.check("HOLD line 50\nx", &format!("{late} in time")).await;
     assert_eq!(begin.elapsed(), 50 * MS);
-    far.check("HOLD\nx", &format!("{late} within call_time_max (1s)")).await;
-    far.check("HOLD 5000\nx", &format!("{late} within call_time_max (1s)")).await;
+    far.check("HOLD line\nx", &format!("{late} within call_time_max (1s)")).await;
+    far.check("HOLD line 5000\nx", &format!("{late} within call_time_max (1s)")).await;
     held.ended.reach(3).await;
-    far.check("ECHO\nstill here", "ok still here").await;
+    far.check("ECHO line\nstill here", "ok still here").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,20 +180,20 @@ async fn calls_through_a_door_are_bounded() {
     });
     let endpoint = held.on(endpoint);
     let (mut one, mut other) = (Datagrams::new(&endpoint), Datagrams::new(&endpoint));
-    one.send("HOLD\na").await;
-    one.send("HOLD\nb").await;
+    one.send("HOLD line\na").await;
+    one.send("HOLD line\nb").await;
     held.begun.reach(2).await;
     let full = "err overloaded calls_per_connection_max (2) are running";
-    one.check("ECHO\nx", full).await;
-    other.send("HOLD\nc").await;
+    one.check("ECHO line\nx", full).await;
+    other.send("HOLD line\nc").await;
     held.begun.reach(3).await;
-    other.check("ECHO\nx", "err overloaded calls_max (3) are running already").await;
+    other.check("ECHO line\nx", "err overloaded calls_max (3) are running already").await;
     held.release(3);
     for _ in 0..2 {
         one.next().await.unwrap();
     }
     other.next().await.unwrap();
-    let large = format!("ECHO\n{}", "x".repeat(70_000));
+    let large = format!("ECHO line\n{}", "x".repeat(70_000));
     one.send(&large).await;
     let text = one.next().await.unwrap();
     assert!(
@@ -197,7 +201,7 @@ async fn calls_through_a_door_are_bounded() {
         "{text}"
     );
     // All that they held has been given back.
-    one.check(&large[..30_000], &format!("ok {}", &large[5..30_000])).await;
+    one.check(&large[..30_000], &format!("ok {}", &large[10..30_000])).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -205,12 +209,12 @@ async fn a_door_drains() {
     let held = Held::new();
     let endpoint = held.on(limited(|limits| limits.drain_time_max = SECOND));
     let mut far = Datagrams::new(&endpoint);
-    far.send("HOLD\nfirst").await;
-    far.send("HOLD\nsecond").await;
+    far.send("HOLD line\nfirst").await;
+    far.send("HOLD line\nsecond").await;
     held.begun.reach(2).await;
     far.stop.take().unwrap().send(()).unwrap();
     settle().await;
-    far.check("ECHO\nx", "err shutting_down no more calls are taken").await;
+    far.check("ECHO line\nx", "err shutting_down no more calls are taken").await;
     held.release(1);
     assert_eq!(far.next().await.as_deref(), Some("ok first"));
     let cut_off = "err cancelled the call did not end within drain_time_max (1s)";
@@ -218,14 +222,18 @@ async fn a_door_drains() {
     held.ended.reach(2).await;
     assert_eq!(far.next().await, None);
     // Other doors of the endpoint are open.
-    Datagrams::new(&endpoint).check("ECHO\nx", "ok x").await;
+    Datagrams::new(&endpoint).check("ECHO line\nx", "ok x").await;
+}
+
+fn hold() -> Request {
+    Request::new("HOLD", "x").unwrap().with_format("line").unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_drops_an_answer_stops_the_handler() {
     let held = Held::new();
     let door = held.on(endpoint()).door();
-    let answer = door.call(Request::new("HOLD", "x").unwrap());
+    let answer = door.call(hold());
     let task = tokio::spawn(answer);
     held.begun.reach(1).await;
     task.abort();
@@ -239,7 +247,7 @@ async fn whoever_drops_an_answer_stops_the_handler() {
 fn an_answer_may_be_polled_in_no_runtime() {
     let held = Held::new();
     let door = held.on(endpoint()).door();
-    let mut answer = Box::pin(door.call(Request::new("HOLD", "x").unwrap()));
+    let mut answer = Box::pin(door.call(hold()));
     let cx = &mut TaskContext::from_waker(Waker::noop());
     assert!(answer.as_mut().poll(cx).is_pending());
     door.close();
@@ -254,14 +262,12 @@ struct Tenant(u32);
 
 #[tokio::test(start_paused = true)]
 async fn values_beside_a_call_reach_its_handler() {
+    let who = || Request::new("WHO", "").unwrap().with_format("line").unwrap();
     let endpoint = Endpoint::new().on(WHO, async |_: String, context: Context| {
         let tenant = context.extensions().get::<Tenant>().map(|tenant| tenant.0);
         Ok::<_, Error>(format!("{tenant:?}"))
     });
-    for (request, expected) in [
-        (Request::new("WHO", "").unwrap(), "None"),
-        (Request::new("WHO", "").unwrap().with_extension(Tenant(7)), "Some(7)"),
-    ] {
+    for (request, expected) in [(who(), "None"), (who().with_extension(Tenant(7)), "Some(7)")] {
         let reply = Service::call(&endpoint, request).await.unwrap();
         assert_eq!(reply.payload(), expected.as_bytes());
     }

@@ -41,7 +41,7 @@ async fn what_is_under_way_finishes_and_nothing_else_begins() {
     let held = Held::new();
     let serving = Serving::new(&held.on(endpoint()));
     let mut busy = serving.dial().await;
-    busy.send("ECHO 1 1\naNOPE 2 0\nHOLD 3 1\nb").await;
+    busy.send("ECHO 1 1 f=line\naNOPE 2 0\nHOLD 3 1 f=line\nb").await;
     busy.expect("<1 ok 1\na").await;
     busy.expect_error(2, Code::UnknownCommand).await;
     held.begun.reach(1).await;
@@ -49,7 +49,7 @@ async fn what_is_under_way_finishes_and_nothing_else_begins() {
     let Serving { dialer, stop, report } = serving;
     stop.send(()).unwrap();
     busy.expect(CLOSING).await;
-    busy.send("ECHO 4 1\nc").await;
+    busy.send("ECHO 4 1 f=line\nc").await;
     busy.expect(&err(4, Code::ShuttingDown, "no more calls are taken")).await;
     assert_eq!(dialer.dial().await.unwrap_err().code(), Code::Disconnected);
     assert!(!report.is_finished());
@@ -66,16 +66,16 @@ async fn what_is_under_way_finishes_and_nothing_else_begins() {
 #[tokio::test(start_paused = true)]
 async fn idle_and_half_read_connections_close_at_once() {
     let endpoint = endpoint();
-    for sent in ["", "ECHO", "ECHO 1 10\nabc", "ECHO 1 9999999\nabc"] {
+    for sent in ["", "ECHO", "ECHO 1 10 f=line\nabc", "ECHO 1 9999999 f=line\nabc"] {
         let serving = Serving::new(&endpoint);
         let mut peer = serving.dial().await;
-        peer.send("ECHO 7 0\n").await;
+        peer.send("ECHO 7 0 f=line\n").await;
         peer.expect("<7 ok 0\n").await;
         peer.send(sent).await;
         settle().await;
         let start = Instant::now();
         serving.stop.send(()).unwrap();
-        if sent.ends_with("9999999\nabc") {
+        if sent.ends_with("9999999 f=line\nabc") {
             peer.expect_error(1, Code::TooLarge).await;
         }
         peer.expect(CLOSING).await;
@@ -103,7 +103,7 @@ async fn plain_calls_are_treated_alike() {
     let (mut raw, mut waiting) = (serving.dial().await, serving.dial().await);
     raw.send("TWICE\na\n").await;
     raw.expect_bytes("a\n").await;
-    waiting.send("HOLD 1 1\na\nCANARY\nx\n".replace("a\nC", "aC")).await;
+    waiting.send("HOLD 1 1 f=line\na\nCANARY\nx\n".replace("a\nC", "aC")).await;
     held.begun.reach(1).await;
     settle().await;
     serving.stop.send(()).unwrap();
@@ -131,7 +131,7 @@ async fn what_does_not_end_is_ended() {
     let held = Held::new();
     let serving = Serving::new(&held.on(endpoint()).on_raw("FOREVER", forever));
     let (mut tagged, mut raw) = (serving.dial().await, serving.dial().await);
-    tagged.send("HOLD 1 1\naHOLD 0 1\nb").await;
+    tagged.send("HOLD 1 1 f=line\naHOLD 0 1 f=line\nb").await;
     raw.send("FOREVER\n").await;
     raw.expect_bytes("begun\n").await;
     held.begun.reach(2).await;
@@ -158,7 +158,7 @@ async fn a_call_that_wants_no_reply_is_waited_for() {
     let held = Held::new();
     let serving = Serving::new(&held.on(endpoint()));
     let mut peer = serving.dial().await;
-    peer.send("HOLD 0 1\na").await;
+    peer.send("HOLD 0 1 f=line\na").await;
     held.begun.reach(1).await;
     let start = Instant::now();
     serving.stop.send(()).unwrap();
@@ -177,14 +177,14 @@ async fn one_endpoint_serves_several_listeners() {
     let endpoint = held.on(endpoint());
     let (one, two) = (Serving::new(&endpoint), Serving::new(&endpoint));
     let (mut first, mut second) = (one.dial().await, two.dial().await);
-    first.send("ECHO 1 1\na").await;
+    first.send("ECHO 1 1 f=line\na").await;
     first.expect("<1 ok 1\na").await;
     one.stop.send(()).unwrap();
     first.expect(CLOSING).await;
     drop(first);
     let report = within(one.report).await.unwrap().unwrap();
     assert_eq!((report.connections, report.calls_answered), (1, 1));
-    second.send("ECHO 1 1\nb").await;
+    second.send("ECHO 1 1 f=line\nb").await;
     second.expect("<1 ok 1\nb").await;
     two.stop.send(()).unwrap();
     second.expect(CLOSING).await;
@@ -198,7 +198,7 @@ async fn dropping_the_serving_future_drains_in_the_background() {
     let held = Held::new();
     let serving = Serving::new(&held.on(endpoint()));
     let mut peer = serving.dial().await;
-    peer.send("HOLD 1 1\na").await;
+    peer.send("HOLD 1 1 f=line\na").await;
     held.begun.reach(1).await;
     serving.report.abort();
     peer.expect(CLOSING).await;
@@ -215,7 +215,7 @@ async fn dropping_a_served_stream_stops_its_calls() {
     let (here, there) = transport::memory();
     let serving = tokio::spawn(async move { endpoint.serve_stream(there).await });
     let mut peer = Peer::new(here);
-    peer.send("HOLD 1 1\na").await;
+    peer.send("HOLD 1 1 f=line\na").await;
     held.begun.reach(1).await;
     serving.abort();
     peer.expect_end().await;
@@ -242,7 +242,7 @@ async fn at_a_stop_nobody_is_reset_who_waits_at_a_socket() {
     let mut peers = Vec::new();
     for _ in 0..100 {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"ECHO 1 1\na").await.unwrap();
+        stream.write_all(b"ECHO 1 1 f=line\na").await.unwrap();
         peers.push(Peer::new(stream));
     }
     let serving = tokio::spawn(async move { endpoint().serve_until(listener, async {}).await });
@@ -268,7 +268,7 @@ async fn no_reply_is_lost_to_a_slow_reader() {
 
     // Half closed, then read slowly.
     let mut half = TcpStream::connect(address).await.unwrap();
-    let sent: String = (1..=5).map(|tag| format!("LETTERS {tag} 6\n100000")).collect();
+    let sent: String = (1..=5).map(|tag| format!("LETTERS {tag} 6 f=json\n100000")).collect();
     half.write_all(sent.as_bytes()).await.unwrap();
     half.shutdown().await.unwrap();
     let mut got = Vec::new();
@@ -288,7 +288,7 @@ async fn no_reply_is_lost_to_a_slow_reader() {
     peer.send(&sent).await;
     assert!(peer.next().await.unwrap().starts_with("<1 ok 100002\n"));
     stop.send(()).unwrap();
-    let chatter = "LETTERS 9 6\n100000".repeat(100);
+    let chatter = "LETTERS 9 6 f=json\n100000".repeat(100);
     let mut replies = Vec::new();
     // The endpoint may have closed by then; what it wrote before must come.
     peer.stream.write_all(chatter.as_bytes()).await.ok();
@@ -313,7 +313,7 @@ async fn no_reply_is_lost_to_a_violation() {
     let endpoint = endpoint().on(BIG, big);
     tokio::spawn(async move { endpoint.serve(listener).await });
     let stream = TcpStream::connect(address).await.unwrap();
-    let got = exchange_over(stream, format!("BIG 1 0\n\n{}", "A".repeat(100_000))).await;
+    let got = exchange_over(stream, format!("BIG 1 0 f=line\n\n{}", "A".repeat(100_000))).await;
     let expected = format!("<1 ok 500000\n{}", "x".repeat(500_000));
     assert!(got == expected + &err(0, Code::Protocol, "an empty line"), "{} bytes", got.len());
 }
@@ -365,15 +365,15 @@ async fn a_handler_calls_back_while_its_side_drains() {
     let job = Job::new();
     let serving = Serving::new(&job.on(job.held.on(endpoint())));
     let mut peer = serving.dial().await;
-    peer.send("JOB 1 1\naHOLD 2 1\nb").await;
+    peer.send("JOB 1 1 f=line\naHOLD 2 1 f=line\nb").await;
     job.held.begun.reach(2).await;
     let start = Instant::now();
     serving.stop.send(()).unwrap();
     peer.expect(CLOSING).await;
     // The first in the queue.
     job.held.release(1);
-    peer.expect("PROGRESS 0 1\na").await;
-    peer.expect("PROGRESS 1 1\na").await;
+    peer.expect("PROGRESS 0 1 f=line\na").await;
+    peer.expect("PROGRESS 1 1 f=line\na").await;
     peer.send("<1 ok 1\nc").await;
     peer.expect("<1 ok 1\nc").await;
     job.check_kept().await;
@@ -434,14 +434,14 @@ async fn a_handler_that_calls_back_in_vain_is_ended_in_time() {
     let job = Job::new();
     let serving = Serving::new(&job.on(endpoint()));
     let mut peer = serving.dial().await;
-    peer.send("JOB 1 1\na").await;
+    peer.send("JOB 1 1 f=line\na").await;
     job.held.begun.reach(1).await;
     let start = Instant::now();
     serving.stop.send(()).unwrap();
     peer.expect(CLOSING).await;
     job.held.release(1);
-    peer.expect("PROGRESS 0 1\na").await;
-    peer.expect("PROGRESS 1 1\na").await;
+    peer.expect("PROGRESS 0 1 f=line\na").await;
+    peer.expect("PROGRESS 1 1 f=line\na").await;
     let text = "the call did not end within drain_time_max (10s)";
     peer.expect(&err(1, Code::Cancelled, text)).await;
     peer.expect(">1 cancel\n").await;

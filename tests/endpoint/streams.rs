@@ -91,7 +91,7 @@ async fn a_raw_command_may_put_another_stream_in_its_place() {
     let mut before = peer(&endpoint);
     before.send("SWITCH\n").await;
     let mut after = Peer::new(here);
-    after.send("ECHO 1 1\na").await;
+    after.send("ECHO 1 1 f=line\na").await;
     after.expect("<1 ok 1\na").await;
     assert_eq!(before.rest().await, "");
 }

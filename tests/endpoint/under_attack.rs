@@ -17,8 +17,9 @@ const FAIL: Command<String, String, Line> = Command::new("FAIL");
 const OUTER: Command<String, String, Line> = Command::new("OUTER");
 const NEST: Command<u32, u32> = Command::new("NEST");
 
+/// In the format of `BUSY` and all the others.
 fn request(command: &str, payload: &str) -> Request {
-    Request::new(command, payload.to_owned()).unwrap()
+    Request::new(command, payload.to_owned()).unwrap().with_format("line").unwrap()
 }
 
 /// Always has something to do, so the runtime lets its task do no more again and again.
@@ -224,7 +225,7 @@ async fn lingering_ends_when_nothing_can_be_held() {
 /// Cut into pieces or not, what there is memory for is answered.
 #[tokio::test(start_paused = true)]
 async fn calls_that_come_together_find_memory_one_after_the_other() {
-    let calls: Vec<_> = (1..=3).map(|tag| format!("LETTERS {tag} 5\n19000")).collect();
+    let calls: Vec<_> = (1..=3).map(|tag| format!("LETTERS {tag} 5 f=json\n19000")).collect();
     for pieces in [calls.clone(), vec![calls.concat()]] {
         let mut peer = peer(&limited(|limits| limits.held_bytes_max = 40_000));
         for piece in pieces {

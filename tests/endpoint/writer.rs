@@ -40,7 +40,7 @@ async fn stepping(
 
 async fn warm_up(client: &Client, peer: &mut Peer<MemoryStream>) {
     let call = call(client, "a");
-    peer.expect("ECHO 1 1\na").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
     peer.send("<1 ok 1\na").await;
     assert_eq!(within(call).await.unwrap().unwrap(), "a");
 }
@@ -61,8 +61,8 @@ async fn what_a_caller_could_not_write_the_driver_does() {
         let (client, mut peer, log) = stepping(pieces(bytes_max, waits)).await;
         let text = "x".repeat(5000);
         let (first, second) = (call(&client, &text), call(&client, "b"));
-        peer.expect(&format!("ECHO 2 5000\n{text}")).await;
-        peer.expect("ECHO 3 1\nb").await;
+        peer.expect(&format!("ECHO 2 5000 f=line\n{text}")).await;
+        peer.expect("ECHO 3 1 f=line\nb").await;
         let writers = log.take_writers();
         assert_eq!(writers.first(), Some(&Some(first.id())), "{bytes_max} and {waits}");
         assert!(!writers[1..].contains(&Some(first.id())), "{bytes_max} and {waits}");
@@ -83,7 +83,7 @@ async fn a_flush_that_takes_time_is_finished_by_the_driver() {
         warm_up(&client, &mut peer).await;
         log.take();
         let call = call(&client, "b");
-        peer.expect("ECHO 2 1\nb").await;
+        peer.expect("ECHO 2 1 f=line\nb").await;
         let writers = log.take_writers();
         let is_last = waits == 0;
         assert_eq!(writers.last() == Some(&Some(call.id())), is_last, "{bytes_max} and {waits}");
@@ -122,7 +122,7 @@ async fn a_caller_that_has_used_up_its_turn_leaves_the_write_to_the_driver() {
         .await;
         client.call(ECHO, &"b".to_owned()).await
     });
-    peer.expect("ECHO 2 1\nb").await;
+    peer.expect("ECHO 2 1 f=line\nb").await;
     assert_ne!(log.take_writers(), [Some(call.id())]);
     peer.send("<2 ok 1\nb").await;
     assert_eq!(within(call).await.unwrap().unwrap(), "b");
@@ -147,7 +147,7 @@ async fn a_call_waits_while_a_plain_call_has_the_stream() {
         },
     );
     let mut peer = peer(&held.on(endpoint()).on(LEND, lend).on_raw("RAW", raw));
-    peer.send("LEND 1 0\n").await;
+    peer.send("LEND 1 0 f=line\n").await;
     peer.expect("<1 ok 0\n").await;
     let client: Client = back.lock().unwrap().take().unwrap();
     warm_up(&client, &mut peer).await;
@@ -162,7 +162,7 @@ async fn a_call_waits_while_a_plain_call_has_the_stream() {
         settle().await;
         held.release(1);
         peer.expect_bytes(end).await;
-        peer.expect(&format!("ECHO {tag} 1\nb")).await;
+        peer.expect(&format!("ECHO {tag} 1 f=line\nb")).await;
         peer.send(format!("<{tag} ok 1\nb")).await;
         assert_eq!(within(call).await.unwrap().unwrap(), "b");
     }
@@ -235,7 +235,7 @@ async fn closing_in_the_middle_of_a_write_ends_in_good_order() {
     settle().await;
     assert_eq!(log.take_writers(), [Some(call.id())]);
     is_stuck.store(false, Ordering::Relaxed);
-    peer.expect("ECHO 2 1\nb").await;
+    peer.expect("ECHO 2 1 f=line\nb").await;
     peer.expect_error(0, Code::ShuttingDown).await;
     peer.send("<2 ok 1\nb").await;
     assert_eq!(within(call).await.unwrap().unwrap(), "b");
@@ -268,7 +268,7 @@ async fn a_caller_that_does_not_take_its_reply_holds_up_nobody() {
     let (client, mut peer, log) = stepping(|| TAKE_ALL).await;
     let mut idle = std::pin::pin!(client.call(ECHO, &"b".to_owned()));
     assert!(idle.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())).is_pending());
-    peer.expect("ECHO 2 1\nb").await;
+    peer.expect("ECHO 2 1 f=line\nb").await;
     peer.send("<2 ok 1\nb").await;
     settle().await;
     log.take();
@@ -277,8 +277,8 @@ async fn a_caller_that_does_not_take_its_reply_holds_up_nobody() {
         // Not by waiting for it: who waits for ever leaves no time to fail.
         settle().await;
         let written: Vec<_> = log.take().into_iter().flat_map(|write| write.bytes).collect();
-        assert_eq!(show(&written), format!("ECHO {tag} 1\n{text}"));
-        peer.expect(&format!("ECHO {tag} 1\n{text}")).await;
+        assert_eq!(show(&written), format!("ECHO {tag} 1 f=line\n{text}"));
+        peer.expect(&format!("ECHO {tag} 1 f=line\n{text}")).await;
         peer.send(format!("<{tag} ok 1\n{text}")).await;
         assert_eq!(within(call).await.unwrap().unwrap(), text);
     }

@@ -130,8 +130,8 @@ async fn the_slow_of_those_who_are_answered_together_are_waited_for() {
             second.await
         }
     });
-    peer.expect("ECHO 1 1\na").await;
-    peer.expect("ECHO 2 1\nb").await;
+    peer.expect("ECHO 1 1 f=line\na").await;
+    peer.expect("ECHO 2 1 f=line\nb").await;
     asking.take();
     peer.send("<1 ok 1\na<2 ok 1\nb").await;
     while again.now() == 0 {
@@ -140,8 +140,8 @@ async fn the_slow_of_those_who_are_answered_together_are_waited_for() {
     assert_eq!(slow.await.unwrap(), "a");
     let mut last = call("d");
     poll_once(last.as_mut()).await;
-    peer.expect("ECHO 3 1\nc").await;
-    peer.expect("ECHO 4 1\nd").await;
+    peer.expect("ECHO 3 1 f=line\nc").await;
+    peer.expect("ECHO 4 1 f=line\nd").await;
     check_count(&asking, 1);
     peer.send("<3 ok 1\nc<4 ok 1\nd").await;
     assert_eq!(within(quick).await.unwrap().unwrap(), "c");

@@ -151,6 +151,7 @@ async fn a_deadline_ends_a_call_and_its_reply_is_dropped_when_it_comes() {
     assert_eq!(error.text(), "no reply came in time");
     // A request that is made by hand has its time as well.
     let request = Request::new("Arith.Slow", [5, 4, 0, 0xfe, 0x75, 0x30].as_slice()).unwrap();
+    let request = request.with_format("gob").unwrap();
     let error = ask(&client, request.with_timeout(Duration::from_secs(2))).await;
     assert_eq!(error.unwrap_err().text(), "no reply came in time");
 }
@@ -164,19 +165,24 @@ async fn ask(client: &Client, request: Request) -> Result<Reply, Error> {
 async fn what_is_no_gob_is_not_sent() {
     const OTHER: Command<String, String, Line> = Command::new("Arith.Slow");
     let client = client_of(endpoint(), |limits| limits.payload_bytes_max = 1000);
+    let by_hand = || Request::new("Arith.Slow", "1").unwrap();
     for _ in 0..2 {
         let error = client.call(OTHER, &"text".to_owned()).await.unwrap_err();
-        assert_eq!(error.code(), Code::BadPayload);
-        assert!(error.text().contains("its command has the format Gob"), "{error}");
-        assert!(!error.was_sent());
+        check_unsent(&error, Code::UnsupportedFormat, "net/rpc speaks gob, not line");
+        let error = ask(&client, by_hand()).await.unwrap_err();
+        check_unsent(&error, Code::UnsupportedFormat, "net/rpc speaks gob, not bincode");
+        let error = ask(&client, by_hand().with_format("gob").unwrap()).await.unwrap_err();
+        check_unsent(&error, Code::BadPayload, "the argument of a call by net/rpc is no gob");
         assert_eq!(client.call(MULTIPLY, &Args { a: 7, b: 8 }).await.unwrap(), 56);
     }
-    let request = Request::new("Arith.Slow", "1").unwrap().with_format("json").unwrap();
-    let error = ask(&client, request).await.unwrap_err();
-    assert_eq!(error.code(), Code::UnsupportedFormat);
     let error = ask(&client, Request::new("A", vec![0; 1001]).unwrap()).await.unwrap_err();
-    assert_eq!(error.text(), "a payload of 1001 bytes is over payload_bytes_max (1000)");
-    assert!(!error.was_sent());
+    let text = "a payload of 1001 bytes is over payload_bytes_max (1000)";
+    check_unsent(&error, Code::TooLarge, text);
+}
+
+#[track_caller]
+fn check_unsent(error: &Error, code: Code, text: &str) {
+    assert_eq!((error.code(), error.text(), error.was_sent()), (code, text, false));
 }
 
 #[tokio::test]

@@ -97,10 +97,13 @@ fn bomb(stack_bytes: usize, format: &str, shapes: &[Shape], tally: &mut Tally) {
                 watch.forget_peak().await;
                 watch.status().await.rss_bytes
             });
-            let (reply, time) = peer.call(&command, 1, &frame);
+            let (reply, time) = peer.call(&command, format, 1, &frame);
             assert!(depth > 31 || reply.is_ok(), "{case}: {reply:?}");
             assert!(depth < 129 || reply == Err(Code::TooLarge), "{case}: {reply:?}");
-            assert!(peer.call("PING", 2, b"").0.is_ok(), "{case}: the connection is dead");
+            assert!(
+                peer.call("PING", "bincode", 2, b"").0.is_ok(),
+                "{case}: the connection is dead"
+            );
             assert!(child.is_alive(), "{case}: the endpoint is dead");
             let peak = watched(&child, async |watch| watch.status().await.peak_rss_bytes);
             let bytes = frame.len() as u64;

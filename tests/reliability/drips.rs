@@ -26,7 +26,7 @@ pub(crate) fn run() {
         crowd::connect(child.address, count, &mut streams).await;
         let mut dripping = JoinSet::new();
         for (number, stream) in streams.into_iter().enumerate() {
-            let begin: &[u8] = if number % 2 == 0 { b"n" } else { b"ECHO 1 60000\n" };
+            let begin: &[u8] = if number % 2 == 0 { b"n" } else { b"ECHO 1 60000 f=bytes\n" };
             dripping.spawn(drip(stream, begin));
         }
         let address = child.address.to_string();

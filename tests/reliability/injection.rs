@@ -122,7 +122,7 @@ async fn names(address: &str) -> u32 {
     let mut count = 0;
     for (place, byte) in places() {
         let mut bytes = with_byte("NAME", place, byte);
-        bytes.extend_from_slice(b" 1 27\n\n__pwned\n__owned 1 0\n\n\n\n\n");
+        bytes.extend_from_slice(b" 1 35\n\n__pwned\n__owned 1 0 f=bytes\n\n\n\n\n");
         exchange(address, &bytes, bytes.len(), true).await;
         count += 1;
     }
@@ -135,16 +135,16 @@ async fn strangers(address: &str) -> (usize, Duration) {
                 Content-Length: 24\r\nsec-ch-ua-mobile: ?0\r\nUser-Agent: Mozilla/5.0 (X11; Linux \
                 x86_64)\r\nContent-Type: text/plain;charset=UTF-8\r\nAccept: */*\r\nOrigin: \
                 https://example.com\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n\
-                Accept-Encoding: gzip, deflate, br\r\n\r\n__pwned\n__owned 1 0\n\n\n\n\n";
+                Accept-Encoding: gzip, deflate, br\r\n\r\n__pwned\n__owned 1 0 f=bytes\n\n\n\n\n";
     let form = "POST /a HTTP/1.1\r\nHost: [::1]\r\nContent-Type: multipart/form-data; \
                 boundary=x\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\
-                __pwned\n__owned 1 0\n\r\n--x--\r\n";
-    let hello = "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\n__pwned\n__owned 1 0\n";
+                __pwned\n__owned 1 0 f=bytes\n\r\n--x--\r\n";
+    let hello = "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\n__pwned\n__owned 1 0 f=bytes\n";
     let mut requests = vec![post.to_owned(), form.to_owned(), hello.to_owned()];
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "post"] {
         for version in [" HTTP/1.1", " HTTP/1.0", ""] {
             for end in ["\r\n", "\n"] {
-                let body = "Host: a\r\n\r\n__pwned\n__owned 1 0\n";
+                let body = "Host: a\r\n\r\n__pwned\n__owned 1 0 f=bytes\n";
                 requests.push(format!("{method} /__pwned{version}{end}{body}"));
             }
         }
@@ -159,7 +159,7 @@ async fn strangers(address: &str) -> (usize, Duration) {
         "\n",
         "\0\0\0\u{8}",
     ];
-    requests.extend(others.map(|begin| format!("{begin}__pwned\n__owned 1 0\n")));
+    requests.extend(others.map(|begin| format!("{begin}__pwned\n__owned 1 0 f=bytes\n")));
     let mut slowest = Duration::ZERO;
     for request in &requests {
         for piece_bytes in [request.len(), 1] {

@@ -24,7 +24,8 @@ fn amplify() {
     let (mut cases, mut worst) = (0, 0);
     let mut check = |name: &str, payload: &[u8], spare: u64| {
         let before = status(&child, true).rss_bytes;
-        let (reply, _) = peer.call(name, 1, payload);
+        let (format, _) = name.split_once('_').unwrap();
+        let (reply, _) = peer.call(name, format, 1, payload);
         assert!(
             matches!(reply, Err(Code::BadPayload | Code::TooLarge)),
             "{name}, {} bytes: {reply:?}",
@@ -86,7 +87,7 @@ async fn hoard() {
     let half = vec![b'x'; 512 << 10];
     for stream in &mut streams {
         let send = async {
-            stream.write_all(b"ECHO 1 1048576\n").await?;
+            stream.write_all(b"ECHO 1 1048576 f=bytes\n").await?;
             stream.write_all(&half).await
         };
         // The endpoint takes it all, for what it cannot hold it drops.
@@ -119,7 +120,8 @@ async fn rest() {
     let mut streams = Vec::new();
     crowd::connect(child.address, count, &mut streams).await;
     let body = "x".repeat(10_000);
-    let calls: String = (1..=64).map(|tag| format!("ECHO {tag} {}\n{body}", body.len())).collect();
+    let calls: String =
+        (1..=64).map(|tag| format!("ECHO {tag} {} f=bytes\n{body}", body.len())).collect();
     let reply_bytes = |tag| format!("<{tag} ok {}\n", body.len()).len() + body.len();
     let mut replies = vec![0; (1..=64).map(reply_bytes).sum()];
     let before = watch.status().await.rss_bytes;

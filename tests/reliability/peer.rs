@@ -36,8 +36,14 @@ impl Peer {
 
     /// Calls a command and waits for its reply, and tells how long that took after the last byte
     /// was sent.
-    pub(crate) fn call(&mut self, name: &str, tag: Tag, payload: &[u8]) -> (Reply, Duration) {
-        let line = format!("{name} {tag} {}\n", payload.len());
+    pub(crate) fn call(
+        &mut self,
+        name: &str,
+        format: &str,
+        tag: Tag,
+        payload: &[u8],
+    ) -> (Reply, Duration) {
+        let line = format!("{name} {tag} {} f={format}\n", payload.len());
         self.stream.write_all(line.as_bytes()).unwrap();
         self.stream.write_all(payload).unwrap();
         let sent = Instant::now();

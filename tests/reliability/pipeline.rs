@@ -118,7 +118,7 @@ fn payload(kind: Kind, random: &mut Random) -> Vec<u8> {
     match (kind, random.below(3)) {
         (Kind::PlainLine, _) => filled(b"__pwned __owned 7 0 ", len),
         (_, 0) => filled(b"\n__pwned\n", len),
-        (_, 1) => filled(b"\n__owned 7 0\n", len),
+        (_, 1) => filled(b"\n__owned 7 0 f=bytes\n", len),
         (Kind::Pair | Kind::PlainPair, _) => {
             let text: Vec<u8> = filled(b"\n__pwned\n", len);
             [&[7, text.len() as u8], &*text].concat()
@@ -148,7 +148,9 @@ pub(crate) fn bytes(items: &[Item]) -> Vec<u8> {
         let line = match kind {
             Kind::PlainLine => format!("{name}\n"),
             Kind::PlainPair => format!("{name}\n{len}\n"),
-            _ => format!("{name} {tag} {len}\n"),
+            Kind::Echo | Kind::EchoLater => format!("{name} {tag} {len} f=bytes\n"),
+            Kind::Flag => format!("{name} {tag} {len} f=json\n"),
+            Kind::Pair | Kind::Nobody => format!("{name} {tag} {len}\n"),
         };
         bytes.extend_from_slice(line.as_bytes());
         bytes.extend_from_slice(payload);

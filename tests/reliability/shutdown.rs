@@ -189,7 +189,7 @@ async fn pipeline(address: SocketAddr, ledger: Arc<Ledger>, seed: u64) -> Outcom
                 tag += 1;
                 let number = ledger.next();
                 open.insert(tag, number);
-                batch.extend_from_slice(format!("WORK {tag} 8\n").as_bytes());
+                batch.extend_from_slice(format!("WORK {tag} 8 f=bytes\n").as_bytes());
                 batch.extend_from_slice(&number.to_le_bytes());
             }
             stream.write_all(&batch).await.expect("the endpoint reads or lingers");
