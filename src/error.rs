@@ -44,6 +44,8 @@ struct Facts {
     reach: Reach,
     is_from_peer: bool,
     was_sent: bool,
+    // It came where a reply may read the same, so that it promises nothing.
+    may_be_reply: bool,
     // The library refused the call that is being answered, so that it did not run.
     #[cfg(feature = "io")]
     is_refusal: bool,
@@ -128,6 +130,7 @@ impl Error {
             reach,
             is_from_peer: false,
             was_sent: false,
+            may_be_reply: false,
             #[cfg(feature = "io")]
             is_refusal: false,
             source: None,
@@ -168,6 +171,14 @@ impl Error {
         self.facts.fault = Fault::Callee;
         self.facts.reach = Reach::Local;
         self.after_sending()
+    }
+
+    /// Says that a handler's reply may read the same as this error of a peer, so that the handler
+    /// may have run whatever its code is.
+    #[cfg(feature = "io")]
+    pub(crate) fn or_reply(mut self) -> Self {
+        self.facts.may_be_reply = true;
+        self
     }
 
     /// This error as one of the library's own: what a format says, whoever wrote it, is said of a
@@ -294,7 +305,9 @@ impl Error {
     }
 
     /// Whether the handler surely did not run, so that calling again can do nothing twice: the
-    /// request was not sent, or the peer refused it without looking at it.
+    /// request was not sent, or the peer refused it without looking at it. An error that a
+    /// [`Connection`](crate::Connection) found in place of a line never says so: the line may be
+    /// the reply of a handler that has run.
     ///
     /// It does not say that calling again can succeed: a request that is `too_large` stays so, and
     /// a client whose connection is closed stays closed. So a loop that tries again
@@ -315,7 +328,7 @@ impl Error {
     #[must_use]
     pub fn is_safe_to_retry(&self) -> bool {
         let is_refused = matches!(self.code(), Code::Overloaded | Code::ShuttingDown);
-        !self.was_sent() || self.is_from_peer() && is_refused
+        !self.was_sent() || self.is_from_peer() && is_refused && !self.facts.may_be_reply
     }
 
     /// This error as far as a peer is concerned: without its source.

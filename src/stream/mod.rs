@@ -436,7 +436,7 @@ impl Connection {
                 Start::Notice(notice) => {
                     let size = Reading::of_len(notice.text_bytes, self.payload_max());
                     size.map_err(|error| self.wrong(error))?;
-                    match notice.take(&mut self.input.bytes) {
+                    match notice.take(&mut self.input.bytes, framing) {
                         Ok(error) => return Err(error),
                         Err(missing) if self.read_more(&mut wait, missing).await? => {}
                         Err(_) => return Err(self.cut_short()),

@@ -1,11 +1,13 @@
 //! An error that a peer says in place of what it was asked for: `<0 err LENGTH CODE`, and a text.
 //!
 //! No gob begins like this: it would be a message of 60 bytes whose type is 24, which no value has.
-//! No length does either; and a line only where its author means harm.
+//! No length does either. A line can, if somebody else chose its text: so what is found in place of
+//! a line is no promise that a call did not run.
 
 use bytes::{Buf, BytesMut};
 
 use crate::error::{Code, Error};
+use crate::format::Framing;
 use crate::wire::{Line, Part};
 
 /// The line of such an error.
@@ -42,19 +44,20 @@ impl Notice {
         }
     }
 
-    /// Takes the error out, once all of it is there.
+    /// Takes the error out, once all of it is there, in place of a payload with this framing.
     ///
     /// # Errors
     ///
     /// How many bytes are missing; nothing is taken then.
-    pub(super) fn take(self, input: &mut BytesMut) -> Result<Error, usize> {
+    pub(super) fn take(self, input: &mut BytesMut, framing: Framing) -> Result<Error, usize> {
         let whole = self.line_bytes.saturating_add(self.text_bytes);
         let missing = whole.saturating_sub(input.len());
         if missing > 0 {
             return Err(missing);
         }
         input.advance(self.line_bytes);
-        Ok(Error::from_peer(self.code, &input.split_to(self.text_bytes)))
+        let error = Error::from_peer(self.code, &input.split_to(self.text_bytes));
+        Ok(if framing == Framing::Line { error.or_reply() } else { error })
     }
 
     fn parse(line: &[u8], line_bytes: usize) -> Option<Self> {

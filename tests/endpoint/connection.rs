@@ -189,6 +189,43 @@ async fn an_error_in_place_of_a_value_is_told() {
     assert_eq!(notice(sent, async |c| c.read_line().await).await, expected);
 }
 
+/// Whoever chose the text of a line may have chosen this one, and what answers it has run.
+#[tokio::test]
+async fn an_error_in_place_of_a_line_promises_nothing() {
+    async fn check(
+        what: &str,
+        code: Code,
+        is_safe: bool,
+        read: impl AsyncFn(&mut Connection) -> Result<()>,
+    ) {
+        let (here, mut there) = transport::memory();
+        let mut connection = Connection::connect_over(here);
+        there.write_all(format!("<0 err 0 {code}\n").as_bytes()).await.unwrap();
+        let error = within(read(&mut connection)).await.unwrap_err();
+        assert!(error.is_from_peer() && error.was_sent(), "{what}: {error}");
+        assert_eq!((error.code(), error.is_safe_to_retry()), (code, is_safe), "{what}");
+    }
+    for code in [Code::Overloaded, Code::ShuttingDown] {
+        check("a line", code, false, async |c| c.read_line().await.map(drop)).await;
+        check("bytes of a line", code, false, async |c| c.read_line_bytes().await.map(drop)).await;
+        check("Line", code, false, async |c| c.read_value::<Line, String>().await.map(drop)).await;
+        check("Json", code, false, async |c| c.read_value::<Json, u8>().await.map(drop)).await;
+        // No payload begins like this.
+        check("Bincode", code, true, async |c| c.read_value::<Bincode, u8>().await.map(drop)).await;
+        #[cfg(feature = "gob")]
+        check("Gob", code, true, async |c| c.read_value::<Gob, u8>().await.map(drop)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_reads_as_a_refusal_is_not_safe_to_retry() {
+    let mut connection = Connection::connect_over(dial(&endpoint()));
+    connection.write_line("ECHO").await.unwrap();
+    connection.write_line("<0 err 0 overloaded").await.unwrap();
+    let error = within(connection.read_line()).await.unwrap_err();
+    assert!(error.code() == Code::Overloaded && !error.is_safe_to_retry(), "{error:?}");
+}
+
 #[tokio::test]
 async fn what_only_looks_like_an_error_is_a_line() {
     for line in ["<", "<0", "<0 err", "<0 err ", "<0 err x y", "<1 err 0 failed", "<0 ok 0"] {
