@@ -12,9 +12,9 @@ use switchboard::format::{Gob, Line};
 use switchboard::service::{Reply, Request, Service};
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Limits, with_state};
-use switchboard_gob::{Decoder, Encoder};
+use switchboard_gob::{Decoder, Encoder, Value};
 use switchboard_testing::go_programs;
-use switchboard_testing::gob_bytes::{INTERFACE, int, message, structure};
+use switchboard_testing::gob_bytes::{INT, INTERFACE, int, message, structure};
 use switchboard_testing::hex::to_hex;
 use switchboard_testing::waiting::within;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -269,6 +269,36 @@ async fn both_sides_may_write_at_once() {
     for call in calls {
         assert_eq!(within(call).await.unwrap().unwrap().len(), 500_000);
     }
+}
+
+/// What a connection remembers of types has an end; the calls of sound ones have none.
+#[tokio::test]
+async fn calls_may_have_any_number_of_types() {
+    let (here, mut there) = transport::memory();
+    let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1200);
+    let client = Endpoint::new().with_limits(limits).connect_net_rpc_over(here);
+    let server = tokio::spawn(async move {
+        let mut received = Vec::new();
+        there.read_to_end(&mut received).await.unwrap();
+        received
+    });
+    for number in 0..1200 {
+        let payload = [
+            message(&structure(70, &[(format!("F{number}"), INT)])),
+            message(&[int(70), vec![1, 14, 0]].concat()),
+        ];
+        let request = Request::new("Arith.Any", payload.concat()).unwrap().one_way();
+        Service::call(&client, request).await.unwrap_or_else(|error| panic!("{number}: {error}"));
+    }
+    client.close().await;
+    let (received, mut count) = (server.await.unwrap(), 0);
+    let mut limits = switchboard_gob::Limits::default();
+    limits.definitions_max = usize::MAX;
+    let (mut decoder, mut rest) = (Decoder::with_limits(limits), &*received);
+    while decoder.read::<Value>(&mut rest).unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 2 * 1200);
 }
 
 // --- a server that misbehaves ---

@@ -80,8 +80,10 @@ impl Encoder {
         Self::default()
     }
 
-    /// An encoder for a new stream whose values have at most `depth_max` levels and are of at most
-    /// `definitions_max` types. The other limits are for those who read.
+    /// An encoder for a new stream whose values have at most `depth_max` levels. Of the types that
+    /// the stream has heard it remembers `definitions_max`: when there are more, all are forgotten,
+    /// as by [`forget_definitions`](Self::forget_definitions), before the value that has them. The
+    /// other limits are for those who read.
     #[must_use]
     pub fn with_limits(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
@@ -306,7 +308,9 @@ impl Encoder {
         let (count, max) =
             (self.types.len().saturating_add(new.len()), self.limits.definitions_max);
         if count > max {
-            return Err(Error::limit(format!("{count} types"), "definitions_max", max));
+            // Else whoever uses ever other types would be remembered without end.
+            self.forget_definitions();
+            return self.tell_all(order, schema, out);
         }
         let mut ids_taken = self.ids_taken;
         for number in &new {

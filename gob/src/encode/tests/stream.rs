@@ -177,6 +177,31 @@ fn a_stream_goes_on_for_one_decoder_and_begins_anew_for_others() {
     assert_eq!(encoder.ids_taken, 0);
 }
 
+/// Whoever passes on ever other types is remembered no more of than the limit says, and loses no
+/// value.
+#[test]
+fn types_beyond_the_limit_are_said_again() {
+    let schema = |number: usize| {
+        let (mut builder, field) = (Schema::builder(), format!("F{number}"));
+        let root = builder.structure("Root", &[(&*field, Type::INT)]);
+        (builder.build(root).unwrap(), Value::Struct(vec![(field, Value::Int(number as i64))]))
+    };
+    let limits = Limits { definitions_max: 5, ..Limits::default() };
+    let (mut encoder, mut decoder) = (Encoder::with_limits(limits), Decoder::new());
+    for number in (0..100).chain(95..100) {
+        let (schema, value) = schema(number);
+        let mut stream = Vec::new();
+        if number % 2 == 0 {
+            encoder.encode_as(&schema, &value, &mut stream).unwrap();
+        } else {
+            encoder.append(&to_vec_as(&schema, &value).unwrap(), &mut stream).unwrap();
+        }
+        assert_eq!(decoder.read::<Value>(&mut &*stream).unwrap(), Some(value), "{number}");
+        assert!(encoder.types.len() <= 5 && encoder.told.len() <= 5, "{encoder:?}");
+    }
+    assert_eq!(encoder.ids_taken, 100, "nothing is said again that is remembered");
+}
+
 #[test]
 fn what_is_no_stream_of_its_own_is_refused() {
     let alone = to_vec(&node(1)).unwrap();
