@@ -165,16 +165,17 @@ impl Commands for Router {
 /// For calls that come through no connection, which account for themselves.
 impl Service for Router {
     fn call(&self, mut request: Request) -> Answer {
-        let (len, bytes_max) = (request.payload().len(), self.limits.payload_bytes_max);
+        let (value_bytes, bytes_max) = (request.value_bytes(), self.limits.payload_bytes_max);
         let max = match self.facts_of(&request.name()) {
             Some(facts) => facts.payload_max(bytes_max),
             None => PayloadMax::of_limits(bytes_max),
         };
-        if len > max.bytes {
-            return Answer::refused_directly(Error::found(Code::TooLarge, max.too_large(len)));
+        if value_bytes > max.bytes {
+            let text = max.too_large(value_bytes);
+            return Answer::refused_directly(Error::found(Code::TooLarge, text));
         }
         let mut held = Held::new(&self.quota);
-        if let Err(error) = held.cover(call_bytes(len)) {
+        if let Err(error) = held.cover(call_bytes(request.payload().len())) {
             return Answer::refused_directly(error);
         }
         let direct = Direct::new(request.peer().clone(), Arc::clone(&self.quota));

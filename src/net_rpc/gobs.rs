@@ -278,16 +278,31 @@ fn uint(input: &[u8]) -> Result<Option<(u64, usize)>> {
     Ok(number.map(|number| (number, count.saturating_add(1))))
 }
 
+/// Bytes of the definitions that a value has before it which stands alone.
+pub(super) fn definition_bytes(alone: &[u8]) -> usize {
+    definitions(alone).map(|(all_bytes, _)| all_bytes).fold(0, usize::saturating_add)
+}
+
+/// Of each definition before a value that stands alone: its bytes, and those that count against a
+/// limit on definitions.
+fn definitions(alone: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    let mut rest = alone;
+    std::iter::from_fn(move || match Head::of(rest) {
+        Ok(Some(Head { length_bytes, bytes, id: ..0, id_bytes })) => {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let all_bytes = length_bytes.saturating_add(bytes);
+            rest = rest.get(all_bytes..).unwrap_or_default();
+            Some((all_bytes, bytes.saturating_sub(id_bytes)))
+        }
+        _ => None,
+    })
+}
+
 /// Whether a value that stands alone has other definitions than those before it: they are more
 /// than a decoder is allowed that allows just these.
 fn defines_inside(alone: &[u8]) -> bool {
-    let (mut before_bytes, mut rest) = (0_usize, alone);
-    while let Ok(Some(Head { length_bytes, bytes, id: ..0, id_bytes })) = Head::of(rest) {
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        before_bytes = before_bytes.saturating_add(bytes.saturating_sub(id_bytes));
-        rest = rest.get(length_bytes.saturating_add(bytes)..).unwrap_or_default();
-    }
-    decoder(usize::MAX, before_bytes).push(alone).is_err()
+    let before = definitions(alone).map(|(_, counted_bytes)| counted_bytes);
+    decoder(usize::MAX, before.fold(0, usize::saturating_add)).push(alone).is_err()
 }
 
 /// A decoder for which values may be of any length.

@@ -27,7 +27,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 pub(crate) use self::channel::client;
-use self::gobs::Gobs;
+use self::gobs::{Gobs, definition_bytes};
 use self::greeting::greet;
 use self::message::{Answers, Ended, Header};
 use crate::error::{Code, Error, Result};
@@ -169,12 +169,14 @@ impl Request {
         let mut held = door.held();
         let covered = held.cover(header.service_method.len());
         let answer = covered.and_then(|()| {
+            let definition_bytes = definition_bytes(&argument);
             let request = Call::new(&header.service_method, argument).map_err(|_| {
                 let method = &header.service_method;
                 let text = format!("rpc: service/method request ill-formed: {method:.64}");
                 Error::found(Code::BadPayload, text)
             })?;
-            Ok(door.call(request.with_format("gob")?.with_peer(peer.clone())))
+            let request = request.with_format("gob")?.with_definitions(definition_bytes);
+            Ok(door.call(request.with_peer(peer.clone())))
         });
         async move {
             let reply = match answer {

@@ -167,6 +167,8 @@ pub struct Request {
     extensions: Extensions,
     // Those of whoever asks over a channel.
     facts: Option<Box<Facts>>,
+    // Of the payload, which no limit on payloads counts.
+    definition_bytes: usize,
 }
 
 /// How a request came to be.
@@ -200,7 +202,18 @@ impl Request {
         call.payload = payload;
         let (deadline, is_one_way, origin) = (None, false, Origin::Direct);
         let (caller, peer, extensions, facts) = (None, None, Extensions::default(), None);
-        Self { call, deadline, is_one_way, origin, caller, peer, extensions, facts }
+        let definition_bytes = 0;
+        Self {
+            call,
+            deadline,
+            is_one_way,
+            origin,
+            caller,
+            peer,
+            extensions,
+            facts,
+            definition_bytes,
+        }
     }
 
     /// A call that came in by a session.
@@ -215,6 +228,7 @@ impl Request {
             peer: None,
             extensions: Extensions::default(),
             facts: None,
+            definition_bytes: 0,
         }
     }
 
@@ -372,6 +386,19 @@ impl Request {
 
     pub(crate) fn take_facts(&mut self) -> Option<Box<Facts>> {
         self.facts.take()
+    }
+
+    /// Says that the payload begins with so many bytes of definitions, of which the peer need not
+    /// have sent any with this call.
+    #[cfg(feature = "gob")]
+    pub(crate) fn with_definitions(mut self, definition_bytes: usize) -> Self {
+        self.definition_bytes = definition_bytes;
+        self
+    }
+
+    /// Bytes of the payload that a limit on payloads counts.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.call.payload.len().saturating_sub(self.definition_bytes)
     }
 
     pub(crate) fn take_payload(&mut self) -> Bytes {

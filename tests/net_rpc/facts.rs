@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep};
 
 use crate::caller::Caller;
-use crate::endpoint::{dial_limited, endpoint};
+use crate::endpoint::{Args, dial_limited, endpoint};
 
 const LARGE: Command<String, String, Gob> = Command::new("Echo.Large").payload_bytes_max(20_000);
 const SMALL: Command<String, String, Gob> = Command::new("Echo.Small").payload_bytes_max(100);
@@ -68,6 +68,27 @@ async fn an_argument_may_be_as_large_as_its_command_says() {
     check("Echo.Same", 990, Ok(())).await;
     check("Echo.Same", 1100, Err("over payload_bytes_max (1000)")).await;
     check("Echo.Nothing", 1100, Err("over payload_bytes_max (1000)")).await;
+}
+
+/// They are the peer's to send once, and have a limit of their own.
+#[tokio::test(start_paused = true)]
+async fn definitions_are_no_part_of_an_argument() {
+    const SUM: Command<Args, i64, Gob> = Command::new("Echo.Sum").payload_bytes_max(10);
+    let sum = async |args: Args| Ok::<_, Error>(args.a + args.b);
+    for payload_bytes_max in [35, 1000] {
+        let (mut go, _ended) = dial_limited(&endpoint().on(SUM, sum), |limits| {
+            limits.payload_bytes_max = payload_bytes_max;
+        });
+        // With them (39 bytes), then without.
+        for method in ["Echo.Sum", "Echo.Sum", "Arith.Multiply", "Arith.Multiply"] {
+            go.send(method, &Args { a: 2, b: 2 }).await;
+            assert_eq!(go.answer().await.reply(), Ok(4_i64), "{method} {payload_bytes_max}");
+        }
+        go.send("Echo.Sum", &Args { a: 1 << 40, b: 2 }).await;
+        let text = go.answer().await.reply::<i64>().unwrap_err();
+        let expected = "a payload of 14 bytes is over payload_bytes_max of its command (10)";
+        assert_eq!(text, expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]
