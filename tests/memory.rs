@@ -384,6 +384,84 @@ mod gob {
         structure(id, &(0..count).map(|number| (name(number), of(number))).collect::<Vec<_>>())
     }
 
+    fn call_of(method: &str, argument: &str) -> Vec<u8> {
+        let mut encoder = switchboard_gob::Encoder::new();
+        let mut out = Vec::new();
+        let request = Request { service_method: method.to_owned(), seq: 0 };
+        encoder.encode(&request, &mut out).unwrap();
+        encoder.encode(&argument.to_owned(), &mut out).unwrap();
+        out
+    }
+
+    /// Each says this alone, so that it passes, and its last byte after it.
+    fn attack_in_turn(name: &str, peers: usize, said: &[u8]) {
+        let found = measured(async || {
+            let (listener, dialer) = transport::memory_listener();
+            let endpoint = keeping();
+            let play = async {
+                let mut open = Vec::new();
+                for _ in 0..peers {
+                    let mut stream = dialer.dial().await.unwrap();
+                    let (first, last) = said.split_at(said.len() - 1);
+                    stream.write_all(first).await.unwrap();
+                    quiet().await;
+                    let _ = stream.write_all(last).await;
+                    quiet().await;
+                    open.push(stream);
+                }
+            };
+            tokio::select! { _ = endpoint.serve_net_rpc(listener) => {}, () = play => {} }
+        });
+        check(name, peers, &found);
+    }
+
+    #[test]
+    fn net_rpc_names() {
+        let name = "x".repeat(1_000_000);
+        // Up to the first byte of the argument.
+        let mut said = call_of(&name, "");
+        said.truncate(said.len() - 3);
+        attack_in_turn("net/rpc, names", 24, &said);
+        // Up to where the argument is refused by its length; nobody reads that.
+        let mut said = call_of(&name, &"x".repeat(1_100_000));
+        said.truncate(said.len() - 1_099_000);
+        attack_in_turn("net/rpc, names of refused calls", 64, &said);
+    }
+
+    #[derive(Serialize, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Response {
+        service_method: String,
+        seq: u64,
+        error: String,
+    }
+
+    /// A server answers each of our calls with an error, and does not come to its end.
+    #[test]
+    fn net_rpc_errors() {
+        let (service_method, error) = ("Arith.Keep".to_owned(), "x".repeat(1_000_000));
+        let mut said = Vec::new();
+        let response = Response { service_method, seq: 0, error };
+        switchboard_gob::Encoder::new().encode(&response, &mut said).unwrap();
+        let found = measured(async || {
+            let endpoint = keeping();
+            let mut open = Vec::new();
+            for _ in 0..24 {
+                let (here, mut there) = transport::memory();
+                let client = endpoint.connect_net_rpc_over(here);
+                let call = tokio::spawn(client.call(KEEP, &vec![]));
+                quiet().await;
+                there.write_all(&said).await.unwrap();
+                quiet().await;
+                // The first byte of the reply.
+                there.write_all(&[3]).await.unwrap();
+                quiet().await;
+                open.push((call, client, there));
+            }
+        });
+        check("net/rpc, errors of a server", 24, &found);
+    }
+
     #[test]
     fn net_rpc_types() {
         let wide: Vec<_> = (100..220).map(|id| fields(id, 250, |_| INT)).collect();

@@ -228,15 +228,18 @@ async fn read_reply(
     let Some(header) = gobs.read(connection, &mut wait).await? else {
         return Ok(false);
     };
-    let Response { seq, error, .. } = Response::decode(header, connection.limits())?;
+    let (seq, error) = {
+        let response = Response::decode(header, connection.limits())?;
+        (response.seq, response.error())
+    };
+    connection.settle();
     connection.bound_by(calls.facts(seq));
     let mut wait = connection.body_wait();
     let reply = gobs.read(connection, &mut wait).await;
     connection.bound_by(None);
     connection.settle();
     match reply {
-        Ok(Some(reply)) if error.is_empty() => calls.end_call(seq, hold(reply, quota)),
-        Ok(Some(_)) => calls.end_call(seq, Err(Error::from_peer(Code::Failed, error.as_bytes()))),
+        Ok(Some(reply)) => calls.end_call(seq, error.map_or_else(|| hold(reply, quota), Err)),
         Ok(None) => {
             let text = "the stream ended between a Response and its reply";
             return Err(Error::local(Code::BadPayload, text));

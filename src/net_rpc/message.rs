@@ -27,7 +27,7 @@ pub(super) struct Header {
 pub(super) struct Response {
     service_method: String,
     pub(super) seq: u64,
-    pub(super) error: String,
+    error: String,
 }
 
 /// The reply of a call that failed: Go's `struct{}{}`.
@@ -60,7 +60,15 @@ pub(super) struct Answers {
 impl Header {
     pub(super) fn decode(payload: Bytes, limits: &Limits) -> Result<Self> {
         let budget = Budget::new(limits, payload.len());
-        Gob::decode(payload, &budget)
+        let mut header: Self = Gob::decode(payload, &budget)?;
+        let method = &mut header.service_method;
+        if method.len() > limits.line_bytes_max {
+            // No command has such a name. It is kept until its call is answered, and charged by
+            // nobody.
+            method.truncate(method.floor_char_boundary(limits.line_bytes_max));
+            method.shrink_to_fit();
+        }
+        Ok(header)
     }
 
     /// What the command has in place of limits.
@@ -73,6 +81,12 @@ impl Response {
     pub(super) fn decode(payload: Bytes, limits: &Limits) -> Result<Self> {
         let budget = Budget::new(limits, payload.len());
         Gob::decode(payload, &budget)
+    }
+
+    /// What the server says went wrong, if anything did: as much of it as an error keeps.
+    pub(super) fn error(&self) -> Option<Error> {
+        let is_error = !self.error.is_empty();
+        is_error.then(|| Error::from_peer(Code::Failed, self.error.as_bytes()))
     }
 }
 

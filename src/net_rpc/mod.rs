@@ -253,6 +253,7 @@ impl Incoming {
             };
             let header = Header::decode(header, connection.limits());
             let header = header.map_err(|error| connection.wrong(error))?;
+            connection.settle();
             if let Some(facts) = header.facts(door) {
                 // As large as its command says, and with the time for that.
                 connection.bound_by(Some(facts));
