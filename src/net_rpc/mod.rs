@@ -78,8 +78,9 @@ use crate::transport::Peer;
 /// # Limits
 ///
 /// At most `calls_per_connection_max` calls are under way; more are not read until one has ended.
-/// Each of the two gobs of a request has `body_time_max` from its first byte on, and while no call
-/// is under way the next request has `idle_time_max`. Arguments, and replies that wait to be
+/// The two gobs of a request have `body_time_max` together, from the first byte on; but the
+/// argument has as much for itself if its command has a `payload_bytes_max` of its own. While no
+/// call is under way the next request has `idle_time_max`. Arguments, and replies that wait to be
 /// written, count against `held_bytes_max` of the endpoint, and so do the types that the peer has
 /// defined, of which there are `net_rpc_definition_bytes_max`. An argument and a reply are bound by
 /// the [facts](crate::Facts) of their command, where it has any.
@@ -92,9 +93,10 @@ use crate::transport::Peer;
 ///
 /// `bad_payload` if what came is no `net/rpc`, `too_large` if a gob is over a limit and its end is
 /// not known, `overloaded` if the endpoint cannot hold what comes (the call it belongs to is
-/// answered first); `deadline_exceeded` if the peer is too slow; `shutting_down` if the door was
-/// closed. All these let the calls under way finish, and so does the end of the peer's side, as in
-/// Go. `disconnected` if the stream fails: calls under way are cancelled then.
+/// answered first); `deadline_exceeded` if a request comes too slowly; `shutting_down` if the door
+/// was closed. All these let the calls under way finish, and so does the end of the peer's side, as
+/// in Go. Calls under way are cancelled if the stream fails, which is `disconnected`, or if the
+/// peer does not read its answers within `write_time_max`, which is `deadline_exceeded` as well.
 ///
 /// # Cancel safety
 ///

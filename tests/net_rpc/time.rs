@@ -1,14 +1,15 @@
 //! Who is silent, slow or does not read, and calls that take long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard::{Code, Limits};
+use switchboard::{Code, Limits, with_state};
 use switchboard_testing::hex::from_hex;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use crate::caller::FROM_GO;
-use crate::endpoint::{dial, dial_limited, endpoint};
+use crate::endpoint::{HOLD, Hold, dial, dial_limited, endpoint};
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_read_need_not_hurry() {
@@ -64,6 +65,58 @@ async fn who_is_silent_or_slow_is_cut_off() {
         let is_in_time = sent.len() > pace || begun.elapsed().as_secs() == seconds;
         assert!(is_in_time, "{limit} after {:?}", begun.elapsed());
     }
+}
+
+/// Together, since the second has begun as soon as the first has come.
+#[tokio::test(start_paused = true)]
+async fn header_and_argument_share_their_time() {
+    // (seconds of the header, of the argument)
+    for (first, second) in [(25, 4), (10, 19), (25, 15), (10, 29)] {
+        let (mut go, ended) = dial(&endpoint());
+        let call = go.encode("Arith.Slow", &1_i64);
+        let begun = tokio::time::Instant::now();
+        let argument = call.len() - 4;
+        go.stream.write_all(&call[..10]).await.unwrap();
+        sleep(Duration::from_secs(first)).await;
+        go.stream.write_all(&call[10..=argument]).await.unwrap();
+        sleep(Duration::from_secs(second)).await;
+        let _ = go.stream.write_all(&call[argument + 1..]).await;
+        if first + second < Limits::default().body_time_max.as_secs() {
+            assert_eq!(go.answer().await.reply(), Ok(1_i64), "{first} {second}");
+            continue;
+        }
+        let error = ended.await.unwrap().unwrap_err();
+        assert!(error.text().contains("body_time_max (30s)"), "{error}");
+        assert!(begun.elapsed().as_secs() < first + second + 1);
+    }
+}
+
+/// A request that comes too slowly does no harm to the calls before it, and answers that nobody
+/// reads end them.
+#[tokio::test(start_paused = true)]
+async fn calls_under_way_outlive_a_slow_request_and_not_a_slow_reader() {
+    let hold = Arc::new(Hold::default());
+    let endpoint = endpoint().on(HOLD, with_state(&hold, Hold::on));
+    let limits = |limits: &mut Limits| limits.body_time_max = Duration::from_secs(5);
+    let (mut go, ended) = dial_limited(&endpoint, limits);
+    go.send("Hold.On", &1_i64).await;
+    hold.wait_for(1).await;
+    // The beginning of a message, which is given up after five seconds.
+    go.stream.write_all(&[20]).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert!(!ended.is_finished());
+    hold.let_go(1);
+    assert_eq!(go.answer().await.reply(), Ok(1_i64));
+    let error = ended.await.unwrap().unwrap_err();
+    assert!(error.text().contains("body_time_max (5s)"), "{error}");
+
+    let (mut go, ended) = dial(&endpoint);
+    go.send("Hold.On", &2_i64).await;
+    hold.wait_for(2).await;
+    go.send("Echo.Letters", &500_000_u64).await;
+    let error = ended.await.unwrap().unwrap_err();
+    assert!(error.text().contains("write_time_max"), "{error}");
+    hold.wait_for_stopped(1).await;
 }
 
 #[tokio::test(start_paused = true)]
