@@ -195,6 +195,79 @@ async fn nothing_that_a_peer_made_up_is_logged_at_info() {
     );
 }
 
+#[cfg(feature = "gob")]
+mod net_rpc {
+    use std::time::Duration;
+
+    use switchboard_testing::gob_bytes::{INT, int, message, structure};
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A value whose one field has this name.
+    fn value(name: &str) -> Vec<u8> {
+        let value = message(&[int(70), vec![1, 14, 0]].concat());
+        [message(&structure(70, &[(name, INT)])), value].concat()
+    }
+
+    /// Says this to a server of ours, and ends.
+    async fn say(sent: &[u8]) {
+        let (listener, dialer) = transport::memory_listener();
+        let endpoint = endpoint();
+        let server = tokio::spawn(async move { endpoint.serve_net_rpc(listener).await });
+        let mut stream = dialer.dial().await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        stream.shutdown().await.unwrap();
+        sleep(Duration::from_secs(10)).await;
+        server.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_a_peer_made_up_are_not_logged_at_info() {
+        Log::listen();
+        for sent in [value("SECRET"), value("SECRET/x")] {
+            say(&sent).await;
+            let (here, mut there) = transport::memory();
+            let client = Endpoint::new().connect_net_rpc_over(here);
+            there.write_all(&sent).await.unwrap();
+            client.closed().await;
+        }
+        let lines = Log::lines(Level::INFO);
+        let ends: Vec<_> = lines.iter().filter(|line| line.contains("closing")).collect();
+        assert_eq!(ends.len(), 4, "{lines:#?}");
+        for end in ends {
+            assert!(end.contains("code=\"bad_payload\" flaw="), "{end}");
+        }
+        assert!(!lines.iter().any(|line| line.contains("SECRET")), "{lines:#?}");
+        let lines = Log::lines(Level::DEBUG);
+        assert!(lines.iter().any(|line| line.contains("SECRET")), "{lines:#?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_speaks_another_protocol_is_logged() {
+        // (what comes first, what that is called)
+        let cases: [(&[u8], &str); 5] = [
+            (b"GET /SECRET HTTP/1.1\r\n\r\n", "the peer speaks HTTP, not net/rpc"),
+            (b"CONNECT /SECRET HTTP/1.0\r\n\r\n", "asks HTTP for another path than /_goRPC_"),
+            (b"\x16\x03\x01\x02\x00SECRET", "the peer speaks TLS, not net/rpc"),
+            (b"{\"method\":\"SECRET\"}", "the peer speaks JSON, not net/rpc in gob"),
+            (b"SECRET\nSECRET\n", "it does not begin with a type"),
+        ];
+        for (sent, text) in cases {
+            Log::listen();
+            say(sent).await;
+            let lines = Log::lines(Level::INFO);
+            let [line] = &lines[..] else { panic!("{text}: {lines:#?}") };
+            assert!(
+                line.contains("closing the connection peer=memory error=bad_payload"),
+                "{line}"
+            );
+            assert!(line.contains(text) && !line.contains("SECRET"), "{line}");
+        }
+    }
+}
+
 /// What its caller is not told has to be told somewhere, on one line.
 #[tokio::test(start_paused = true)]
 async fn a_foreign_error_is_in_the_log() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::connections::OpenConnection;
 use crate::client::Client;
 use crate::handler::Router;
-use crate::net_rpc::{client, net_rpc};
+use crate::net_rpc::{client, log_end, net_rpc};
 use crate::service::Door;
 use crate::stream::Connection;
 use crate::transport::{BoxedIo, Peer, SharedIo};
@@ -28,7 +28,7 @@ pub(super) fn accepted(
     let served = async move {
         let ended = net_rpc(&mut connection, &door).await;
         if let Err(error) = &ended {
-            tracing::info!(peer = %connection.peer(), %error, "closing the connection");
+            log_end(connection.peer(), error);
         }
         if connection.end().await && ended.is_err() {
             connection.linger().await;

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::calling::{Calls, Unsent, Unwritten};
 use super::gobs::Gobs;
+use super::log_end;
 use super::message::Response;
 use crate::client::Client;
 use crate::clock::{after, now, poll_due};
@@ -161,7 +162,7 @@ async fn run(mut connection: Connection, io: SharedIo, calls: Arc<Calls>, quota:
         }
         Some(error) if error.code() == Code::Cancelled => calls.end(error.code(), error.text()),
         Some(error) => {
-            tracing::info!(peer = %connection.peer(), %error, "a connection by net/rpc ended");
+            log_end(connection.peer(), error);
             let text = format!("the connection ended: {}", error.text());
             calls.end(Code::Disconnected, &text);
         }

@@ -20,6 +20,7 @@ mod gobs;
 mod greeting;
 mod message;
 
+use std::error::Error as _;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -156,6 +157,20 @@ async fn serve(connection: &mut Connection, door: &Door, calls: &mut JoinSet<End
         }
     }
     end.unwrap_or(Ok(()))
+}
+
+/// Logs what ended a connection, without the names of fields and types that its peer made up: those
+/// are in what gob says.
+pub(crate) fn log_end(peer: &Peer, error: &Error) {
+    let of_gob = error.source().and_then(|source| source.downcast_ref::<switchboard_gob::Error>());
+    match of_gob {
+        Some(of_gob) => {
+            let (code, flaw) = (error.code().as_str(), of_gob.kind());
+            tracing::info!(%peer, code, ?flaw, "closing the connection");
+            tracing::debug!(%peer, %error, "what came was wrong");
+        }
+        None => tracing::info!(%peer, %error, "closing the connection"),
+    }
 }
 
 /// A call that has come whole.
