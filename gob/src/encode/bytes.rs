@@ -12,7 +12,8 @@ use crate::error::{Error, Result, Step};
 ///
 /// # Errors
 ///
-/// `Mismatch` if one is not a byte; those before it have been appended, and others.
+/// `Mismatch` if one is not a byte. Those behind it are not asked, and what has been appended is of
+/// no use.
 #[inline]
 pub(super) fn collect<I>(elements: I, out: &mut Vec<u8>) -> Result<usize>
 where
@@ -20,12 +21,15 @@ where
     I::Item: Serialize,
 {
     let (before, mut failed) = (out.len(), None);
-    out.extend(elements.enumerate().map(|(index, element)| match byte(&element) {
-        Ok(byte) => byte,
-        Err(error) => {
-            failed.get_or_insert((index, error));
-            0
+    // To leave them out would take the bytes apart.
+    out.extend(elements.enumerate().map(|(index, element)| {
+        if failed.is_some() {
+            return 0;
         }
+        byte(&element).unwrap_or_else(|error| {
+            failed = Some((index, error));
+            0
+        })
     }));
     match failed {
         None => Ok(out.len().saturating_sub(before)),

@@ -48,6 +48,24 @@ fn what_does_not_fit_the_schema_is_an_error_that_says_where() {
     fails(Type::COMPLEX, &[1, 0], "[0]: the schema says float, the value is a signed integer");
 }
 
+/// A value that fails costs no more than the elements up to the one that is wrong.
+#[test]
+fn what_is_behind_a_wrong_byte_is_not_asked() {
+    /// Counts how often it is asked.
+    struct Asked<'a>(u16, &'a std::cell::Cell<u32>);
+    impl Serialize for Asked<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            self.1.set(self.1.get() + 1);
+            serializer.serialize_u16(self.0)
+        }
+    }
+    let (schema, asked) = (Schema::builder().build(Type::BYTES).unwrap(), Default::default());
+    let value: Vec<_> = [1, 2, 256, 3, 256, 4].map(|byte| Asked(byte, &asked)).into();
+    let text = "[2]: the schema says bytes, an element is over 255";
+    check_error(&schema, &value, ErrorKind::Mismatch, text);
+    assert_eq!(asked.get(), 3);
+}
+
 #[test]
 fn the_way_to_what_does_not_fit_is_told() {
     let mismatch = ErrorKind::Mismatch;
