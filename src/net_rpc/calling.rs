@@ -122,16 +122,19 @@ impl Calls {
     pub(super) async fn send(self: &Arc<Self>, unsent: Unsent<'_>) -> Result<Waiting> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| self.closed())?;
         let most = self.limits.unwritten_bytes_max;
-        let bytes = u32::try_from(unsent.argument.len().clamp(1, most)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
-        let room = room.map_err(|_| self.closed())?;
+        let bytes = unsent.bytes_max().min(most);
+        let room = Arc::clone(&self.room);
+        let room = room.acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX)).await;
+        let mut room = room.map_err(|_| self.closed())?;
         let (sender, reply) = oneshot::channel();
         let mut state = self.lock();
         if state.is_over {
             return Err(self.closed());
         }
         let number = state.next;
-        state.asking.put(unsent.method, number, unsent.argument)?;
+        let put_bytes = state.asking.put(unsent.method, number, unsent.argument)?;
+        // Definitions, say, that the server has heard already.
+        drop(room.split(bytes.saturating_sub(put_bytes)));
         state.next = number.saturating_add(1);
         state.rooms.push(room);
         let caller = unsent.wants_reply.then_some(sender);
@@ -227,6 +230,10 @@ impl Calls {
 
     /// Ends all calls, and the connection with them; `why` is for those that were under way.
     pub(super) fn end(&self, code: Code, why: &str) {
+        // Before anybody is woken or refused, who asks for the cause then.
+        self.stage.send_modify(|stage| {
+            stage.ended.get_or_insert_with(|| why.into());
+        });
         self.places.close();
         self.room.close();
         let (unwritten, under_way) = {
@@ -236,9 +243,6 @@ impl Calls {
             state.rooms.clear();
             (state.unwritten, std::mem::take(&mut state.under_way))
         };
-        self.stage.send_modify(|stage| {
-            stage.ended.get_or_insert_with(|| why.into());
-        });
         for (number, call) in under_way {
             let error = Error::local(code, why.to_owned());
             let error = if number < unwritten { error.after_sending() } else { error };
@@ -267,6 +271,14 @@ impl Calls {
     }
 }
 
+impl Unsent<'_> {
+    /// No fewer bytes than it has when it is written.
+    fn bytes_max(&self) -> usize {
+        let header_bytes = HEADER_BYTES_MAX.saturating_add(self.method.len());
+        header_bytes.saturating_add(self.argument.len())
+    }
+}
+
 impl Waiting {
     /// Waits for the reply.
     pub(super) async fn reply(mut self) -> Result<Reply> {
@@ -281,5 +293,85 @@ impl Drop for Waiting {
             call.caller = None;
         }
         self.calls.changed.notify_one();
+    }
+}
+
+/// Bytes of a header beside the name of its method, the definition of its type for one, and those
+/// by which the numbers of an argument's types may grow.
+const HEADER_BYTES_MAX: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use switchboard_gob::{Schema, Type, Value, to_vec_as};
+
+    use super::*;
+
+    /// Polls what it is woken for at once, as another thread might.
+    struct Eager {
+        calls: Arc<Calls>,
+        found: Mutex<Vec<(Code, String)>>,
+    }
+
+    impl Wake for Eager {
+        fn wake(self: Arc<Self>) {
+            let error = self.calls.closed();
+            self.found.lock().unwrap().push((error.code(), error.text().to_owned()));
+        }
+    }
+
+    fn unsent(argument: &[u8]) -> Unsent<'_> {
+        Unsent { method: "A.B", argument, facts: None, wants_reply: true }
+    }
+
+    /// A value of a type that takes a thousand bytes to define.
+    fn wide() -> Vec<u8> {
+        let (mut builder, name) = (Schema::builder(), "X".repeat(1000));
+        let root = builder.structure("", &[(&*name, Type::INT)]);
+        let value = Value::Struct(vec![(name, Value::Int(1))]);
+        to_vec_as(&builder.build(root).unwrap(), &value).unwrap()
+    }
+
+    #[test]
+    fn what_waits_to_be_written_is_all_there_is_room_for() {
+        // (argument, how many calls there must be at least)
+        for (argument, calls_least) in [(vec![3, 4, 0, 0], 200), (wide(), 100)] {
+            let limits = Limits::default().with(|limits| limits.unwritten_bytes_max = 5000);
+            let calls = Calls::new(&Arc::new(limits));
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut count = 0;
+            while pin!(calls.send(unsent(&argument))).poll(&mut cx).is_ready() {
+                count += 1;
+            }
+            let Unwritten::Bytes(bytes, _) = calls.unwritten() else { panic!("nothing") };
+            assert!((3800..=5000).contains(&bytes.len()), "{} bytes", bytes.len());
+            assert!(count >= calls_least, "{count} calls");
+        }
+    }
+
+    #[test]
+    fn who_waits_to_send_is_woken_when_the_cause_is_known() {
+        let gob = [3, 4, 0, 0];
+        // (places, bytes of room): each is what is missing once.
+        for (places, room) in [(1, 1000), (2, 1)] {
+            let limits = Limits::default().with(|limits| {
+                limits.calls_per_connection_max = places;
+                limits.unwritten_bytes_max = room;
+            });
+            let calls = Calls::new(&Arc::new(limits));
+            let mut first = pin!(calls.send(unsent(&gob)));
+            let mut second = pin!(calls.send(unsent(&gob)));
+            let eager = Arc::new(Eager { calls: Arc::clone(&calls), found: Mutex::default() });
+            let waker = Waker::from(Arc::clone(&eager));
+            let mut cx = Context::from_waker(&waker);
+            let Poll::Ready(Ok(_waiting)) = first.as_mut().poll(&mut cx) else { panic!() };
+            assert!(second.as_mut().poll(&mut cx).is_pending());
+            calls.end(Code::Disconnected, "the cable was cut");
+            let cause = (Code::Disconnected, "the cable was cut".to_owned());
+            assert_eq!(*eager.found.lock().unwrap(), [cause], "{places} {room}");
+        }
     }
 }

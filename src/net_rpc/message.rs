@@ -96,12 +96,12 @@ impl Asking {
         Self { encoder: encoder(depth_max), out: Vec::new() }
     }
 
-    /// Appends a call.
+    /// Appends a call; answers how many bytes that were.
     ///
     /// # Errors
     ///
     /// `bad_payload` if the argument is no gob; nothing is appended.
-    pub(super) fn put(&mut self, method: &str, seq: u64, argument: &[u8]) -> Result<()> {
+    pub(super) fn put(&mut self, method: &str, seq: u64, argument: &[u8]) -> Result<usize> {
         let (start, service_method) = (self.out.len(), method.to_owned());
         let header = Header { service_method, seq };
         let put = self.encoder.encode(&header, &mut self.out);
@@ -110,7 +110,8 @@ impl Asking {
             take_back(&mut self.encoder, &mut self.out, start);
             let text = "the argument of a call by net/rpc is no gob";
             Error::local(Code::BadPayload, text).with_source(cause)
-        })
+        })?;
+        Ok(self.out.len().saturating_sub(start))
     }
 
     /// Takes what is still to be written.
