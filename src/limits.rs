@@ -56,9 +56,10 @@ pub struct Limits {
     /// [`net_rpc_definition_bytes_max`](Self::net_rpc_definition_bytes_max).
     ///
     /// Worst case: so many bytes for each connection, copied and looked through for each gob that
-    /// needs them; while a gob is read, twice as many. When those left are more, all are forgotten.
-    /// A gob with more, or one that needs a definition that was forgotten, is refused and the
-    /// connection closed.
+    /// needs them; while a gob is read, twice as many. They count twelve times against
+    /// [`held_bytes_max`](Self::held_bytes_max), as much as they take in memory. When those left
+    /// are more, all are forgotten. A gob with more, or one that needs a definition that was
+    /// forgotten, is refused and the connection closed.
     pub definition_bytes_max: usize,
     /// Bytes of type definitions on one connection of Go's `net/rpc`. Default 256 KiB: some 15,000
     /// fields.

@@ -462,6 +462,22 @@ mod gob {
         check("net/rpc, errors of a server", 24, &found);
     }
 
+    /// Plain calls, after which the connection remembers the types.
+    #[test]
+    fn types_of_plain_calls() {
+        const NEXT: Command<Vec<String>, u64, format::Gob> = Command::new("NEXT");
+        let argument = switchboard_gob::to_vec(&Vec::<String>::new()).unwrap();
+        let types: Vec<_> = (100..150).map(|id| message(&fields(id, 250, |_| INT))).collect();
+        let said = [b"NEXT\n", &*types.concat(), &argument].concat();
+        let endpoint = || {
+            let limits = limits().with(|limits| limits.definition_bytes_max = 256 * 1024);
+            let next = async |texts: Vec<String>| Ok::<_, Error>(texts.len() as u64);
+            Endpoint::new().with_limits(limits).on(NEXT, next)
+        };
+        let found = attack(endpoint, 64, &Script::new(said));
+        check("gob, types of plain calls", 64, &found);
+    }
+
     #[test]
     fn net_rpc_types() {
         let wide: Vec<_> = (100..220).map(|id| fields(id, 250, |_| INT)).collect();

@@ -33,6 +33,8 @@ pub use self::budget::Budget;
 #[cfg(feature = "io")]
 pub(crate) use self::budget::Grant;
 pub use self::bytes::Bytes;
+#[cfg(all(feature = "gob", feature = "io"))]
+pub(crate) use self::gob::DEFINITION_TIMES;
 #[cfg(feature = "gob")]
 pub use self::gob::Gob;
 #[cfg(feature = "json")]

@@ -25,6 +25,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use switchboard_gob::{Decoder, ErrorKind, Limits as GobLimits};
 
 use crate::error::{Code, Error, Result};
+use crate::format::DEFINITION_TIMES;
 use crate::limits::{Limits, PayloadMax};
 use crate::stream::{Connection, Wait};
 
@@ -169,7 +170,7 @@ impl Gobs {
         let is_interrupted = self.value_bytes > 0 && self.message.is_none();
         let inside = if is_interrupted { self.value_bytes } else { 0 };
         let defined_bytes = self.defined_bytes.saturating_add(inside);
-        let memory = defined_bytes.min(self.definition_bytes_max).saturating_mul(MEMORY_TIMES);
+        let memory = defined_bytes.min(self.definition_bytes_max).saturating_mul(DEFINITION_TIMES);
         memory.saturating_add(self.decoder.buffered_bytes())
     }
 
@@ -340,7 +341,3 @@ const INTERFACE: u8 = 16;
 
 /// The gob of an `int` that is 0.
 const ZERO: [u8; 4] = [3, 4, 0, 0];
-
-/// How many times its bytes a definition takes in memory: a field of a struct 56 bytes with its
-/// name, of which 5 are sent.
-const MEMORY_TIMES: usize = 12;

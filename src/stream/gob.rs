@@ -17,6 +17,7 @@ use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits as GobLimits};
 
 use super::memory::Memory;
 use crate::error::{Code, Error, Result};
+use crate::format::DEFINITION_TIMES;
 use crate::limits::{Limits, PayloadMax};
 
 /// What a connection remembers of its gobs.
@@ -111,7 +112,8 @@ impl Memory for Gobs {
 
     /// Bytes of memory that it holds of what was read.
     fn held_bytes(&self) -> usize {
-        self.reading.buffered_bytes()
+        let definitions = self.reading.definition_bytes().saturating_mul(DEFINITION_TIMES);
+        definitions.saturating_add(self.reading.buffered_bytes())
     }
 }
 

@@ -98,17 +98,11 @@ impl Input {
         (&mut self.bytes, &mut self.account)
     }
 
-    /// Charges so much beside the buffer, from the next look at it.
-    pub(super) fn set_other_bytes(&mut self, bytes: usize) {
-        self.account.other_bytes = bytes;
-    }
-
     /// Charges so much beside the buffer, from now on.
     ///
     /// # Errors
     ///
     /// `overloaded` if that is more than before, and the endpoint cannot hold it.
-    #[cfg(feature = "gob")]
     pub(super) fn charge_other(&mut self, bytes: usize) -> Result<()> {
         let is_more = bytes > self.account.other_bytes;
         self.account.other_bytes = bytes;

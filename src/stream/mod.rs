@@ -403,8 +403,8 @@ impl Connection {
             let max = self.payload_max();
             let Self { input, payloads, limits, .. } = self;
             let found = payloads.take(&mut reading, &mut input.bytes, limits, max);
-            input.set_other_bytes(payloads.held_bytes());
-            let missing = match found {
+            let charged = input.charge_other(payloads.held_bytes());
+            let missing = match charged.and(found) {
                 Ok(Found::Payload(payload)) => {
                     self.is_out_of_step = was_out_of_step;
                     return Ok(Some(payload));

@@ -248,6 +248,12 @@ impl Decoder {
         self.scanner.buffered_bytes()
     }
 
+    /// Bytes of the definitions that are remembered: never more than twice the limit on them.
+    #[must_use]
+    pub fn definition_bytes(&self) -> usize {
+        self.scanner.types.bytes()
+    }
+
     /// Forgets the value that is complete, and gives back its memory.
     pub fn release(&mut self) {
         self.scanner.release();

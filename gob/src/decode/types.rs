@@ -109,6 +109,11 @@ impl Types {
         self.check_limits(limits, if self.are_new_streams_allowed { 2 } else { 1 })
     }
 
+    /// Of all definitions that are remembered.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The type of a value that is about to be read: the outermost one, or one in an interface.
     ///
     /// # Errors
