@@ -18,8 +18,7 @@
 //!
 //! A value without interfaces in it is one message. One with interfaces may be several, and may
 //! have definitions inside. Both are known only to the decoder, so such a value cannot be passed
-//! over, and its bytes are charged as if all of them were definitions once it is found that some
-//! are.
+//! over.
 
 use bytes::{Buf, Bytes, BytesMut};
 use switchboard_gob::{Decoder, ErrorKind, Limits as GobLimits};
@@ -41,8 +40,6 @@ pub(super) struct Gobs {
     value_bytes: usize,
     // Still to come of a value that is passed over.
     passing_bytes: u64,
-    // Of all definitions so far; no less than they are.
-    defined_bytes: usize,
     // Some type may have an interface in it.
     may_have_interfaces: bool,
 }
@@ -74,7 +71,6 @@ impl Gobs {
             message: None,
             value_bytes: 0,
             passing_bytes: 0,
-            defined_bytes: 0,
             may_have_interfaces: false,
         }
     }
@@ -145,7 +141,6 @@ impl Gobs {
             self.message = None;
             if message.is_definition {
                 let bytes = input.get(message.start..message.end).unwrap_or_default();
-                self.defined_bytes = self.defined_bytes.saturating_add(bytes.len());
                 self.may_have_interfaces |= memchr::memchr(INTERFACE, bytes).is_some();
             }
         }
@@ -166,12 +161,8 @@ impl Gobs {
 
     /// Bytes of memory that it holds of what was read.
     fn held_bytes(&self) -> usize {
-        // What a value has defined in its messages so far is known when it is whole.
-        let is_interrupted = self.value_bytes > 0 && self.message.is_none();
-        let inside = if is_interrupted { self.value_bytes } else { 0 };
-        let defined_bytes = self.defined_bytes.saturating_add(inside);
-        let memory = defined_bytes.min(self.definition_bytes_max).saturating_mul(DEFINITION_TIMES);
-        memory.saturating_add(self.decoder.buffered_bytes())
+        let definitions = self.decoder.definition_bytes().saturating_mul(DEFINITION_TIMES);
+        definitions.saturating_add(self.decoder.buffered_bytes())
     }
 
     /// The message of which more can be pushed.
@@ -229,17 +220,12 @@ impl Gobs {
         self.decoder.release();
         self.message = None;
         let value = input.split_to(self.pushed_bytes.min(input.len())).freeze();
-        let (value_bytes, _) = (std::mem::take(&mut self.value_bytes), self.pushed_bytes = 0);
-        let alone = if alone.is_empty() {
-            value
-        } else {
-            alone.extend_from_slice(&value);
-            alone.into()
-        };
-        if self.may_have_interfaces && defines_inside(&alone) {
-            self.defined_bytes = self.defined_bytes.saturating_add(value_bytes);
+        (self.value_bytes, self.pushed_bytes) = (0, 0);
+        if alone.is_empty() {
+            return value;
         }
-        alone
+        alone.extend_from_slice(&value);
+        alone.into()
     }
 }
 
@@ -281,29 +267,12 @@ fn uint(input: &[u8]) -> Result<Option<(u64, usize)>> {
 
 /// Bytes of the definitions that a value has before it which stands alone.
 pub(super) fn definition_bytes(alone: &[u8]) -> usize {
-    definitions(alone).map(|(all_bytes, _)| all_bytes).fold(0, usize::saturating_add)
-}
-
-/// Of each definition before a value that stands alone: its bytes, and those that count against a
-/// limit on definitions.
-fn definitions(alone: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-    let mut rest = alone;
-    std::iter::from_fn(move || match Head::of(rest) {
-        Ok(Some(Head { length_bytes, bytes, id: ..0, id_bytes })) => {
-            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            let all_bytes = length_bytes.saturating_add(bytes);
-            rest = rest.get(all_bytes..).unwrap_or_default();
-            Some((all_bytes, bytes.saturating_sub(id_bytes)))
-        }
-        _ => None,
-    })
-}
-
-/// Whether a value that stands alone has other definitions than those before it: they are more
-/// than a decoder is allowed that allows just these.
-fn defines_inside(alone: &[u8]) -> bool {
-    let before = definitions(alone).map(|(_, counted_bytes)| counted_bytes);
-    decoder(usize::MAX, before.fold(0, usize::saturating_add)).push(alone).is_err()
+    let mut value = alone;
+    while let Ok(Some(Head { length_bytes, bytes, id: ..0, .. })) = Head::of(value) {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        value = value.get(length_bytes.saturating_add(bytes)..).unwrap_or_default();
+    }
+    alone.len().saturating_sub(value.len())
 }
 
 /// A decoder for which values may be of any length.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use switchboard::format::Gob;
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Code, Command, Error, Limits, Result, with_state};
-use switchboard_testing::gob_bytes::{INTERFACE, int, message, structure};
+use switchboard_testing::gob_bytes::{INT, INTERFACE, int, message, structure, uint};
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
@@ -150,6 +150,30 @@ async fn what_was_defined_is_held_until_the_end() {
         }
         drop(open);
         sleep(Duration::from_secs(1)).await;
+    }
+    server.abort();
+}
+
+#[tokio::test]
+async fn no_more_of_a_value_is_held_than_was_defined_in_it() {
+    const STRING: i64 = 6;
+    let limits = Limits::default().with(|limits| limits.held_bytes_max = 1_000_000);
+    let endpoint = endpoint().with_limits(limits);
+    let (listener, dialer) = transport::memory_listener();
+    let server = tokio::spawn(async move { endpoint.serve_net_rpc(listener).await });
+    // A text in an interface, in a type that is defined there.
+    let text = [vec![1], message(&[b'x'; 50_000]), vec![0]].concat();
+    let interface = [message(b"main.Text"), structure(71, &[("S", STRING)]), uint(1)].concat();
+    let interface = [interface, int(71), message(&text)].concat();
+    let value = [int(70), vec![1, 14, 1, 16, 1], interface, vec![0]].concat();
+    let types = structure(70, &[("A", INT), ("B", INT), ("X", INTERFACE)]);
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        let mut go = Caller::new(dialer.dial().await.unwrap());
+        let call = [wide::header(&mut go), message(&types), message(&value)].concat();
+        go.stream.write_all(&call).await.unwrap();
+        assert_eq!(go.answer().await.reply(), Ok(56_i64), "{}", open.len());
+        open.push(go);
     }
     server.abort();
 }

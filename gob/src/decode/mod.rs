@@ -248,7 +248,19 @@ impl Decoder {
         self.scanner.buffered_bytes()
     }
 
-    /// Bytes of the definitions that are remembered: never more than twice the limit on them.
+    /// Bytes of the definitions that are remembered, those within values too: never more than twice
+    /// the limit on them.
+    ///
+    /// ```
+    /// use switchboard_gob::{Decoder, to_vec};
+    ///
+    /// let mut decoder = Decoder::new();
+    /// assert!(decoder.push(&to_vec(&1_i64)?)?.is_complete);
+    /// assert_eq!(decoder.definition_bytes(), 0);
+    /// assert!(decoder.push(&to_vec(&vec![1_i64])?)?.is_complete);
+    /// assert_eq!(decoder.definition_bytes(), 10);
+    /// # Ok::<(), switchboard_gob::Error>(())
+    /// ```
     #[must_use]
     pub fn definition_bytes(&self) -> usize {
         self.scanner.types.bytes()
