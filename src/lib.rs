@@ -157,11 +157,11 @@ pub mod gob {
 }
 
 #[cfg(feature = "io")]
-pub use crate::client::{Call, Client, Notification};
+pub use crate::client::{Call, CallWithMetadata, Client, Notification};
 pub use crate::command::{Command, Facts};
 #[cfg(feature = "io")]
 pub use crate::endpoint::{Endpoint, Report};
-pub use crate::error::{Code, Error, Fault, Result};
+pub use crate::error::{Code, Error, Fault, Result, UnknownCode};
 #[cfg(feature = "io")]
 pub use crate::handler::{
     Blocking, CommandInfo, Context, Handler, RawFuture, RawHandler, WithState, blocking, with_state,
@@ -169,3 +169,4 @@ pub use crate::handler::{
 pub use crate::limits::Limits;
 #[cfg(feature = "io")]
 pub use crate::stream::Connection;
+pub use crate::wire::Metadata;

@@ -27,8 +27,8 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one protocol line, its end included. Default 1,024, at least 98: a call with the
-    /// longest name, tag and length, and no options.
+    /// Bytes of one protocol line, its end included. Default 8,192, and no less: every peer
+    /// takes lines of so many, which is enough for all that a call or a reply can say.
     ///
     /// Worst case: so many bytes are held for each connection. A longer line ends the connection.
     pub line_bytes_max: usize,
@@ -275,7 +275,7 @@ fn cannot_work(text: String) -> Error {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            line_bytes_max: 1024,
+            line_bytes_max: 8192,
             payload_bytes_max: MIB,
             depth_max: 128,
             spare_elements_max: 1024,
@@ -358,7 +358,7 @@ impl TimeMax {
 
 /// A call with the longest name (64), tag (10) and length (20), the spaces between them, and CR LF.
 /// Every reply is shorter.
-const LINE_BYTES_LEAST: usize = 98;
+const LINE_BYTES_LEAST: usize = 8192;
 
 /// More than a short text takes, with what the allocator adds.
 const DECODE_BYTES_LEAST: usize = 1024;

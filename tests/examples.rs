@@ -85,7 +85,7 @@ fn netcat_gets_exactly_these_bytes() {
     check_bytes(&server, "CHECK_STOCK json\n\"item1\"\n", "100\n");
     check_bytes(&server, "CHECK_STOCK json\n\"item2\"\nSTRING\nmore\n", "50\nThank you.\n");
     check_bytes(&server, "CHECK_STOCK\n6\n\x05item1", "1\n\x64");
-    let refused = "<0 err 24 failed\nthere is no \"\\u{1b}[31m\"";
+    let refused = "<0 err 24 failed ran=1\nthere is no \"\\u{1b}[31m\"";
     check_bytes(&server, "CHECK_STOCK json\n\"\\u001b[31m\"\n", refused);
     let unknown = "<0 err 38 unknown_command\nthere is no command NOPE; ? lists them";
     check_bytes(&server, "NOPE\nSTRING\nnot run\n", unknown);

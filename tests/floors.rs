@@ -85,9 +85,15 @@ const GOB: House = House {
 
 /// A file with a type, and one above it with a block of the type's methods, which can be told in
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
-/// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type.
-const PARTS_ABOVE: [(&str, &str); 2] =
-    [("src/client/mod.rs", "src/endpoint/dial.rs"), ("gob/src/schema.rs", "gob/src/traced.rs")];
+/// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
+/// beside an `Error` is a format's and a line's; net/rpc is a feature.
+const PARTS_ABOVE: [(&str, &str); 5] = [
+    ("src/client/mod.rs", "src/endpoint/dial.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
+    ("src/error.rs", "src/format/details.rs"),
+    ("src/error.rs", "src/wire/metadata.rs"),
+    ("gob/src/schema.rs", "gob/src/traced.rs"),
+];
 
 /// What a pure module does not say.
 const IMPURE: [&str; 10] = [
@@ -123,8 +129,10 @@ fn no_two_files_need_each_other() {
 
 #[test]
 fn each_part_above_is_there() {
-    let problems = [SWITCHBOARD, GOB].map(|house| house.cycles(&[])).concat().join("\n");
     for (file, above) in PARTS_ABOVE {
+        let others: Vec<_> =
+            PARTS_ABOVE.into_iter().filter(|part| *part != (file, above)).collect();
+        let problems = [SWITCHBOARD, GOB].map(|house| house.cycles(&others)).concat().join("\n");
         let is_there = problems.contains(file) && problems.contains(above);
         assert!(is_there, "{above} has no part of {file} any more");
     }

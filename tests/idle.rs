@@ -272,7 +272,7 @@ fn our_own_calls_leave_nothing() {
                     call.await.unwrap_err();
                 }
                 calling.read().await;
-                calling.answer(2..count + 2, "err 1 cancelled\na").await;
+                calling.answer(2..count + 2, "err 1 cancelled ran=1\na").await;
             })
         }),
         ("without reply", |calling, count| {

@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 #[cfg(all(feature = "bincode", feature = "json"))]
 use switchboard::format::{self, Budget, Format};
-use switchboard::wire::{Line, Name, Options, Part};
+use switchboard::wire::{CodeWord, FormatWord, Line, Metadata, Name, Options, Part};
 use switchboard::{Code, Limits};
 
 type Set = fn(&mut Limits, u64);
 
 /// Each field, how it is set (times in ns), and the least value that works.
 const FIELDS: [(&str, Set, u64); 25] = [
-    ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 98),
+    ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 8192),
     ("payload_bytes_max", |limits, value| limits.payload_bytes_max = count(value), 0),
     ("depth_max", |limits, value| limits.depth_max = count(value).min(Limits::DEPTH_MOST), 0),
     ("spare_elements_max", |limits, value| limits.spare_elements_max = count(value), 0),
@@ -144,22 +144,32 @@ fn a_text_needs_no_depth_no_spare_elements_and_little_memory() {
 
 #[test]
 fn what_every_peer_may_say_fits_in_the_least_line() {
-    let mut lines: Vec<_> =
-        Code::ALL.map(|code| Line::Reply(u32::MAX, Part::Err(u64::MAX, code))).into();
-    lines.push(Line::Reply(u32::MAX, Part::Item(u64::MAX)));
-    lines.push(Line::Request(u32::MAX, Part::Item(u64::MAX)));
-    lines.push(Line::Reply(u32::MAX, Part::Credit(u32::MAX)));
-    lines.push(Line::Call {
-        name: Name::parse("N".repeat(Name::BYTES_MAX).as_bytes()).unwrap(),
-        tag: u32::MAX,
-        len: u64::MAX,
-        options: Options::default(),
-    });
+    let mut metadata = Metadata::default();
+    for number in 0..Metadata::KEYS_MAX {
+        let key = format!("x-{}", (b'a' + u8::try_from(number).unwrap()) as char);
+        metadata = metadata.with(&key, &"v".repeat(Metadata::BYTES_MAX / 16 - 3)).unwrap();
+    }
+    metadata.clone().with("x-", "").unwrap_err();
+    let format = FormatWord::parse(&[b'f'; FormatWord::BYTES_MAX]).ok();
+    let options = Options::new(format, Some(u64::MAX));
+    let options = options.with_trace(&"t".repeat(Options::TRACE_BYTES_MAX)).unwrap();
+    let word = CodeWord::parse(&[b'c'; CodeWord::BYTES_MAX]).unwrap();
+    let error = Options::of_error(u64::MAX, Some(Duration::from_millis(u64::MAX)), true);
+    let lines = [
+        Line::Reply(u32::MAX, Part::Err(u64::MAX, word), error.with_metadata(&metadata)),
+        Line::Call {
+            name: Name::parse("N".repeat(Name::BYTES_MAX).as_bytes()).unwrap(),
+            tag: u32::MAX,
+            len: u64::MAX,
+            options: options.with_metadata(&metadata),
+        },
+    ];
     let bytes = lines.iter().map(|line| {
         let mut out = BytesMut::new();
         line.encode(&mut out);
         // CR before LF.
         out.len() + 1
     });
-    assert_eq!(bytes.max(), Some(98));
+    let least = Limits::default().with(|limits| limits.line_bytes_max = bytes.max().unwrap());
+    assert!(least.check().is_err(), "shorter than the least that can be set");
 }

@@ -17,7 +17,7 @@ use std::sync::Once;
 use switchboard::format::Line;
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Code, Command, Connection, Endpoint, Error};
-use switchboard_testing::peer::{Peer, err, exchange_over};
+use switchboard_testing::peer::{Peer, exchange_over, ran};
 use switchboard_testing::waiting::settle;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -165,8 +165,8 @@ async fn nothing_that_a_peer_made_up_is_logged_at_info() {
         "RAW\nSECRET\u{1b}\n",
         "ADD 1 8 f=json\n\"SECRET\"",
         "ADD json\n\"SECRET\"\n",
-        "<9 err 6 failed\nSECRET",
-        "<0 err 7 failed\nSECRET\u{1b}",
+        "<9 err 6 failed ran=1\nSECRET",
+        "<0 err 7 failed ran=1\nSECRET\u{1b}",
         "SECRET\u{1b}[2J\n",
         "SECRET SECRET SECRET SECRET\n",
         "GET /SECRET HTTP/1.1\r\n",
@@ -179,7 +179,7 @@ async fn nothing_that_a_peer_made_up_is_logged_at_info() {
     let (client, mut peer) = (Endpoint::new().connect_over(here), Peer::new(there));
     let call = tokio::spawn(client.call(FAIL, &"SECRET".to_owned()));
     peer.next().await.unwrap();
-    peer.send("<1 err 7 denied\nSECRET\u{1b}").await;
+    peer.send("<1 err 7 denied ran=1\nSECRET\u{1b}").await;
     assert_eq!(call.await.unwrap().unwrap_err().code(), Code::Denied);
 
     let lines = Log::lines(Level::INFO);
@@ -275,7 +275,7 @@ async fn a_foreign_error_is_in_the_log() {
     let endpoint = Endpoint::new()
         .on(FAIL, async |_: String| Err::<String, _>(anyhow::anyhow!("the disk\nis full")));
     let told = exchange(&endpoint, "FAIL 1 0 f=line\n").await;
-    assert_eq!(told, err(1, Code::Failed, "the handler failed"));
+    assert_eq!(told, ran(1, Code::Failed, "the handler failed"));
     let expected = "command=FAIL code=\"failed\" text=\"the handler failed\" \
                     source=\"the disk\\nis full\"";
     let lines = Log::lines(Level::WARN);

@@ -12,11 +12,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use switchboard::Code;
 use switchboard::wire::{
-    Decoder, Event, Flaw, FormatWord, Line, Name, Options, Outbox, Part, Position, Tag,
+    CodeWord, Decoder, Event, Flaw, FormatWord, Line, Metadata, Name, Options, Outbox, Part,
+    Position, Tag,
 };
 use switchboard_testing::random::{Random, rounds};
 
@@ -38,15 +40,26 @@ fn every_form_of_line_is_read_and_printed_back() {
     check("GREET 1 2 f=json", &call(1, 2, Options::new(Some(word("json")), None)));
     check("GREET 1 2 t=250", &call(1, 2, Options::new(None, Some(250))));
     check("GREET 1 2 f=b t=0", &call(1, 2, Options::new(Some(word("b")), Some(0))));
-    check(">1 item 3", &Line::Request(1, Part::Item(3)));
-    check(">1 end", &Line::Request(1, Part::End));
-    check(">4294967295 cancel", &Line::Request(Tag::MAX, Part::Cancel));
-    check(">0 credit 4294967295", &Line::Request(0, Part::Credit(u32::MAX)));
-    check("<1 ok 0", &Line::Reply(1, Part::Ok(0)));
-    check("<1 item 18446744073709551615", &Line::Reply(1, Part::Item(u64::MAX)));
-    check("<1 credit 0", &Line::Reply(1, Part::Credit(0)));
-    for code in Code::ALL.into_iter().filter(|code| code.is_on_wire()) {
-        check(&format!("<0 err 15 {code}"), &Line::Reply(0, Part::Err(15, code)));
+    check(">1 item 3", &request(1, Part::Item(3)));
+    check(">1 end", &request(1, Part::End));
+    check(">4294967295 cancel", &request(Tag::MAX, Part::Cancel));
+    check(">0 credit 4294967295", &request(0, Part::Credit(u32::MAX)));
+    check("<1 ok 0", &reply(1, Part::Ok(0)));
+    check("<1 item 18446744073709551615", &reply(1, Part::Item(u64::MAX)));
+    check("<1 credit 1", &reply(1, Part::Credit(1)));
+    check("<1 open", &reply(1, Part::Open));
+    for code in Code::ALL.iter().copied() {
+        check(&format!("<0 err 15 {code}"), &reply(0, Part::Err(15, code.into())));
+    }
+    let word = CodeWord::parse(b"too-late_for_that").unwrap();
+    check("<1 err 3 too-late_for_that", &reply(1, Part::Err(3, word)));
+
+    fn request(tag: Tag, part: Part) -> Line {
+        Line::Request(tag, part, Options::default())
+    }
+
+    fn reply(tag: Tag, part: Part) -> Line {
+        Line::Reply(tag, part, Options::default())
     }
 
     fn check(text: &str, line: &Line) {
@@ -104,7 +117,7 @@ fn names_are_words_of_printable_ascii() {
 fn every_flaw_is_found() {
     check(&"n".repeat(65), Flaw::NameTooLong);
     for (text, flaw) in FLAWS {
-        check(text, flaw);
+        check(text, *flaw);
     }
 
     fn check(text: &str, flaw: Flaw) {
@@ -129,12 +142,63 @@ fn options_mean_what_they_say() {
     assert!(all.is_stream());
     assert_eq!(all.trace(), Some(&b"00-ab-cd-01"[..]));
     assert_eq!(all.as_bytes(), b"x= trace=00-ab-cd-01 t=250 colour=a=b stream=1 f=json x=2");
-    let strange = options("HTTP/version=1.1");
+    let strange = options("http_version=HTTP/1.1");
     assert_eq!((strange.format(), strange.time_ms(), strange.trace()), (None, None, None));
     assert!(!strange.is_stream());
-    assert_eq!(strange.as_bytes(), b"HTTP/version=1.1");
+    assert_eq!(strange.as_bytes(), b"http_version=HTTP/1.1");
     assert_eq!(options("t=18446744073709551615").time_ms(), Some(u64::MAX));
     assert_eq!(options("trace=").trace(), Some(&b""[..]));
+}
+
+#[test]
+fn options_of_an_error_mean_what_they_say() {
+    let options = |text: &str| match Line::parse(format!("<1 err 9 failed {text}").as_bytes()) {
+        Ok(Line::Reply(1, Part::Err(9, _), options)) => options,
+        other => panic!("{text}: {other:?}"),
+    };
+    let all = options("x=1 d=9 retry=250 request-id=a%20b ran=1 x=2");
+    assert_eq!((all.details_bytes(), all.has_run()), (9, true));
+    assert_eq!(all.retry_after(), Some(Duration::from_millis(250)));
+    assert_eq!(all.metadata().get("request-id").as_deref(), Some("a b"));
+    assert_eq!(all.metadata().get("x"), None, "a key of the protocol");
+    let none = options("t=1 f=7z n=x");
+    assert_eq!((none.details_bytes(), none.has_run(), none.retry_after()), (0, false, None));
+    assert!(none.metadata().is_empty());
+}
+
+#[test]
+fn metadata_is_text_within_bounds() {
+    for value in ["", "42", "a b", "50 % off", "é\n\0", "%2F", "a=b"] {
+        let metadata = Metadata::default().with("some-key", value).unwrap();
+        assert_eq!(metadata.get("some-key").as_deref(), Some(value));
+        let text = format!("GREET 1 3 {metadata}");
+        match Line::parse(text.as_bytes()) {
+            Ok(Line::Call { options, .. }) => assert_eq!(options.metadata(), metadata, "{text}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    let two = Metadata::default().with("b-", "1").unwrap().with("-a", "2").unwrap();
+    let pairs: Vec<_> = two.iter().map(|(key, value)| (key, value.into_owned())).collect();
+    assert_eq!(pairs, [("b-", "1".to_owned()), ("-a", "2".to_owned())]);
+    for key in ["", "tenant", "Tenant-Id", "a b-c", "a-1", "a-=", &"a-".repeat(17)] {
+        check_refused(Metadata::default().with(key, ""));
+    }
+    check_refused(two.clone().with("b-", "3"));
+    let long = |bytes: usize| Metadata::default().with("x-", &"v".repeat(bytes));
+    assert!(long(Metadata::BYTES_MAX - 2).is_ok());
+    check_refused(long(Metadata::BYTES_MAX - 1));
+    check_refused(Metadata::default().with("x-", &" ".repeat(1365)));
+    let many = |count: usize| {
+        let keys = (0..count).map(|n| format!(" x-{}=", "abcdefghijklmnopq".get(n..=n).unwrap()));
+        Line::parse(format!("GREET 1 3{}", keys.collect::<String>()).as_bytes()).map(drop)
+    };
+    assert_eq!(many(Metadata::KEYS_MAX), Ok(()));
+    assert_eq!(many(Metadata::KEYS_MAX + 1), Err(Flaw::Metadata));
+
+    fn check_refused(metadata: switchboard::Result<Metadata>) {
+        let error = metadata.unwrap_err();
+        assert_eq!((error.code(), error.text()), (Code::Invalid, &*Flaw::Metadata.to_string()));
+    }
 }
 
 #[test]
@@ -301,12 +365,12 @@ fn any_split_gives_the_same() {
 fn every_hostile_file_has_its_flaw() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile/wire");
     let mut known = BTreeSet::new();
-    for (file, flaw) in HOSTILE {
+    for (file, flaw) in HOSTILE.iter().copied() {
         let bytes = std::fs::read(folder.join(file)).unwrap();
-        let whole = decode_all(1024, 1024, &[&bytes]);
+        let whole = decode_all(8192, 1024, &[&bytes]);
         assert_eq!(whole.1, Some(flaw), "{file}");
         let pieces: Vec<_> = bytes.chunks(1).collect();
-        assert_eq!(decode_all(1024, 1024, &pieces), whole, "{file} byte by byte");
+        assert_eq!(decode_all(8192, 1024, &pieces), whole, "{file} byte by byte");
         assert!(known.insert(file.to_owned()), "{file} is listed twice");
     }
     let found: BTreeSet<_> = std::fs::read_dir(folder)
@@ -323,7 +387,8 @@ fn the_outbox_keeps_the_order_and_copies_nothing_large() {
         let (mut outbox, mut expected, mut written) = (Outbox::default(), Vec::new(), Vec::new());
         for _ in 0..random.below(20) {
             let body = vec![b'a' + u8::try_from(seed % 26).unwrap(); random.below(40_000)];
-            let line = Line::Reply(1, Part::Ok(body.len().try_into().unwrap()));
+            let len = body.len().try_into().unwrap();
+            let line = Line::Reply(1, Part::Ok(len), Options::default());
             outbox.push_line(&line);
             expected.extend_from_slice(format!("<1 ok {}\n", body.len()).as_bytes());
             expected.extend_from_slice(&body);
@@ -351,7 +416,7 @@ fn the_outbox_keeps_the_order_and_copies_nothing_large() {
 }
 
 /// What is wrong with each line.
-const FLAWS: [(&str, Flaw); 88] = [
+const FLAWS: &[(&str, Flaw)] = &[
     ("", Flaw::EmptyLine),
     (" ", Flaw::EmptyWord),
     ("   ", Flaw::EmptyWord),
@@ -400,6 +465,8 @@ const FLAWS: [(&str, Flaw); 88] = [
     ("<1 item one", Flaw::Length),
     // Credit.
     (">1 credit 4294967296", Flaw::Credit),
+    (">1 credit 0", Flaw::Credit),
+    ("<1 credit 0", Flaw::Credit),
     (">1 credit 01", Flaw::Credit),
     ("<1 credit -1", Flaw::Credit),
     // Verbs and codes.
@@ -409,16 +476,17 @@ const FLAWS: [(&str, Flaw); 88] = [
     ("<1 end", Flaw::Verb),
     ("<1 cancel", Flaw::Verb),
     ("<1 OK 3", Flaw::Verb),
-    ("<1 err 3 oops", Flaw::Code),
     ("<1 err 3 Failed", Flaw::Code),
-    ("<1 err 3 disconnected", Flaw::Code),
+    ("<1 err 3 e404", Flaw::Code),
+    ("<1 err 3 abcdefghijklmnopqrstuvwxyzabcdefg", Flaw::Code),
+    (">1 open", Flaw::Verb),
     // Words.
     (">1", Flaw::WordCount),
     (">1 item", Flaw::WordCount),
-    (">1 item 3 4", Flaw::WordCount),
-    (">1 end now", Flaw::WordCount),
+    (">1 item 3 4", Flaw::Option),
+    (">1 end now", Flaw::Option),
     ("<1 err 3", Flaw::WordCount),
-    ("<1 err 3 failed twice", Flaw::WordCount),
+    ("<1 err 3 failed twice", Flaw::Option),
     ("<1 credit", Flaw::WordCount),
     ("GREET json 3", Flaw::WordCount),
     ("GREET abcdefghijklmnopq", Flaw::FormatWord),
@@ -440,6 +508,27 @@ const FLAWS: [(&str, Flaw); 88] = [
     ("GREET 1 3 stream=", Flaw::Option),
     ("GREET 1 3 stream=1 stream=1", Flaw::Option),
     ("GREET 1 3 trace=a trace=b", Flaw::Option),
+    ("GREET 1 3 credit=0", Flaw::Option),
+    ("GREET 1 3 from=x", Flaw::Option),
+    ("GREET 1 3 Colour=blue", Flaw::Option),
+    ("GREET 1 3 x2=blue", Flaw::Option),
+    ("GREET 1 3 abcdefghijklmnopqrstuvwxyzabcdefg=", Flaw::Option),
+    ("<1 item 3 n=-1", Flaw::Option),
+    ("<1 open n=1 n=1", Flaw::Option),
+    (">1 cancel code=7", Flaw::Option),
+    ("<1 err 3 failed ran=0", Flaw::Option),
+    ("<1 err 3 failed retry=1s", Flaw::Option),
+    ("<1 err 3 failed d=01", Flaw::Option),
+    ("<1 err 3 failed d=4", Flaw::Details),
+    // Metadata.
+    ("GREET 1 3 a-b=1 a-b=1", Flaw::Metadata),
+    ("GREET 1 3 a-b=%2", Flaw::Metadata),
+    ("GREET 1 3 a-b=%2f", Flaw::Metadata),
+    ("<1 ok 3 a-b=%FF", Flaw::Metadata),
+    (">1 end a-b=%", Flaw::Metadata),
+    // Kept free.
+    ("{\"jsonrpc\":\"2.0\"}", Flaw::NameBegin(b'{')),
+    ("[1]", Flaw::NameBegin(b'[')),
     // Other protocols.
     ("GET / HTTP/1.1", Flaw::Http),
     ("POST /GREET HTTP/1.0", Flaw::Http),
@@ -450,17 +539,22 @@ const FLAWS: [(&str, Flaw); 88] = [
 ];
 
 /// What is wrong with each file of `tests/data/hostile/wire`.
-const HOSTILE: [(&str, Flaw); 20] = [
+const HOSTILE: &[(&str, Flaw)] = &[
     ("a-byte-order-mark.bin", Flaw::ControlByte(0xef)),
     ("a-call-after-it-an-empty-line.bin", Flaw::EmptyLine),
     ("a-carriage-return-alone.bin", Flaw::ControlByte(b'\r')),
-    ("a-code-that-is-never-sent.bin", Flaw::Code),
+    ("a-code-with-a-capital-letter.bin", Flaw::Code),
     ("a-deadline-over-64-bits.bin", Flaw::Option),
     ("a-length-in-hexadecimal.bin", Flaw::Length),
     ("a-length-over-64-bits.bin", Flaw::Length),
     ("a-length-too-short-for-its-body.bin", Flaw::ControlByte(0xff)),
-    ("a-line-of-1025-bytes.bin", Flaw::LineTooLong { line_bytes_max: 1024 }),
-    ("a-line-without-end.bin", Flaw::LineTooLong { line_bytes_max: 1024 }),
+    ("a-credit-of-nothing.bin", Flaw::Credit),
+    ("a-line-of-8193-bytes.bin", Flaw::LineTooLong { line_bytes_max: 8192 }),
+    ("a-line-without-end.bin", Flaw::LineTooLong { line_bytes_max: 8192 }),
+    ("a-metadata-key-given-twice.bin", Flaw::Metadata),
+    ("a-name-that-begins-as-json.bin", Flaw::NameBegin(b'{')),
+    ("details-longer-than-their-body.bin", Flaw::Details),
+    ("metadata-that-is-not-text.bin", Flaw::Metadata),
     ("a-name-of-65-bytes.bin", Flaw::NameTooLong),
     ("a-name-with-an-escape-sequence.bin", Flaw::ControlByte(0x1b)),
     ("a-name-with-a-zero-byte.bin", Flaw::ControlByte(0)),

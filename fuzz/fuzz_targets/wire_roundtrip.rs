@@ -6,8 +6,8 @@
 use arbitrary::{Result, Unstructured};
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
+use switchboard::wire::{CodeWord, FormatWord, Line, Metadata, Name, Options, Part};
 use switchboard::Code;
-use switchboard::wire::{FormatWord, Line, Name, Options, Part};
 
 fuzz_target!(|data: &[u8]| {
     for text in data.split(|byte| *byte == b'\n') {
@@ -41,13 +41,14 @@ fn print(line: &Line) -> BytesMut {
 
 fn line(input: &mut Unstructured<'_>) -> Result<Line> {
     let part = |input: &mut Unstructured<'_>| {
-        Ok(match input.int_in_range(0..=5)? {
+        Ok(match input.int_in_range(0..=6)? {
             0 => Part::Item(input.arbitrary()?),
-            1 => Part::Credit(input.arbitrary()?),
+            1 => Part::Credit(input.int_in_range(1..=u32::MAX)?),
             2 => Part::End,
             3 => Part::Cancel,
             4 => Part::Ok(input.arbitrary()?),
-            _ => Part::Err(input.arbitrary()?, *input.choose(&Code::ALL)?),
+            5 => Part::Open,
+            _ => Part::Err(input.arbitrary()?, CodeWord::from(*input.choose(Code::ALL)?)),
         })
     };
     Ok(match input.int_in_range(0..=3)? {
@@ -56,19 +57,38 @@ fn line(input: &mut Unstructured<'_>) -> Result<Line> {
             name: name(input)?,
             tag: input.arbitrary()?,
             len: input.arbitrary()?,
-            options: Options::new(format(input)?, input.arbitrary()?),
+            options: Options::new(format(input)?, input.arbitrary()?)
+                .with_metadata(&some_metadata(input)?),
         },
         2 => match part(input)? {
-            Part::Ok(_) | Part::Err(..) => return Err(arbitrary::Error::IncorrectFormat),
-            part => Line::Request(input.arbitrary()?, part),
-        },
-        _ => match part(input)? {
-            Part::End | Part::Cancel | Part::Err(_, Code::Disconnected) => {
+            Part::Ok(_) | Part::Err(..) | Part::Open => {
                 return Err(arbitrary::Error::IncorrectFormat);
             }
-            part => Line::Reply(input.arbitrary()?, part),
+            part => Line::Request(input.arbitrary()?, part, metadata(input)?),
+        },
+        _ => match part(input)? {
+            Part::End | Part::Cancel => return Err(arbitrary::Error::IncorrectFormat),
+            part => Line::Reply(input.arbitrary()?, part, metadata(input)?),
         },
     })
+}
+
+fn metadata(input: &mut Unstructured<'_>) -> Result<Options> {
+    Ok(Options::default().with_metadata(&some_metadata(input)?))
+}
+
+fn some_metadata(input: &mut Unstructured<'_>) -> Result<Metadata> {
+    let mut metadata = Metadata::default();
+    for key in ["a-b", "tenant-id", "x-"] {
+        if input.arbitrary()? {
+            let value: &str = input.arbitrary()?;
+            if let Ok(more) = metadata.clone().with(key, value) {
+                assert_eq!(more.get(key).as_deref(), Some(value));
+                metadata = more;
+            }
+        }
+    }
+    Ok(metadata)
 }
 
 fn name(input: &mut Unstructured<'_>) -> Result<Name> {

@@ -13,6 +13,8 @@ use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::Limits;
+use crate::session::Received;
+use crate::wire::{Metadata, Options};
 
 /// A call under way: a future of the reply.
 ///
@@ -37,6 +39,15 @@ use crate::limits::Limits;
 pub struct Call<Rep> {
     sent: Sent,
     decode: fn(Bytes, &Budget) -> Result<Rep>,
+    // Of its payloads, and of the details of its error.
+    format: &'static str,
+}
+
+/// A call under way: a future of the reply and what is said beside it; made by
+/// [`Call::with_reply_metadata`]. All else is as with [`Call`].
+#[must_use = "a call is not sent until it is awaited"]
+pub struct CallWithMetadata<Rep> {
+    call: Call<Rep>,
 }
 
 /// A call that wants no reply: a future that is ready when the connection has taken the request.
@@ -54,8 +65,8 @@ pub struct Notification {
 }
 
 impl<Rep> Call<Rep> {
-    pub(super) fn new(sent: Sent, decode: fn(Bytes, &Budget) -> Result<Rep>) -> Self {
-        Self { sent, decode }
+    pub(super) fn new<F: Format<Rep>>(sent: Sent) -> Self {
+        Self { sent, decode: F::decode, format: F::NAME }
     }
 
     /// Ends the call with `deadline_exceeded` when `time` has passed from now. The peer is told
@@ -81,27 +92,76 @@ impl<Rep> Call<Rep> {
         self.sent.unsent_mut().trace = Some(traceparent.into());
         self
     }
+
+    /// Says something beside the call; the handler reads it by
+    /// [`Context::metadata`](crate::Context::metadata). What is not a key, is there already or is
+    /// too much ([`Metadata`]) fails the call with `invalid`, and it is not sent.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Client, Command, Result};
+    /// # const DOUBLE: Command<u32, u32> = Command::new("DOUBLE");
+    /// # async fn example(client: Client) -> Result<()> {
+    /// let call = client.call(DOUBLE, &21).metadata("tenant-id", "42");
+    /// let (doubled, metadata) = call.with_reply_metadata().await?;
+    /// println!("{doubled}, by {:?}", metadata.get("served-by"));
+    /// # Ok(())
+    /// # } }
+    /// ```
+    pub fn metadata(mut self, key: &str, value: &str) -> Self {
+        self.sent.unsent_mut().add_metadata(key, value);
+        self
+    }
+
+    /// Answers the reply and what is said beside it.
+    pub fn with_reply_metadata(self) -> CallWithMetadata<Rep> {
+        CallWithMetadata { call: self }
+    }
+}
+
+impl<Rep> Call<Rep> {
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Rep, Options)>> {
+        let Self { sent, decode, format } = self;
+        let reply = ready!(sent.poll_call(cx)).and_then(|Received { payload, options, .. }| {
+            let budget = match sent.facts() {
+                None => Budget::new(sent.limits(), payload.len()),
+                Some(facts) => Budget::new(&facts.limits(sent.limits()), payload.len()),
+            };
+            let value = decode(payload, &budget).map_err(Error::of_reply)?;
+            Ok((value, options))
+        });
+        Poll::Ready(reply.map_err(|error| {
+            error.in_format(format, sent.limits().payload_bytes_max).in_command(sent.command())
+        }))
+    }
 }
 
 impl<Rep> Future for Call<Rep> {
     type Output = Result<Rep>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { sent, decode } = self.get_mut();
-        let reply = ready!(sent.poll_call(cx)).and_then(|payload| {
-            let budget = match sent.facts() {
-                None => Budget::new(sent.limits(), payload.len()),
-                Some(facts) => Budget::new(&facts.limits(sent.limits()), payload.len()),
-            };
-            decode(payload, &budget).map_err(Error::of_reply)
-        });
-        Poll::Ready(reply.map_err(|error| error.in_command(sent.command())))
+        self.get_mut().poll_both(cx).map_ok(|(reply, _)| reply)
+    }
+}
+
+impl<Rep> Future for CallWithMetadata<Rep> {
+    type Output = Result<(Rep, Metadata)>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = &mut self.get_mut().call;
+        call.poll_both(cx).map_ok(|(reply, options)| (reply, options.metadata()))
     }
 }
 
 impl Notification {
     pub(super) fn new(sent: Sent) -> Self {
         Self { sent }
+    }
+
+    /// As [`Call::metadata`].
+    pub fn metadata(mut self, key: &str, value: &str) -> Self {
+        self.sent.unsent_mut().add_metadata(key, value);
+        self
     }
 }
 
@@ -118,6 +178,13 @@ impl Future for Notification {
 impl<Rep> fmt::Debug for Call<Rep> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("command", &self.sent.command()).finish_non_exhaustive()
+    }
+}
+
+impl<Rep> fmt::Debug for CallWithMetadata<Rep> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = self.call.sent.command();
+        f.debug_struct("CallWithMetadata").field("command", &command).finish_non_exhaustive()
     }
 }
 

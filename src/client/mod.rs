@@ -8,7 +8,7 @@
 mod call;
 mod way;
 
-pub use self::call::{Call, Notification};
+pub use self::call::{Call, CallWithMetadata, Notification};
 
 use std::fmt;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ impl Client {
         let payload = call::encode::<F, Req>(request, command.facts(), self.way.limits());
         let format = const { FormatWord::new(<F as Format<Req>>::NAME) };
         let sent = self.way.send(Unsent::new(command.name(), format, command.facts(), payload));
-        Call::new(sent, <F as Format<Rep>>::decode)
+        Call::new::<F>(sent)
     }
 
     /// Calls a command and wants no reply, not even an error. The request is encoded at once and

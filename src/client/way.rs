@@ -14,6 +14,7 @@ use crate::conn::{Handle, Outgoing, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
 use crate::service::{Answer, Channel, Reply, Request};
+use crate::session::Received;
 
 /// How calls are made.
 #[derive(Clone)]
@@ -61,12 +62,12 @@ impl Way {
 }
 
 impl Sent {
-    pub(super) fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
+    pub(super) fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
         match self {
             Self::Connection(call) => call.poll_call(cx),
             Self::Channel(call) => {
-                let reply = ready!(call.poll(cx, false)).map(Reply::into_payload);
-                Poll::Ready(reply.and_then(|payload| call.check_size(payload)))
+                let reply = ready!(call.poll(cx, false)).map(Reply::into_received);
+                Poll::Ready(reply.and_then(|reply| call.check_size(reply)))
             }
         }
     }
@@ -156,20 +157,24 @@ impl OverChannel {
         if let Some(trace) = &self.unsent.trace {
             request = request.with_trace(trace)?;
         }
+        if let Some(metadata) = &self.unsent.metadata {
+            request = request.with_metadata(metadata);
+        }
         Ok(if is_one_way { request.one_way() } else { request })
     }
 
     /// The reply, if it is as large as one of its command may be. That of another is not bounded
     /// here: what the channel takes in is its own matter.
-    fn check_size(&self, payload: Bytes) -> Result<Bytes> {
+    fn check_size(&self, reply: Received) -> Result<Received> {
         let bytes = self.unsent.facts.as_ref().and_then(|facts| facts.payload_bytes_max());
         let Some(max) = bytes.map(|bytes| PayloadMax { bytes, is_of_command: true }) else {
-            return Ok(payload);
+            return Ok(reply);
         };
-        if payload.len() > max.bytes {
-            let error = Error::local(Code::TooLarge, max.too_large(payload.len()));
+        let bytes = reply.payload.len();
+        if bytes > max.bytes {
+            let error = Error::local(Code::TooLarge, max.too_large(bytes));
             return Err(error.of_reply());
         }
-        Ok(payload)
+        Ok(reply)
     }
 }

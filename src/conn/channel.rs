@@ -11,6 +11,7 @@ use crate::quota::Quota;
 use crate::service::{Answer, BoxFuture, Caller, Channel, Reply, Request, Service};
 use crate::session::CallId;
 use crate::transport::Peer;
+use crate::wire::Metadata;
 
 /// A connection as a channel. Its [`Client`](crate::Client) needs none: it makes the same
 /// [`Outgoing`] calls itself.
@@ -24,7 +25,7 @@ impl Service for ConnectionChannel {
             if is_one_way {
                 call.poll_notify(cx).map_ok(|()| Reply::default())
             } else {
-                call.poll_call(cx).map_ok(Reply::new)
+                call.poll_call(cx).map_ok(Reply::received)
             }
         }))
     }
@@ -68,6 +69,10 @@ impl Caller for Shared {
     /// A plain call is waited for as long as its connection lives.
     fn is_waiting(&self, call: CallId) -> bool {
         call.is_plain() || self.with(|session| session.is_wanted(call))
+    }
+
+    fn set_reply_metadata(&self, call: CallId, metadata: Metadata) {
+        self.with(|session| session.set_reply_metadata(call, metadata));
     }
 
     fn channel(self: Arc<Self>, call: CallId) -> Option<Arc<dyn Channel>> {

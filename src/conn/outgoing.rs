@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::handle::Handle;
 use super::shared::Sending;
@@ -22,8 +22,8 @@ use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::service::{Request, bad_trace};
-use crate::session::{Place, Session};
-use crate::wire::{FormatWord, Name, Options, Tag};
+use crate::session::{Place, Received, Session};
+use crate::wire::{FormatWord, Metadata, Name, Options, Tag};
 
 /// What a caller wants to send.
 pub(crate) struct Unsent {
@@ -35,6 +35,7 @@ pub(crate) struct Unsent {
     // The caller's own.
     pub(crate) deadline: Option<Instant>,
     pub(crate) trace: Option<Box<str>>,
+    pub(crate) metadata: Option<Box<Metadata>>,
     // What the command has in place of limits.
     pub(crate) facts: Option<Box<Facts>>,
 }
@@ -67,7 +68,8 @@ impl Unsent {
         // What every tagged call is in that says nothing is not said.
         let format = Some(format).filter(|format| !format.is_default());
         let (payload, facts) = (Some(payload), facts.of_call());
-        Self { name, format, payload, deadline: None, trace: None, facts }
+        let (deadline, trace, metadata) = (None, None, None);
+        Self { name, format, payload, deadline, trace, metadata, facts }
     }
 
     /// The time that the command gives a call whose caller sets none. A one-way call is given none:
@@ -89,6 +91,16 @@ impl Unsent {
         Error::local(Code::DeadlineExceeded, text).after_sending()
     }
 
+    /// Says something more beside the call, or fails it before it is sent.
+    pub(crate) fn add_metadata(&mut self, key: &str, value: &str) {
+        match self.metadata.take().unwrap_or_default().with(key, value) {
+            Ok(metadata) => self.metadata = Some(Box::new(metadata)),
+            // What was wrong first is told.
+            Err(error) if matches!(self.payload, Some(Ok(_))) => self.payload = Some(Err(error)),
+            Err(_) => {}
+        }
+    }
+
     pub(super) fn of_request(mut request: Request) -> Self {
         let payload = request.take_payload();
         Self {
@@ -97,6 +109,7 @@ impl Unsent {
             payload: Some(Ok(payload.into())),
             deadline: request.deadline(),
             trace: request.trace().map(Into::into),
+            metadata: Some(request.metadata()).filter(|some| !some.is_empty()).map(Box::new),
             facts: request.take_facts(),
         }
     }
@@ -121,7 +134,7 @@ impl Outgoing {
     }
 
     /// Sends the call, then waits for its reply.
-    pub(crate) fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
+    pub(crate) fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
         let result = ready!(self.poll_reply(cx));
         self.state = State::Done;
         Poll::Ready(result)
@@ -135,7 +148,7 @@ impl Outgoing {
         })
     }
 
-    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes>> {
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
         if let State::Unsent = self.state {
             let within = self.handle.within();
             let facts = self.unsent.facts.as_deref().copied();
@@ -226,6 +239,9 @@ impl Outgoing {
         let mut options = Options::new(self.unsent.format, left_ms);
         if let Some(trace) = &self.unsent.trace {
             options = options.with_trace(trace).map_err(bad_trace)?;
+        }
+        if let Some(metadata) = &self.unsent.metadata {
+            options = options.with_metadata(metadata);
         }
         Ok((options, due))
     }

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 
@@ -29,7 +29,7 @@ use crate::clock::now;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::quota::{Quota, call_bytes};
-use crate::session::{CallId, Place, Session, Side, Tally};
+use crate::session::{CallId, Place, Received, Session, Side, Tally};
 use crate::transport::{Peer, SharedIo};
 use crate::wire::{Outbox, Tag};
 
@@ -252,7 +252,7 @@ impl Shared {
         tag: Tag,
         cx: &Context<'_>,
         deadline: Option<Instant>,
-    ) -> Poll<Result<Bytes, Error>> {
+    ) -> Poll<Result<Received, Error>> {
         let (mut waker, mut watch) = (None, None);
         let mut state = self.lock();
         let mut reply = state.session.poll_reply(tag, &mut waker);

@@ -40,10 +40,10 @@ use crate::clock::now;
 use crate::command::Facts;
 use crate::conn::{FLUSH_BYTES, Held, Shared};
 use crate::error::Result;
-use crate::handler::Router;
+use crate::handler::{RawHandler, Router};
 use crate::quota::call_bytes;
 use crate::service::Commands;
-use crate::session::{self, Holds, Host};
+use crate::session::{self, Holds, Host, Session};
 use crate::stream::{Account, Connection};
 use crate::wire::Name;
 
@@ -141,6 +141,20 @@ impl Driver {
     pub(crate) async fn run(self: Box<Self>) {
         let span = tracing::info_span!("connection", peer = %self.link.shared.peer());
         self.serve().instrument(span).await;
+    }
+
+    /// Lends the connection to a handler, and ends it when that is done.
+    pub(crate) async fn run_raw(mut self: Box<Self>, handler: Arc<dyn for<'a> RawHandler<'a>>) {
+        let span = tracing::info_span!("connection", peer = %self.link.shared.peer());
+        let served = async move {
+            // Those for whom there is no place are not served.
+            if self.link.shared.with(Session::lend) {
+                plain::run_whole(&mut self.link, &*handler).await;
+                self.link.shared.close();
+            }
+            self.serve().await;
+        };
+        served.instrument(span).await;
     }
 
     async fn serve(mut self: Box<Self>) {

@@ -33,7 +33,7 @@ use crate::handler::{Entry, RawHandler, Route, Router};
 use crate::quota::{Reservation, unheld};
 use crate::service::{Request, caught, told};
 use crate::session::{Call, Plain, PlainEnd, Session};
-use crate::wire::Options;
+use crate::wire::{Name, Options};
 
 /// Runs a plain call. How it ended is in the session then.
 pub(super) async fn run(link: &mut Link, router: &Router, plain: Plain) {
@@ -57,6 +57,14 @@ pub(super) async fn run(link: &mut Link, router: &Router, plain: Plain) {
         }
         Err(error) => PlainEnd::OutOfStep(told(plain.name, error)),
     };
+    link.shared.set_io(link.connection.io().clone());
+    link.shared.with(|session| session.handle_plain_end(now(), end));
+}
+
+/// Lends the stream to a handler from its beginning on.
+pub(super) async fn run_whole(link: &mut Link, handler: &dyn for<'a> RawHandler<'a>) {
+    link.connection.lend();
+    let end = run_raw(link, handler, Plain { name: NAMELESS, format: None }).await;
     link.shared.set_io(link.connection.io().clone());
     link.shared.with(|session| session.handle_plain_end(now(), end));
 }
@@ -104,10 +112,11 @@ async fn run_raw(
         // Whatever the handler makes of it.
         Ok(()) if connection.is_out_of_step => {
             let text = "a payload was read whose end is not known";
-            PlainEnd::OutOfStep(told(name, Error::found(Code::BadPayload, text)))
+            let error = Error::found(Code::BadPayload, text).after_running();
+            PlainEnd::OutOfStep(told(name, error))
         }
         Ok(()) => PlainEnd::Done,
-        Err(error) => PlainEnd::OutOfStep(told(name, error)),
+        Err(error) => PlainEnd::OutOfStep(told(name, error.after_running())),
     }
 }
 
@@ -128,7 +137,7 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
         Ok(reply) => reply,
         Err(error) => {
             drop(answer);
-            return PlainEnd::Failed(told(plain.name, error));
+            return PlainEnd::Failed(told(plain.name, error.after_running()));
         }
     };
     let reply = reply.and_then(|reply| {
@@ -169,11 +178,13 @@ fn end_of(link: &mut Link, plain: Plain, written: Result<()>) -> PlainEnd {
     match written {
         Ok(()) => PlainEnd::Done,
         // Refused before a byte of it was written.
-        Err(error) if error.code() == Code::TooLarge => PlainEnd::Failed(told(plain.name, error)),
+        Err(error) if error.code() == Code::TooLarge => {
+            PlainEnd::Failed(told(plain.name, error.after_running()))
+        }
         Err(error) if error.code() == Code::BadPayload => {
             let text = "the reply cannot be framed";
             let error = Error::local(Code::Failed, text).with_source(error);
-            PlainEnd::Failed(told(plain.name, error))
+            PlainEnd::Failed(told(plain.name, error.after_running()))
         }
         // Part of it may be written, and whatever came after would be taken for the rest.
         Err(error) => {
@@ -220,3 +231,6 @@ async fn attend<T>(shared: &Shared, clock: &mut Clock, work: impl Future<Output 
     })
     .await
 }
+
+/// What a handler of a whole connection is called in the log.
+const NAMELESS: Name = Name::new("raw");

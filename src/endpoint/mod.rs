@@ -12,6 +12,7 @@ mod in_process;
 mod limiter;
 #[cfg(feature = "gob")]
 mod net_rpc;
+mod seam;
 mod serving;
 
 use std::fmt;
@@ -29,7 +30,7 @@ use crate::format::Format;
 use crate::handler::{CommandInfo, Entry, Handler, RawHandler, Router, Typed};
 use crate::limits::Limits;
 use crate::quota::Quota;
-use crate::service::{Answer, Door, Request, Service};
+use crate::service::Door;
 use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer};
 
 /// Handlers under names, and the means to serve them.
@@ -255,24 +256,25 @@ impl Endpoint {
         Ok(accept.run(listener, stop).await)
     }
 
-    /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` or
-    /// `rpc.DialHTTP`, and its gob, not JSON. How calls become commands is told at
-    /// [`net_rpc()`](crate::gob::net_rpc).
+    /// Lends each stream that connects to `listener` to `handler`, from its first byte on and for
+    /// ever: no name is read, and nothing is said that is not the handler's. The limits of
+    /// connections hold, and those of a [`Connection`](crate::Connection). A stream is closed in
+    /// good order when its handler is done with it.
     ///
     /// ```
-    /// # use switchboard::{Command, Endpoint, Error, Result, format::Gob, transport};
-    /// // Go: client.Call("Arith.Negate", 7, &negated)
-    /// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
+    /// # use switchboard::{Connection, Endpoint, Result, transport};
+    /// async fn shout(caller: &mut Connection) -> Result<()> {
+    ///     while let Some(line) = caller.read_line().await? {
+    ///         caller.write_line(&line.to_uppercase()).await?;
+    ///     }
+    ///     Ok(())
+    /// }
     ///
     /// # async fn serve() -> Result<()> {
-    /// let listener = transport::bind(&"127.0.0.1:1234".parse()?).await?;
-    /// let arith = Endpoint::new().on(NEGATE, async |number: i64| Ok::<_, Error>(-number));
-    /// arith.serve_net_rpc(listener).await
+    /// let listener = transport::bind(&"127.0.0.1:7777".parse()?).await?;
+    /// Endpoint::new().serve_raw(listener, shout).await
     /// # }
     /// ```
-    ///
-    /// All limits hold but `consecutive_errors_max`: as with Go's own server, a program may make as
-    /// many mistakes in a row as it likes.
     ///
     /// # Errors
     ///
@@ -281,13 +283,16 @@ impl Endpoint {
     /// # Cancel safety
     ///
     /// As [`serve`](Self::serve).
-    #[cfg(feature = "gob")]
-    pub async fn serve_net_rpc(&self, listener: impl Listener) -> Result<()> {
-        self.serve_net_rpc_until(listener, std::future::pending::<()>()).await.map(|_| ())
+    pub async fn serve_raw(
+        &self,
+        listener: impl Listener,
+        handler: impl for<'a> RawHandler<'a> + 'static,
+    ) -> Result<()> {
+        self.serve_raw_until(listener, handler, std::future::pending::<()>()).await.map(|_| ())
     }
 
-    /// As [`serve_net_rpc`](Self::serve_net_rpc) until `stop` is ready, and then drains, as
-    /// [`serve_until`](Self::serve_until) does. Who is turned away at the door is told nothing.
+    /// As [`serve_raw`](Self::serve_raw) until `stop` is ready, and then drains: handlers under way
+    /// may finish, and are stopped after `drain_time_max`.
     ///
     /// # Errors
     ///
@@ -296,16 +301,16 @@ impl Endpoint {
     /// # Cancel safety
     ///
     /// As [`serve_until`](Self::serve_until).
-    #[cfg(feature = "gob")]
-    pub async fn serve_net_rpc_until(
+    pub async fn serve_raw_until(
         &self,
         listener: impl Listener,
+        handler: impl for<'a> RawHandler<'a> + 'static,
         stop: impl Future,
     ) -> Result<Report> {
-        let endpoint = self.clone();
-        let accept = self.accept(move |io, peer: Peer| {
-            net_rpc::accepted(&endpoint.router, endpoint.door_of(peer.clone()), io, peer)
-        });
+        let router = Arc::clone(&self.router);
+        let handler: Arc<dyn for<'a> RawHandler<'a>> = Arc::new(handler);
+        let accept = self
+            .accept(move |io, peer| serving::accepted_raw(&router, Arc::clone(&handler), io, peer));
         Ok(accept.run(listener, stop).await)
     }
 
@@ -363,39 +368,6 @@ impl Endpoint {
     #[must_use]
     pub fn connect_over(&self, io: impl Io) -> Client {
         serving::dialled(&self.router, Box::new(io), Peer::unknown())
-    }
-
-    /// Connects to a server of Go's `net/rpc`, as `rpc.Dial` does. Commands have the names of Go's
-    /// methods and the format [`Gob`](crate::format::Gob); another format is `unsupported_format`.
-    ///
-    /// An error of the server is `failed`, with its text. net/rpc cannot cancel a call or end it in
-    /// time: the server goes on with one that was given up, which counts against
-    /// `calls_per_connection_max` until its reply has come, and is dropped then. Calls beyond that
-    /// wait for others. Handlers of this endpoint are not served.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future gives up connecting.
-    #[cfg(feature = "gob")]
-    pub async fn connect_net_rpc(&self, address: &str) -> Result<Client> {
-        let address: Address = address.parse()?;
-        let (io, peer) = transport::dial(&address, self.router.limits().call_time_max).await?;
-        Ok(net_rpc::dialled(&self.router, io, peer))
-    }
-
-    /// As [`connect_net_rpc`](Self::connect_net_rpc), over a stream that is open already.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    #[cfg(feature = "gob")]
-    #[must_use]
-    pub fn connect_net_rpc_over(&self, io: impl Io) -> Client {
-        net_rpc::dialled(&self.router, Box::new(io), Peer::unknown())
     }
 
     /// Makes a client of this endpoint's own handlers, without a socket or a stream: what it calls
@@ -469,16 +441,6 @@ impl Endpoint {
             Ok(()) => self,
             Err(error) => panic!("{}", error.text()),
         }
-    }
-}
-
-/// Calls that come through no connection. Only the limits of the whole endpoint hold for them; a
-/// [`Door`] has those of a connection, and an end.
-impl Service for Endpoint {
-    fn call(&self, request: Request) -> Answer {
-        let is_one_way = request.is_one_way();
-        let answer = self.router.call(request);
-        if is_one_way { answer.when_taken() } else { answer }
     }
 }
 

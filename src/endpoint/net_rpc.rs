@@ -1,6 +1,7 @@
 //! Go's `net/rpc`, both ways: a door for each connection that is served, and a channel for each
 //! that is dialled.
 //!
+//! The methods of [`Endpoint`] for it stand here: without the feature there are none of them.
 //! Limits, draining and the report are those of any other caller, and the handlers see who calls.
 //! Only mistakes in a row are not counted: many goroutines may share a connection, and one that
 //! guesses names would end the calls of the others. Go's own server does not count them either.
@@ -8,12 +9,99 @@
 use std::sync::Arc;
 
 use super::connections::OpenConnection;
+use super::{Endpoint, Report};
 use crate::client::Client;
+use crate::error::Result;
 use crate::handler::Router;
 use crate::net_rpc::{client, log_end, net_rpc};
 use crate::service::Door;
 use crate::stream::Connection;
-use crate::transport::{BoxedIo, Peer, SharedIo};
+use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, SharedIo};
+
+impl Endpoint {
+    /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` or
+    /// `rpc.DialHTTP`, and its gob, not JSON. How calls become commands is told at
+    /// [`net_rpc()`](crate::gob::net_rpc).
+    ///
+    /// ```
+    /// # use switchboard::{Command, Endpoint, Error, Result, format::Gob, transport};
+    /// // Go: client.Call("Arith.Negate", 7, &negated)
+    /// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
+    ///
+    /// # async fn serve() -> Result<()> {
+    /// let listener = transport::bind(&"127.0.0.1:1234".parse()?).await?;
+    /// let arith = Endpoint::new().on(NEGATE, async |number: i64| Ok::<_, Error>(-number));
+    /// arith.serve_net_rpc(listener).await
+    /// # }
+    /// ```
+    ///
+    /// All limits hold but `consecutive_errors_max`: as with Go's own server, a program may make as
+    /// many mistakes in a row as it likes.
+    ///
+    /// # Errors
+    ///
+    /// None so far, as for [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve`](Self::serve).
+    pub async fn serve_net_rpc(&self, listener: impl Listener) -> Result<()> {
+        self.serve_net_rpc_until(listener, std::future::pending::<()>()).await.map(|_| ())
+    }
+
+    /// As [`serve_net_rpc`](Self::serve_net_rpc) until `stop` is ready, and then drains, as
+    /// [`serve_until`](Self::serve_until) does. Who is turned away at the door is told nothing.
+    ///
+    /// # Errors
+    ///
+    /// None so far, as for [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`serve_until`](Self::serve_until).
+    pub async fn serve_net_rpc_until(
+        &self,
+        listener: impl Listener,
+        stop: impl Future,
+    ) -> Result<Report> {
+        let endpoint = self.clone();
+        let accept = self.accept(move |io, peer: Peer| {
+            accepted(&endpoint.router, endpoint.door_of(peer.clone()), io, peer)
+        });
+        Ok(accept.run(listener, stop).await)
+    }
+
+    /// Connects to a server of Go's `net/rpc`, as `rpc.Dial` does. Commands have the names of Go's
+    /// methods and the format [`Gob`](crate::format::Gob); another format is `unsupported_format`.
+    ///
+    /// An error of the server is `failed`, with its text. net/rpc cannot cancel a call or end it in
+    /// time: the server goes on with one that was given up, which counts against
+    /// `calls_per_connection_max` until its reply has come, and is dropped then. Calls beyond that
+    /// wait for others. Handlers of this endpoint are not served.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up connecting.
+    pub async fn connect_net_rpc(&self, address: &str) -> Result<Client> {
+        let address: Address = address.parse()?;
+        let (io, peer) = transport::dial(&address, self.router.limits().call_time_max).await?;
+        Ok(dialled(&self.router, io, peer))
+    }
+
+    /// As [`connect_net_rpc`](Self::connect_net_rpc), over a stream that is open already.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn connect_net_rpc_over(&self, io: impl Io) -> Client {
+        dialled(&self.router, Box::new(io), Peer::unknown())
+    }
+}
 
 /// Serves a stream that was accepted by calls through a door of its own.
 pub(super) fn accepted(

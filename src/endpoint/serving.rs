@@ -8,7 +8,7 @@ use super::connections::OpenConnection;
 use crate::client::Client;
 use crate::conn::{Handle, Shared};
 use crate::driver::Driver;
-use crate::handler::Router;
+use crate::handler::{RawHandler, Router};
 use crate::session::{Session, Side};
 use crate::stream::Connection;
 use crate::transport::{BoxedIo, Peer, SharedIo};
@@ -21,6 +21,18 @@ pub(super) fn accepted(
 ) -> (impl Future<Output = ()> + use<>, OpenConnection) {
     let (driver, shared) = driver(router, io, peer, Side::Accepted);
     (driver.run(), OpenConnection::Stream(shared))
+}
+
+/// Lends a stream that was accepted to a handler, as long as that wants it.
+pub(super) fn accepted_raw(
+    router: &Arc<Router>,
+    handler: Arc<dyn for<'a> RawHandler<'a>>,
+    io: BoxedIo,
+    peer: Peer,
+) -> (impl Future<Output = ()> + use<>, OpenConnection) {
+    let (driver, shared) = driver(router, io, peer, Side::Accepted);
+    shared.with(Session::silence);
+    (driver.run_raw(handler), OpenConnection::Stream(shared))
 }
 
 /// Serves a stream that this side has opened, and calls over it.

@@ -1,14 +1,23 @@
-//! The kinds of errors: the words that both sides of the wire have for them, and whose fault each
-//! is.
+//! The kinds of errors, and the words that stand for them on the wire.
 //!
-//! A new code is a new word of the protocol (`docs/PROTOCOL.md`).
+//! The set of [`Code`]s can grow: a word that this side does not know is `failed` to a program and
+//! keeps its spelling for people. So a word is read apart from the code that it means.
 
 use std::fmt;
+use std::str::FromStr;
 
-/// The kind of an [`Error`](crate::Error), the same on both sides of the wire.
+/// The kind of an [`Error`](super::Error), the same on both sides of the wire.
 ///
-/// The set is closed: `docs/PROTOCOL.md` lists the words, and a peer that sends another one breaks
-/// the protocol.
+/// `docs/PROTOCOL.md` lists the words. The set may grow: a word of a peer that this side does not
+/// know is [`Failed`](Self::Failed), and kept ([`Error::code_word`](super::Error::code_word)).
+///
+/// ```
+/// use switchboard::Code;
+///
+/// let code: Code = "not_found".parse()?;
+/// assert_eq!(code, Code::NotFound);
+/// # Ok::<(), switchboard::UnknownCode>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Code {
@@ -20,19 +29,27 @@ pub enum Code {
     TooLarge,
     /// The command does not speak the format that was asked for, or not in this kind of call.
     UnsupportedFormat,
+    /// The request is well formed, and its values are wrong.
+    Invalid,
+    /// The request names something that there is not.
+    NotFound,
+    /// The request does not go with the state that the callee is in.
+    Conflict,
     /// The deadline of the call passed before its answer was there.
     DeadlineExceeded,
     /// The caller lost interest, or the call was ended with its connection.
     Cancelled,
-    /// The callee has no room for this call now; the call did not run.
+    /// The callee has no room for this call now.
     Overloaded,
+    /// The callee does not know who is calling, and wants to.
+    Unauthenticated,
     /// The caller may not do this.
     Denied,
     /// The handler returned an error.
     Failed,
     /// The handler panicked.
     Panicked,
-    /// The callee takes no more calls; this call did not run.
+    /// The callee takes no more calls.
     ShuttingDown,
     /// What arrived is not this protocol.
     Protocol,
@@ -52,16 +69,34 @@ pub enum Fault {
     Connection,
 }
 
+/// The word for a code as it stands on the wire, known or not: 1 to 32 bytes of `a` to `z`, `_` and
+/// `-`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CodeWord {
+    len: u8,
+    // Zeros behind `len`, so that equal words are equal bytes.
+    bytes: [u8; WORD_BYTES_MAX],
+}
+
+/// A word that stands for no [`Code`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownCode;
+
 impl Code {
     /// All codes, in the order of `docs/PROTOCOL.md`.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: &'static [Self] = &[
         Self::UnknownCommand,
         Self::BadPayload,
         Self::TooLarge,
         Self::UnsupportedFormat,
+        Self::Invalid,
+        Self::NotFound,
+        Self::Conflict,
         Self::DeadlineExceeded,
         Self::Cancelled,
         Self::Overloaded,
+        Self::Unauthenticated,
         Self::Denied,
         Self::Failed,
         Self::Panicked,
@@ -78,9 +113,13 @@ impl Code {
             Self::BadPayload => "bad_payload",
             Self::TooLarge => "too_large",
             Self::UnsupportedFormat => "unsupported_format",
+            Self::Invalid => "invalid",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Cancelled => "cancelled",
             Self::Overloaded => "overloaded",
+            Self::Unauthenticated => "unauthenticated",
             Self::Denied => "denied",
             Self::Failed => "failed",
             Self::Panicked => "panicked",
@@ -94,7 +133,7 @@ impl Code {
     /// `disconnected`, which is never sent.
     #[must_use]
     pub fn from_wire(word: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.is_on_wire() && code.as_str().as_bytes() == word)
+        Self::of_word(word).filter(|code| code.is_on_wire())
     }
 
     /// Whether this code can be sent to a peer.
@@ -111,7 +150,11 @@ impl Code {
             | Self::BadPayload
             | Self::TooLarge
             | Self::UnsupportedFormat
+            | Self::Invalid
+            | Self::NotFound
+            | Self::Conflict
             | Self::Cancelled
+            | Self::Unauthenticated
             | Self::Denied
             | Self::Protocol => Fault::Caller,
             Self::DeadlineExceeded
@@ -122,10 +165,117 @@ impl Code {
             Self::Disconnected => Fault::Connection,
         }
     }
+
+    fn of_word(word: &[u8]) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str().as_bytes() == word)
+    }
 }
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// By its word, `disconnected` too.
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(word: &str) -> Result<Self, UnknownCode> {
+        Self::of_word(word.as_bytes()).ok_or(UnknownCode)
+    }
+}
+
+impl CodeWord {
+    /// The longest such a word can be, in bytes.
+    pub const BYTES_MAX: usize = WORD_BYTES_MAX;
+
+    /// The word that `bytes` are; `None` if they are none.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        if !is_word(bytes) {
+            return None;
+        }
+        let mut word = Self { len: u8::try_from(bytes.len()).ok()?, bytes: [0; WORD_BYTES_MAX] };
+        word.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(word)
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// The code that it stands for: [`Code::Failed`] if this side does not know it.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        Code::from_wire(self.as_str().as_bytes()).unwrap_or(Code::Failed)
+    }
+}
+
+impl From<Code> for CodeWord {
+    fn from(code: Code) -> Self {
+        // The words of all codes are such words.
+        Self::parse(code.as_str().as_bytes()).unwrap_or(Self { len: 0, bytes: [0; WORD_BYTES_MAX] })
+    }
+}
+
+impl fmt::Display for CodeWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for CodeWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for UnknownCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this word stands for no code")
+    }
+}
+
+impl std::error::Error for UnknownCode {}
+
+/// Whether this can stand on the wire as a code or as a key.
+pub(crate) fn is_word(bytes: &[u8]) -> bool {
+    let is_letter = |byte: &u8| matches!(byte, b'a'..=b'z' | b'_' | b'-');
+    (1..=WORD_BYTES_MAX).contains(&bytes.len()) && bytes.iter().all(is_letter)
+}
+
+/// The most bytes of a code and of a key on the wire.
+pub(crate) const WORD_BYTES_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_found_by_its_word() {
+        for code in Code::ALL.iter().copied() {
+            let expected = code.is_on_wire().then_some(code);
+            assert_eq!(Code::from_wire(code.as_str().as_bytes()), expected, "{code}");
+            assert_eq!(code.as_str().parse(), Ok(code));
+            assert_eq!(CodeWord::from(code).as_str(), code.as_str());
+            let heard = if code.is_on_wire() { code } else { Code::Failed };
+            assert_eq!(CodeWord::from(code).code(), heard);
+        }
+        assert_eq!("nonsense".parse::<Code>(), Err(UnknownCode));
+        assert_eq!(CodeWord::parse(b"nonsense").map(|word| word.code()), Some(Code::Failed));
+    }
+
+    #[test]
+    fn a_word_is_bounded() {
+        for good in ["a", "not_found", "x-y", &"z".repeat(WORD_BYTES_MAX)] {
+            assert_eq!(CodeWord::parse(good.as_bytes()).unwrap().as_str(), good);
+        }
+        for bad in ["", "Failed", "e2", "a b", "a=", "é", &"z".repeat(WORD_BYTES_MAX + 1)] {
+            assert_eq!(CodeWord::parse(bad.as_bytes()), None, "{bad:?}");
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! sides: a client decodes what a server sent.
 
 mod budget;
+mod details;
 #[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
 mod encoding;
 #[cfg(feature = "gob")]

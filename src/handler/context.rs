@@ -9,6 +9,7 @@ use crate::clock::now;
 use crate::quota::Quota;
 use crate::service::{Extensions, Request};
 use crate::transport::Peer;
+use crate::wire::Metadata;
 
 /// A handler's optional second argument: who calls, until when, and a way to call back.
 ///
@@ -96,6 +97,29 @@ impl Context {
     #[must_use]
     pub fn trace(&self) -> Option<&str> {
         self.request.trace()
+    }
+
+    /// What the caller says beside the call.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        self.request.metadata()
+    }
+
+    /// Says this beside the reply, in the place of what was said before; the caller reads it by
+    /// [`Call::with_reply_metadata`](crate::Call::with_reply_metadata). An error that is returned
+    /// has it beside it, too. A plain call, a one-way call and Go's `net/rpc` have no place for it.
+    ///
+    /// ```
+    /// use switchboard::{Context, Metadata, Result};
+    ///
+    /// async fn whoami(_request: (), context: Context) -> Result<String> {
+    ///     let tenant = context.metadata().get("tenant-id").map(|tenant| tenant.into_owned());
+    ///     context.set_reply_metadata(Metadata::default().with("served-by", "node 1")?);
+    ///     Ok(tenant.unwrap_or_default())
+    /// }
+    /// ```
+    pub fn set_reply_metadata(&self, metadata: Metadata) {
+        self.request.set_reply_metadata(metadata);
     }
 
     /// Values that the door through which the call came has put beside it.

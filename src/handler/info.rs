@@ -9,7 +9,8 @@ use crate::command::Facts;
 /// A command that an [`Endpoint`](crate::Endpoint) answers, as
 /// [`Endpoint::commands`](crate::Endpoint::commands) lists it.
 ///
-/// Its `Display` is the command's line in the reply to `?`, without the end of the line.
+/// Its `Display` is the command's line in the reply to `?`, without the end of the line, and the
+/// reply to `?DESCRIBE`.
 ///
 /// ```
 /// # #[cfg(feature = "json")] {
@@ -25,6 +26,7 @@ use crate::command::Facts;
 /// assert_eq!((&*shout.request_type, &*shout.reply_type), ("String", "String"));
 /// assert!(!shout.is_raw);
 /// assert_eq!(shout.facts.about(), Some("Makes it loud."));
+/// assert!(shout.to_string().ends_with("String -> String: Makes it loud."));
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,14 +52,49 @@ impl CommandInfo {
         let (formats, facts) = Default::default();
         Self { name, formats, request_type, reply_type, is_raw: true, facts }
     }
+
+    /// The reply to `?DESCRIBE` in JSON. It has more members one day.
+    #[cfg(feature = "json")]
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        let Self { name, formats, request_type, reply_type, is_raw, facts } = self;
+        if *is_raw {
+            return serde_json::json!({ "name": name, "raw": true });
+        }
+        let timeout_ms = facts.timeout().map(|time| u64::try_from(time.as_millis()).ok());
+        serde_json::json!({
+            "name": name,
+            "raw": false,
+            "formats": formats,
+            "request": { "type": request_type },
+            "reply": { "type": reply_type },
+            "about": facts.about(),
+            "idempotent": facts.is_idempotent(),
+            "timeout_ms": timeout_ms,
+            "payload_bytes_max": facts.payload_bytes_max(),
+        })
+    }
 }
 
 impl fmt::Display for CommandInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, formats, request_type, reply_type, is_raw, .. } = self;
+        let Self { name, formats, request_type, reply_type, is_raw, facts } = self;
         if *is_raw {
             return write!(f, "{name} raw");
         }
-        write!(f, "{name} {} {request_type} -> {reply_type}", formats.join(","))
+        write!(f, "{name} {} {request_type} -> {reply_type}", formats.join(","))?;
+        if facts.is_idempotent() {
+            f.write_str(", idempotent")?;
+        }
+        if let Some(time) = facts.timeout() {
+            write!(f, ", timeout {time:?}")?;
+        }
+        if let Some(bytes) = facts.payload_bytes_max() {
+            write!(f, ", payload_bytes_max {bytes}")?;
+        }
+        let about = facts.about().into_iter().flat_map(str::split_whitespace);
+        for (index, word) in about.enumerate() {
+            write!(f, "{}{word}", if index == 0 { ": " } else { " " })?;
+        }
+        Ok(())
     }
 }

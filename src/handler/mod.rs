@@ -7,7 +7,7 @@
 mod context;
 mod failure;
 mod info;
-mod list;
+mod own;
 mod registry;
 mod route;
 mod router;

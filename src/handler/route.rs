@@ -144,12 +144,14 @@ where
         drop(budget);
         let answer_bytes = returned_bytes(|request, context| self.handler.call(request, context));
         hold(request_bytes.saturating_add(answer_bytes))?;
-        let encode = reply_codec.encode;
+        let (format, encode) = (reply_codec.name, reply_codec.encode);
         // For the reply, if one is wanted.
         let limits = Some(limits).filter(|_| !context.is_one_way());
         let answer = self.handler.call(request, context);
         Ok(Box::pin(async move {
-            let reply = answer.await.map_err(Error::of_handler)?;
+            let bytes_max = limits.as_ref().map_or(0, |limits| limits.payload_bytes_max);
+            let reply =
+                answer.await.map_err(|error| error.of_handler().in_format(format, bytes_max))?;
             let Some(limits) = limits else {
                 return Ok(BytesMut::new());
             };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::list::List;
+use super::own;
 use super::route::{Bounds, Spoken};
 use super::{Context, Entry, Registry};
 use crate::clock::{after, now};
@@ -63,16 +63,14 @@ impl Router {
     ///
     /// `unknown_command`.
     pub(crate) fn find(&self, name: Name) -> Result<Entry> {
-        match self.registry.find(&name) {
-            Some(entry) => Ok(entry),
-            None if name.as_bytes() == List::NAME => {
-                Ok(Entry::Typed(Arc::new(List::of(&self.registry))))
-            }
-            None => {
-                let text = format!("there is no command {name}; ? lists them");
-                Err(Error::found(Code::UnknownCommand, text))
-            }
+        if let Some(entry) = self.registry.find(&name) {
+            return Ok(entry);
         }
+        let own = || own::find(name, &self.registry).map(|route| Entry::Typed(route.into()));
+        name.is_reserved().then(own).flatten().ok_or_else(|| {
+            let text = format!("there is no command {name}; ? lists them");
+            Error::found(Code::UnknownCommand, text)
+        })
     }
 
     /// Begins to answer a call of a door that accounts for its memory: `hold` is told how many
@@ -129,8 +127,9 @@ impl Router {
         let budget = Budget::new(&limits, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
         let context = Context::new(request, deadline);
-        let work =
-            caught(|| route.call(format, payload, Bounds { budget, limits }, context, hold))??;
+        let work = caught(|| route.call(format, payload, Bounds { budget, limits }, context, hold))
+            // Perhaps of the handler, before its first await.
+            .map_err(Error::after_running)??;
         Ok((work, time, permit))
     }
 

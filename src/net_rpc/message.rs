@@ -86,7 +86,7 @@ impl Response {
     /// What the server says went wrong, if anything did: as much of it as an error keeps.
     pub(super) fn error(&self) -> Option<Error> {
         let is_error = !self.error.is_empty();
-        is_error.then(|| Error::from_peer(Code::Failed, self.error.as_bytes()))
+        is_error.then(|| Error::from_peer(Code::Failed.into(), self.error.as_bytes()))
     }
 }
 
@@ -183,13 +183,16 @@ impl Answers {
 
 /// What the Go program is told of an error; never nothing, which would be success.
 fn text(error: &Error, service_method: &str) -> String {
-    let heard = (error.code(), error.text());
-    match if error.is_from_peer() { heard } else { error.told() } {
-        (Code::UnknownCommand, _) => format!("rpc: can't find method {service_method}"),
-        (code, "") => code.as_str().to_owned(),
+    let told = error.told();
+    let heard = (error.code_word(), error.text());
+    match if error.is_from_peer() { heard } else { (told.word.as_str(), told.text) } {
+        (UNKNOWN_COMMAND, _) => format!("rpc: can't find method {service_method}"),
+        (word, "") => word.to_owned(),
         (_, text) => text.to_owned(),
     }
 }
+
+const UNKNOWN_COMMAND: &str = Code::UnknownCommand.as_str();
 
 /// An encoder of a stream whose values have at most so many levels.
 fn encoder(depth_max: usize) -> Encoder {

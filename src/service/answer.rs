@@ -30,7 +30,7 @@ use crate::clock::poll_due;
 use crate::error::{Code, Error, Result};
 use crate::limits::{PayloadMax, TimeMax};
 use crate::quota::{Held, Permit, call_bytes, unheld};
-use crate::wire::Name;
+use crate::wire::{Metadata, Name};
 
 /// The answer to a [`Request`](super::Request): a future of a [`Reply`].
 ///
@@ -76,7 +76,7 @@ struct Working {
 }
 
 struct Accounts {
-    _waiting: Waiting,
+    waiting: Waiting,
     held: Held,
     payload_max: PayloadMax,
 }
@@ -90,19 +90,42 @@ pub(crate) enum Time {
     Here { due: Instant, limit: Option<TimeMax> },
 }
 
-/// Whether somebody waits for an answer: until it is there, or dropped.
-pub(super) struct Waiting(Arc<AtomicBool>);
+/// The life of a call that came through no connection, as its handler has a part in it.
+#[derive(Default)]
+pub(super) struct Life {
+    is_over: AtomicBool,
+    metadata: Mutex<Option<Metadata>>,
+}
+
+/// Somebody waits for an answer: until it is there, or dropped.
+pub(super) struct Waiting(Arc<Life>);
+
+impl Life {
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    /// What the handler says beside its reply.
+    pub(super) fn set_metadata(&self, metadata: Metadata) {
+        *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = Some(metadata);
+    }
+
+    fn take_metadata(&self) -> Metadata {
+        let mut metadata = self.metadata.lock().unwrap_or_else(PoisonError::into_inner);
+        metadata.take().unwrap_or_default()
+    }
+}
 
 impl Waiting {
-    /// Somebody waits; `is_over` says when nobody does any more.
-    pub(super) fn new(is_over: &Arc<AtomicBool>) -> Self {
-        Self(Arc::clone(is_over))
+    pub(super) fn new(life: &Arc<Life>) -> Self {
+        Self(Arc::clone(life))
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
+        self.0.is_over.store(true, Ordering::Release);
     }
 }
 
@@ -160,7 +183,7 @@ impl Answer {
     /// This answer for a call that no connection accounts for.
     pub(super) fn direct(mut self, waiting: Waiting, held: Held, payload_max: PayloadMax) -> Self {
         if let Kind::Handler(working) = &mut self.kind {
-            working.direct = Some(Accounts { _waiting: waiting, held, payload_max });
+            working.direct = Some(Accounts { waiting, held, payload_max });
         }
         self
     }
@@ -215,19 +238,24 @@ impl Working {
             }
         };
         let reply = reply.map_err(|error| {
+            let error = if error.is_refusal() { error } else { error.after_running() };
             let told = told(self.name, error);
             // Whoever has called is in this process, and hears no more than over a connection.
-            if self.direct.is_some() { told.heard() } else { told }
+            match &self.direct {
+                Some(direct) => told.heard().with_metadata(direct.waiting.0.take_metadata().text()),
+                None => told,
+            }
         })?;
-        let Some(Accounts { mut held, payload_max, .. }) = self.direct.take() else {
+        let Some(Accounts { waiting, mut held, payload_max }) = self.direct.take() else {
             return Ok(Reply::made(reply));
         };
         let len = reply.len();
         if len > payload_max.bytes {
-            return Err(Error::found(Code::TooLarge, payload_max.too_large(len)).heard());
+            let error = Error::found(Code::TooLarge, payload_max.too_large(len));
+            return Err(error.heard());
         }
         held.cover(call_bytes(len)).map_err(|error| unheld(error).heard())?;
-        Ok(Reply::made(reply).holding(held))
+        Ok(Reply::made(reply).with_metadata(waiting.0.take_metadata()).holding(held))
     }
 }
 

@@ -1,30 +1,30 @@
 //! A single request that came through no connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::answer::{Answer, Waiting};
+use super::answer::{Answer, Life, Waiting};
 use super::seam::{Caller, Channel};
 use crate::limits::PayloadMax;
 use crate::quota::{Held, Quota};
 use crate::session::CallId;
 use crate::transport::Peer;
+use crate::wire::Metadata;
 
 /// The caller of one call: it waits until the answer is there or dropped, and cannot be called.
 pub(crate) struct Direct {
     peer: Peer,
     quota: Arc<Quota>,
-    is_over: Arc<AtomicBool>,
+    life: Arc<Life>,
 }
 
 impl Direct {
     pub(crate) fn new(peer: Peer, quota: Arc<Quota>) -> Arc<Self> {
-        Arc::new(Self { peer, quota, is_over: Arc::default() })
+        Arc::new(Self { peer, quota, life: Arc::default() })
     }
 
     /// Lets the answer account for itself: what it holds, and that somebody waits.
     pub(crate) fn wait_for(&self, answer: Answer, held: Held, payload_max: PayloadMax) -> Answer {
-        answer.direct(Waiting::new(&self.is_over), held, payload_max)
+        answer.direct(Waiting::new(&self.life), held, payload_max)
     }
 }
 
@@ -38,7 +38,11 @@ impl Caller for Direct {
     }
 
     fn is_waiting(&self, _: CallId) -> bool {
-        !self.is_over.load(Ordering::Acquire)
+        !self.life.is_over()
+    }
+
+    fn set_reply_metadata(&self, _: CallId, metadata: Metadata) {
+        self.life.set_metadata(metadata);
     }
 
     fn channel(self: Arc<Self>, _: CallId) -> Option<Arc<dyn Channel>> {

@@ -5,12 +5,15 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use crate::quota::Held;
+use crate::session::Received;
+use crate::wire::{Metadata, Options};
 
 /// The answer to a call that went well: a payload in the format of its request.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct Reply {
     payload: Payload,
+    metadata: Option<Box<Metadata>>,
     // Covers the payload until whoever asked has let go of it.
     held: Option<Held>,
 }
@@ -25,12 +28,30 @@ impl Reply {
     /// A reply with this payload.
     #[must_use]
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self { payload: Payload::Read(payload.into()), held: None }
+        Self { payload: Payload::Read(payload.into()), metadata: None, held: None }
     }
 
     /// A reply as a handler has made it.
     pub(crate) fn made(payload: BytesMut) -> Self {
-        Self { payload: Payload::Made(payload), held: None }
+        Self { payload: Payload::Made(payload), metadata: None, held: None }
+    }
+
+    /// A reply as it came.
+    pub(crate) fn received(Received { payload, options }: Received) -> Self {
+        Self::new(payload).with_metadata(options.metadata())
+    }
+
+    /// Says this beside it, in the place of what was said.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = Some(metadata).filter(|some| !some.is_empty()).map(Box::new);
+        self
+    }
+
+    /// What is said beside it.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        self.metadata.as_deref().cloned().unwrap_or_default()
     }
 
     /// This reply with what it holds of the endpoint, given back when it is dropped.
@@ -56,6 +77,12 @@ impl Reply {
             Payload::Made(payload) => payload.freeze(),
             Payload::Read(payload) => payload,
         }
+    }
+
+    /// What came back, for whoever called.
+    pub(crate) fn into_received(self) -> Received {
+        let options = Options::default().with_metadata(&self.metadata());
+        Received { payload: self.into_payload(), options }
     }
 
     /// Its payload, and what it holds of the endpoint.

@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::session::{Call, CallId};
 use crate::transport::Peer;
-use crate::wire::{Flaw, FormatWord, Name, Options};
+use crate::wire::{Flaw, FormatWord, Metadata, Name, Options};
 
 /// Answers calls.
 ///
@@ -243,11 +243,8 @@ impl Request {
             let text = "no format can have this name";
             return Err(Error::found(Code::UnsupportedFormat, text));
         };
-        let options = Options::new(Some(word), None);
-        self.call.options = match self.trace() {
-            Some(trace) => options.with_trace(trace).map_err(bad_trace)?,
-            None => options,
-        };
+        let (trace, metadata) = (self.trace().map(str::to_owned), self.metadata());
+        self.set_options(Some(word), trace.as_deref(), &metadata)?;
         Ok(self)
     }
 
@@ -276,9 +273,16 @@ impl Request {
     ///
     /// `bad_payload` if it is empty, longer than 128 bytes or has other than printable ASCII in it.
     pub fn with_trace(mut self, traceparent: &str) -> Result<Self> {
-        let options = Options::new(self.format_word(), None);
-        self.call.options = options.with_trace(traceparent).map_err(bad_trace)?;
+        let metadata = self.metadata();
+        self.set_options(self.format_word(), Some(traceparent), &metadata)?;
         Ok(self)
+    }
+
+    /// Says this beside the call, in the place of what was said.
+    pub fn with_metadata(mut self, metadata: &Metadata) -> Self {
+        let trace = self.trace().map(str::to_owned);
+        let _ = self.set_options(self.format_word(), trace.as_deref(), metadata);
+        self
     }
 
     /// Puts a value beside the call for whoever answers it; see
@@ -345,6 +349,33 @@ impl Request {
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+
+    /// What the caller says beside the call.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        self.call.options.metadata()
+    }
+
+    /// Says this beside the reply.
+    pub(crate) fn set_reply_metadata(&self, metadata: Metadata) {
+        if let Some(caller) = &self.caller {
+            caller.set_reply_metadata(self.call.id, metadata);
+        }
+    }
+
+    fn set_options(
+        &mut self,
+        format: Option<FormatWord>,
+        trace: Option<&str>,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        let mut options = Options::new(format, None);
+        if let Some(trace) = trace {
+            options = options.with_trace(trace).map_err(bad_trace)?;
+        }
+        self.call.options = options.with_metadata(metadata);
+        Ok(())
     }
 
     pub(crate) fn name(&self) -> Name {
@@ -434,6 +465,9 @@ pub(crate) trait Caller: Send + Sync {
 
     /// Whether the answer to this call is still waited for.
     fn is_waiting(&self, call: CallId) -> bool;
+
+    /// Says this beside the reply to this call, if that has a place for it.
+    fn set_reply_metadata(&self, call: CallId, metadata: Metadata);
 
     /// A way to call back, for the handler of this call.
     fn channel(self: Arc<Self>, call: CallId) -> Option<Arc<dyn Channel>>;

@@ -30,14 +30,14 @@ pub(super) fn takes_calls(calls: &Calls) -> bool {
 pub(super) fn check_open(calls: &Calls, within: Option<CallId>) -> Result<(), Error> {
     let Calls { closing, outbound, inbound, .. } = calls;
     let is_closed = closing.is_draining() || closing.cause().is_some() || outbound.is_refused();
-    if is_closed || inbound.is_lent() { check_closed(calls, within) } else { Ok(()) }
+    if is_closed || inbound.is_lent { check_closed(calls, within) } else { Ok(()) }
 }
 
 /// As [`check_open`] where something may stand in the way.
 #[cold]
 fn check_closed(calls: &Calls, within: Option<CallId>) -> Result<(), Error> {
     let Calls { closing, outbound, inbound, .. } = calls;
-    if inbound.is_lent() && within.is_some_and(CallId::is_plain) {
+    if inbound.is_lent && within.is_some_and(CallId::is_plain) {
         let text = "a handler that was called plainly cannot call back";
         return Err(Error::local(Code::UnsupportedFormat, text));
     }

@@ -14,10 +14,11 @@ use std::time::Instant;
 use super::backlog::Backlog;
 use super::cause::Cause;
 use super::close::Closing;
-use super::inbound::{Inbound, no_more_calls, push_error};
+use super::inbound::Inbound;
 use super::outbound::Outbound;
 use super::room::Room;
 use super::timeouts::Timeouts;
+use super::told::{no_more_calls, push_error};
 use super::wakers::Wakers;
 use super::{Place, Plain, PlainEnd, Side, Slowness, Violation};
 use crate::error::Error;
@@ -107,7 +108,7 @@ impl Calls {
     /// Tells the peer something about the whole connection, or about a call without a tag.
     pub(super) fn tell(&mut self, error: &Error) {
         if !self.closing.is_silent() {
-            push_error(0, error, &mut self.backlog.outbox);
+            push_error(0, error, None, &mut self.backlog.outbox);
         }
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::Violation;
 use crate::command::Facts;
-use crate::error::{Code, Error};
+use crate::error::{CodeWord, Error};
 use crate::wire::{FormatWord, Name, Options, Tag};
 
 /// Which side opened the connection. Only an accepted one is closed for being idle.
@@ -53,6 +53,16 @@ pub struct Call {
     pub deadline: Instant,
 }
 
+/// The reply to a call of ours, as it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// Its payload.
+    pub payload: Bytes,
+    /// What its line says beside: the metadata.
+    pub options: Options,
+}
+
 /// A plain call; its payload is still in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,6 +92,13 @@ impl Call {
     #[must_use]
     pub const fn is_plain(&self) -> bool {
         self.id.is_plain()
+    }
+}
+
+impl Received {
+    /// Bytes of it that somebody keeps.
+    pub(super) fn bytes(&self) -> usize {
+        self.payload.len().saturating_add(self.options.as_bytes().len())
     }
 }
 
@@ -166,6 +183,6 @@ pub(super) type OwnFacts = Option<Box<Facts>>;
 pub(super) enum BodyOf {
     // Its payload is still empty, and its deadline the time at which its line came.
     Call(Box<Call>, OwnFacts),
-    Reply(Tag, Option<Code>),
-    Notice(Code),
+    Reply(Tag, Option<CodeWord>, Options),
+    Notice(CodeWord),
 }

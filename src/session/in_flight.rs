@@ -12,7 +12,7 @@ use foldhash::{HashMap, HashMapExt};
 use super::CallId;
 use super::event::OwnFacts;
 use super::tables::TABLE_KEPT_MAX;
-use crate::wire::Tag;
+use crate::wire::{Metadata, Tag};
 
 #[derive(Debug)]
 pub(super) struct InFlight {
@@ -28,6 +28,8 @@ pub(super) struct Open {
     pub(super) is_limit: bool,
     // What its command has in place of limits.
     pub(super) facts: OwnFacts,
+    // What its handler says beside the reply.
+    pub(super) metadata: Option<Box<Metadata>>,
 }
 
 /// Calls with a tag are found by it; those without cannot be named by the peer.
@@ -57,6 +59,16 @@ impl InFlight {
     /// Whether this very call is open, and not another with its tag.
     pub(super) fn contains(&self, id: CallId) -> bool {
         self.at(Key::of(id)).is_some_and(|open| open.serial == id.serial)
+    }
+
+    /// This very call.
+    pub(super) fn find_mut(&mut self, id: CallId) -> Option<&mut Open> {
+        let key = Key::of(id);
+        let open = match &mut self.newest {
+            Some((newest, open)) if *newest == key => Some(open),
+            _ => self.others.get_mut(&key),
+        };
+        open.filter(|open| open.serial == id.serial)
     }
 
     /// Takes a call out, if it was open.

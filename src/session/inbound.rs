@@ -22,7 +22,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::deadlines::{Earliest, FOREVER};
 use super::event::OwnFacts;
@@ -30,15 +30,16 @@ use super::in_flight::{InFlight, Open};
 use super::mistakes::Mistakes;
 use super::one_way::OneWay;
 use super::tables::shrink_empty;
+use super::told::{no_more_calls, push_error};
 use super::{Call, CallId, Event, Plain, Tally, Violation};
 use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::limits::{Limits, PayloadMax, TimeMax};
-use crate::wire::{Line, Options, Outbox, Part, Tag};
+use crate::wire::{Line, Metadata, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
 pub(super) struct Inbound {
-    in_flight: InFlight,
+    pub(super) in_flight: InFlight,
     // Handlers that have not ended, of open calls and of others. running >= open.len()
     running: usize,
     last_serial: u64,
@@ -46,13 +47,12 @@ pub(super) struct Inbound {
     events: VecDeque<Event>,
     // Boxed, as few connections ever have one.
     plain: Option<Box<Plain>>,
-    // A plain call has the stream.
-    is_lent: bool,
+    // A plain call has the stream: nothing else is given out, read or written.
+    pub(super) is_lent: bool,
     pub(super) mistakes: Mistakes,
     tally: Tally,
     one_way: OneWay,
-    // The largest reply over the limit, as its command allows, of those that may still wait to be
-    // written.
+    // The largest reply over the limit, as its command allows, that may still wait to be written.
     large_reply_bytes: usize,
     payload_bytes_max: usize,
     calls_max: usize,
@@ -98,7 +98,7 @@ impl Inbound {
         }
     }
 
-    /// Whether a call with this line surely runs once its body is there, and nothing is said of it.
+    /// Whether a call with this line surely runs once its body is there.
     pub(super) fn is_sure_to_run(
         &self,
         is_open: bool,
@@ -197,12 +197,12 @@ impl Inbound {
         let tag = call.id.tag;
         if deadline <= now {
             let text = "the deadline had passed when the call arrived";
-            self.refuse(tag, &Error::found(Code::DeadlineExceeded, text), outbox);
-            return;
+            return self.refuse(tag, &Error::found(Code::DeadlineExceeded, text), outbox);
         }
         self.last_serial = self.last_serial.wrapping_add(1);
         let id = CallId { tag, serial: self.last_serial };
-        self.in_flight.insert(id, Open { serial: id.serial, deadline, is_limit, facts });
+        self.in_flight
+            .insert(id, Open { serial: id.serial, deadline, is_limit, facts, metadata: None });
         self.running = self.running.saturating_add(1);
         self.earliest.note(deadline);
         (call.id, call.deadline) = (id, deadline);
@@ -223,7 +223,8 @@ impl Inbound {
         if part != Part::Cancel {
             return Err(Violation::NotAStream(tag));
         }
-        let _ = self.stop(id, &Error::found(Code::Cancelled, "the caller cancelled"), outbox);
+        let cancelled = Error::found(Code::Cancelled, "the caller cancelled");
+        let _ = self.stop(id, cancelled, outbox);
         self.tally.note_ended(id.tag);
         Ok(())
     }
@@ -244,12 +245,14 @@ impl Inbound {
         };
         self.tally.note_ended(id.tag);
         let payload_max = self.payload_max(open.facts.as_deref());
+        let metadata = open.metadata.as_deref();
         match reply {
             Ok(payload) if payload.len() > payload_max.bytes => {
                 if id.tag != 0 {
                     // The same code as for the caller's large payload, and not its mistake.
                     let text = payload_max.too_large(payload.len());
-                    push_error(id.tag, &Error::found(Code::TooLarge, text), outbox);
+                    let too_large = Error::found(Code::TooLarge, text).after_running();
+                    push_error(id.tag, &too_large, metadata, outbox);
                 }
             }
             Ok(payload) => {
@@ -259,13 +262,24 @@ impl Inbound {
                 self.mistakes.forget();
                 if id.tag != 0 {
                     let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-                    outbox.push_line(&Line::Reply(id.tag, Part::Ok(len)));
+                    outbox.push_line(&Line::Reply(
+                        id.tag,
+                        Part::Ok(len),
+                        Options::default().with_some_metadata(metadata),
+                    ));
                     outbox.push_body(payload);
                 }
             }
             // Whatever its code, it is no mistake of the caller's that the handler returned it.
-            Err(error) if id.tag != 0 => push_error(id.tag, &error, outbox),
-            Err(_) => {}
+            Err(_) if id.tag == 0 => {}
+            Err(error) => push_error(id.tag, &error.after_running(), metadata, outbox),
+        }
+    }
+
+    /// Keeps what a handler says beside its reply, whatever that will be.
+    pub(super) fn set_reply_metadata(&mut self, id: CallId, metadata: Metadata) {
+        if let Some(open) = self.in_flight.find_mut(id) {
+            open.metadata = Some(Box::new(metadata));
         }
     }
 
@@ -298,7 +312,7 @@ impl Inbound {
                 Some(limit) => Error::found(Code::DeadlineExceeded, limit.over_time()),
                 None => Error::found(Code::DeadlineExceeded, "the handler did not answer in time"),
             };
-            if self.stop(id, &error, outbox) || id.tag != 0 {
+            if self.stop(id, error, outbox) || id.tag != 0 {
                 self.tally.note_ended(id.tag);
             } else {
                 self.tally.note_refused(id.tag);
@@ -309,12 +323,12 @@ impl Inbound {
     /// Ends every call that is open.
     pub(super) fn cancel_all(&mut self, drain_time_max: Duration, outbox: &mut Outbox) {
         let text = format!("the call did not end within drain_time_max ({drain_time_max:?})");
-        let error = Error::found(Code::Cancelled, text);
+        let error = || Error::found(Code::Cancelled, text.clone());
         let ids: Vec<_> = self.in_flight.iter().map(|(id, _)| id).collect();
         let waiting = self.one_way.clear();
         self.tally.note_cut_off(ids.len().saturating_add(waiting));
         for id in ids {
-            let _ = self.stop(id, &error, outbox);
+            let _ = self.stop(id, error(), outbox);
         }
     }
 
@@ -370,11 +384,6 @@ impl Inbound {
         !self.is_lent && (!self.events.is_empty() || has_plain())
     }
 
-    /// Whether a plain call has the stream: nothing else is given out, read or written.
-    pub(super) const fn is_lent(&self) -> bool {
-        self.is_lent
-    }
-
     pub(super) fn note_refusal(&mut self, error: &Error) {
         if let Some(max) = self.mistakes.note(error.code()) {
             self.close(Violation::TooManyErrors(max));
@@ -428,10 +437,7 @@ impl Inbound {
 
     /// How large a payload of a command may be.
     fn payload_max(&self, facts: Option<&Facts>) -> PayloadMax {
-        facts.map_or_else(
-            || PayloadMax::of_limits(self.payload_bytes_max),
-            |facts| facts.payload_max(self.payload_bytes_max),
-        )
+        facts.copied().unwrap_or_default().payload_max(self.payload_bytes_max)
     }
 
     /// How long a handler of a command may run.
@@ -459,12 +465,12 @@ impl Inbound {
 
     /// Answers an open call with an error while its handler is still running, or before it is.
     /// Whether that has been seen; if not, it never begins.
-    fn stop(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) -> bool {
-        if self.in_flight.remove(id).is_none() {
+    fn stop(&mut self, id: CallId, error: Error, outbox: &mut Outbox) -> bool {
+        let Some(open) = self.in_flight.remove(id) else {
             return true;
-        }
+        };
         if id.tag != 0 {
-            push_error(id.tag, error, outbox);
+            push_error(id.tag, &error.after_running(), open.metadata.as_deref(), outbox);
         }
         let events = self.events.len();
         self.events.retain(|event| !matches!(event, Event::Call(call) if call.id == id));
@@ -481,20 +487,8 @@ impl Inbound {
     pub(super) fn refuse(&mut self, tag: Tag, error: &Error, outbox: &mut Outbox) {
         self.note_refusal(error);
         if tag != 0 {
-            push_error(tag, error, outbox);
+            push_error(tag, error, None, outbox);
         }
         self.tally.note_refused(tag);
     }
-}
-
-pub(super) fn no_more_calls() -> Error {
-    Error::found(Code::ShuttingDown, "no more calls are taken")
-}
-
-/// Writes an error, as far as it is for the peer: with tag 0 about the whole connection.
-pub(super) fn push_error(tag: Tag, error: &Error, outbox: &mut Outbox) {
-    let (code, text) = error.told();
-    let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    outbox.push_line(&Line::Reply(tag, Part::Err(len, code)));
-    outbox.push_body(Bytes::copy_from_slice(text.as_bytes()));
 }

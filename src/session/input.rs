@@ -30,7 +30,7 @@ use bytes::{Bytes, BytesMut};
 use super::calling_back::takes_calls;
 use super::calls::Calls;
 use super::event::{BodyOf, OwnFacts};
-use super::{Call, CallId, Plain, Violation, one_way};
+use super::{Call, CallId, Plain, Received, Violation, one_way};
 use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::limits::{Limits, PayloadMax};
@@ -167,6 +167,12 @@ impl Input {
         }
         let mut decoded = self.decode(input);
         if let Ok(Some(wire::Event::Line(line))) = decoded {
+            if let Line::Call { name, tag, .. } = &line
+                && name.as_bytes() == PING
+            {
+                self.handle_ping(calls, *tag);
+                return Taken::Some;
+            }
             let facts = facts_of_line(&line, host);
             if is_beside {
                 self.handle_sure_line(calls, host.now(), line, facts);
@@ -226,6 +232,20 @@ impl Input {
         }
     }
 
+    /// Answers that somebody is there: at once, whatever else is under way or the limits are, and
+    /// no mistake whatever came with it.
+    fn handle_ping(&mut self, calls: &mut Calls, tag: Tag) {
+        self.decoder.skip_body();
+        if tag == 0 {
+            return;
+        }
+        if calls.inbound.in_flight.find(tag).is_some() {
+            return calls.inbound.close(Violation::DuplicateTag(tag));
+        }
+        let pong = Line::Reply(tag, Part::Ok(0), Options::default());
+        calls.backlog.outbox.push_line(&pong);
+    }
+
     /// Takes in the line of a call that surely runs, or of a reply.
     fn handle_sure_line(&mut self, calls: &mut Calls, now: Instant, line: Line, facts: OwnFacts) {
         let (is_open, facts_of) = (takes_calls(calls), facts.as_deref());
@@ -236,7 +256,7 @@ impl Input {
                 self.expect_call(now, name, tag, options, facts);
                 self.take_body(calls, len);
             }
-            Line::Reply(1.., _) => self.handle_line(calls, now, line, facts),
+            Line::Reply(1.., ..) => self.handle_line(calls, now, line, facts),
             line => self.deferred = Some(wire::Event::Line(line)),
         }
     }
@@ -257,8 +277,8 @@ impl Input {
         let payload_bytes_max = self.decoder.payload_bytes_max();
         let facts = match &self.body_of {
             Some(BodyOf::Call(_, facts)) => facts.as_deref(),
-            Some(BodyOf::Reply(tag, None)) => calls.outbound.facts_of(*tag),
-            Some(BodyOf::Reply(_, Some(_)) | BodyOf::Notice(_)) | None => None,
+            Some(BodyOf::Reply(tag, None, _)) => calls.outbound.facts_of(*tag),
+            Some(BodyOf::Reply(_, Some(_), _) | BodyOf::Notice(_)) | None => None,
         };
         let Some(facts) = facts else {
             // As nearly always.
@@ -306,20 +326,20 @@ impl Input {
                 }
                 Ok(self.expect_call(now, name, tag, options, facts))
             }
-            Line::Request(tag, part) => {
+            Line::Request(tag, part, _) => {
                 let Calls { inbound, backlog, .. } = calls;
                 inbound.handle_request(tag, part, &mut backlog.outbox)?;
                 inbound.begin_waiting(|| now, &mut backlog.outbox);
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
-            Line::Reply(0, Part::Err(_, code)) => Ok(self.expect(BodyOf::Notice(code))),
-            Line::Reply(0, Part::Ok(0)) => {
+            Line::Reply(0, Part::Err(_, word), _) => Ok(self.expect(BodyOf::Notice(word))),
+            Line::Reply(0, Part::Ok(0), _) => {
                 calls.outbound.handle_farewell();
                 Ok(Body::Skip)
             }
-            Line::Reply(tag, part) => {
-                let code = calls.outbound.handle_reply(tag, part)?;
-                Ok(self.expect(BodyOf::Reply(tag, code)))
+            Line::Reply(tag, part, options) => {
+                let word = calls.outbound.handle_reply(tag, part)?;
+                Ok(self.expect(BodyOf::Reply(tag, word, options)))
             }
         }
     }
@@ -332,14 +352,14 @@ impl Input {
                 call.payload = body;
                 calls.inbound.handle_body(now, is_open, (call, facts), &mut calls.backlog.outbox);
             }
-            Some(BodyOf::Reply(tag, code)) => {
-                let reply = match code {
-                    None => Ok(body),
-                    Some(code) => Err(Error::from_peer(code, &body)),
+            Some(BodyOf::Reply(tag, word, options)) => {
+                let reply = match word {
+                    None => Ok(Received { payload: body, options }),
+                    Some(word) => Err(options.error(word, body)),
                 };
                 calls.wakers.due.extend(calls.outbound.handle_body(tag, reply));
             }
-            Some(BodyOf::Notice(code)) => calls.outbound.handle_notice(code, &body),
+            Some(BodyOf::Notice(word)) => calls.outbound.handle_notice(word, &body),
             None => {}
         }
     }
@@ -351,7 +371,7 @@ impl Input {
             Some(BodyOf::Call(call, _)) => {
                 calls.inbound.refuse(call.id.tag, error, &mut calls.backlog.outbox)
             }
-            Some(BodyOf::Reply(tag, _)) => {
+            Some(BodyOf::Reply(tag, ..)) => {
                 let error = Error::local(error.code(), error.text().to_owned()).of_reply();
                 calls.wakers.due.extend(calls.outbound.handle_body(tag, Err(error)));
             }
@@ -391,6 +411,9 @@ impl Input {
         Body::Take
     }
 }
+
+/// The command that asks whether somebody is there.
+const PING: &[u8] = b"?PING";
 
 /// What the command of a call has in place of limits.
 fn facts_of_line(line: &Line, host: &mut impl Host) -> OwnFacts {

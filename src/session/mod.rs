@@ -47,7 +47,8 @@
 //!                                              └─► timeouts: who is too slow
 //! ```
 //!
-//! The words that they have in common are in `event`, `violation`, `deadlines` and `tables`.
+//! The words that they have in common are in `event`, `violation`, `deadlines`, `tables` and
+//! `told`.
 
 mod backlog;
 mod calling_back;
@@ -65,11 +66,12 @@ mod outbound;
 mod room;
 mod tables;
 mod timeouts;
+mod told;
 mod violation;
 mod wakers;
 mod whole;
 
-pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Side, Tally};
+pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Received, Side, Tally};
 pub use self::input::{Holds, Host};
 pub use self::room::Place;
 pub use self::violation::{Slowness, Violation};

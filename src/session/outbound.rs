@@ -25,12 +25,12 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use foldhash::{HashMap, HashMapExt};
 
-use super::Violation;
 use super::cause::Cause;
 use super::deadlines::Earliest;
 use super::tables::TABLE_KEPT_MAX;
+use super::{Received, Violation};
 use crate::command::Facts;
-use crate::error::{Code, Error, TEXT_BYTES_MAX};
+use crate::error::{Code, CodeWord, Error, TEXT_BYTES_MAX};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
 
@@ -48,7 +48,7 @@ pub(super) struct Outbound {
     // What was sent last wants a reply.
     ends_in_call: bool,
     // What the peer said of the whole connection; it takes no more calls then.
-    notice: Option<Box<(Code, Bytes)>>,
+    notice: Option<Box<(CodeWord, Bytes)>>,
     // The peer has answered every call that it took.
     has_farewell: bool,
     // Of the calls whose command has its own payload_bytes_max, until their final reply is there:
@@ -61,7 +61,7 @@ enum State {
     Waiting { deadline: Instant, waker: Option<Waker> },
     // Given up with this error, which its caller does not know yet; the peer has been told.
     Late(Error),
-    Answered(Result<Bytes, Error>),
+    Answered(Result<Received, Error>),
     Forgotten,
 }
 
@@ -132,7 +132,7 @@ impl Outbound {
         tag: Tag,
         waker: &mut Option<Waker>,
         spent: &mut Vec<Waker>,
-    ) -> Poll<Result<Bytes, Error>> {
+    ) -> Poll<Result<Received, Error>> {
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
             let error = Error::local(Code::Cancelled, "the call is over");
             return Poll::Ready(Err(error.after_sending()));
@@ -178,7 +178,7 @@ impl Outbound {
                 None
             }
             State::Waiting { waker, .. } => {
-                outbox.push_line(&Line::Request(tag, Part::Cancel));
+                outbox.push_line(&cancel(tag));
                 waker
             }
             // The peer has been told.
@@ -186,22 +186,30 @@ impl Outbound {
         }
     }
 
-    /// Takes in a reply line; answers the code if its body is an error's text.
-    pub(super) fn handle_reply(&mut self, tag: Tag, part: Part) -> Result<Option<Code>, Violation> {
+    /// Takes in a reply line; answers the word for its code if its body is an error's.
+    pub(super) fn handle_reply(
+        &mut self,
+        tag: Tag,
+        part: Part,
+    ) -> Result<Option<CodeWord>, Violation> {
         let is_open =
             self.calls.get(&tag).is_some_and(|state| !matches!(state, State::Answered(_)));
         match part {
             _ if !is_open => Err(Violation::UnknownTag(tag)),
             Part::Ok(_) => Ok(None),
-            Part::Err(_, code) => Ok(Some(code)),
-            Part::Item(_) | Part::End | Part::Cancel | Part::Credit(_) => {
+            Part::Err(_, word) => Ok(Some(word)),
+            Part::Item(_) | Part::Open | Part::End | Part::Cancel | Part::Credit(_) => {
                 Err(Violation::NotAStream(tag))
             }
         }
     }
 
     /// Takes in a final reply; answers who is to be woken.
-    pub(super) fn handle_body(&mut self, tag: Tag, reply: Result<Bytes, Error>) -> Option<Waker> {
+    pub(super) fn handle_body(
+        &mut self,
+        tag: Tag,
+        reply: Result<Received, Error>,
+    ) -> Option<Waker> {
         if !self.facts.is_empty() {
             self.facts.remove(&tag);
             shrink_empty_map(&mut self.facts);
@@ -211,7 +219,7 @@ impl Outbound {
         };
         match entry.insert(State::Forgotten) {
             State::Waiting { waker, .. } => {
-                let bytes = reply.as_ref().map_or(0, Bytes::len);
+                let bytes = reply.as_ref().map_or(0, Received::bytes);
                 self.unclaimed = self.unclaimed.saturating_add(1);
                 self.unclaimed_bytes = self.unclaimed_bytes.saturating_add(bytes);
                 entry.insert(State::Answered(reply));
@@ -236,9 +244,9 @@ impl Outbound {
 
     /// The last notice counts: a peer that drains and then meets a violation has ended calls that
     /// ran, and `shutting_down` would say that they did not.
-    pub(super) fn handle_notice(&mut self, code: Code, text: &Bytes) {
+    pub(super) fn handle_notice(&mut self, word: CodeWord, text: &Bytes) {
         let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
-        self.notice = Some(Box::new((code, Bytes::copy_from_slice(text))));
+        self.notice = Some(Box::new((word, Bytes::copy_from_slice(text))));
     }
 
     /// The peer says that it has answered every call that it took.
@@ -254,8 +262,8 @@ impl Outbound {
     pub(super) fn end(&mut self, cause: &Cause, woken: &mut Vec<Waker>) {
         let is_refusal = |code| matches!(code, Code::ShuttingDown | Code::Overloaded);
         match self.notice.as_deref().cloned() {
-            Some((code, text)) if self.has_farewell || !is_refusal(code) => {
-                self.fail(|| Error::from_peer(code, &text), woken);
+            Some((word, text)) if self.has_farewell || !is_refusal(word.code()) => {
+                self.fail(|| Error::from_peer(word, &text), woken);
             }
             _ => self.fail(|| cause.of_call(), woken),
         }
@@ -295,7 +303,7 @@ impl Outbound {
                 continue;
             };
             woken.extend(waker.take());
-            outbox.push_line(&Line::Request(*tag, Part::Cancel));
+            outbox.push_line(&cancel(*tag));
             let error = Error::local(Code::Cancelled, text.clone());
             *state = State::Late(error.after_sending());
         }
@@ -321,7 +329,7 @@ impl Outbound {
                 continue;
             }
             woken.extend(waker.take());
-            outbox.push_line(&Line::Request(*tag, Part::Cancel));
+            outbox.push_line(&cancel(*tag));
             *state = State::Late(late());
         }
     }
@@ -373,12 +381,12 @@ impl Outbound {
 
     /// Why no call can be made, if the peer said so.
     pub(super) fn refusal(&self) -> Option<Error> {
-        let (code, text) = self.notice.as_deref()?;
-        Some(Error::from_peer(*code, text).before_sending())
+        let (word, text) = self.notice.as_deref()?;
+        Some(Error::from_peer(*word, text).before_sending())
     }
 
-    fn note_claimed(&mut self, reply: &Result<Bytes, Error>) {
-        let bytes = reply.as_ref().map_or(0, Bytes::len);
+    fn note_claimed(&mut self, reply: &Result<Received, Error>) {
+        let bytes = reply.as_ref().map_or(0, Received::bytes);
         self.unclaimed = self.unclaimed.saturating_sub(1);
         self.unclaimed_bytes = self.unclaimed_bytes.saturating_sub(bytes);
         self.has_claimed = true;
@@ -404,6 +412,10 @@ impl Outbound {
             }
         }
     }
+}
+
+fn cancel(tag: Tag) -> Line {
+    Line::Request(tag, Part::Cancel, Options::default())
 }
 
 fn shrink_empty_map<T>(map: &mut HashMap<Tag, T>) {

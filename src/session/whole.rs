@@ -6,7 +6,7 @@
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::calling_back::{check_open, flush_error};
 use super::calls::Calls;
@@ -14,11 +14,11 @@ use super::cause::Cause;
 use super::deadlines::earlier;
 use super::input::{Host, Input};
 use super::wakers::Wakers;
-use super::{CallId, Event, Place, PlainEnd, Side, Tally, Violation};
+use super::{CallId, Event, Place, PlainEnd, Received, Side, Tally, Violation};
 use crate::command::Facts;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::wire::{Line, Name, Options, Outbox, Part, Position, Tag};
+use crate::wire::{Line, Metadata, Name, Options, Outbox, Part, Position, Tag};
 
 /// The life of the calls of one connection.
 #[derive(Debug)]
@@ -38,6 +38,14 @@ impl Session {
     /// plain call, which ends the connection then: for a peer that would take it for its answer.
     pub fn silence(&mut self) {
         self.calls.closing.silence();
+    }
+
+    /// Lends the stream from its beginning on; whether that can be, as it has not been closed
+    /// before. To be followed by [`handle_plain_end`](Self::handle_plain_end).
+    pub fn lend(&mut self) -> bool {
+        let is_open = !self.is_finished();
+        self.calls.inbound.is_lent = is_open;
+        is_open
     }
 
     /// What became of the calls of the peer.
@@ -194,7 +202,7 @@ impl Session {
         &mut self,
         tag: Tag,
         waker: &mut Option<Waker>,
-    ) -> Poll<Result<Bytes, Error>> {
+    ) -> Poll<Result<Received, Error>> {
         self.calls.outbound.poll_reply(tag, waker, &mut self.calls.wakers.spent)
     }
 
@@ -284,6 +292,11 @@ impl Session {
         self.calls.handle_place(now);
     }
 
+    /// Says this beside the reply to a call under way, whatever that will be.
+    pub fn set_reply_metadata(&mut self, id: CallId, metadata: Metadata) {
+        self.calls.inbound.set_reply_metadata(id, metadata);
+    }
+
     /// A call is not run, in place of [`handle_reply`](Self::handle_reply). Of these some are
     /// mistakes of the caller, which count towards `consecutive_errors_max`; an error of a handler
     /// is none.
@@ -312,7 +325,7 @@ impl Session {
     /// Whether a plain call has the stream, so that nothing else may be written.
     #[must_use]
     pub const fn is_lent(&self) -> bool {
-        self.calls.inbound.is_lent()
+        self.calls.inbound.is_lent
     }
 
     // What goes out.
@@ -322,7 +335,7 @@ impl Session {
         let is_finished = self.is_finished();
         let Calls { closing, backlog, outbound, .. } = &mut self.calls;
         if is_finished && closing.take_farewell() {
-            backlog.outbox.push_line(&Line::Reply(0, Part::Ok(0)));
+            backlog.outbox.push_line(&Line::Reply(0, Part::Ok(0), Options::default()));
         }
         outbound.handle_transmit();
         backlog.take()

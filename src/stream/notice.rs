@@ -6,16 +6,17 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::error::{Code, Error};
+use crate::error::{CodeWord, Error};
 use crate::format::Framing;
-use crate::wire::{Line, Part};
+use crate::wire::{Line, Options, Part};
 
 /// The line of such an error.
 pub(super) struct Notice {
     // With its end.
     line_bytes: usize,
     pub(super) text_bytes: usize,
-    code: Code,
+    word: CodeWord,
+    options: Options,
 }
 
 /// What the input begins with.
@@ -56,14 +57,16 @@ impl Notice {
             return Err(missing);
         }
         input.advance(self.line_bytes);
-        let error = Error::from_peer(self.code, &input.split_to(self.text_bytes));
-        Ok(if framing == Framing::Line { error.or_reply() } else { error })
+        let error = self.options.error(self.word, input.split_to(self.text_bytes).freeze());
+        // As of a handler that has run.
+        Ok(if framing == Framing::Line { error.after_running() } else { error })
     }
 
     fn parse(line: &[u8], line_bytes: usize) -> Option<Self> {
         match Line::parse(line.trim_ascii_end()).ok()? {
-            Line::Reply(0, Part::Err(len, code)) => {
-                Some(Self { line_bytes, text_bytes: usize::try_from(len).ok()?, code })
+            Line::Reply(0, Part::Err(len, word), options) => {
+                let text_bytes = usize::try_from(len).ok()?;
+                Some(Self { line_bytes, text_bytes, word, options })
             }
             _ => None,
         }
@@ -72,5 +75,5 @@ impl Notice {
 
 const START: &[u8] = b"<0 err ";
 
-/// More than the longest: a length has at most 20 digits, a code at most 18 letters.
-const LINE_BYTES_MAX: usize = 64;
+/// As long as each line of a peer may be.
+const LINE_BYTES_MAX: usize = 8192;

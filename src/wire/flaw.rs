@@ -29,17 +29,24 @@ pub enum Flaw {
     Tag,
     /// The length is not a canonical decimal of at most 64 bits.
     Length,
-    /// The number of items is not a canonical decimal of at most 32 bits.
+    /// The credit is not a canonical decimal of at most 32 bits, or 0.
     Credit,
     /// The word after the tag is none that this direction has.
     Verb,
-    /// The error code is not one of the documented ones.
+    /// The error code is not a word of `a` to `z`, `_` and `-` of at most
+    /// [`CodeWord::BYTES_MAX`](super::CodeWord::BYTES_MAX) bytes.
     Code,
     /// The word for the format has more than
     /// [`FormatWord::BYTES_MAX`](super::FormatWord::BYTES_MAX) bytes.
     FormatWord,
     /// An option is not `KEY=VALUE`, is given twice, or has a value of the wrong form.
     Option,
+    /// A key with a `-` is given twice, its value is not percent-encoded text, or there are more
+    /// than [`Metadata::KEYS_MAX`](super::Metadata::KEYS_MAX) of them or
+    /// [`Metadata::BYTES_MAX`](super::Metadata::BYTES_MAX) bytes.
+    Metadata,
+    /// The details of an error are longer than its body.
+    Details,
     /// There are more or fewer words than this kind of line has.
     WordCount,
     /// This is HTTP.
@@ -78,10 +85,15 @@ impl fmt::Display for Flaw {
             Self::EmptyWord => "words are separated by one space each",
             Self::Tag => "the tag is not a decimal of 32 bits without sign or leading zero",
             Self::Length => "the length is not a decimal of 64 bits without sign or leading zero",
-            Self::Credit => "the credit is not a decimal of 32 bits without sign or leading zero",
+            Self::Credit => "the credit is not a decimal of 32 bits above 0 without leading zero",
             Self::Verb => "the word after the tag is unknown",
-            Self::Code => "the error code is unknown",
+            Self::Code => "an error code is 1 to 32 letters a to z, _ and -",
             Self::Option => "an option is KEY=VALUE, given once",
+            Self::Metadata => {
+                "metadata is text under at most 16 keys of a to z, _ and -, with a -, each given \
+                 once, and at most 4096 bytes in all"
+            }
+            Self::Details => "the details of an error are longer than its body",
             Self::WordCount => "too many or too few words",
             Self::Http => "this is HTTP, not a command",
             Self::Tls => "this is TLS, not a command",

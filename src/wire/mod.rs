@@ -10,11 +10,17 @@
 mod decoder;
 mod flaw;
 mod line;
+mod metadata;
 mod name;
+mod options;
 mod outbox;
+mod words;
 
 pub use self::decoder::{Decoder, Event, Position};
 pub use self::flaw::Flaw;
-pub use self::line::{Line, Options, Part, Tag};
+pub use self::line::{Line, Part, Tag};
+pub use self::metadata::Metadata;
 pub use self::name::{FormatWord, Name};
+pub use self::options::Options;
 pub use self::outbox::Outbox;
+pub use crate::error::CodeWord;

@@ -9,8 +9,8 @@ use std::hash::{Hash, Hasher};
 
 use super::flaw::{FORMAT_WORD_BYTES_MAX, Flaw, NAME_BYTES_MAX};
 
-/// The name of a command: 1 to 64 printable ASCII bytes without space, not beginning with `<`, `>`
-/// or a digit. Names that begin with `?` belong to the endpoint itself.
+/// The name of a command: 1 to 64 printable ASCII bytes without space, not beginning with `<`, `>`,
+/// `{`, `[` or a digit. Names that begin with `?` belong to the endpoint itself.
 #[derive(Clone, Copy)]
 pub struct Name(Word<{ Self::BYTES_MAX }>);
 
@@ -29,7 +29,7 @@ impl Name {
             Ok(name) => name,
             Err(_) => panic!(
                 "a command name is 1 to 64 printable ASCII bytes without space, \
-                 not beginning with `<`, `>` or a digit"
+                 not beginning with `<`, `>`, `{{`, `[` or a digit"
             ),
         }
     }
@@ -49,7 +49,7 @@ impl Name {
 
     /// Whether `bytes` are a name.
     pub(super) const fn check(bytes: &[u8]) -> Result<(), Flaw> {
-        if let Some(first @ (b'<' | b'>' | b'0'..=b'9')) = bytes.first() {
+        if let Some(first @ (b'<' | b'>' | b'{' | b'[' | b'0'..=b'9')) = bytes.first() {
             return Err(Flaw::NameBegin(*first));
         }
         check_word(bytes, Self::BYTES_MAX, Flaw::NameTooLong)

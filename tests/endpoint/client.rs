@@ -141,7 +141,7 @@ async fn what_the_peer_answers_is_said_to_be_its_word() {
     let (client, mut peer) = client_and_peer();
     let call = tokio::spawn(client.call(ECHO, &text()));
     peer.expect("ECHO 1 1 f=line\na").await;
-    peer.send("<1 err 5 denied\nno\x1b[m").await;
+    peer.send("<1 err 5 denied ran=1\nno\x1b[m").await;
     let error = call.await.unwrap().unwrap_err();
     assert!(error.is_from_peer() && error.was_sent());
     assert_eq!(error.to_string(), "ECHO: the peer answered denied: no\\u{1b}[m");

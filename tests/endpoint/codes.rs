@@ -25,10 +25,14 @@ async fn every_code_comes_over_a_real_wire() {
         limits.linger_time_max = Duration::from_millis(10);
     });
     const BLOCK: Command<(), ()> = Command::new("BLOCK");
+    const SAY: Command<String, ()> = Command::new("SAY");
     let endpoint = held
         .on(endpoint())
         .with_limits(limits)
         .on(DENY, async |(): ()| Err::<(), _>(Error::new(Code::Denied, "no")))
+        .on(SAY, async |word: String| {
+            Err::<(), _>(Error::new(word.parse().expect("a code"), "as it was asked for"))
+        })
         .on(FAIL, async |(): ()| Err::<(), _>("no"))
         .on(PANIC, |(): ()| -> std::future::Ready<Result<()>> { panic!("on purpose") })
         .on(BLOCK, switchboard::blocking(|(): ()| Ok::<_, Error>(())));
@@ -52,6 +56,9 @@ async fn every_code_comes_over_a_real_wire() {
     check(Code::DeadlineExceeded, call.await.map(drop));
     check(Code::Overloaded, client.call(BLOCK, &()).await);
     check(Code::Denied, client.call(DENY, &()).await);
+    for code in [Code::Invalid, Code::NotFound, Code::Conflict, Code::Unauthenticated] {
+        check(code, client.call(SAY, &code.to_string()).await);
+    }
     check(Code::Failed, client.call(FAIL, &()).await);
     check(Code::Panicked, client.call(PANIC, &()).await);
 
@@ -72,12 +79,12 @@ async fn every_code_comes_over_a_real_wire() {
     let refused = Endpoint::new().connect(&address).await;
     check(Code::Disconnected, refused.map(drop));
 
-    assert_eq!(seen, HashSet::from(Code::ALL));
+    assert_eq!(seen, Code::ALL.iter().copied().collect());
 }
 
-/// The code of an error reply, which is the last word of its line.
+/// The code of an error reply, which is the fourth word of its line.
 fn told(reply: &str) -> Result<()> {
     let line = reply.lines().next().unwrap();
-    let code = Code::from_wire(line.rsplit(' ').next().unwrap().as_bytes()).unwrap();
+    let code = Code::from_wire(line.split(' ').nth(3).unwrap().as_bytes()).unwrap();
     Err(Error::new(code, "told"))
 }

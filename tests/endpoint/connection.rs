@@ -257,7 +257,7 @@ async fn a_raw_handler_takes_lines_as_they_are() {
     let got = exchange(&endpoint, b"BYTES\n\xff\xfe\x00x\r\nSTRING\nx\n").await;
     assert_eq!(got, "b\"\\xff\\xfe\\0x\"\nThank you.\n");
     let got = exchange(&endpoint, b"STRING\n\xff\n").await;
-    assert_eq!(got, err(0, Code::BadPayload, "the line is not UTF-8"));
+    assert_eq!(got, ran(0, Code::BadPayload, "the line is not UTF-8"));
 }
 
 /// What is said at the door reaches a peer of any dialect.
@@ -286,7 +286,7 @@ async fn an_endpoint_without_notices_ends_without_a_word() {
         check(
             &endpoint,
             "FAIL 7 1 f=line\nxSTRING\nx\n",
-            &(err(7, Code::Failed, "oops") + "Thank you.\n"),
+            &(ran(7, Code::Failed, "oops") + "Thank you.\n"),
         )
         .await;
         let mut idle = peer(&endpoint);
@@ -332,7 +332,7 @@ async fn a_payload_that_is_given_up_is_not_run() {
 async fn the_text_of_an_error_is_no_answer_after_a_cancel() {
     let (here, mut there) = transport::memory();
     let mut connection = Connection::connect_over(here);
-    there.write_all(b"<0 err 4 failed\n").await.unwrap();
+    there.write_all(b"<0 err 4 failed ran=1\n").await.unwrap();
     assert!(timeout(SECOND, connection.read_line()).await.is_err());
     there.write_all(b"boom42\n").await.unwrap();
     assert_eq!(connection.read_line().await.unwrap_err().text(), "boom");

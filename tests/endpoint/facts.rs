@@ -58,8 +58,9 @@ async fn check_sizes(name: &str, format: &str, payload: &str, expected: Result<&
                 text.replace("a payload of", "a line of").replace("bytes is", "bytes or more is");
             let is_read = name != "MANY" && name != "FEW" && name != "LETTERS";
             let line = if is_read { &line } else { text };
-            let tagged = err(1, Code::TooLarge, text);
-            (tagged, err(0, Code::TooLarge, line), text.to_owned())
+            // What is read is the request, and so refused; what is not is the reply.
+            let error = if is_read { err } else { ran };
+            (error(1, Code::TooLarge, text), error(0, Code::TooLarge, line), text.to_owned())
         }
     };
     let endpoint = endpoint();
@@ -124,7 +125,7 @@ async fn a_large_command_loosens_nothing_for_others() {
     let plain = "0123456789\n".to_owned();
     check("LARGE\n0123456789\nECHO\n123456789\n", plain + &err(0, Code::TooLarge, line)).await;
     let plain = "0123456789\n".to_owned();
-    check("LARGE\n0123456789\nSTRING\n123456789\n", plain + &err(0, Code::TooLarge, line)).await;
+    check("LARGE\n0123456789\nSTRING\n123456789\n", plain + &ran(0, Code::TooLarge, line)).await;
     check("COUNTED\n10\n0123456789ECHO 2 1 f=line\nx", "10\n0123456789<2 ok 1\nx".to_owned()).await;
     let text = "a payload of 17 bytes is over payload_bytes_max of its command (16)";
     check("COUNTED\n17\n", err(0, Code::TooLarge, text)).await;
@@ -162,7 +163,7 @@ async fn check_time(
         let got = exchange(&endpoint(), sent).await;
         let expected = match expected {
             Ok(()) => "<1 ok 4\nnull".to_owned(),
-            Err(text) => err(1, Code::DeadlineExceeded, text),
+            Err(text) => ran(1, Code::DeadlineExceeded, text),
         };
         assert_eq!(got, expected, "tagged: {what}");
     };
@@ -171,7 +172,7 @@ async fn check_time(
         let got = exchange(&endpoint(), format!("{name}\n{payload}\n")).await;
         let expected = match expected {
             Ok(()) => "null\n".to_owned(),
-            Err(text) => err(0, Code::DeadlineExceeded, text),
+            Err(text) => ran(0, Code::DeadlineExceeded, text),
         };
         assert_eq!(got, expected, "plain: {what}");
     };

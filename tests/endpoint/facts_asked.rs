@@ -123,7 +123,7 @@ async fn an_error_may_be_longer_than_the_payloads_of_its_command() {
     let (client, mut peer) = client_and_peer(false);
     let call = tokio::spawn(client.call(SMALL, &"a".to_owned()));
     peer.expect("SMALL 1 1 f=line\na").await;
-    peer.send("<1 err 8 denied\n01234567").await;
+    peer.send("<1 err 8 denied ran=1\n01234567").await;
     let error = within(call).await.unwrap().unwrap_err();
     assert_eq!((error.code(), error.text()), (Code::Denied, "01234567"));
 }

@@ -115,10 +115,10 @@ async fn check_failure<E>(
                 Err::<String, _>(late())
             }
         });
-    check(&endpoint, "X 1 0 f=line\n", &err(1, code, text)).await;
-    check(&endpoint, "BLOCKING 1 0 f=line\n", &err(1, code, text)).await;
-    check(&endpoint, "LATE 1 0 f=line\n", &err(1, code, text)).await;
-    check(&endpoint, "X\n\n", &err(0, code, text)).await;
+    check(&endpoint, "X 1 0 f=line\n", &ran(1, code, text)).await;
+    check(&endpoint, "BLOCKING 1 0 f=line\n", &ran(1, code, text)).await;
+    check(&endpoint, "LATE 1 0 f=line\n", &ran(1, code, text)).await;
+    check(&endpoint, "X\n\n", &ran(0, code, text)).await;
 }
 
 /// Panics when it is decoded, encoded or dropped, as it says.
@@ -186,7 +186,7 @@ async fn a_panic_ends_one_call_and_nothing_else() {
     peer.send("HOLD 1 1 f=line\nh").await;
     for call in calls {
         peer.send(call).await;
-        assert_eq!(peer.expect_error(2, Code::Panicked).await, "the handler panicked", "{call:?}");
+        assert_eq!(peer.expect_ran(2, Code::Panicked).await, "the handler panicked", "{call:?}");
         peer.send("ECHO 3 1 f=line\nx").await;
         peer.expect("<3 ok 1\nx").await;
     }
@@ -305,7 +305,7 @@ async fn a_cancelled_handler_is_dropped_where_it_waits() {
     peer.send("HOLD 1 1 f=line\na").await;
     held.begun.reach(1).await;
     peer.send(">1 cancel\n").await;
-    assert_eq!(peer.expect_error(1, Code::Cancelled).await, "the caller cancelled");
+    assert_eq!(peer.expect_ran(1, Code::Cancelled).await, "the caller cancelled");
     held.ended.reach(1).await;
     peer.send(">1 cancel\n>9 cancel\nECHO 1 1 f=line\na").await;
     peer.expect("<1 ok 1\na").await;
@@ -338,7 +338,7 @@ async fn a_blocking_handler_learns_that_nobody_waits() {
     peer.expect("<2 ok 1\nx").await;
     assert_eq!(stopped.now(), 0);
     peer.send(">1 cancel\n").await;
-    peer.expect_error(1, Code::Cancelled).await;
+    peer.expect_ran(1, Code::Cancelled).await;
     stopped.reach(1).await;
     is_over.store(true, Ordering::Relaxed);
     peer.send("X 1 1 f=line\na").await;
@@ -476,7 +476,7 @@ async fn an_error_may_own_what_looks_at_its_connection() {
     check(
         &endpoint,
         "X 1 0 f=line\nECHO 2 1 f=line\na",
-        "<1 err 18 failed\nthe handler failed<2 ok 1\na",
+        "<1 err 18 failed ran=1\nthe handler failed<2 ok 1\na",
     )
     .await;
 }
@@ -507,7 +507,7 @@ async fn a_text_or_a_panic_that_panics_ends_one_call() {
         Err::<String, _>(Box::<dyn std::error::Error + Send + Sync>::from(Unspeakable))
     });
     let sent = "X 1 5 f=line\npanicX 2 0 f=line\nECHO 3 1 f=line\na";
-    let expected = "<1 err 20 panicked\nthe handler panicked\
-                    <2 err 18 failed\nthe handler failed<3 ok 1\na";
+    let expected = "<1 err 20 panicked ran=1\nthe handler panicked\
+                    <2 err 18 failed ran=1\nthe handler failed<3 ok 1\na";
     check(&endpoint, sent, expected).await;
 }

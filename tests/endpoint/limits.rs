@@ -35,12 +35,12 @@ fn is_field(name: &&str) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn line_bytes_max() {
-    let endpoint = limited(|limits| limits.line_bytes_max = 100);
+    let endpoint = limited(|limits| limits.line_bytes_max = 9000);
     let line = |bytes: usize| format!("{:y<1$}\n", "ECHO 1 1 f=line x=", bytes - 1);
-    check(&endpoint, &(line(100) + "x"), "<1 ok 1\nx").await;
-    let text = "the line is longer than line_bytes_max (100)";
-    check(&endpoint, &(line(101) + "x"), &err(0, Code::Protocol, text)).await;
-    check(&endpoint, &"A".repeat(100), &err(0, Code::Protocol, text)).await;
+    check(&endpoint, &(line(9000) + "x"), "<1 ok 1\nx").await;
+    let text = "the line is longer than line_bytes_max (9000)";
+    check(&endpoint, &(line(9001) + "x"), &err(0, Code::Protocol, text)).await;
+    check(&endpoint, &"A".repeat(9000), &err(0, Code::Protocol, text)).await;
     check_serves(&endpoint).await;
 }
 
@@ -50,13 +50,14 @@ async fn payload_bytes_max() {
     let text = "a payload of 9 bytes is over payload_bytes_max (8)";
     let mistake = err(1, Code::TooLarge, text);
     check(&endpoint, "ECHO 1 8 f=line\n12345678", "<1 ok 8\n12345678").await;
+    check(&endpoint, "ECHO 1 9 f=line\n123456789ECHO 2 1 f=line\nx", &(mistake + "<2 ok 1\nx"))
+        .await;
     check(
         &endpoint,
-        "ECHO 1 9 f=line\n123456789ECHO 2 1 f=line\nx",
-        &(mistake.clone() + "<2 ok 1\nx"),
+        "LETTERS 1 1 f=json\n7ECHO 2 1 f=line\nx",
+        &(ran(1, Code::TooLarge, text) + "<2 ok 1\nx"),
     )
     .await;
-    check(&endpoint, "LETTERS 1 1 f=json\n7ECHO 2 1 f=line\nx", &(mistake + "<2 ok 1\nx")).await;
     check(&endpoint, "ADD\n9\n123456789", &err(0, Code::TooLarge, text)).await;
     check(&endpoint, "ECHO\n12345678\n", "12345678\n").await;
     let text = "a line of 9 bytes or more is over payload_bytes_max (8)";
@@ -307,7 +308,7 @@ async fn blocking_calls_max() {
     check_serves(&endpoint).await;
     // A cancelled one runs on, and its place is taken until it has ended.
     peer.send(">1 cancel\nBLOCK 3 1 f=line\nc").await;
-    peer.expect_error(1, Code::Cancelled).await;
+    peer.expect_ran(1, Code::Cancelled).await;
     peer.expect_error(3, Code::Overloaded).await;
     gate.send(()).unwrap();
     ended.reach(1).await;
@@ -513,11 +514,11 @@ async fn call_time_max() {
     let held = Held::new();
     let endpoint = held.on(limited(|limits| limits.call_time_max = 5 * SECOND));
     let text = "the handler did not answer within call_time_max (5s)";
-    let late = err(1, Code::DeadlineExceeded, text);
+    let late = ran(1, Code::DeadlineExceeded, text);
     check(&endpoint, "HOLD 1 1 f=line\na", &late).await;
     check(&endpoint, "HOLD 1 1 f=line t=60000\na", &late).await;
     let text = "the handler did not answer in time";
-    check(&endpoint, "HOLD 1 1 f=line t=1000\na", &err(1, Code::DeadlineExceeded, text)).await;
+    check(&endpoint, "HOLD 1 1 f=line t=1000\na", &ran(1, Code::DeadlineExceeded, text)).await;
     held.ended.reach(3).await;
     check_serves(&endpoint).await;
 }
@@ -534,7 +535,7 @@ async fn drain_time_max() {
     let stop = async move { begun.reach(1).await };
     let serve = tokio::spawn(async move { endpoint.serve_until(listener, stop).await.unwrap() });
     peer.expect_error(0, Code::ShuttingDown).await;
-    let text = peer.expect_error(1, Code::Cancelled).await;
+    let text = peer.expect_ran(1, Code::Cancelled).await;
     assert_eq!(text, "the call did not end within drain_time_max (5s)");
     peer.expect_farewell().await;
     peer.finish().await;

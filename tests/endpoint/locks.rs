@@ -298,7 +298,7 @@ fn errors_are_dropped_without_a_lock_and_may_panic() {
                 .on_raw("RAW", move |_: &mut switchboard::Connection| {
                     std::future::ready(Err::<(), _>(raw()))
                 });
-            let failed = "err 18 failed\nthe handler failed";
+            let failed = "err 18 failed ran=1\nthe handler failed";
             let mut peer = peer(&endpoint);
             peer.send("HOLD 1 1 f=line\na").await;
             peer.expect("<1 ok 1\na").await;

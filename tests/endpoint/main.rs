@@ -15,6 +15,7 @@
 )]
 
 mod accept;
+mod beside;
 mod calls;
 mod causes;
 mod client;
@@ -35,6 +36,7 @@ mod in_process;
 mod limits;
 mod locks;
 mod one_way;
+mod own;
 mod plain;
 mod queued;
 #[cfg(feature = "gob")]

@@ -319,7 +319,7 @@ async fn a_handler_that_was_called_plainly_cannot_call_back() {
         Err::<String, _>(Error::new(Code::Denied, asked.text().to_owned()))
     });
     let text = "a handler that was called plainly cannot call back";
-    check(&endpoint, "NOTE\na\n", &err(0, Code::Denied, text)).await;
+    check(&endpoint, "NOTE\na\n", &ran(0, Code::Denied, text)).await;
 }
 
 #[tokio::test]

@@ -87,13 +87,13 @@ fn what_has_not_begun_when_its_call_ends_never_begins() {
         settle().await;
         assert_eq!(REQUESTS.load(Ordering::Relaxed), 4, "they wait for the thread");
         tagged.send(">2 cancel\n").await;
-        tagged.expect_error(2, Code::Cancelled).await;
+        tagged.expect_ran(2, Code::Cancelled).await;
         drop(gone);
         settle().await;
         advance(Duration::from_secs(2)).await;
-        tagged.expect_error(1, Code::DeadlineExceeded).await;
-        plain.expect_error(0, Code::DeadlineExceeded).await;
-        drained.expect_error(1, Code::DeadlineExceeded).await;
+        tagged.expect_ran(1, Code::DeadlineExceeded).await;
+        plain.expect_ran(0, Code::DeadlineExceeded).await;
+        drained.expect_ran(1, Code::DeadlineExceeded).await;
         settle().await;
         assert_eq!(REQUESTS.load(Ordering::Relaxed), 0, "they are let go at once");
         // The pool keeps their places until it has come to them.
@@ -126,7 +126,7 @@ fn what_is_told_its_end_does_not_begin_before_it_hears_of_it() {
         let (through, is_through) = mpsc::channel();
         spawn_blocking(move || through.send(()));
         peer.send(">1 cancel\n").await;
-        peer.expect_error(1, Code::Cancelled).await;
+        peer.expect_ran(1, Code::Cancelled).await;
         // Nothing else is polled on this thread until the pool is through with all.
         release.send(()).unwrap();
         is_through.recv().unwrap();

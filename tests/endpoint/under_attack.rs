@@ -47,7 +47,7 @@ async fn a_handler_that_is_always_busy_ends_in_time() {
     assert_eq!(error.code(), Code::DeadlineExceeded);
     let mut peer = peer(&endpoint);
     peer.send("BUSY\nx\n").await;
-    let text = peer.expect_error(0, Code::DeadlineExceeded).await;
+    let text = peer.expect_ran(0, Code::DeadlineExceeded).await;
     assert_eq!(text, "the handler did not answer within call_time_max (200ms)");
     let door = endpoint.with_limits(Limits::default().with(|limits| limits.drain_time_max = MS));
     let door = door.door();

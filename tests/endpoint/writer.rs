@@ -370,17 +370,17 @@ fn check_written(seed: u64, asked: &Log, answered: &Log, replies: usize) {
             Line::Call { tag, .. } => {
                 assert_eq!(calls.insert(tag, 0), None, "seed {seed}: tag {tag} again");
             }
-            Line::Request(tag, Part::Cancel) => {
+            Line::Request(tag, Part::Cancel, _) => {
                 assert!(calls.contains_key(&tag), "seed {seed}: {tag} is cancelled");
             }
-            Line::Reply(0, _) => {}
+            Line::Reply(0, ..) => {}
             line => panic!("seed {seed}: {line:?} was asked"),
         }
     }
     for line in lines(answered) {
         match line {
-            Line::Reply(0, _) => {}
-            Line::Reply(tag, _) => *calls.get_mut(&tag).expect("a call of this tag") += 1,
+            Line::Reply(0, ..) => {}
+            Line::Reply(tag, ..) => *calls.get_mut(&tag).expect("a call of this tag") += 1,
             line => panic!("seed {seed}: {line:?} was answered"),
         }
     }

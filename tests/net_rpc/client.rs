@@ -287,7 +287,8 @@ async fn calls_may_have_any_number_of_types() {
             message(&structure(70, &[(format!("F{number}"), INT)])),
             message(&[int(70), vec![1, 14, 0]].concat()),
         ];
-        let request = Request::new("Arith.Any", payload.concat()).unwrap().one_way();
+        let request = Request::new("Arith.Any", payload.concat()).unwrap();
+        let request = request.with_format("gob").unwrap().one_way();
         Service::call(&client, request).await.unwrap_or_else(|error| panic!("{number}: {error}"));
     }
     client.close().await;

@@ -103,10 +103,10 @@ async fn who_is_no_peer_of_net_rpc_is_turned_away_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_greeting_that_does_not_end_is_cut_off() {
     let limits = Limits::default();
-    let long = [b"CONNECT /_goRPC_ HTTP/1.0\n".as_slice(), &b"X: y\n".repeat(1000)].concat();
+    let long = [b"CONNECT /_goRPC_ HTTP/1.0\n".as_slice(), &b"X: y\n".repeat(2000)].concat();
     for (sent, code, limit) in [
-        (long, Code::TooLarge, "line_bytes_max (1024)"),
-        (vec![b'A'; 2000], Code::TooLarge, "line_bytes_max (1024)"),
+        (long, Code::TooLarge, "line_bytes_max (8192)"),
+        (vec![b'A'; 9000], Code::TooLarge, "line_bytes_max (8192)"),
         (DIAL_HTTP[..DIAL_HTTP.len() - 1].to_vec(), Code::DeadlineExceeded, "body_time_max"),
         (b"G".to_vec(), Code::DeadlineExceeded, "body_time_max"),
     ] {

@@ -54,7 +54,7 @@ fn words() -> u32 {
         for (place, byte) in places() {
             let bytes = with_byte("NAME", place, byte);
             let is_word = byte.is_ascii_graphic();
-            let is_first = place == 0 && (b"<>".contains(&byte) || byte.is_ascii_digit());
+            let is_first = place == 0 && (b"<>[{".contains(&byte) || byte.is_ascii_digit());
             let is_name = is_word && !is_first;
             assert_eq!(Name::parse(&bytes).is_ok(), is_name, "{bytes:?}");
             if let Ok(name) = String::from_utf8(bytes.clone()) {

@@ -74,12 +74,12 @@ impl Replies {
         loop {
             match self.decoder.decode(&mut self.input).expect("replies are lines") {
                 None => return None,
-                Some(Event::Line(Line::Reply(tag, part))) => self.head = Some((tag, part)),
+                Some(Event::Line(Line::Reply(tag, part, _))) => self.head = Some((tag, part)),
                 Some(Event::Body(body)) => {
                     let (tag, part) = self.head.take().unwrap();
                     return Some(match part {
                         Part::Ok(_) => (tag, Ok(body)),
-                        Part::Err(_, code) => (tag, Err(code)),
+                        Part::Err(_, word) => (tag, Err(word.code())),
                         part => panic!("no reply: {part:?}"),
                     });
                 }

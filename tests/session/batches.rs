@@ -67,7 +67,7 @@ fn only_calls_that_surely_run_are_given_out_together() {
     check(default, "A 1 0\n>1 cancel\nB 2 0\n", &[1]);
     check(default, "A 1 0\n>9 cancel\nB 2 0\n", &[1]);
     check(default, "A 1 0\nPLAIN\nB 2 0\n", &[1]);
-    check(default, "A 1 0\n<0 err 1 failed\nxB 2 0\n", &[1]);
+    check(default, "A 1 0\n<0 err 1 failed ran=1\nxB 2 0\n", &[1]);
     check(default, "A 1 0\n<0 ok 0\nB 2 0\n", &[1]);
     // So is what will be refused, or breaks the protocol.
     check(default, "A 1 0\nB 1 0\n", &[1]);

@@ -107,7 +107,7 @@ fn a_cancelled_call_is_answered_at_once_and_its_tag_kept_until_then() {
     assert_eq!(pair.peers[SERVER].stops, [call.id]);
     assert!(!pair.peers[SERVER].session.is_wanted(call.id));
     let told = pair.peers[SERVER].take_sent();
-    assert_eq!(told, "<1 err 20 cancelled\nthe caller cancelled");
+    assert_eq!(told, "<1 err 20 cancelled ran=1\nthe caller cancelled");
     // The handler's reply, late.
     pair.peers[SERVER].answer(call.id, Ok("too late"));
     pair.drive();

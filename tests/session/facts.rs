@@ -27,7 +27,8 @@ fn the_facts_of_a_name_are_asked_for_once_for_each_tagged_call() {
     let mut pair = Pair::alone(&limits());
     let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
     let mut lender = Lender::roomy(now);
-    let mut input = BytesMut::from("A 1 2\nhi>1 cancel\n>7 cancel\nB 0 1\nx<0 err 0 failed\nC\n");
+    let mut input =
+        BytesMut::from("A 1 2\nhi>1 cancel\n>7 cancel\nB 0 1\nx<0 err 0 failed ran=1\nC\n");
     for _ in 0..4 {
         session.handle_input(&mut input, &mut lender);
         while session.poll_event().is_some() {}

@@ -47,7 +47,9 @@ fn a_cancelled_call_counts_until_its_handler_has_ended() {
     pair.inject(SERVER, b"GREET 1 0\n>1 cancel\nGREET 1 0\n");
     assert_eq!(pair.peers[SERVER].calls.len(), 1);
     let told = pair.peers[SERVER].take_sent();
-    assert!(told.starts_with("<1 err 20 cancelled\n") && told.contains("<1 err 40 overloaded\n"));
+    assert!(
+        told.starts_with("<1 err 20 cancelled ran=1\n") && told.contains("<1 err 40 overloaded\n")
+    );
     pair.peers[SERVER].echo();
     pair.inject(SERVER, b"GREET 1 0\n");
     assert_eq!(pair.peers[SERVER].calls.len(), 1);
@@ -174,12 +176,13 @@ fn payloads_over_the_limit_are_refused_in_both_directions() {
     let mut pair = Pair::alone(&limits);
     pair.inject(SERVER, b"GREET 1 11\n12345678901GREET 2 10\n1234567890");
     let text = "a payload of 11 bytes is over payload_bytes_max (10)";
-    let expected = format!(" err {} too_large\n{text}", text.len());
-    assert_eq!(pair.peers[SERVER].take_sent(), format!("<1{expected}"));
+    let refused = format!("<1 err {} too_large\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), refused);
     let id = pair.peers[SERVER].calls[0].id;
     pair.peers[SERVER].answer(id, Ok("12345678901"));
     pair.transmit(SERVER);
-    assert_eq!(pair.peers[SERVER].take_sent(), format!("<2{expected}"));
+    let failed = format!("<2 err {} too_large ran=1\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), failed);
     pair.inject(SERVER, b"GREET 3 0\n");
     let id = pair.peers[SERVER].calls[1].id;
     pair.peers[SERVER].answer(id, Ok("1234567890"));

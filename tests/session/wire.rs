@@ -15,7 +15,7 @@ fn what_a_peer_may_not_say_ends_the_connection() {
         ("GREET 1 0\n>1 end\n", Violation::NotAStream(1)),
         ("GREET 1 0\n>1 credit 1\n", Violation::NotAStream(1)),
         ("<1 ok 0\n", Violation::UnknownTag(1)),
-        ("<1 err 0 failed\n", Violation::UnknownTag(1)),
+        ("<1 err 0 failed ran=1\n", Violation::UnknownTag(1)),
         ("<9 item 0\n", Violation::UnknownTag(9)),
         ("<0 ok 1\n", Violation::UnknownTag(0)),
         ("<0 credit 1\n", Violation::UnknownTag(0)),

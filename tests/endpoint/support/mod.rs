@@ -7,7 +7,7 @@ use std::sync::Arc;
 use switchboard::format::{Json, Line};
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Limits, Result};
-pub use switchboard_testing::peer::{Peer, err, exchange_over, show};
+pub use switchboard_testing::peer::{Peer, err, exchange_over, ran, show};
 pub use switchboard_testing::waiting::{Count, Guard, settle, within};
 pub use switchboard_testing::{MS, SECOND};
 use tokio::sync::Semaphore;

@@ -242,7 +242,7 @@ impl Peer {
     /// The reply to a call, if it is there.
     pub fn reply(&mut self, tag: Tag) -> Option<Result<Bytes, Error>> {
         match self.session.poll_reply(tag, &mut None) {
-            Poll::Ready(reply) => Some(reply),
+            Poll::Ready(reply) => Some(reply.map(|received| received.payload)),
             Poll::Pending => None,
         }
     }

@@ -62,14 +62,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         async move { assert_eq!(self.next().await.as_deref(), Some(expected), "at {place}") }
     }
 
-    /// What comes next is this error; answers its text.
+    /// What comes next is this error of a call that has not run; answers its text.
     #[track_caller]
     pub fn expect_error(&mut self, tag: u32, code: Code) -> impl Future<Output = String> {
+        self.expect_error_with(tag, code, "")
+    }
+
+    /// What comes next is this error of a call that has run; answers its text.
+    #[track_caller]
+    pub fn expect_ran(&mut self, tag: u32, code: Code) -> impl Future<Output = String> {
+        self.expect_error_with(tag, code, " ran=1")
+    }
+
+    #[track_caller]
+    fn expect_error_with(
+        &mut self,
+        tag: u32,
+        code: Code,
+        options: &str,
+    ) -> impl Future<Output = String> {
         let place = std::panic::Location::caller();
         async move {
             let reply = self.next().await.unwrap_or_default();
             let (line, text) = reply.split_once('\n').unwrap_or_default();
-            assert_eq!(line, format!("<{tag} err {} {code}", text.len()), "{reply:?} at {place}");
+            let expected = format!("<{tag} err {} {code}{options}", text.len());
+            assert_eq!(line, expected, "{reply:?} at {place}");
             text.to_owned()
         }
     }
@@ -133,8 +150,14 @@ pub async fn exchange_over(stream: impl AsyncRead + AsyncWrite, sent: impl AsRef
 }
 
 /// An error reply as it stands on the wire.
+/// An error of a call that has not run, or of the connection.
 pub fn err(tag: u32, code: Code, text: &str) -> String {
     format!("<{tag} err {} {code}\n{text}", text.len())
+}
+
+/// An error of a call that has run.
+pub fn ran(tag: u32, code: Code, text: &str) -> String {
+    format!("<{tag} err {} {code} ran=1\n{text}", text.len())
 }
 
 pub fn show(bytes: &[u8]) -> String {

@@ -1,0 +1,90 @@
+//! The details of an error: a value for programs beside the text for people.
+//!
+//! An author gives a value when nobody knows yet in which format the call speaks. So it is kept as
+//! a function that encodes it in any format of serde, and becomes bytes where the reply would. They
+//! are read the same way, in the format of the call that failed.
+
+use std::sync::Arc;
+
+use ::bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Budget, Codec};
+use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
+
+impl Error {
+    /// Adds a value for programs, which crosses the wire in the format of the call: `bincode`,
+    /// `postcard`, `json` or `gob`. In a call in another format, and where the value has no payload
+    /// or one over `payload_bytes_max`, the error is sent without it.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "bincode", feature = "io"))] {
+    /// use serde::{Deserialize, Serialize};
+    /// use switchboard::{Code, Command, Endpoint, Error};
+    ///
+    /// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    /// struct Missing {
+    ///     id: u32,
+    /// }
+    ///
+    /// const OPEN: Command<u32, ()> = Command::new("OPEN");
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> switchboard::Result<()> {
+    /// let endpoint = Endpoint::new().on(OPEN, async |id: u32| {
+    ///     Err::<(), _>(Error::new(Code::NotFound, "no such job").with_details(Missing { id }))
+    /// });
+    ///
+    /// let error = endpoint.client().call(OPEN, &7).await.unwrap_err();
+    /// assert_eq!(error.details::<Missing>().transpose()?, Some(Missing { id: 7 }));
+    /// # Ok(())
+    /// # } }
+    /// ```
+    #[must_use]
+    pub fn with_details<T>(self, value: T) -> Self
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        self.with_encoder(Arc::new(move |format, bytes_max| {
+            let codec = codec::<T>(format)?;
+            let limits = Limits::default().with(|limits| limits.payload_bytes_max = bytes_max);
+            let mut out = ::bytes::BytesMut::new();
+            (codec.encode)(&value, &limits, &mut out).ok()?;
+            Some(out.freeze()).filter(|bytes| bytes.len() <= bytes_max)
+        }))
+    }
+
+    /// The value that the peer sent with the error; `None` if there is none. It is in the format of
+    /// the call that failed.
+    ///
+    /// # Errors
+    ///
+    /// What the format says of a value that is not a `T`.
+    #[must_use]
+    pub fn details<T: Serialize + DeserializeOwned + 'static>(&self) -> Option<Result<T>> {
+        let (format, bytes) = self.encoded_details()?;
+        let Some(codec) = codec::<T>(format) else {
+            let text = "the details are in a format that this side does not speak";
+            return Some(Err(Self::local(Code::UnsupportedFormat, text)));
+        };
+        let budget = Budget::new(&Limits::default(), bytes.len());
+        Some((codec.decode)(Bytes::clone(bytes), &budget).map_err(Self::of_reply))
+    }
+}
+
+/// The format of this name, if it is one of serde.
+fn codec<T: Serialize + DeserializeOwned>(format: &str) -> Option<Codec<T>> {
+    let codecs: Vec<Codec<T>> = vec![
+        #[cfg(feature = "bincode")]
+        Codec::<T>::of::<super::Bincode>(),
+        #[cfg(feature = "json")]
+        Codec::<T>::of::<super::Json>(),
+        #[cfg(feature = "postcard")]
+        Codec::<T>::of::<super::Postcard>(),
+        #[cfg(feature = "gob")]
+        Codec::<T>::of::<super::Gob>(),
+    ];
+    codecs.into_iter().find(|codec| codec.name == format)
+}

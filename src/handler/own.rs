@@ -1,0 +1,200 @@
+//! The endpoint's own commands, whose names begin with `?`.
+//!
+//! | name        | payload           | answers                                                    |
+//! |-------------|-------------------|------------------------------------------------------------|
+//! | `?`         | none              | the commands, one a line                                   |
+//! | `?PING`     | none              | nothing, at once; called with a tag, the session does that |
+//! | `?DESCRIBE` | a command's name  | what is known of the command, as a line or as JSON         |
+
+use bytes::{Bytes, BytesMut};
+
+use super::info::CommandInfo;
+use super::route::{Bounds, Route, Spoken};
+use super::{Context, Registry};
+use crate::command::Facts;
+use crate::error::{Code, Error, Result};
+use crate::format::{Format, Framing, Line};
+use crate::service::Work;
+use crate::wire::{FormatWord, Name};
+
+/// The endpoint's own command of this name.
+pub(super) fn find(name: Name, registry: &Registry) -> Option<Box<dyn Route>> {
+    match name.as_bytes() {
+        b"?" => Some(Box::new(List::of(registry))),
+        b"?PING" => Some(Box::new(Ping)),
+        b"?DESCRIBE" => Some(Box::new(Describe { commands: registry.commands() })),
+        _ => None,
+    }
+}
+
+/// The list as it is when it is asked for.
+struct List {
+    text: String,
+}
+
+impl List {
+    fn of(registry: &Registry) -> Self {
+        let lines = registry.commands().into_iter().map(|command| format!("{command}\n"));
+        Self { text: lines.collect() }
+    }
+}
+
+impl Route for List {
+    fn call(
+        &self,
+        (Spoken::Plainly(format) | Spoken::Otherwise(format)): Spoken,
+        payload: Bytes,
+        _: Bounds,
+        _: Context,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Work> {
+        self.framing(format)?;
+        no_payload("?", &payload)?;
+        hold(self.text.len())?;
+        Ok(ready(self.text.as_bytes()))
+    }
+
+    fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
+        no_format("?", format)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    fn info(&self, name: Name) -> CommandInfo {
+        CommandInfo::raw(name.to_string())
+    }
+}
+
+/// Says that somebody is there.
+struct Ping;
+
+impl Route for Ping {
+    fn call(
+        &self,
+        spoken: Spoken,
+        payload: Bytes,
+        _: Bounds,
+        _: Context,
+        _: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Work> {
+        let (Spoken::Plainly(format) | Spoken::Otherwise(format)) = spoken;
+        self.framing(format)?;
+        no_payload("?PING", &payload)?;
+        // Something is to be seen where nothing else says that there was a reply.
+        let is_plain = matches!(spoken, Spoken::Plainly(_));
+        Ok(ready(if is_plain { b"\n" } else { b"" }))
+    }
+
+    fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
+        no_format("?PING", format)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    fn info(&self, name: Name) -> CommandInfo {
+        CommandInfo::raw(name.to_string())
+    }
+}
+
+/// Tells what is known of one command.
+struct Describe {
+    commands: Vec<CommandInfo>,
+}
+
+/// The formats of `?DESCRIBE`.
+enum Spoke {
+    Line,
+    #[cfg(feature = "json")]
+    Json,
+}
+
+impl Describe {
+    fn spoke(spoken: Spoken) -> Result<Spoke> {
+        let (Spoken::Plainly(format) | Spoken::Otherwise(format)) = spoken;
+        match (format.as_ref().map(FormatWord::as_bytes), spoken) {
+            (Some(b"line"), _) | (None, Spoken::Plainly(_)) => Ok(Spoke::Line),
+            #[cfg(feature = "json")]
+            (Some(b"json"), _) => Ok(Spoke::Json),
+            (None, _) => {
+                let text = format!("a call that names no format is bincode; {SPEAKS}");
+                Err(Error::found(Code::UnsupportedFormat, text))
+            }
+            (Some(_), _) => Err(Error::found(Code::UnsupportedFormat, SPEAKS)),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<&CommandInfo> {
+        self.commands.iter().find(|command| command.name == name).ok_or_else(|| {
+            let text = "there is no command of this name; ? lists them";
+            Error::found(Code::NotFound, text)
+        })
+    }
+}
+
+impl Route for Describe {
+    fn call(
+        &self,
+        spoken: Spoken,
+        payload: Bytes,
+        Bounds { budget, limits }: Bounds,
+        _: Context,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Work> {
+        let mut reply = BytesMut::new();
+        match Self::spoke(spoken)? {
+            Spoke::Line => {
+                let name: String = Line::decode(payload, &budget)?;
+                Line::encode(&self.find(&name)?.to_string(), &limits, &mut reply)?;
+            }
+            #[cfg(feature = "json")]
+            Spoke::Json => {
+                let name: String = crate::format::Json::decode(payload, &budget)?;
+                let description = self.find(&name)?.to_json();
+                crate::format::Json::encode(&description, &limits, &mut reply)?;
+            }
+        }
+        hold(reply.len())?;
+        Ok(Box::pin(std::future::ready(Ok(reply))))
+    }
+
+    fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
+        Self::spoke(Spoken::Plainly(format)).map(|_| Some(Framing::Line))
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    fn info(&self, name: Name) -> CommandInfo {
+        CommandInfo::raw(name.to_string())
+    }
+}
+
+const SPEAKS: &str = if cfg!(feature = "json") {
+    "this command speaks line and json"
+} else {
+    "this command speaks line"
+};
+
+fn ready(reply: &[u8]) -> Work {
+    Box::pin(std::future::ready(Ok(BytesMut::from(reply))))
+}
+
+fn no_payload(name: &str, payload: &Bytes) -> Result<()> {
+    if payload.is_empty() {
+        return Ok(());
+    }
+    Err(Error::found(Code::BadPayload, format!("{name} takes no payload")))
+}
+
+fn no_format(name: &str, format: Option<FormatWord>) -> Result<Option<Framing>> {
+    if format.is_none() {
+        return Ok(None);
+    }
+    let text = format!("{name} has no formats to choose from");
+    Err(Error::found(Code::UnsupportedFormat, text))
+}

@@ -1,0 +1,27 @@
+//! How an error becomes a line and a body.
+
+use bytes::Bytes;
+
+use crate::error::{Code, Error, Told};
+use crate::wire::{Line, Metadata, Options, Outbox, Part, Tag};
+
+pub(super) fn no_more_calls() -> Error {
+    Error::found(Code::ShuttingDown, "no more calls are taken")
+}
+
+/// Writes an error, as far as it is for the peer: with tag 0 about the whole connection.
+pub(super) fn push_error(
+    tag: Tag,
+    error: &Error,
+    metadata: Option<&Metadata>,
+    outbox: &mut Outbox,
+) {
+    let Told { word, text, retry_after, details } = error.told();
+    let bytes = |len| u64::try_from(len).unwrap_or(u64::MAX);
+    let (len, details_len) = (text.len().saturating_add(details.len()), bytes(details.len()));
+    let options = Options::of_error(details_len, retry_after, error.has_run());
+    let (len, options) = (bytes(len), options.with_some_metadata(metadata));
+    outbox.push_line(&Line::Reply(tag, Part::Err(len, word), options));
+    outbox.push_body(Bytes::copy_from_slice(text.as_bytes()));
+    outbox.push_body(Bytes::copy_from_slice(details));
+}

@@ -1,0 +1,309 @@
+//! What a line says beyond its words: `KEY=VALUE`, any number of them.
+//!
+//! ```text
+//! NAME TAG LEN    f  t  stream  trace  credit  from     <TAG ok LEN
+//! >TAG item LEN   n                                     <TAG err LEN CODE   d  retry  ran
+//! >TAG end                                              <TAG item LEN       n
+//! >TAG cancel     code                                  <TAG open           n
+//! >TAG credit N                                         <TAG credit N
+//! ```
+//!
+//! A key without a `-` belongs to the protocol: those of a line may stand there once, and another
+//! means nothing, which is how the protocol grows. A key with a `-` is [`Metadata`] of an
+//! application. What is said was checked when it was read, and is looked up when asked for: a line
+//! is moved more often.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::metadata::{Metadata, Tally};
+use super::words::{Words, decimal, decimal_u32, pair, push};
+use super::{Flaw, FormatWord};
+use crate::error::{CodeWord, Error, is_word};
+
+/// The options of a line.
+///
+/// Unknown ones are kept as they came and mean nothing: that is how the protocol grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    // As they stand on the wire, without the space in front; empty if there are no options.
+    text: Bytes,
+}
+
+/// The kinds of lines that have keys of their own.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    Call,
+    Item,
+    Open,
+    Cancel,
+    /// An error with a body of so many bytes.
+    Err(u64),
+    Other,
+}
+
+impl Options {
+    /// The longest trace that is sent, in bytes. A traceparent has 55.
+    pub const TRACE_BYTES_MAX: usize = 128;
+
+    /// Those of a call: no options but a format and a time, if given.
+    ///
+    /// ```
+    /// use switchboard::wire::{FormatWord, Options};
+    ///
+    /// let options = Options::new(FormatWord::parse(b"json").ok(), Some(250));
+    /// assert_eq!(options.as_bytes(), b"f=json t=250");
+    /// ```
+    #[must_use]
+    pub fn new(format: Option<FormatWord>, time_ms: Option<u64>) -> Self {
+        if format.is_none() && time_ms.is_none() {
+            return Self::default();
+        }
+        let alone = format.filter(|_| time_ms.is_none());
+        if let Some(known) = alone.and_then(|format| Self::of_known(format.as_bytes())) {
+            return known;
+        }
+        let mut text = BytesMut::new();
+        if let Some(format) = format {
+            push(&mut text, b"f", format.as_bytes());
+        }
+        if let Some(time_ms) = time_ms {
+            push_number(&mut text, b"t", time_ms);
+        }
+        Self { text: text.freeze() }
+    }
+
+    /// Those of an error: the bytes of its details, the time after which it is worth calling again
+    /// and whether the handler had begun.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use switchboard::wire::Options;
+    ///
+    /// let options = Options::of_error(12, Some(Duration::from_millis(250)), true);
+    /// assert_eq!(options.as_bytes(), b"d=12 retry=250 ran=1");
+    /// ```
+    #[must_use]
+    pub fn of_error(details_bytes: u64, retry_after: Option<Duration>, has_run: bool) -> Self {
+        match (details_bytes, retry_after, has_run) {
+            (0, None, false) => Self::default(),
+            // As nearly always.
+            (0, None, true) => Self { text: Bytes::from_static(b"ran=1") },
+            _ => {
+                let mut text = BytesMut::new();
+                if details_bytes > 0 {
+                    push_number(&mut text, b"d", details_bytes);
+                }
+                if let Some(time) = retry_after {
+                    let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                    push_number(&mut text, b"retry", time_ms);
+                }
+                if has_run {
+                    push(&mut text, b"ran", b"1");
+                }
+                Self { text: text.freeze() }
+            }
+        }
+    }
+
+    /// These options and `trace=`: a W3C traceparent, or any other word of at most
+    /// [`TRACE_BYTES_MAX`](Self::TRACE_BYTES_MAX) bytes.
+    ///
+    /// # Errors
+    ///
+    /// If it is no word, or there is a trace already.
+    pub fn with_trace(self, trace: &str) -> Result<Self, Flaw> {
+        let is_word = !trace.is_empty() && trace.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_word || trace.len() > Self::TRACE_BYTES_MAX || self.trace().is_some() {
+            return Err(Flaw::Option);
+        }
+        let mut text = BytesMut::from(self.as_bytes());
+        push(&mut text, b"trace", trace.as_bytes());
+        Ok(Self { text: text.freeze() })
+    }
+
+    /// These options, which have no metadata yet, with this.
+    #[must_use]
+    pub fn with_metadata(self, metadata: &Metadata) -> Self {
+        if metadata.is_empty() {
+            return self;
+        }
+        if self.text.is_empty() {
+            return Self { text: metadata.text() };
+        }
+        let mut text = BytesMut::from(self.as_bytes());
+        text.put_u8(b' ');
+        text.extend_from_slice(&metadata.text());
+        Self { text: text.freeze() }
+    }
+
+    /// As [`with_metadata`](Self::with_metadata), if there is some.
+    pub(crate) fn with_some_metadata(self, metadata: Option<&Metadata>) -> Self {
+        match metadata {
+            Some(metadata) => self.with_metadata(metadata),
+            None => self,
+        }
+    }
+
+    /// `f=`: the format of this call and of its reply.
+    #[must_use]
+    pub fn format(&self) -> Option<FormatWord> {
+        self.value(b"f").and_then(|word| FormatWord::parse(word).ok())
+    }
+
+    /// `t=`: milliseconds left to the caller's deadline.
+    #[must_use]
+    pub fn time_ms(&self) -> Option<u64> {
+        self.value(b"t").and_then(decimal)
+    }
+
+    /// `stream=1`: the request goes on in items.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.value(b"stream").is_some()
+    }
+
+    /// `trace=`: a W3C traceparent, not looked into.
+    #[must_use]
+    pub fn trace(&self) -> Option<&[u8]> {
+        self.value(b"trace")
+    }
+
+    /// `d=`: bytes at the end of an error's body that are a value.
+    #[must_use]
+    pub fn details_bytes(&self) -> u64 {
+        self.value(b"d").and_then(decimal).unwrap_or_default()
+    }
+
+    /// `retry=`: the time after which it is worth calling again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.value(b"retry").and_then(decimal).map(Duration::from_millis)
+    }
+
+    /// `ran=1`: the handler had begun when the error came.
+    #[must_use]
+    pub fn has_run(&self) -> bool {
+        self.value(b"ran").is_some()
+    }
+
+    /// What an application says beside the call or the reply.
+    #[must_use]
+    pub fn metadata(&self) -> Metadata {
+        if self.text.is_empty() { Metadata::default() } else { Metadata::of_line(&self.text) }
+    }
+
+    /// The error that a line with these options and this body says.
+    pub(crate) fn error(&self, word: CodeWord, mut body: Bytes) -> Error {
+        let details_bytes = usize::try_from(self.details_bytes()).unwrap_or(usize::MAX);
+        let details = body.split_off(body.len().saturating_sub(details_bytes));
+        let mut error = Error::from_peer(word, &body);
+        if !details.is_empty() {
+            error = error.with_encoded_details(details);
+        }
+        if let Some(time) = self.retry_after() {
+            error = error.with_retry_after(time);
+        }
+        let error = error.with_metadata(self.metadata().text());
+        if self.has_run() { error.after_running() } else { error }
+    }
+
+    /// The options as they stand on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    #[inline]
+    pub(super) fn parse(text: &[u8], of: Of) -> Result<Self, Flaw> {
+        if text.is_empty() { Ok(Self::default()) } else { Self::parse_some(text, of) }
+    }
+
+    fn parse_some(text: &[u8], of: Of) -> Result<Self, Flaw> {
+        let mut words = Words { rest: text };
+        let (mut seen, mut tally) = (0_u32, Tally::default());
+        while let Some(word) = words.maybe()? {
+            let (key, value) = pair(word).filter(|(key, _)| is_word(key)).ok_or(Flaw::Option)?;
+            if key.contains(&b'-') {
+                tally.add(key, value)?;
+                continue;
+            }
+            let Some(index) = of.keys().iter().position(|(known, _)| *known == key) else {
+                continue;
+            };
+            let is_right = of.keys().get(index).is_some_and(|(_, is_right)| is_right(value));
+            let bit = 1 << index;
+            if !is_right || seen & bit != 0 {
+                return Err(Flaw::Option);
+            }
+            seen |= bit;
+        }
+        // Without the space that divides them from the words before.
+        let text = text.get(1..).unwrap_or_default();
+        let known = text.strip_prefix(b"f=").and_then(Self::of_known);
+        let options = known.unwrap_or_else(|| Self { text: Bytes::copy_from_slice(text) });
+        match of {
+            Of::Err(len) if options.details_bytes() > len => Err(Flaw::Details),
+            _ => Ok(options),
+        }
+    }
+
+    /// A format of ours, by its name, and nothing else: most calls say no more, so that needs no
+    /// memory.
+    fn of_known(format: &[u8]) -> Option<Self> {
+        let text: &[u8] = match format {
+            b"json" => b"f=json",
+            b"bytes" => b"f=bytes",
+            b"line" => b"f=line",
+            b"gob" => b"f=gob",
+            b"postcard" => b"f=postcard",
+            _ => return None,
+        };
+        Some(Self { text: Bytes::from_static(text) })
+    }
+
+    fn value(&self, wanted: &[u8]) -> Option<&[u8]> {
+        let mut words = self.text.split(|byte| *byte == b' ');
+        words.find_map(|word| pair(word).filter(|(key, _)| *key == wanted)).map(|(_, value)| value)
+    }
+}
+
+/// A key, and whether a value is one of its own.
+type Key = (&'static [u8], fn(&[u8]) -> bool);
+
+impl Of {
+    /// The protocol's own keys of this line.
+    const fn keys(self) -> &'static [Key] {
+        match self {
+            Self::Call => &[
+                (b"f", |value| FormatWord::parse(value).is_ok()),
+                (b"t", is_number),
+                (b"stream", is_one),
+                (b"trace", |_| true),
+                (b"credit", is_credit),
+                (b"from", is_number),
+            ],
+            Self::Item | Self::Open => &[(b"n", is_number)],
+            Self::Cancel => &[(b"code", is_word)],
+            Self::Err(_) => &[(b"d", is_number), (b"retry", is_number), (b"ran", is_one)],
+            Self::Other => &[],
+        }
+    }
+}
+
+fn is_one(value: &[u8]) -> bool {
+    value == b"1"
+}
+
+fn is_number(value: &[u8]) -> bool {
+    decimal(value).is_some()
+}
+
+fn is_credit(value: &[u8]) -> bool {
+    decimal_u32(value).is_some_and(|credit| credit > 0)
+}
+
+fn push_number(text: &mut BytesMut, key: &[u8], value: u64) {
+    push(text, key, itoa::Buffer::new().format(value).as_bytes());
+}

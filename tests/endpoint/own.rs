@@ -1,0 +1,181 @@
+//! The endpoint's own commands, and a listener without any.
+
+use std::time::Duration;
+
+use switchboard::format::{Json, Line};
+use switchboard::service::{Request, Service};
+use switchboard::{Code, Command, Connection, Endpoint, Error, Result};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use super::support::*;
+
+/// It is answered whatever else is not.
+#[tokio::test(start_paused = true)]
+async fn a_ping_is_answered_where_no_call_is_taken() {
+    let held = Held::new();
+    let endpoint = held.on(limited(|limits| {
+        limits.calls_per_connection_max = 1;
+        limits.calls_max = 1;
+    }));
+    let mut peer = peer(&endpoint);
+    peer.send("HOLD 1 1 f=line\na").await;
+    held.begun.reach(1).await;
+    peer.send("?PING 2 0\n?PING 3 0 f=json t=0\nECHO 4 1 f=line\nx").await;
+    peer.expect("<2 ok 0\n").await;
+    peer.expect("<3 ok 0\n").await;
+    peer.expect_error(4, Code::Overloaded).await;
+    held.release(1);
+    peer.expect("<1 ok 1\na").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_is_answered_while_the_endpoint_drains() {
+    let held = Held::new();
+    let endpoint = held.on(endpoint());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serve = tokio::spawn(async move { endpoint.serve_until(listener, stopped).await });
+    let mut peer = Peer::new(TcpStream::connect(address).await.unwrap());
+    peer.send("HOLD 1 1 f=line\na").await;
+    held.begun.reach(1).await;
+    stop.send(()).unwrap();
+    peer.expect_error(0, Code::ShuttingDown).await;
+    peer.send("?PING 2 0\n").await;
+    peer.expect("<2 ok 0\n").await;
+    held.release(1);
+    peer.expect("<1 ok 1\na").await;
+    peer.expect_farewell().await;
+    drop(peer);
+    serve.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_is_neither_a_mistake_nor_the_end_of_some() {
+    let endpoint = limited(|limits| limits.consecutive_errors_max = 2);
+    let pings = "?PING 1 3\nabc?PING 2 0 f=xml\n".repeat(3);
+    let pongs = "<1 ok 0\n<2 ok 0\n".repeat(3);
+    check(&endpoint, &pings, &pongs).await;
+    let mut peer = peer(&endpoint);
+    for _ in 0..3 {
+        peer.send("NO 9 0\n").await;
+        peer.expect_error(9, Code::UnknownCommand).await;
+        peer.send("?PING 1 0\n").await;
+        if let Some(pong) = peer.next().await.filter(|reply| reply.starts_with("<0")) {
+            assert!(pong.contains("consecutive_errors_max (2)"), "{pong}");
+            return;
+        }
+    }
+    panic!("the third mistake is one too many");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_has_a_tag_of_its_own() {
+    let held = Held::new();
+    let endpoint = held.on(endpoint());
+    let mut peer = peer(&endpoint);
+    peer.send("HOLD 1 1 f=line\na?PING 1 0\n").await;
+    let text = peer.expect_error(0, Code::Protocol).await;
+    assert_eq!(text, "tag 1 is of a call that is not answered yet");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_of_a_door_is_answered_too() {
+    let door = endpoint().door();
+    let reply = door.call(Request::new("?PING", "").unwrap()).await.unwrap();
+    assert_eq!(reply.payload(), b"");
+    let error = door.call(Request::new("?PING", "x").unwrap()).await.unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::BadPayload, "?PING takes no payload"));
+    let error = door.call(Request::new("?DESCRIBE", "ECHO").unwrap()).await.unwrap_err();
+    assert_eq!(error.code(), Code::UnsupportedFormat);
+}
+
+#[tokio::test(start_paused = true)]
+async fn facts_are_told() {
+    const LOUD: Command<String, String, Line> = Command::new("LOUD")
+        .about("Makes it\nloud.")
+        .idempotent()
+        .timeout(Duration::from_millis(250))
+        .payload_bytes_max(64);
+    let loud = async |text: String| Ok::<_, Error>(text.to_uppercase());
+    let quiet = async |text: String| Ok::<_, Error>(text.to_lowercase());
+    let endpoint = Endpoint::new()
+        .on(LOUD, loud)
+        .on(Command::<String, String, Json>::new("QUIET"), quiet)
+        .on_raw("RAW", async |_: &mut Connection| Ok::<_, Error>(()));
+    let [json, line] = ["json", "line,json"].map(|formats| {
+        if cfg!(feature = "gob") { format!("{formats},gob") } else { formats.to_owned() }
+    });
+    let loud = format!(
+        "LOUD {line} String -> String, idempotent, timeout 250ms, payload_bytes_max 64: \
+         Makes it loud.\n"
+    );
+    check(&endpoint, "?\n", &format!("{loud}QUIET {json} String -> String\nRAW raw\n")).await;
+    check(&endpoint, "?DESCRIBE\nLOUD\n", &loud).await;
+    check(&endpoint, "?DESCRIBE json\n\"RAW\"\n", "{\"name\":\"RAW\",\"raw\":true}\n").await;
+    let told = exchange(&endpoint, "?DESCRIBE json\n\"LOUD\"\n").await;
+    for part in ["\"about\":\"Makes it\\nloud.\"", "\"timeout_ms\":250", "\"idempotent\":true"] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    let missing = err(0, Code::NotFound, "there is no command of this name; ? lists them");
+    check(&endpoint, "?DESCRIBE\nloud\n", &missing).await;
+    check(
+        &endpoint,
+        "?DESCRIBE 1 4\nLOUD",
+        &err(
+            1,
+            Code::UnsupportedFormat,
+            "a call that names no format is bincode; this command speaks line and json",
+        ),
+    )
+    .await;
+}
+
+async fn shout(caller: &mut Connection) -> Result<()> {
+    while let Some(line) = caller.read_line().await? {
+        match &*line {
+            "fail" => return Err(Error::new(Code::Denied, "no")),
+            "panic" => panic!("on purpose"),
+            "hang" => std::future::pending().await,
+            _ => caller.write_line(&line.to_uppercase()).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Nothing that it reads is a line of the protocol, and nothing that is written.
+#[tokio::test]
+async fn a_raw_listener_says_nothing_of_its_own() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let endpoint = limited(|limits| {
+        limits.connections_max = 1;
+        limits.drain_time_max = Duration::from_millis(50);
+        limits.linger_time_max = Duration::from_millis(50);
+    });
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serve =
+        tokio::spawn(async move { endpoint.serve_raw_until(listener, shout, stopped).await });
+    let dial = async || TcpStream::connect(address).await.unwrap();
+    for (sent, expected) in [
+        ("", ""),
+        ("?\n<1 ok 0\nGREET 1 4\n", "?\n<1 OK 0\nGREET 1 4\n"),
+        ("a\nfail\nb\n", "A\n"),
+        ("a\npanic\nb\n", "A\n"),
+        ("a\n\u{0}b\n", "A\n\u{0}B\n"),
+    ] {
+        assert_eq!(exchange_over(dial().await, sent).await, expected, "{sent:?}");
+    }
+    let mut hangs = dial().await;
+    hangs.write_all(b"a\nhang\n").await.unwrap();
+    let mut hangs = Peer::new(hangs);
+    hangs.expect_bytes("A\n").await;
+    // There is no place for another.
+    assert_eq!(exchange_over(dial().await, "x\n").await, "");
+    stop.send(()).unwrap();
+    hangs.expect_end().await;
+    let report = serve.await.unwrap().unwrap();
+    assert_eq!(report.connections, 6, "{report:?}");
+}
