@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::compare::{Difference, Roles, compare};
 use crate::fingerprint::fingerprint;
 use crate::json::JsonSchema;
-use crate::trace::trace;
+use crate::trace::{trace, trace_and_watch};
 use crate::types::{Encoding, Id, Type, Types};
 
 /// What a Rust type looks like for serde.
@@ -45,6 +45,24 @@ impl Shape {
     #[must_use]
     pub fn of<'de, T: Deserialize<'de>>(encoding: Encoding) -> Self {
         Self::new(trace::<T>(encoding))
+    }
+
+    /// The same, and `look` is shown each sample of `T` that could be made: with each variant, with
+    /// something and with nothing in each option, sequence and map, with numbers and texts that are
+    /// empty and that are not.
+    ///
+    /// ```
+    /// use switchboard_shape::{Encoding, Shape};
+    ///
+    /// let mut seen = Vec::new();
+    /// let look = |sample: &Option<bool>| seen.push(*sample);
+    /// let shape = Shape::of_samples::<Option<bool>>(Encoding::Binary, look);
+    /// assert!([None, Some(false), Some(true)].iter().all(|sample| seen.contains(sample)));
+    /// assert_eq!(shape.fingerprint(), Shape::of::<Option<bool>>(Encoding::Binary).fingerprint());
+    /// ```
+    #[must_use]
+    pub fn of_samples<'de, T: Deserialize<'de>>(encoding: Encoding, look: impl FnMut(&T)) -> Self {
+        Self::new(trace_and_watch::<T>(encoding, look))
     }
 
     pub(crate) fn new(types: Types) -> Self {

@@ -74,6 +74,9 @@ pub enum Type {
     Unknown {
         /// Why, in a sentence that names the Rust type.
         reason: String,
+        /// Whether the type asks to see what comes, or the names of its fields. Only formats with
+        /// kinds and names in them can show that, such as JSON: others can never be read.
+        needs_description: bool,
     },
 }
 
@@ -158,7 +161,7 @@ impl Types {
     /// Adds a type of which nothing is known yet but the name.
     pub(crate) fn declare(&mut self, rust_name: &'static str) -> Id {
         let id = Id(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
-        self.list.push(Named { rust_name, of: Type::Unknown { reason: String::new() } });
+        self.list.push(Named { rust_name, of: Type::unknown(String::new()) });
         id
     }
 
@@ -198,6 +201,10 @@ impl Types {
 }
 
 impl Type {
+    pub(crate) fn unknown(reason: String) -> Self {
+        Self::Unknown { reason, needs_description: false }
+    }
+
     /// The types that it refers to, in their order.
     pub(crate) fn parts(&self) -> Vec<Id> {
         match self {

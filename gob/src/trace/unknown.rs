@@ -40,8 +40,8 @@ type Ways = HashMap<Id, (Id, Option<Step>)>;
 
 fn refusal(shape: &Shape, id: Id, of: &Type) -> Option<String> {
     match of {
-        Type::Unknown { reason } if reason.ends_with(ENDLESS) => Some(reason.clone()),
-        Type::Unknown { reason } => Some(format!("{reason}: {WAY_OUT}")),
+        Type::Unknown { reason, .. } if reason.ends_with(ENDLESS) => Some(reason.clone()),
+        Type::Unknown { reason, .. } => Some(format!("{reason}: {WAY_OUT}")),
         Type::Primitive(Primitive::I128 | Primitive::U128) => {
             let of = shape.rust_name(id);
             let why = "has no form in gob, whose integers have 64 bits: use text or bytes";

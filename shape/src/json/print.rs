@@ -68,7 +68,7 @@ impl Printer<'_> {
             Some(Type::Tuple { elements, .. }) => self.tuple(elements),
             Some(Type::Struct { fields, is_open, .. }) => self.structure(fields, *is_open),
             Some(Type::Enum { variants, is_open, .. }) => self.choice(variants, *is_open),
-            Some(Type::Unknown { reason }) => format!("{{\"$comment\":{}}}", quoted(reason)),
+            Some(Type::Unknown { reason, .. }) => format!("{{\"$comment\":{}}}", quoted(reason)),
             None => "{}".to_owned(),
         }
     }

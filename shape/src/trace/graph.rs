@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::error::Error;
-use super::nodes::{Check, Key, Names, Node, Part, Place, Slot};
+use super::nodes::{Check, Key, Names, Node, Part, Place, Slot, Unknown};
 use crate::types::{Encoding, Form};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -414,9 +414,18 @@ impl Graph {
 
     /// What is at `place` cannot be known.
     pub(super) fn fail(&mut self, place: Place, reason: String) -> Error {
+        self.note_unknown(place, reason, false)
+    }
+
+    /// The same, and only a format that describes what comes could show it.
+    pub(super) fn fail_undescribed(&mut self, place: Place, reason: String) -> Error {
+        self.note_unknown(place, reason, true)
+    }
+
+    fn note_unknown(&mut self, place: Place, reason: String, needs_description: bool) -> Error {
         let stop = match self.slot_mut(place) {
             Some(slot) if slot.unknown.is_none() => {
-                slot.unknown = Some(reason.into());
+                slot.unknown = Some(Unknown { reason: reason.into(), needs_description });
                 Stop::Again
             }
             _ => Stop::Done,
@@ -427,7 +436,7 @@ impl Graph {
     /// The type that the run is inside of cannot be known.
     pub(super) fn fail_around(&mut self, reason: String) -> Error {
         let around = self.run.entered.iter().rev().nth(1).copied();
-        self.fail(around.unwrap_or(Place::ROOT), reason)
+        self.fail_undescribed(around.unwrap_or(Place::ROOT), reason)
     }
 
     /// No value can be made at `place`, since something within it is not known.

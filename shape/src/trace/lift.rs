@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::graph::Graph;
-use super::nodes::{Node, Part, Place, Slot};
+use super::nodes::{Node, Part, Place, Slot, Unknown};
 use crate::types::{Content, Field, Form, Id, Primitive, Type, Types, Variant};
 
 /// All types of the graph, from the outside to the inside.
@@ -35,8 +35,11 @@ impl Lifting<'_> {
     /// The number of what is at `place`.
     fn id(&mut self, place: Place) -> Id {
         let Some(slot) = self.graph.slot(place) else { return self.types.root() };
-        let reason = match (&slot.unknown, slot.part) {
-            (Some(reason), _) => String::from(&**reason),
+        let of = match (&slot.unknown, slot.part) {
+            (Some(Unknown { reason, needs_description }), _) => {
+                let (reason, needs_description) = (String::from(&**reason), *needs_description);
+                Type::Unknown { reason, needs_description }
+            }
             (None, Some(Part::Primitive(primitive))) => {
                 let (types, of) = (&mut self.types, slot.of);
                 return *self.leaves.entry((primitive, of)).or_insert_with(|| {
@@ -46,10 +49,12 @@ impl Lifting<'_> {
                 });
             }
             (None, Some(Part::Node(number))) => return self.node(number),
-            (None, Some(Part::Nothing | Part::Alias(_)) | None) => self.reason(place),
+            (None, Some(Part::Nothing | Part::Alias(_)) | None) => {
+                Type::unknown(self.reason(place))
+            }
         };
         let id = self.types.declare(slot.of);
-        self.types.define(id, Type::Unknown { reason });
+        self.types.define(id, of);
         id
     }
 

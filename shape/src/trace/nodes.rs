@@ -60,13 +60,21 @@ pub(super) struct Slot {
     /// The type that asked.
     pub(super) of: &'static str,
     /// Why it cannot be known, whatever it asked for.
-    pub(super) unknown: Option<Box<str>>,
+    pub(super) unknown: Option<Unknown>,
     /// Of a field: it has to be there.
     pub(super) is_required: bool,
     /// Of a variant: what it holds.
     pub(super) content: Option<Form>,
     /// No value can be made of it, since something inside is not known.
     pub(super) is_barren: bool,
+}
+
+/// Why a part cannot be known.
+#[derive(Clone)]
+pub(super) struct Unknown {
+    pub(super) reason: Box<str>,
+    /// Whether only a format that describes what comes could show it.
+    pub(super) needs_description: bool,
 }
 
 /// What is asked for.

@@ -50,7 +50,7 @@ impl Sampler<'_> {
 
     #[cold]
     fn refuse(self, why: &str) -> Error {
-        self.graph.fail(self.place, format!("`{}` {why}", self.context.of))
+        self.graph.fail_undescribed(self.place, format!("`{}` {why}", self.context.of))
     }
 
     fn meet<'de, V: Visitor<'de>>(

@@ -54,7 +54,10 @@ fn print(types: &Types, id: Id, told: &mut BTreeSet<Id>) -> String {
             parts.extend(is_open.then(|| "..".to_owned()));
             format!("{name} <{}>", list(parts))
         }
-        Type::Unknown { reason } => format!("unknown: {}", short(reason)),
+        Type::Unknown { reason, needs_description } => {
+            let mark = if *needs_description { "!" } else { "" };
+            format!("unknown: {}{mark}", short(reason))
+        }
     }
 }
 
@@ -321,8 +324,8 @@ impl TryFrom<Wrapper<Vec<Point>>> for Never {
 }
 
 const DATA: &str =
-    "looks at the data to know what it is, as untagged and internally tagged enums do";
-const NAMES: &str = "has fields whose names are not fixed, as #[serde(flatten)] makes them";
+    "looks at the data to know what it is, as untagged and internally tagged enums do!";
+const NAMES: &str = "has fields whose names are not fixed, as #[serde(flatten)] makes them!";
 
 #[test]
 fn what_is_unknown_says_why() {
@@ -337,7 +340,7 @@ fn what_is_unknown_says_why() {
          name, ..}",
     );
     check::<serde::de::IgnoredAny>(
-        "unknown: `serde_core::de::ignored_any::IgnoredAny` ignores a part of itself",
+        "unknown: `serde_core::de::ignored_any::IgnoredAny` ignores a part of itself!",
     );
     check::<serde_json::Value>(&format!("unknown: `serde_json::value::Value` {DATA}"));
     check::<NoVariants>("NoVariants <>");

@@ -256,7 +256,7 @@ impl<'n> Lifting<'n> {
             Some(Seen::Nothing) | None => "has no sample that could be written",
         };
         let id = self.types.declare(part.of);
-        self.types.define(id, Type::Unknown { reason: format!("`{}` {reason}", part.of) });
+        self.types.define(id, Type::unknown(format!("`{}` {reason}", part.of)));
         id
     }
 
@@ -268,7 +268,7 @@ impl<'n> Lifting<'n> {
         let of = node.key.of;
         let id = self.types.declare(of);
         let reason = format!("no sample of `{of}` had anything in it");
-        self.types.define(id, Type::Unknown { reason });
+        self.types.define(id, Type::unknown(reason));
         id
     }
 
@@ -276,7 +276,7 @@ impl<'n> Lifting<'n> {
         let Key { form, name, of, .. } = node.key;
         match form {
             Form::Sequence | Form::Map | Form::Tuple | Form::Struct if node.times == 0 => {
-                Type::Unknown { reason: format!("`{of}` was never written to its end") }
+                Type::unknown(format!("`{of}` was never written to its end"))
             }
             Form::Unit => Type::Unit { name },
             Form::Newtype => Type::Newtype { name, content: self.inside(node, 0) },
