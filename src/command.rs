@@ -13,8 +13,10 @@ use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::error::{Code, Error, Result};
 #[cfg(feature = "bincode")]
 use crate::format::Bincode;
+use crate::format::Format;
 use crate::limits::{Limits, PayloadMax, TimeMax};
 use crate::wire::Name;
 
@@ -174,6 +176,77 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     pub const fn name(&self) -> Name {
         self.name
     }
+}
+
+impl<Req, Rep, F: Format<Req> + Format<Rep>> Command<Req, Rep, F> {
+    /// Whether values of its types can travel in its format, from one Rust program to another: what
+    /// an endpoint asks when a handler is registered, for programs that only call. It takes some
+    /// milliseconds for the first command with a type, and belongs into a test: see [`check_all`].
+    ///
+    /// # Errors
+    ///
+    /// `failed`, with the name of the command, the type, where in it, the reason and a way out. A
+    /// type that cannot be traced passes.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// use std::collections::HashMap;
+    ///
+    /// use serde::{Deserialize, Serialize};
+    /// use switchboard::Command;
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Report {
+    ///     rows: u64,
+    ///     #[serde(flatten)]
+    ///     rest: HashMap<String, String>,
+    /// }
+    ///
+    /// const REPORT: Command<u64, Vec<Report>> = Command::new("REPORT");
+    ///
+    /// let error = REPORT.check().unwrap_err();
+    /// assert!(error.text().starts_with("REPORT, the reply: "), "{error}");
+    /// assert!(error.text().contains("#[serde(flatten)]"), "{error}");
+    /// assert!(error.text().ends_with("use `Json` for this command"), "{error}");
+    /// # }
+    /// ```
+    pub fn check(&self) -> Result<()> {
+        let request = <F as Format<Req>>::check().and_then(|()| <F as Format<Req>>::check_read());
+        let reply = <F as Format<Rep>>::check().and_then(|()| <F as Format<Rep>>::check_read());
+        for (part, result) in [("request", request), ("reply", reply)] {
+            if let Err(error) = result {
+                let text = format!("{}, the {part}: {}", self.name, error.text());
+                return Err(Error::local(Code::Failed, text).with_source(error));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All of these checks in one: for a test, in which the commands of a crate stand in a list.
+///
+/// # Errors
+///
+/// `failed`, with what is wrong with each, in a line of its own.
+///
+/// ```
+/// # #[cfg(feature = "bincode")] {
+/// use switchboard::{Command, check_all};
+///
+/// const GREET: Command<String, String> = Command::new("GREET");
+/// const COUNT: Command<Vec<String>, u64> = Command::new("COUNT");
+///
+/// // #[test]
+/// fn all_commands_can_be_sent() {
+///     check_all([GREET.check(), COUNT.check()]).unwrap();
+/// }
+/// # all_commands_can_be_sent();
+/// # }
+/// ```
+pub fn check_all(checks: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+    let errors = checks.into_iter().filter_map(Result::err);
+    let texts: Vec<_> = errors.map(|error| error.text().to_owned()).collect();
+    if texts.is_empty() { Ok(()) } else { Err(Error::local(Code::Failed, texts.join("\n"))) }
 }
 
 impl<Req, Rep, F> Clone for Command<Req, Rep, F> {

@@ -18,19 +18,26 @@ use bincode::enc::write::Writer;
 use bincode::error::EncodeError;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer};
 use serde::ser::Serialize;
+use switchboard_shape::{Encoding, Layout};
 
 use super::budget::Budget;
+use super::carry::{self, Carrier, Verdicts};
+use super::encoding::{self, Positional, Refusal, Written};
 use super::guard::{self, Account};
 use super::stack::with_whole_room;
-use super::{Codec, Format, Framing, Tongues, encoding};
+use super::{Codec, Format, Framing, Tongues};
 use crate::error::Result;
 use crate::limits::Limits;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the standard configuration
 /// of bincode 2: small and fast, but both sides must know the type.
 ///
-/// It has no field names: types that need to see what comes (`#[serde(untagged)]`, `tag`,
-/// `flatten`, skipped fields) don't work with it.
+/// It has no names and no types in it: what stands in the place of a value is read as that value.
+/// Types that need to see what comes (`#[serde(untagged)]`, `tag`, `flatten`), and those that write
+/// other fields or variants than they read (`skip_serializing`, `skip_deserializing`), have no form
+/// in it: no command with them can be registered, and none of their values is sent that would be
+/// read as another one. A field that `skip_serializing_if` leaves out is refused when it is left
+/// out. What cannot be traced is allowed, and each value of it is read again before it is sent.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -56,9 +63,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
 
     #[inline]
     fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
-        encoding::encode(NAME, limits, value, |value| {
-            bincode::serde::encode_into_writer(value, Appender(out), config::standard())
-        })
+        carry::encode::<Self, T>(value, limits, out)
     }
 
     #[inline]
@@ -73,8 +78,32 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
         })
     }
 
+    fn check() -> Result<()> {
+        carry::check::<Self, T>()
+    }
+
+    fn check_read() -> Result<()> {
+        carry::check::<Self, T>()
+    }
+
     fn alternatives() -> Vec<Codec<T>> {
         T::tongues()
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Carrier<T> for Bincode {
+    const ENCODING: Encoding = Encoding::Binary;
+    const LAYOUT: Layout = Layout::Positional;
+
+    fn verdicts() -> &'static Verdicts {
+        &VERDICTS
+    }
+
+    #[inline]
+    fn write(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<Written<()>, Refusal> {
+        encoding::encode::<Positional, _, _, _>(NAME, limits, value, |value| {
+            bincode::serde::encode_into_writer(value, Appender(out), config::standard())
+        })
     }
 }
 
@@ -119,5 +148,7 @@ impl Writer for Appender<'_> {
         Ok(())
     }
 }
+
+static VERDICTS: Verdicts = Verdicts::new();
 
 const NAME: &str = "bincode";

@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits as GobLimits, Progress, Schema};
 
 use super::budget::Budget;
+use super::encoding::{self, Careful};
 use super::stack::{with_room_for_buffers, with_type_room};
-use super::{Codec, Format, Framing, Tongues, encoding};
+use super::{Codec, Format, Framing, Tongues};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 
@@ -49,13 +50,13 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
     const FRAMING: Framing = Framing::Gob;
 
     fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
-        let payload = encoding::encode(NAME, limits, value, |value| {
+        let written = encoding::encode::<Careful, _, _, _>(NAME, limits, value, |value| {
             let schema = with_type_room::<T, _>(Schema::of::<T>)?;
             let mut payload = Vec::new();
             Encoder::with_limits(unlimited()).encode_as(&schema, value, &mut payload)?;
             Ok::<_, switchboard_gob::Error>(payload)
         })?;
-        out.extend_from_slice(&payload);
+        out.extend_from_slice(&written.made);
         Ok(())
     }
 

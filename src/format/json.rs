@@ -13,14 +13,24 @@ use ::bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use switchboard_shape::{Encoding, Layout};
 
 use super::budget::Budget;
+use super::carry::{self, Carrier, Verdicts};
+use super::encoding::{self, Refusal, Textual, Written};
 use super::stack::with_room_for_buffers;
-use super::{Codec, Format, Framing, Tongues, encoding};
+use super::{Codec, Format, Framing, Tongues};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, as JSON in one line.
+///
+/// A value comes back as it was, or is refused before it is sent: what is not finite, and `Some` of
+/// what is written as `null` (`Some(None)`, `Some(())`), unless the type tells these apart by
+/// itself. Floating-point numbers keep all their bits. Types that write what they don't read, and
+/// maps whose keys are no text, have no form in it. What an attribute asks for is done: a field
+/// with `skip_serializing` or `skip_deserializing` is lost, and of an untagged enum the first
+/// variant is read that takes what came.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -45,21 +55,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
     const FRAMING: Framing = Framing::Line;
 
     fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
-        let before_bytes = out.len();
-        encoding::encode(NAME, limits, value, |value| {
-            serde_json::to_writer(Appender(&mut *out), value)
-        })?;
-        // Line ends in compact JSON can only come from raw JSON inside the value, where they are
-        // nothing but white space.
-        let mut written = out.get_mut(before_bytes..).unwrap_or_default();
-        while let Some(index) = memchr::memchr2(b'\n', b'\r', written) {
-            let (line, rest) = written.split_at_mut(index.saturating_add(1));
-            if let Some(end) = line.last_mut() {
-                *end = b' ';
-            }
-            written = rest;
-        }
-        Ok(())
+        carry::encode::<Self, T>(value, limits, out)
     }
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
@@ -81,8 +77,43 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
         })
     }
 
+    fn check() -> Result<()> {
+        carry::check::<Self, T>()
+    }
+
+    fn check_read() -> Result<()> {
+        carry::check::<Self, T>()
+    }
+
     fn alternatives() -> Vec<Codec<T>> {
         T::tongues()
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Carrier<T> for Json {
+    const ENCODING: Encoding = Encoding::Text;
+    const LAYOUT: Layout = Layout::Named;
+
+    fn verdicts() -> &'static Verdicts {
+        &VERDICTS
+    }
+
+    fn write(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<Written<()>, Refusal> {
+        let before_bytes = out.len();
+        let result = encoding::encode::<Textual, _, _, _>(NAME, limits, value, |value| {
+            serde_json::to_writer(Appender(&mut *out), value)
+        })?;
+        // Line ends in compact JSON can only come from raw JSON inside the value, where they are
+        // nothing but white space.
+        let mut written = out.get_mut(before_bytes..).unwrap_or_default();
+        while let Some(index) = memchr::memchr2(b'\n', b'\r', written) {
+            let (line, rest) = written.split_at_mut(index.saturating_add(1));
+            if let Some(end) = line.last_mut() {
+                *end = b' ';
+            }
+            written = rest;
+        }
+        Ok(result)
     }
 }
 
@@ -125,5 +156,7 @@ fn bad_json(budget: &Budget, reason: &str, cause: serde_json::Error) -> Error {
 
 /// A payload whose scratch is worth counting.
 const SCRATCH_BYTES_MIN: usize = 16 * 1024;
+
+static VERDICTS: Verdicts = Verdicts::new();
 
 const NAME: &str = "json";

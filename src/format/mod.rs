@@ -9,6 +9,8 @@
 //! sides: a client decodes what a server sent.
 
 mod budget;
+#[cfg(any(feature = "bincode", feature = "json", feature = "postcard"))]
+mod carry;
 mod details;
 #[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
 mod encoding;
@@ -101,13 +103,24 @@ pub trait Format<T>: Send + Sync + 'static {
     /// up. The text may reach the peer: it says what is wrong and quotes nothing of the payload.
     fn decode(payload: ::bytes::Bytes, budget: &Budget) -> Result<T>;
 
-    /// Whether values of this type have payloads at all. Asked for the reply when a command is
-    /// registered, so that a mistake is found before the first call.
+    /// Whether values of this type have payloads at all. Asked of the reply's type when a command
+    /// is registered, and of the request's by [`Command::check`](crate::Command::check), so that a
+    /// mistake is found before the first call.
     ///
     /// # Errors
     ///
-    /// What is wrong with the type.
+    /// What is wrong with the type, where in it, and what can be done.
     fn check() -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether payloads can become values of this type at all. Asked of the request's type when a
+    /// command is registered, and of the reply's by [`Command::check`](crate::Command::check).
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    fn check_read() -> Result<()> {
         Ok(())
     }
 

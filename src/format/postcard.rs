@@ -7,15 +7,21 @@ use ::bytes::{Bytes, BytesMut};
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use switchboard_shape::{Encoding, Layout};
 
 use super::budget::Budget;
+use super::carry::{self, Carrier, Verdicts};
+use super::encoding::{self, Positional, Refusal, Written};
 use super::stack::with_whole_room;
-use super::{Codec, Format, Framing, Tongues, encoding};
+use super::{Codec, Format, Framing, Tongues};
 use crate::error::Result;
 use crate::limits::Limits;
 
 /// The format of everything that is `Serialize + DeserializeOwned`, in the wire format of postcard
 /// 1.
+///
+/// It has no names and no types in it, as `Bincode`, and what is told there of types without a form
+/// holds here.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -40,9 +46,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
     const FRAMING: Framing = Framing::Counted;
 
     fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
-        encoding::encode(NAME, limits, value, |value| {
-            postcard::serialize_with_flavor(value, Appender(out))
-        })
+        carry::encode::<Self, T>(value, limits, out)
     }
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
@@ -56,8 +60,32 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
         })
     }
 
+    fn check() -> Result<()> {
+        carry::check::<Self, T>()
+    }
+
+    fn check_read() -> Result<()> {
+        carry::check::<Self, T>()
+    }
+
     fn alternatives() -> Vec<Codec<T>> {
         T::tongues()
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Carrier<T> for Postcard {
+    const ENCODING: Encoding = Encoding::Binary;
+    const LAYOUT: Layout = Layout::Positional;
+
+    fn verdicts() -> &'static Verdicts {
+        &VERDICTS
+    }
+
+    #[inline]
+    fn write(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<Written<()>, Refusal> {
+        encoding::encode::<Positional, _, _, _>(NAME, limits, value, |value| {
+            postcard::serialize_with_flavor(value, Appender(out))
+        })
     }
 }
 
@@ -81,5 +109,7 @@ impl Flavor for Appender<'_> {
         Ok(())
     }
 }
+
+static VERDICTS: Verdicts = Verdicts::new();
 
 const NAME: &str = "postcard";

@@ -4,17 +4,19 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(any(feature = "gob", feature = "json"))]
+use super::Format;
+#[cfg(feature = "gob")]
+use super::Gob;
 #[cfg(feature = "json")]
 use super::Json;
 use super::{Codec, Tongues};
-#[cfg(feature = "gob")]
-use super::{Format, Gob};
 
 impl<T: Serialize + DeserializeOwned> Tongues for T {
     fn tongues() -> Vec<Codec<T>> {
         let tongues: Vec<Option<Codec<T>>> = vec![
             #[cfg(feature = "json")]
-            Some(Codec::of::<Json>()),
+            <Json as Format<T>>::check().ok().map(|()| Codec::of::<Json>()),
             #[cfg(feature = "gob")]
             <Gob as Format<T>>::check().ok().map(|()| Codec::of::<Gob>()),
         ];

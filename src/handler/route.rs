@@ -76,11 +76,12 @@ pub(crate) struct Typed<Req, Rep, H, Shape> {
 impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
     /// # Errors
     ///
-    /// What the format says of the reply's type.
+    /// What the format says of the types.
     pub(crate) fn new<F>(facts: Facts, handler: H) -> Result<Self>
     where
         F: Format<Req> + Format<Rep>,
     {
+        <F as Format<Req>>::check_read()?;
         <F as Format<Rep>>::check()?;
         let mut formats = vec![(Codec::<Req>::of::<F>(), Codec::<Rep>::of::<F>())];
         let mut replies = <F as Format<Rep>>::alternatives();

@@ -17,6 +17,7 @@
 mod accept;
 mod beside;
 mod calls;
+mod carried;
 mod causes;
 mod client;
 mod codes;
