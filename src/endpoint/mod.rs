@@ -97,9 +97,9 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// If a handler is registered under this name already, or the reply has no form in the format
-    /// of the command: that is a mistake in the program. Use [`add`](Self::add) where it
-    /// is not.
+    /// If a handler is registered under this name already, or the request or the reply has no form
+    /// in the format of the command ([`Command::check`]): that is a mistake in the program. Use
+    /// [`add`](Self::add) where it is not.
     #[track_caller]
     pub fn on<Req, Rep, F, Shape>(
         self,
@@ -139,8 +139,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// `failed` if a handler is registered under this name already; it stays. The same if the reply
-    /// has no form in the command's format.
+    /// `failed` if a handler is registered under this name already; it stays. The same if the
+    /// request or the reply has no form in the command's format, with the reason.
     pub fn add<Req, Rep, F, Shape>(
         &self,
         command: Command<Req, Rep, F>,
