@@ -20,7 +20,7 @@ pub(crate) const VALUE: &str = "$gob:value";
 
 /// The name of a newtype whose content are bytes that a type made itself: who makes them, and the
 /// name of the type.
-pub(crate) fn opaque(name: &'static str) -> Option<(Marshaler, &'static str)> {
+pub(crate) fn opaque(name: &str) -> Option<(Marshaler, &str)> {
     let name = name.strip_prefix("$gob:")?;
     let (by, name) = name.split_once(':')?;
     let by = match by {

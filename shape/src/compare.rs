@@ -172,15 +172,15 @@ impl<'t> Walk<'t> {
         let (known, others_by_name) = (names(ones), with_aliases(others, self.roles));
         let mut common = Vec::new();
         for one in ones {
-            let path = field_path(path, one.name);
-            let Some((index, other)) = others_by_name.get(one.name) else {
+            let path = field_path(path, &one.name);
+            let Some((index, other)) = others_by_name.get(&*one.name) else {
                 let is_forgiven = is_there_open && (one.is_optional || !is_equal);
                 let here = self.here.of(self.here.content(one.id));
                 let here = here.map(|of| told(self.here, of)).unwrap_or_default();
                 self.differ(path, here, NO_FIELD.to_owned(), is_forgiven);
                 continue;
             };
-            common.push((index, one.name));
+            common.push((index, &*one.name));
             let is_minded = match self.roles {
                 Roles::Equal => one.is_optional != other.is_optional,
                 Roles::WrittenAndRead => one.is_optional && !other.is_optional,
@@ -194,8 +194,8 @@ impl<'t> Walk<'t> {
         self.check_order(&common, path);
         let are_common: HashSet<_> = common.iter().map(|(index, _)| **index).collect();
         for (index, other) in others.iter().enumerate() {
-            if !are_common.contains(&index) && !known.contains_key(other.name) {
-                let path = field_path(path, other.name);
+            if !are_common.contains(&index) && !known.contains_key(&*other.name) {
+                let path = field_path(path, &other.name);
                 let there = self.there.of(self.there.content(other.id));
                 let there = there.map(|of| told(self.there, of)).unwrap_or_default();
                 let is_forgiven = other.is_optional && (is_here_open || !is_equal);
@@ -221,12 +221,12 @@ impl<'t> Walk<'t> {
         path: &str,
     ) {
         let by_name = |variants: &'t [Variant]| -> HashMap<&'t str, &'t Variant> {
-            variants.iter().map(|variant| (variant.name, variant)).collect()
+            variants.iter().map(|variant| (&*variant.name, variant)).collect()
         };
         let (known, others_by_name) = (by_name(ones), by_name(others));
         for one in ones {
             let path = format!("{path}::{}", one.name);
-            let Some(other) = others_by_name.get(one.name) else {
+            let Some(other) = others_by_name.get(&*one.name) else {
                 self.differ(path, A_VARIANT.to_owned(), NO_VARIANT.to_owned(), is_there_open);
                 continue;
             };
@@ -244,7 +244,7 @@ impl<'t> Walk<'t> {
             }
         }
         let is_forgiven = is_here_open || self.roles == Roles::WrittenAndRead;
-        for other in others.iter().filter(|other| !known.contains_key(other.name)) {
+        for other in others.iter().filter(|other| !known.contains_key(&*other.name)) {
             let path = format!("{path}::{}", other.name);
             self.differ(path, NO_VARIANT.to_owned(), A_VARIANT.to_owned(), is_forgiven);
         }
@@ -256,7 +256,7 @@ const NO_VARIANT: &str = "no variant";
 const A_VARIANT: &str = "a variant";
 
 fn names(fields: &[Field]) -> HashMap<&str, (usize, &Field)> {
-    fields.iter().enumerate().map(|field| (field.1.name, field)).collect()
+    fields.iter().enumerate().map(|field| (&*field.1.name, field)).collect()
 }
 
 /// What is read, by all names under which it is read from the other side.
@@ -264,7 +264,7 @@ fn with_aliases(fields: &[Field], roles: Roles) -> HashMap<&str, (usize, &Field)
     let mut by_name = names(fields);
     if roles == Roles::WrittenAndRead {
         for (index, field) in fields.iter().enumerate() {
-            by_name.extend(field.aliases.iter().map(|alias| (*alias, (index, field))));
+            by_name.extend(field.aliases.iter().map(|alias| (&**alias, (index, field))));
         }
     }
     by_name
@@ -287,7 +287,7 @@ fn told(types: &Types, of: &Type) -> String {
     match of {
         Type::Primitive(primitive) => primitive.name().to_owned(),
         Type::Unit { .. } => "unit".to_owned(),
-        Type::Newtype { name, .. } => (*name).to_owned(),
+        Type::Newtype { name, .. } => name.to_string(),
         Type::Option { content } => match types.of(types.content(*content)) {
             Some(Type::Primitive(primitive)) => format!("optional {primitive}"),
             _ => "optional".to_owned(),

@@ -20,6 +20,7 @@
 mod compare;
 mod fingerprint;
 mod json;
+mod sent;
 mod shape;
 mod sides;
 mod trace;

@@ -27,7 +27,7 @@ use crate::types::{Encoding, Id, Type, Types};
 /// let Some(Type::Sequence { element }) = shape.get(shape.root()) else { panic!() };
 /// let Some(Type::Struct { name, fields, .. }) = shape.get(*element) else { panic!() };
 /// assert_eq!(*name, "Item");
-/// assert_eq!(fields.iter().map(|field| field.name).collect::<Vec<_>>(), ["name", "price"]);
+/// assert_eq!(fields.iter().map(|field| &*field.name).collect::<Vec<_>>(), ["name", "price"]);
 /// assert!(fields[1].is_optional);
 /// ```
 #[derive(Clone)]
@@ -85,7 +85,8 @@ impl Shape {
         self.0.of(id)
     }
 
-    /// The name of the Rust type, as [`std::any::type_name`] prints it: not stable, for people.
+    /// The name of the Rust type, as [`std::any::type_name`] prints it: not stable, for people. Empty
+    /// in a shape of another program.
     #[must_use]
     pub fn rust_name(&self, id: Id) -> &'static str {
         self.0.rust_name(id)

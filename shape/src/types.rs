@@ -1,9 +1,10 @@
 //! The picture that all of this crate shares: types by their numbers.
 //!
 //! A shape is a list of types that refer to each other by number, so a type that contains itself is
-//! nothing special. Names are `'static`, since they stand in a program's code. How the list is made
-//! is told in `trace` and `watch`.
+//! nothing special. Names stand in a program's code, or came from another one. How the list is made
+//! is told in `trace` and `watch`, how it is sent in `sent`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The number of a type within its [`Shape`](crate::Shape): equal numbers, one type.
@@ -19,12 +20,12 @@ pub enum Type {
     /// `()`, which has no name, or a struct that has one and nothing else.
     Unit {
         /// As the type calls itself, as in the others.
-        name: &'static str,
+        name: Cow<'static, str>,
     },
     /// A struct around one type. No known format shows it.
     Newtype {
         /// Its name.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// What is inside.
         content: Id,
     },
@@ -48,14 +49,14 @@ pub enum Type {
     /// A fixed number of elements: tuples, arrays and tuple structs.
     Tuple {
         /// Empty for tuples and arrays; for what a variant holds, the variant's name.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// In their order.
         elements: Vec<Id>,
     },
     /// Fields under names.
     Struct {
         /// Its name; for what a variant holds, the variant's name.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// In their order.
         fields: Vec<Field>,
         /// Whether fields of other names are ignored instead of refused.
@@ -64,7 +65,7 @@ pub enum Type {
     /// One of several variants.
     Enum {
         /// Its name.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// In their order.
         variants: Vec<Variant>,
         /// Whether variants of other names are taken, as `#[serde(other)]` makes it.
@@ -108,9 +109,9 @@ pub enum Primitive {
 #[non_exhaustive]
 pub struct Field {
     /// Its name in formats that have names.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Other names under which it is read.
-    pub aliases: Vec<&'static str>,
+    pub aliases: Vec<Cow<'static, str>>,
     /// Its type.
     pub id: Id,
     /// Of what is read: whether it may be missing, or nobody can tell. Of what is written: whether
@@ -124,7 +125,7 @@ pub struct Field {
 pub struct Variant {
     /// Its name in formats that have names. One that is read under several names is listed with
     /// each of them.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its number in formats that have none.
     pub index: u32,
     /// What it holds.
@@ -233,6 +234,29 @@ impl Content {
 }
 
 impl Primitive {
+    const ALL: [Self; 16] = [
+        Self::Bool,
+        Self::I8,
+        Self::I16,
+        Self::I32,
+        Self::I64,
+        Self::I128,
+        Self::U8,
+        Self::U16,
+        Self::U32,
+        Self::U64,
+        Self::U128,
+        Self::F32,
+        Self::F64,
+        Self::Char,
+        Self::String,
+        Self::Bytes,
+    ];
+
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|primitive| primitive.name() == name)
+    }
+
     /// Rust's name for it; `bytes` for bytes.
     #[must_use]
     pub fn name(self) -> &'static str {

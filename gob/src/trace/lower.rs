@@ -89,7 +89,7 @@ impl<'s> Lowering<'s> {
         Ok(declared)
     }
 
-    fn opaque(&self, name: &'static str) -> Result<Definition> {
+    fn opaque(&self, name: &str) -> Result<Definition> {
         let (by, name) = special::opaque(name).ok_or_else(unknown)?;
         Ok(Definition::Opaque { name: name.into(), by })
     }
@@ -99,8 +99,8 @@ impl<'s> Lowering<'s> {
             Type::Primitive(primitive) => {
                 basic(*primitive).map(|(kind, _)| Some(kind)).ok_or_else(unknown)
             }
-            Type::Newtype { name: special::COMPLEX, .. } => Ok(Some(Kind::Complex)),
-            Type::Enum { name: special::VALUE, .. } => Ok(Some(Kind::Interface)),
+            Type::Newtype { name, .. } if name == special::COMPLEX => Ok(Some(Kind::Complex)),
+            Type::Enum { name, .. } if name == special::VALUE => Ok(Some(Kind::Interface)),
             Type::Sequence { element } if self.is_byte(*element)? => Ok(Some(Kind::Bytes)),
             Type::Enum { variants, .. } if variants.is_empty() => {
                 Err(self.refuse(id, "is an enum without variants", "leave it out"))
@@ -120,7 +120,7 @@ impl<'s> Lowering<'s> {
     fn structure(&mut self, name: &str, fields: &[ShapeField]) -> Result<Definition> {
         let mut defined = Vec::new();
         for field in fields {
-            defined.push(Field { name: field.name.into(), kind: self.kind(field.id, true)? });
+            defined.push(Field { name: (*field.name).into(), kind: self.kind(field.id, true)? });
         }
         Ok(Definition::Struct { name: short(name).into(), fields: defined.into() })
     }
@@ -133,7 +133,7 @@ impl<'s> Lowering<'s> {
                 let why = format!("has a variant {name} that holds an enum or any value itself");
                 return Err(self.refuse(of, &why, "put it into a field of the variant"));
             }
-            defined.push(Field { name: (*name).into(), kind: self.kind(id, false)? });
+            defined.push(Field { name: (**name).into(), kind: self.kind(id, false)? });
         }
         self.definitions.define(declared, Definition::Choice { variants: defined.into() });
         Ok(())
@@ -204,7 +204,7 @@ impl<'s> Lowering<'s> {
         let of = self.of(id)?;
         let name = match of {
             Type::Primitive(primitive) => basic(*primitive).map(|(_, name)| name.to_owned()),
-            Type::Enum { name: special::VALUE, .. } => Some("interface {}".to_owned()),
+            Type::Enum { name, .. } if name == special::VALUE => Some("interface {}".to_owned()),
             Type::Newtype { name, .. } => Some(special_text(name, numbers)),
             // One without a name that contains itself, such as `struct Tree(Vec<Tree>)`.
             _ if numbers && (has_name(of) || outer.contains(&id)) => Some(format!("#{id:?}")),
@@ -279,11 +279,11 @@ fn has_name(of: &Type) -> bool {
 }
 
 /// Whether a newtype is one of this crate's own.
-fn is_special(name: &'static str) -> bool {
+fn is_special(name: &str) -> bool {
     name == special::COMPLEX || special::opaque(name).is_some()
 }
 
-fn special_text(name: &'static str, numbers: bool) -> String {
+fn special_text(name: &str, numbers: bool) -> String {
     match special::opaque(name) {
         Some((by, name)) if numbers => opaque_text(by, name),
         Some((_, name)) => short(name).to_owned(),

@@ -71,8 +71,9 @@ fn parts(of: &Type) -> Vec<(Id, Option<Step>)> {
             elements.iter().map(|element| (*element, Some(Step::Element))).collect()
         }
         Type::Struct { fields, .. } => {
-            let field =
-                |field: &switchboard_shape::Field| (field.id, Some(Step::Field(field.name.into())));
+            let field = |field: &switchboard_shape::Field| {
+                (field.id, Some(Step::Field((*field.name).into())))
+            };
             fields.iter().map(field).collect()
         }
         Type::Enum { variants, .. } => {

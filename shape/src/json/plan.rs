@@ -98,7 +98,7 @@ fn name(types: &Types, id: Id) -> String {
             | Type::Struct { name, .. }
             | Type::Enum { name, .. }
             | Type::Unit { name },
-        ) => *name,
+        ) => &**name,
         _ => "",
     };
     if !own.is_empty() {

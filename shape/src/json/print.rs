@@ -96,14 +96,15 @@ impl Printer<'_> {
         let (mut required, mut conditions) = (Vec::new(), Vec::new());
         for field in fields {
             let schema = self.schema(field.id);
-            let names = std::iter::once(field.name).chain(field.aliases.iter().copied());
+            let names =
+                std::iter::once(&*field.name).chain(field.aliases.iter().map(|alias| &**alias));
             properties.extend(names.clone().map(|name| format!("{}:{schema}", quoted(name))));
             let is_there = |name| format!(r#"{{"required":[{}]}}"#, quoted(name));
             let mut cases: Vec<_> = names.map(is_there).collect();
             match (field.aliases.is_empty(), field.is_optional) {
                 (true, true) => continue,
                 (true, false) => {
-                    required.push(quoted(field.name));
+                    required.push(quoted(&field.name));
                     continue;
                 }
                 (false, true) => {
@@ -138,7 +139,7 @@ impl Printer<'_> {
         }
         for variant in variants {
             if let Some(id) = variant.content.id() {
-                let (name, schema) = (quoted(variant.name), self.schema(id));
+                let (name, schema) = (quoted(&variant.name), self.schema(id));
                 let properties = format!(r#""properties":{{{name}:{schema}}},"required":[{name}]"#);
                 cases.push(format!(
                     r#"{{"type":"object",{properties},"additionalProperties":false}}"#
@@ -187,7 +188,7 @@ const NOTHING: &str = "false";
 /// The names of variants without content, if there are any.
 fn units(variants: &[Variant]) -> Option<String> {
     let units = variants.iter().filter(|variant| variant.content == Content::Unit);
-    let names: Vec<_> = units.map(|variant| quoted(variant.name)).collect();
+    let names: Vec<_> = units.map(|variant| quoted(&variant.name)).collect();
     let names = names.join(",");
     (!names.is_empty()).then(|| format!(r#"{{"type":"string","enum":[{names}]}}"#))
 }

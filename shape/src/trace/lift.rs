@@ -1,5 +1,6 @@
 //! From what was asked for to the types that everybody sees.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use super::graph::Graph;
@@ -79,7 +80,7 @@ impl Lifting<'_> {
     }
 
     fn of(&mut self, number: usize, node: &Node) -> Type {
-        let name = node.key.name;
+        let name = Cow::Borrowed(node.key.name);
         let mut part = |part| self.id(Place { node: number, part });
         match node.key.form {
             Form::Unit => Type::Unit { name },
@@ -109,9 +110,10 @@ impl Lifting<'_> {
             let names = if has_aliases { node.key.names.0 } else { &[] };
             let aliases = names.iter().zip(&node.slots);
             let aliases = aliases.filter(|(_, slot)| slot.part == Some(Part::Alias(part)));
-            let aliases = aliases.map(|(name, _)| *name).collect();
+            let aliases = aliases.map(|(name, _)| Cow::Borrowed(*name)).collect();
             let id = self.id(Place { node: number, part });
             let is_optional = !slot.is_required || (is_tagged && slot.unknown.is_some());
+            let name = Cow::Borrowed(*name);
             fields.push(Field { name, aliases, id, is_optional });
         }
         fields
@@ -142,7 +144,7 @@ impl Lifting<'_> {
                     _ => Content::Newtype(id),
                 }
             };
-            variants.push(Variant { name, index, content });
+            variants.push(Variant { name: Cow::Borrowed(*name), index, content });
         }
         variants
     }

@@ -37,7 +37,7 @@ fn print(types: &Types, id: Id, told: &mut BTreeSet<Id>) -> String {
         Type::Struct { name, fields, is_open } => {
             let field = |field: &crate::types::Field| {
                 let mark = if field.is_optional { "?" } else { "" };
-                let names = [&[field.name], &field.aliases[..]].concat().join("|");
+                let names = [&[field.name.clone()], &field.aliases[..]].concat().join("|");
                 format!("{names}{mark}: {}", print(field.id))
             };
             let mut parts: Vec<_> = fields.iter().map(field).collect();
@@ -46,7 +46,7 @@ fn print(types: &Types, id: Id, told: &mut BTreeSet<Id>) -> String {
         }
         Type::Enum { name, variants, is_open } => {
             let variant = |variant: &crate::types::Variant| match variant.content {
-                Content::Unit => variant.name.to_owned(),
+                Content::Unit => variant.name.to_string(),
                 Content::Newtype(id) => format!("{} = {}", variant.name, print(id)),
                 Content::Tuple(id) | Content::Struct(id) => print(id),
             };

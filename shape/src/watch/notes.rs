@@ -1,5 +1,6 @@
 //! What was written, in all samples together.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use serde::de::value::Error;
@@ -274,6 +275,7 @@ impl<'n> Lifting<'n> {
 
     fn of(&mut self, node: &'n Node) -> Type {
         let Key { form, name, of, .. } = node.key;
+        let name = Cow::Borrowed(name);
         match form {
             Form::Sequence | Form::Map | Form::Tuple | Form::Struct if node.times == 0 => {
                 Type::unknown(format!("`{of}` was never written to its end"))
@@ -290,7 +292,7 @@ impl<'n> Lifting<'n> {
             Form::Struct => {
                 let field = |part: &'n Part| {
                     let is_optional = part.times < node.times;
-                    let (name, aliases, id) = (part.name, Vec::new(), self.id(part));
+                    let (name, aliases, id) = (part.name.into(), Vec::new(), self.id(part));
                     Field { name, aliases, id, is_optional }
                 };
                 Type::Struct { name, fields: node.in_order().map(field).collect(), is_open: true }
@@ -300,7 +302,7 @@ impl<'n> Lifting<'n> {
                     let is_unit = part.seen == Some(Seen::Nothing) && !part.is_varying;
                     let content =
                         if is_unit { Content::Unit } else { (part.content)(self.id(part)) };
-                    Variant { name: part.name, index: part.index, content }
+                    Variant { name: part.name.into(), index: part.index, content }
                 };
                 let mut variants: Vec<_> = node.parts.iter().map(variant).collect();
                 variants.sort_by_key(|variant| variant.index);
