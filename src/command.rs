@@ -8,6 +8,10 @@
 //! Beside its name a command may carry [`Facts`]. Two of them stand in the place of limits, for its
 //! own calls alone; which limits follow from them is told in one place, [`Facts::limits`].
 
+mod signature;
+
+pub use self::signature::Signature;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
@@ -179,6 +183,13 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
 }
 
 impl<Req, Rep, F: Format<Req> + Format<Rep>> Command<Req, Rep, F> {
+    /// What another program must agree on to call it; see
+    /// [`Client::check_all`](crate::Client::check_all). It takes some milliseconds.
+    #[must_use]
+    pub fn signature(&self) -> Signature {
+        Signature::of::<Req, Rep, F>(self.name)
+    }
+
     /// Whether values of its types can travel in its format, from one Rust program to another: what
     /// an endpoint asks when a handler is registered, for programs that only call. It takes some
     /// milliseconds for the first command with a type, and belongs into a test: see [`check_all`].

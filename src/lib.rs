@@ -158,7 +158,7 @@ pub mod gob {
 
 #[cfg(feature = "io")]
 pub use crate::client::{Call, CallWithMetadata, Client, Notification};
-pub use crate::command::{Command, Facts, check_all};
+pub use crate::command::{Command, Facts, Signature, check_all};
 #[cfg(feature = "io")]
 pub use crate::endpoint::{Endpoint, Report};
 pub use crate::error::{Code, Error, Fault, Result, UnknownCode};

@@ -13,9 +13,9 @@
 //! unknown text|any REASON
 //! ```
 //!
-//! Aliases stay behind: they are nobody's business but the reader's. So do the names of Rust types.
-//! What comes in is not trusted: a number leads to a type or to nothing, and whoever compares walks
-//! over each pair of types once.
+//! Aliases stay behind, as they are nobody's business but the reader's, and so do the names of Rust
+//! types. What comes in is not trusted: a number leads to a type, and whoever compares walks over
+//! each pair of types once.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,6 +43,11 @@ impl<'de> Deserialize<'de> for Shape {
             let of = of_words(list).ok_or_else(|| D::Error::custom("not the words of a type"))?;
             let id = types.declare("");
             types.define(id, of);
+        }
+        let is_known = |id: &Id| types.of(*id).is_some();
+        let parts = types.ids().filter_map(|id| types.of(id)).flat_map(Type::parts);
+        if !parts.collect::<Vec<_>>().iter().all(is_known) {
+            return Err(D::Error::custom("a number of no type"));
         }
         Ok(Self::new(types))
     }

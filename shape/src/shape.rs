@@ -85,8 +85,8 @@ impl Shape {
         self.0.of(id)
     }
 
-    /// The name of the Rust type, as [`std::any::type_name`] prints it: not stable, for people. Empty
-    /// in a shape of another program.
+    /// The name of the Rust type, as [`std::any::type_name`] prints it: not stable, for people. A
+    /// shape of another program has none.
     #[must_use]
     pub fn rust_name(&self, id: Id) -> &'static str {
         self.0.rust_name(id)

@@ -27,6 +27,13 @@ fn check<A: DeserializeOwned, B: DeserializeOwned>(wanted: &[&str]) {
     assert_eq!(found, wanted);
     assert_eq!(a.fingerprint() == b.fingerprint(), wanted.is_empty(), "fingerprints");
     assert_eq!(b.differences("it", &a).len(), wanted.len(), "the other way");
+    for shape in [a, b] {
+        let sent = serde_json::to_string(&shape).unwrap();
+        let received: Shape = serde_json::from_str(&sent).unwrap();
+        assert_eq!(received.fingerprint(), shape.fingerprint(), "{sent}");
+        assert_eq!(received.differences("it", &shape), [], "{sent}");
+        assert_eq!(serde_json::to_string(&received).unwrap(), sent);
+    }
 }
 
 macro_rules! types {
@@ -189,4 +196,51 @@ fn a_path_may_begin_with_nothing() {
     assert_eq!(a.differences("", &b)[0].to_string(), "amount: u32 here, f64 there");
     let (a, b) = (Shape::of::<u8>(Encoding::Text), Shape::of::<u16>(Encoding::Text));
     assert_eq!(a.differences("", &b)[0].to_string(), "u8 here, u16 there");
+}
+
+/// What another program sends is not trusted: it is a shape or an error.
+#[test]
+fn words_that_are_no_shape_are_refused() {
+    for words in [
+        r"[]",
+        r"[[]]",
+        r#"[["nothing"]]"#,
+        r#"[["u8", "more"]]"#,
+        r#"[["option"]]"#,
+        r#"[["option", "x"]]"#,
+        r#"[["option", "-1"]]"#,
+        r#"[["option", "1"]]"#,
+        r#"[["enum", "A", "open", "B", "0", "struct", "7"]]"#,
+        r#"[["map", "0"]]"#,
+        r#"[["tuple"]]"#,
+        r#"[["struct", "A"]]"#,
+        r#"[["struct", "A", "ajar"]]"#,
+        r#"[["struct", "A", "open", "b", "0"]]"#,
+        r#"[["struct", "A", "open", "b", "0", "perhaps"]]"#,
+        r#"[["enum", "A", "open", "B", "0", "unit"]]"#,
+        r#"[["enum", "A", "open", "B", "0", "some", "0"]]"#,
+        r#"[["unknown", "text"]]"#,
+        r#"[[1]]"#,
+        r#"{"a": 1}"#,
+    ] {
+        assert!(serde_json::from_str::<Shape>(words).is_err(), "{words}");
+    }
+}
+
+/// Circles end.
+#[test]
+fn shapes_from_elsewhere_come_to_an_end() {
+    let ours = Shape::of::<Option<Vec<u8>>>(Encoding::Binary);
+    for words in [
+        r#"[["newtype", "A", "0"]]"#,
+        r#"[["option", "0"]]"#,
+        r#"[["newtype", "A", "1"], ["newtype", "B", "0"]]"#,
+        r#"[["struct", "A", "open", "a", "0", "must", "b", "0", "may"]]"#,
+        r#"[["enum", "A", "open", "B", "0", "struct", "0"]]"#,
+    ] {
+        let theirs: Shape = serde_json::from_str(words).unwrap();
+        let _ = (theirs.fingerprint(), format!("{theirs:?}"), theirs.json_schema().to_string());
+        assert!(!ours.differences("it", &theirs).is_empty(), "{words}");
+        assert!(!theirs.differences("it", &ours).is_empty(), "{words}");
+    }
 }

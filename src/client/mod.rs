@@ -6,6 +6,8 @@
 //! matter.
 
 mod call;
+#[cfg(feature = "json")]
+mod check;
 mod way;
 
 pub use self::call::{Call, CallWithMetadata, Notification};
@@ -15,6 +17,8 @@ use std::sync::Arc;
 
 use self::way::Way;
 use crate::command::Command;
+#[cfg(feature = "json")]
+use crate::command::Signature;
 use crate::conn::{ConnectionChannel, Handle, Unsent};
 use crate::error::Result;
 use crate::format::Format;
@@ -123,6 +127,64 @@ impl Client {
         let format = const { FormatWord::new(<F as Format<Req>>::NAME) };
         let unsent = Unsent::new(command.name(), format, command.facts(), payload);
         Notification::new(self.way.send(unsent))
+    }
+
+    /// Whether the other side means the same by this command: it has the command and speaks the
+    /// format, and request and reply look the same there, as far as the format minds. To be asked
+    /// when a program starts: a `u64` that is read as a `u8` may else go well for a while.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "bincode", feature = "json"))] {
+    /// use switchboard::{Code, Command, Endpoint, Error};
+    ///
+    /// const OURS: Command<u64, u64> = Command::new("DOUBLE");
+    /// const THEIRS: Command<u8, u64> = Command::new("DOUBLE");
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> switchboard::Result<()> {
+    /// let endpoint = Endpoint::new()
+    ///     .on(THEIRS, async |number: u8| Ok::<_, Error>(2 * u64::from(number)));
+    /// let client = endpoint.client();
+    ///
+    /// client.check(THEIRS).await?;
+    /// let error = client.check(OURS).await.unwrap_err();
+    /// assert_eq!(error.code(), Code::Conflict);
+    /// assert_eq!(error.text(), "DOUBLE: request: u64 here, u8 there");
+    /// # Ok(())
+    /// # } }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `conflict` if not, with the places in which they differ; `not_found` if there is no such
+    /// command; and whatever a call may fail with. What cannot be compared passes: types of formats
+    /// such as `line`, and parts that cannot be traced.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only asks; nothing is lost.
+    #[cfg(feature = "json")]
+    pub async fn check<Req, Rep, F>(&self, command: Command<Req, Rep, F>) -> Result<()>
+    where
+        F: Format<Req> + Format<Rep>,
+    {
+        self.check_all([command.signature()]).await
+    }
+
+    /// As [`check`](Self::check) for several commands, which are [signatures](Command::signature)
+    /// here: `client.check_all([GREET.signature(), COUNT.signature()])`. All that differ are in the
+    /// error, a line for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    ///
+    /// # Cancel safety
+    ///
+    /// Only asks; nothing is lost.
+    #[cfg(feature = "json")]
+    pub async fn check_all(&self, commands: impl IntoIterator<Item = Signature>) -> Result<()> {
+        check::check_all(self, self.way.limits(), commands).await
     }
 
     /// Who is on the other side.

@@ -25,7 +25,7 @@ use super::carry::{self, Carrier, Verdicts};
 use super::encoding::{self, Positional, Refusal, Written};
 use super::guard::{self, Account};
 use super::stack::with_whole_room;
-use super::{Codec, Format, Framing, Tongues};
+use super::{Codec, Format, Framing, Outline, Tongues};
 use crate::error::Result;
 use crate::limits::Limits;
 
@@ -84,6 +84,10 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Bincode {
 
     fn check_read() -> Result<()> {
         carry::check::<Self, T>()
+    }
+
+    fn outline() -> Option<Outline> {
+        Outline::of::<T>(Encoding::Binary, Layout::Positional)
     }
 
     fn alternatives() -> Vec<Codec<T>> {

@@ -10,11 +10,12 @@ use ::bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits as GobLimits, Progress, Schema};
+use switchboard_shape::{Encoding, Layout};
 
 use super::budget::Budget;
 use super::encoding::{self, Careful};
 use super::stack::{with_room_for_buffers, with_type_room};
-use super::{Codec, Format, Framing, Tongues};
+use super::{Codec, Format, Framing, Outline, Tongues};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 
@@ -87,6 +88,10 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
             let text = format!("`{}` has no form in gob: {}", type_name::<T>(), cause.text());
             Error::local(Code::Failed, text).with_source(cause)
         })
+    }
+
+    fn outline() -> Option<Outline> {
+        Outline::of::<T>(Encoding::Binary, Layout::Named)
     }
 
     fn alternatives() -> Vec<Codec<T>> {

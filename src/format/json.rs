@@ -19,7 +19,7 @@ use super::budget::Budget;
 use super::carry::{self, Carrier, Verdicts};
 use super::encoding::{self, Refusal, Textual, Written};
 use super::stack::with_room_for_buffers;
-use super::{Codec, Format, Framing, Tongues};
+use super::{Codec, Format, Framing, Outline, Tongues};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -83,6 +83,10 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
 
     fn check_read() -> Result<()> {
         carry::check::<Self, T>()
+    }
+
+    fn outline() -> Option<Outline> {
+        Outline::of::<T>(Encoding::Text, Layout::Named)
     }
 
     fn alternatives() -> Vec<Codec<T>> {

@@ -26,6 +26,7 @@ mod bytes;
 #[cfg(feature = "json")]
 mod json;
 mod line;
+mod outline;
 #[cfg(feature = "postcard")]
 mod postcard;
 mod tongues;
@@ -43,6 +44,7 @@ pub use self::gob::Gob;
 #[cfg(feature = "json")]
 pub use self::json::Json;
 pub use self::line::Line;
+pub use self::outline::Outline;
 #[cfg(feature = "postcard")]
 pub use self::postcard::Postcard;
 
@@ -124,6 +126,13 @@ pub trait Format<T>: Send + Sync + 'static {
         Ok(())
     }
 
+    /// What values of this type look like, to compare it with another program's; `None` if that is
+    /// not known. It may take some milliseconds.
+    #[must_use]
+    fn outline() -> Option<Outline> {
+        None
+    }
+
     /// The same values in other formats, for callers who ask for one by its name.
     #[must_use]
     fn alternatives() -> Vec<Codec<T>> {
@@ -179,6 +188,8 @@ pub struct Codec<T> {
     pub encode: fn(&T, &Limits, &mut BytesMut) -> Result<()>,
     /// [`Format::decode`].
     pub decode: fn(::bytes::Bytes, &Budget) -> Result<T>,
+    /// [`Format::outline`].
+    pub outline: fn() -> Option<Outline>,
 }
 
 impl<T> Codec<T> {
@@ -192,7 +203,8 @@ impl<T> Codec<T> {
                  not beginning with a digit"
             );
         }
-        Self { name: F::NAME, framing: F::FRAMING, encode: F::encode, decode: F::decode }
+        let (name, framing) = (F::NAME, F::FRAMING);
+        Self { name, framing, encode: F::encode, decode: F::decode, outline: F::outline }
     }
 }
 

@@ -13,7 +13,7 @@ use super::budget::Budget;
 use super::carry::{self, Carrier, Verdicts};
 use super::encoding::{self, Positional, Refusal, Written};
 use super::stack::with_whole_room;
-use super::{Codec, Format, Framing, Tongues};
+use super::{Codec, Format, Framing, Outline, Tongues};
 use crate::error::Result;
 use crate::limits::Limits;
 
@@ -66,6 +66,10 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
 
     fn check_read() -> Result<()> {
         carry::check::<Self, T>()
+    }
+
+    fn outline() -> Option<Outline> {
+        Outline::of::<T>(Encoding::Binary, Layout::Positional)
     }
 
     fn alternatives() -> Vec<Codec<T>> {

@@ -5,6 +5,8 @@
 use std::fmt;
 
 use crate::command::Facts;
+#[cfg(feature = "json")]
+use crate::format::Outline;
 
 /// A command that an [`Endpoint`](crate::Endpoint) answers, as
 /// [`Endpoint::commands`](crate::Endpoint::commands) lists it.
@@ -55,18 +57,26 @@ impl CommandInfo {
 
     /// The reply to `?DESCRIBE` in JSON. It has more members one day.
     #[cfg(feature = "json")]
-    pub(super) fn to_json(&self) -> serde_json::Value {
+    pub(super) fn to_json(&self, outlines: &[Outlines]) -> serde_json::Value {
         let Self { name, formats, request_type, reply_type, is_raw, facts } = self;
         if *is_raw {
             return serde_json::json!({ "name": name, "raw": true });
         }
+        let shapes = |part: fn(&Outlines) -> &Option<Outline>| {
+            let shape = |outlines| {
+                let shape = serde_json::to_value(&part(outlines).as_ref()?.shape).ok()?;
+                Some((outlines.0.to_owned(), shape))
+            };
+            let shapes: serde_json::Map<_, _> = outlines.iter().filter_map(shape).collect();
+            shapes
+        };
         let timeout_ms = facts.timeout().map(|time| u64::try_from(time.as_millis()).ok());
         serde_json::json!({
             "name": name,
             "raw": false,
             "formats": formats,
-            "request": { "type": request_type },
-            "reply": { "type": reply_type },
+            "request": { "type": request_type, "shapes": shapes(|(_, request, _)| request) },
+            "reply": { "type": reply_type, "shapes": shapes(|(.., reply)| reply) },
             "about": facts.about(),
             "idempotent": facts.is_idempotent(),
             "timeout_ms": timeout_ms,
@@ -74,6 +84,10 @@ impl CommandInfo {
         })
     }
 }
+
+/// What request and reply look like in a format, by its name.
+#[cfg(feature = "json")]
+pub(super) type Outlines = (&'static str, Option<Outline>, Option<Outline>);
 
 impl fmt::Display for CommandInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,11 +6,13 @@
 //! | `?PING`     | none              | nothing, at once; called with a tag, the session does that |
 //! | `?DESCRIBE` | a command's name  | what is known of the command, as a line or as JSON         |
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use super::info::CommandInfo;
 use super::route::{Bounds, Route, Spoken};
-use super::{Context, Registry};
+use super::{Context, Entry, Registry};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Format, Framing, Line};
@@ -18,11 +20,11 @@ use crate::service::Work;
 use crate::wire::{FormatWord, Name};
 
 /// The endpoint's own command of this name.
-pub(super) fn find(name: Name, registry: &Registry) -> Option<Box<dyn Route>> {
+pub(super) fn find(name: Name, registry: &Arc<Registry>) -> Option<Box<dyn Route>> {
     match name.as_bytes() {
         b"?" => Some(Box::new(List::of(registry))),
         b"?PING" => Some(Box::new(Ping)),
-        b"?DESCRIBE" => Some(Box::new(Describe { commands: registry.commands() })),
+        b"?DESCRIBE" => Some(Box::new(Describe { registry: Arc::clone(registry) })),
         _ => None,
     }
 }
@@ -102,7 +104,7 @@ impl Route for Ping {
 
 /// Tells what is known of one command.
 struct Describe {
-    commands: Vec<CommandInfo>,
+    registry: Arc<Registry>,
 }
 
 /// The formats of `?DESCRIBE`.
@@ -127,8 +129,9 @@ impl Describe {
         }
     }
 
-    fn find(&self, name: &str) -> Result<&CommandInfo> {
-        self.commands.iter().find(|command| command.name == name).ok_or_else(|| {
+    fn find(&self, name: &str) -> Result<(Name, Entry)> {
+        let name = Name::parse(name.as_bytes()).ok();
+        name.and_then(|name| Some((name, self.registry.find(&name)?))).ok_or_else(|| {
             let text = "there is no command of this name; ? lists them";
             Error::found(Code::NotFound, text)
         })
@@ -148,12 +151,19 @@ impl Route for Describe {
         match Self::spoke(spoken)? {
             Spoke::Line => {
                 let name: String = Line::decode(payload, &budget)?;
-                Line::encode(&self.find(&name)?.to_string(), &limits, &mut reply)?;
+                let info = match self.find(&name)? {
+                    (name, Entry::Typed(route)) => route.info(name),
+                    (name, Entry::Raw(_)) => CommandInfo::raw(name.to_string()),
+                };
+                Line::encode(&info.to_string(), &limits, &mut reply)?;
             }
             #[cfg(feature = "json")]
             Spoke::Json => {
                 let name: String = crate::format::Json::decode(payload, &budget)?;
-                let description = self.find(&name)?.to_json();
+                let description = match self.find(&name)? {
+                    (name, Entry::Typed(route)) => route.description(name),
+                    (name, Entry::Raw(_)) => CommandInfo::raw(name.to_string()).to_json(&[]),
+                };
                 crate::format::Json::encode(&description, &limits, &mut reply)?;
             }
         }

@@ -6,8 +6,12 @@
 use std::any::type_name;
 use std::marker::PhantomData;
 use std::sync::Arc;
+#[cfg(feature = "json")]
+use std::sync::OnceLock;
 
 use bytes::{Bytes, BytesMut};
+#[cfg(feature = "json")]
+use serde_json::Value;
 
 use super::info::CommandInfo;
 use super::{Context, Handler};
@@ -63,6 +67,12 @@ pub(crate) trait Route: Send + Sync {
 
     /// Formats and types, of the command that it answers under this name.
     fn info(&self, name: Name) -> CommandInfo;
+
+    /// The same and more, as `?DESCRIBE` tells it. Found once: it takes a while.
+    #[cfg(feature = "json")]
+    fn description(&self, name: Name) -> Value {
+        self.info(name).to_json(&[])
+    }
 }
 
 /// A handler and the formats that its command can be spoken in; the first is its own.
@@ -71,6 +81,8 @@ pub(crate) struct Typed<Req, Rep, H, Shape> {
     facts: Facts,
     handler: H,
     shape: PhantomData<fn() -> Shape>,
+    #[cfg(feature = "json")]
+    description: OnceLock<Value>,
 }
 
 impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
@@ -93,7 +105,14 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
                 formats.push((request, replies.swap_remove(at)));
             }
         }
-        Ok(Self { formats, facts, handler, shape: PhantomData })
+        Ok(Self {
+            formats,
+            facts,
+            handler,
+            shape: PhantomData,
+            #[cfg(feature = "json")]
+            description: OnceLock::new(),
+        })
     }
 
     fn codecs(&self, format: Spoken) -> Result<&(Codec<Req>, Codec<Rep>)> {
@@ -170,6 +189,19 @@ where
 
     fn facts(&self) -> Facts {
         self.facts
+    }
+
+    #[cfg(feature = "json")]
+    fn description(&self, name: Name) -> Value {
+        let describe = || {
+            let outlines: Vec<_> = self
+                .formats
+                .iter()
+                .map(|(request, reply)| (request.name, (request.outline)(), (reply.outline)()))
+                .collect();
+            self.info(name).to_json(&outlines)
+        };
+        self.description.get_or_init(describe).clone()
     }
 
     fn info(&self, name: Name) -> CommandInfo {

@@ -15,6 +15,7 @@
 )]
 
 mod accept;
+mod agreed;
 mod beside;
 mod calls;
 mod carried;

@@ -1,0 +1,63 @@
+//! Whether the other side means the same by a command as this one.
+//!
+//! It is asked by `?DESCRIBE`, which tells the shapes of a command's types, and the answer is
+//! compared with this side's own. A fingerprint alone would say that they differ, and not where.
+
+use serde::Deserialize;
+use serde_json::Value;
+use switchboard_shape::Shape;
+
+use crate::command::Signature;
+use crate::error::{Code, Error, Result};
+use crate::format::{Budget, Format, Json, Outline};
+use crate::limits::Limits;
+use crate::service::{Request, Service};
+
+/// Compares each of them; what differs is in the error, a line for each command.
+pub(super) async fn check_all(
+    service: &dyn Service,
+    limits: &Limits,
+    signatures: impl IntoIterator<Item = Signature>,
+) -> Result<()> {
+    let mut texts = Vec::new();
+    for signature in signatures {
+        let description = describe(service, limits, &signature).await;
+        let description = description.map_err(|error| error.in_command(signature.name.as_str()))?;
+        if let Some(text) = difference(&signature, &description) {
+            texts.push(format!("{}: {text}", signature.name));
+        }
+    }
+    if texts.is_empty() {
+        return Ok(());
+    }
+    Err(Error::local(Code::Conflict, texts.join("\n")))
+}
+
+async fn describe(service: &dyn Service, limits: &Limits, signature: &Signature) -> Result<Value> {
+    let name = Value::from(signature.name.as_str()).to_string();
+    let request = Request::new("?DESCRIBE", name)?.with_format("json")?;
+    let reply = service.call(request).await?;
+    let payload = reply.into_payload();
+    let budget = Budget::new(limits, payload.len());
+    Json::decode(payload, &budget).map_err(Error::of_reply)
+}
+
+/// In what the other side's command is not this one's, if it is so.
+fn difference(signature: &Signature, theirs: &Value) -> Option<String> {
+    if theirs["raw"] == Value::Bool(true) {
+        return Some("it is a raw command there".to_owned());
+    }
+    let format = signature.format;
+    let spoken: Vec<_> = theirs["formats"].as_array().into_iter().flatten().collect();
+    if !spoken.iter().any(|spoken| *spoken == format) {
+        return Some(format!("the format is {format} here, and it is not spoken there"));
+    }
+    let parts = [("request", &signature.request), ("reply", &signature.reply)];
+    let differences = parts.into_iter().flat_map(|(part, ours)| {
+        let theirs = Shape::deserialize(&theirs[part]["shapes"][format]).ok();
+        let compare = |(ours, theirs): (&Outline, Shape)| ours.differences(part, &theirs);
+        ours.as_ref().zip(theirs).map(compare).unwrap_or_default()
+    });
+    let texts: Vec<_> = differences.map(|difference| difference.to_string()).collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
+}
