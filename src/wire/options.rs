@@ -217,7 +217,12 @@ impl Options {
 
     #[inline]
     pub(super) fn parse(text: &[u8], of: Of) -> Result<Self, Flaw> {
-        if text.is_empty() { Ok(Self::default()) } else { Self::parse_some(text, of) }
+        match (text.strip_prefix(b" f=").and_then(Self::of_known), of) {
+            _ if text.is_empty() => Ok(Self::default()),
+            // Most that say something say no more.
+            (Some(known), Of::Call) => Ok(known),
+            _ => Self::parse_some(text, of),
+        }
     }
 
     fn parse_some(text: &[u8], of: Of) -> Result<Self, Flaw> {
@@ -240,9 +245,7 @@ impl Options {
             seen |= bit;
         }
         // Without the space that divides them from the words before.
-        let text = text.get(1..).unwrap_or_default();
-        let known = text.strip_prefix(b"f=").and_then(Self::of_known);
-        let options = known.unwrap_or_else(|| Self { text: Bytes::copy_from_slice(text) });
+        let options = Self { text: Bytes::copy_from_slice(text.get(1..).unwrap_or_default()) };
         match of {
             Of::Err(len) if options.details_bytes() > len => Err(Flaw::Details),
             _ => Ok(options),
