@@ -32,8 +32,8 @@ use serde::de::DeserializeOwned;
 use switchboard_shape::{Encoding, Layout, Shape};
 
 use self::likeness::Likeness;
-use self::verdicts::Verdict;
 pub(super) use self::verdicts::Verdicts;
+use self::verdicts::{Found, Verdict};
 use super::Format;
 use super::budget::Budget;
 use super::encoding::{Careful, Refusal, Written, encode as guarded, no_form};
@@ -73,7 +73,7 @@ pub(super) fn encode<F: Carrier<T>, T: Serialize + DeserializeOwned>(
 
 /// Whether the type is carried.
 pub(super) fn check<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Result<()> {
-    match F::verdicts().of(find::<F, T>) {
+    match &F::verdicts().of(find::<F, T>).verdict {
         Verdict::Refused(why) => {
             let text = format!("`{}` has no form in {}: {why}", type_name::<T>(), F::NAME);
             Err(Error::local(Code::Failed, text))
@@ -91,7 +91,7 @@ fn check_value<F: Carrier<T>, T: Serialize + DeserializeOwned>(
     payload: &[u8],
     is_doubtful: bool,
 ) -> Result<()> {
-    let verdict = F::verdicts().of(find::<F, T>);
+    let verdict = &F::verdicts().of(find::<F, T>).verdict;
     let is_trusted = match verdict {
         Verdict::Carried => true,
         Verdict::Refused(_) => false,
@@ -146,13 +146,19 @@ fn is_alike<F: Carrier<T>, T: Serialize>(one: &T, other: &T) -> bool {
     of_one == number(other) || of_one != number(one)
 }
 
-/// Tries a type. Its own code runs, which is not trusted where others are served.
-fn find<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Verdict {
-    let tried = catch_unwind(AssertUnwindSafe(|| with_type_room::<T, _>(try_samples::<F, T>)));
-    tried.unwrap_or(Verdict::Unseen)
+/// The shape of a type, if errors tell the place and it can be traced.
+#[cfg(feature = "json")]
+pub(super) fn shape<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Option<&'static Shape> {
+    F::verdicts().of(find::<F, T>).shape.as_ref()
 }
 
-fn try_samples<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Verdict {
+/// Tries a type. Its own code runs, which is not trusted where others are served.
+fn find<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Found {
+    let tried = catch_unwind(AssertUnwindSafe(|| with_type_room::<T, _>(try_samples::<F, T>)));
+    tried.unwrap_or(Found::UNSEEN)
+}
+
+fn try_samples<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Found {
     let limits = Limits::default();
     let (mut flaw, mut has_samples) = (None, false);
     let shape = Shape::of_samples::<T>(F::ENCODING, |sample| {
@@ -167,11 +173,12 @@ fn try_samples<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Verdict {
             reasons::difference::<T>(F::ENCODING, F::LAYOUT).or_else(|| Some(why.to_owned()))
         }
     });
-    match why {
+    let verdict = match why {
         Some(why) => Verdict::Refused(why.into()),
         None if !has_samples || reasons::has_unknown(&shape) => Verdict::Unseen,
         None => Verdict::Carried,
-    }
+    };
+    Found { verdict, shape: (F::LAYOUT == Layout::Named).then_some(shape) }
 }
 
 /// What is wrong with a type, by one of its samples.

@@ -7,6 +7,10 @@
 //! and reports itself as a syntax error. It is switched off, for every level passes the guard; what
 //! it skips without the guard (unknown fields, raw values) it skips with a loop, not by recursion.
 
+mod place;
+mod reason;
+
+use std::borrow::Cow;
 use std::io;
 
 use ::bytes::{Bytes, BytesMut};
@@ -15,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use switchboard_shape::{Encoding, Layout};
 
+use self::reason::{UNEXPECTED, reason};
 use super::budget::Budget;
 use super::carry::{self, Carrier, Verdicts};
 use super::encoding::{self, Refusal, Textual, Written};
@@ -72,7 +77,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
                     Ok(()) => Ok(value),
                     Err(cause) => Err(bad_json(budget, "something else after the value", cause)),
                 },
-                Err(cause) => Err(bad_json(budget, reason(&cause), cause)),
+                Err(cause) => Err(bad_json(budget, &told::<T>(&payload, &cause), cause)),
             }
         })
     }
@@ -144,12 +149,27 @@ impl io::Write for Appender<'_> {
 }
 
 /// What is wrong in words of our own: those of `serde_json` may quote the payload.
-fn reason(cause: &serde_json::Error) -> &'static str {
+#[cold]
+fn told<T: Serialize + DeserializeOwned>(
+    payload: &[u8],
+    cause: &serde_json::Error,
+) -> Cow<'static, str> {
     match cause.classify() {
-        Category::Eof => "it ends too early",
-        Category::Data => "not the expected data",
-        Category::Syntax | Category::Io => "syntax error",
+        Category::Eof => "it ends too early".into(),
+        Category::Syntax | Category::Io => "syntax error".into(),
+        Category::Data => match carry::shape::<Json, T>() {
+            Some(shape) => reason(shape, payload, read_bytes(payload, cause)).into(),
+            None => UNEXPECTED.into(),
+        },
     }
+}
+
+/// How far the payload had been read.
+fn read_bytes(payload: &[u8], cause: &serde_json::Error) -> usize {
+    let ends = memchr::memchr_iter(b'\n', payload).map(|index| index.saturating_add(1));
+    let lines_before = cause.line().saturating_sub(1);
+    let line_begin = std::iter::once(0).chain(ends).nth(lines_before).unwrap_or_default();
+    line_begin.saturating_add(cause.column())
 }
 
 #[cold]

@@ -7,9 +7,11 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use switchboard_shape::Shape;
+
 /// Whether a format carries the values of a type.
 #[derive(Clone, Debug)]
-pub(in crate::format) enum Verdict {
+pub(super) enum Verdict {
     /// It does, as far as samples show.
     Carried,
     /// It does not, or not all of them, and why.
@@ -18,11 +20,24 @@ pub(in crate::format) enum Verdict {
     Unseen,
 }
 
+/// What was found of a type.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) verdict: Verdict,
+    /// Its shape, in formats whose errors tell the place. `None` if the type cannot be traced.
+    pub(super) shape: Option<Shape>,
+}
+
+impl Found {
+    /// Of a type that could not be asked.
+    pub(super) const UNSEEN: Self = Self { verdict: Verdict::Unseen, shape: None };
+}
+
 /// The function that finds it for one type, by which the type is known. Types need not be
 /// `'static`, so `TypeId` cannot tell them apart. Functions whose machine code is the same may have
 /// one address: then they ask for the same and name the same type, and the verdict is the same. One
 /// function may have two addresses: then it is asked twice.
-pub(super) type Find = fn() -> Verdict;
+pub(super) type Find = fn() -> Found;
 
 /// The verdicts of one format.
 pub(in crate::format) struct Verdicts {
@@ -32,7 +47,7 @@ pub(in crate::format) struct Verdicts {
 
 struct Link {
     find: usize,
-    verdict: Verdict,
+    found: Found,
     next: OnceLock<Box<Self>>,
 }
 
@@ -54,18 +69,18 @@ impl Verdicts {
 
     /// What `find` says.
     #[inline(never)]
-    pub(super) fn of(&self, find: Find) -> &Verdict {
+    pub(super) fn of(&self, find: Find) -> &Found {
         let [first, ..] = &self.chains;
-        let verdict = look_up(self.chains.get(index(find)).unwrap_or(first), find);
-        if let (Verdict::Carried, Some(carried)) = (verdict, self.carried.get(index(find))) {
+        let found = look_up(self.chains.get(index(find)).unwrap_or(first), find);
+        if let (Verdict::Carried, Some(carried)) = (&found.verdict, self.carried.get(index(find))) {
             carried.store(address(find), Ordering::Relaxed);
         }
-        verdict
+        found
     }
 }
 
 /// Looks along a chain. What is not there is put at its end, unless others are faster.
-fn look_up(mut place: &OnceLock<Box<Link>>, find: Find) -> &Verdict {
+fn look_up(mut place: &OnceLock<Box<Link>>, find: Find) -> &Found {
     let mut found = None;
     loop {
         if place.get().is_none() {
@@ -73,11 +88,11 @@ fn look_up(mut place: &OnceLock<Box<Link>>, find: Find) -> &Verdict {
             found.get_or_insert_with(find);
         }
         let link = place.get_or_init(|| {
-            let verdict = found.clone().unwrap_or(Verdict::Unseen);
-            Box::new(Link { find: address(find), verdict, next: OnceLock::new() })
+            let found = found.clone().unwrap_or(Found::UNSEEN);
+            Box::new(Link { find: address(find), found, next: OnceLock::new() })
         });
         if link.find == address(find) {
-            return &link.verdict;
+            return &link.found;
         }
         place = &link.next;
     }
