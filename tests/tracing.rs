@@ -14,7 +14,9 @@ use std::cell::RefCell;
 use std::fmt::{Debug, Write};
 use std::sync::Once;
 
-use switchboard::format::Line;
+#[cfg(feature = "postcard")]
+use switchboard::format::Postcard;
+use switchboard::format::{Json, Line};
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Code, Command, Connection, Endpoint, Error};
 use switchboard_testing::peer::{Peer, exchange_over, ran};
@@ -280,6 +282,46 @@ async fn a_foreign_error_is_in_the_log() {
                     source=\"the disk\\nis full\"";
     let lines = Log::lines(Level::WARN);
     assert!(lines.len() == 1 && lines[0].contains(expected), "{lines:#?}");
+}
+
+/// The words of a format may have something of the payload in them, and nothing else tells which
+/// part of it was wrong.
+#[tokio::test(start_paused = true)]
+async fn what_a_format_says_of_a_bad_payload_is_in_the_log() {
+    #[track_caller]
+    fn check(told: &str, expected: &str, logged: &str) {
+        assert_eq!(told, expected);
+        let lines = Log::lines(Level::DEBUG);
+        let refused: Vec<_> = lines.iter().filter(|line| line.contains("refused a call")).collect();
+        assert!(refused.len() == 1 && refused[0].contains(logged), "{refused:#?}");
+        assert!(Log::lines(Level::INFO).iter().all(|line| !line.contains("secret")));
+    }
+    const KIND: Command<Result<bool, ()>, ()> = Command::new("KIND");
+    const NAMED: Command<Result<bool, ()>, (), Json> = Command::new("NAMED");
+    let endpoint = Endpoint::new()
+        .on(KIND, async |_| Ok::<_, Error>(()))
+        .on(NAMED, async |_| Ok::<_, Error>(()));
+    Log::listen();
+    let told = exchange(&endpoint, "KIND 1 1\n\x07").await;
+    let text = "the payload is not valid bincode";
+    let logged = "command=KIND tag=1 error=bad_payload: the payload is not valid bincode \
+                  source=\"OtherString(\\\"invalid value: integer `7`";
+    check(&told, &err(1, Code::BadPayload, text), logged);
+    Log::listen();
+    let told = exchange(&endpoint, "NAMED 2 15\n{\"Ok\":\"secret\"}").await;
+    let text = "the payload is not valid json: ::Ok: expected true or false at line 1 column 14";
+    let logged = "column 14 source=\"invalid type: string \\\"secret\\\", expected a boolean at";
+    check(&told, &err(2, Code::BadPayload, text), logged);
+    #[cfg(feature = "postcard")]
+    {
+        const SMALL: Command<(u16, bool), (), Postcard> = Command::new("SMALL");
+        let endpoint = Endpoint::new().on(SMALL, async |_| Ok::<_, Error>(()));
+        Log::listen();
+        let told = exchange(&endpoint, "SMALL 3 2\n\x05\x07").await;
+        let logged = "command=SMALL tag=3 error=bad_payload: the payload is not valid postcard \
+                      source=\"Found a bool that wasn't 0 or 1 at byte 2\"";
+        check(&told, &err(3, Code::BadPayload, "the payload is not valid postcard"), logged);
+    }
 }
 
 #[tokio::test(start_paused = true)]

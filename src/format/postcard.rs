@@ -3,6 +3,8 @@
 //! Like bincode it has no field names and both sides must know the type; its varints are LEB128. It
 //! throws the messages of custom errors away, which is why a budget remembers what was passed.
 
+use std::fmt;
+
 use ::bytes::{Bytes, BytesMut};
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -53,10 +55,17 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
         with_whole_room(budget, || {
             let mut decoder = postcard::Deserializer::from_bytes(&payload);
             let value = budget.deserialize(&mut decoder);
-            let value = value.map_err(|cause| budget.error(NAME, cause))?;
             let left = decoder.finalize().map_err(|cause| budget.error(NAME, cause))?;
-            budget.check_all_used(NAME, left.len())?;
-            Ok(value)
+            match value {
+                Ok(value) => {
+                    budget.check_all_used(NAME, left.len())?;
+                    Ok(value)
+                }
+                Err(cause) => {
+                    let byte = payload.len().saturating_sub(left.len());
+                    Err(budget.error(NAME, Unread { cause, byte }))
+                }
+            }
         })
     }
 
@@ -92,6 +101,21 @@ impl<T: Serialize + DeserializeOwned> Carrier<T> for Postcard {
         })
     }
 }
+
+/// Why a payload was not read, and how far it had been.
+#[derive(Debug)]
+struct Unread {
+    cause: postcard::Error,
+    byte: usize,
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.cause, self.byte)
+    }
+}
+
+impl std::error::Error for Unread {}
 
 struct Appender<'o>(&'o mut BytesMut);
 

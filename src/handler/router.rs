@@ -12,7 +12,9 @@ use crate::error::{Code, Error, Result};
 use crate::format::Budget;
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
-use crate::service::{Answer, Commands, Direct, Origin, Request, Service, Time, Work, caught};
+use crate::service::{
+    Answer, Commands, Direct, Origin, Request, Service, Time, Work, caught, log_refusal,
+};
 use crate::wire::Name;
 
 /// Handlers under names, and what their calls are bounded by.
@@ -92,7 +94,8 @@ impl Router {
                 Answer::of_handler(name, work, time, span, permit)
             }
             Err(error) => {
-                tracing::debug!(tag = id.tag(), %error, "refused a call");
+                let command = self.registry.find(&name).map(|_| name);
+                log_refusal(command, id.tag(), &error);
                 match origin {
                     Origin::Direct => Answer::refused_directly(error),
                     Origin::Tagged | Origin::Plain => Answer::refused(error),

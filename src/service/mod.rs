@@ -68,4 +68,4 @@ pub(crate) use self::panics::{caught, panicked};
 pub use self::reply::Reply;
 pub(crate) use self::seam::{Caller, Origin, bad_trace};
 pub use self::seam::{Channel, Request, Service};
-pub(crate) use self::told::told;
+pub(crate) use self::told::{log_refusal, told};
