@@ -56,8 +56,12 @@ impl Backlog {
     }
 
     pub(super) fn is_flushed(&self, sent_end: usize) -> bool {
-        // Huge, by wrapping, if it is not there yet.
-        self.flushed.wrapping_sub(sent_end) <= usize::MAX / 2
+        is_past(self.flushed, sent_end)
+    }
+
+    /// Whether the stream has taken everything up to there.
+    pub(super) fn is_written(&self, sent_end: usize) -> bool {
+        is_past(self.own.written, sent_end)
     }
 
     /// Nothing of it will be written.
@@ -140,4 +144,10 @@ impl OwnBytes {
     const fn asked_bytes(&self) -> usize {
         self.asked_bytes
     }
+}
+
+/// Whether one place in the stream is not before the other.
+const fn is_past(place: usize, other: usize) -> bool {
+    // Huge, by wrapping, if it is not there yet.
+    place.wrapping_sub(other) <= usize::MAX / 2
 }

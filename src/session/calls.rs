@@ -15,6 +15,7 @@ use super::backlog::Backlog;
 use super::cause::Cause;
 use super::close::Closing;
 use super::inbound::Inbound;
+use super::keepalive::Keepalive;
 use super::outbound::Outbound;
 use super::room::Room;
 use super::timeouts::Timeouts;
@@ -30,6 +31,8 @@ pub(super) struct Calls {
     pub(super) outbound: Outbound,
     pub(super) inbound: Inbound,
     pub(super) timeouts: Timeouts,
+    // Boxed: most connections have none.
+    pub(super) keepalive: Option<Box<Keepalive>>,
     pub(super) backlog: Backlog,
     pub(super) room: Room,
     pub(super) closing: Closing,
@@ -42,6 +45,7 @@ impl Calls {
             outbound: Outbound::new(limits),
             inbound: Inbound::new(limits),
             timeouts: Timeouts::new(now, side, limits),
+            keepalive: None,
             backlog: Backlog::new(limits.unwritten_bytes_max),
             room: Room::default(),
             closing: Closing::new(limits.drain_time_max),
@@ -67,7 +71,30 @@ impl Calls {
         let is_idle = self.is_idle();
         self.timeouts
             .handle_timeout(now, is_idle)
-            .map_err(|(slow, time)| Violation::Slow(slow, time))
+            .map_err(|(slow, time)| Violation::Slow(slow, time))?;
+        self.handle_keepalive_timeout(now)
+    }
+
+    /// When the peer has to be asked whether it is there, or should have answered. Not when the
+    /// connection ends: that has a time of its own.
+    pub(super) fn keepalive_due(&self) -> Option<Instant> {
+        self.keepalive.as_ref().filter(|_| !self.closing.is_ending())?.due()
+    }
+
+    fn handle_keepalive_timeout(&mut self, now: Instant) -> Result<(), Violation> {
+        let is_ending = self.closing.is_ending();
+        let Some(keepalive) = self.keepalive.as_mut().filter(|_| !is_ending) else {
+            return Ok(());
+        };
+        if keepalive.handle_timeout(now)? {
+            let before = self.backlog.outbox.len();
+            self.outbound.ping(&mut self.backlog.outbox);
+            self.backlog.note_asked(before);
+            keepalive.handle_asked(self.backlog.sent_end());
+            // One that has no answer yet is not sent again, and may be the last that was written.
+            self.handle_written(now);
+        }
+        Ok(())
     }
 
     pub(super) fn handle_call_timeout(&mut self, now: Instant) -> bool {
@@ -79,6 +106,35 @@ impl Calls {
     }
 
     // What comes and goes.
+
+    /// Bytes came, whatever they say.
+    pub(super) fn handle_heard(&mut self, now: impl FnOnce() -> Instant) {
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.handle_input(now());
+        }
+    }
+
+    /// More bytes are wanted.
+    pub(super) fn handle_input_wanted(&mut self, now: impl FnOnce() -> Instant) {
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.handle_input_wanted(now);
+        }
+    }
+
+    /// The peer is not read for now.
+    pub(super) fn handle_input_paused(&mut self) {
+        self.timeouts.handle_input_paused();
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.handle_input_paused();
+        }
+    }
+
+    /// Something of what waits was written.
+    pub(super) fn handle_written(&mut self, now: Instant) {
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.handle_written(now, |sent_end| self.backlog.is_written(sent_end));
+        }
+    }
 
     pub(super) fn handle_plain(&mut self, plain: Plain) {
         self.inbound.handle_plain(plain);

@@ -30,6 +30,7 @@ use bytes::{Bytes, BytesMut};
 use super::calling_back::takes_calls;
 use super::calls::Calls;
 use super::event::{BodyOf, OwnFacts};
+use super::keepalive::PING;
 use super::{Call, CallId, Plain, Received, Violation, one_way};
 use crate::command::Facts;
 use crate::error::{Code, Error};
@@ -113,7 +114,10 @@ impl Input {
         input: &mut BytesMut,
         host: &mut impl Host,
     ) -> bool {
-        self.has_read |= input.len() > self.bytes_seen;
+        if input.len() > self.bytes_seen {
+            self.has_read = true;
+            calls.handle_heard(|| host.now());
+        }
         let is_short = loop {
             if calls.inbound.has_event() {
                 self.bytes_seen = input.len();
@@ -130,9 +134,11 @@ impl Input {
             let position = self.decoder.position(input);
             calls.timeouts.handle_input(host.now(), position, self.decoder.units());
         }
-        if !is_short {
+        if is_short {
+            calls.handle_input_wanted(|| host.now());
+        } else {
             // A peer that is not read cannot be slow.
-            calls.timeouts.handle_input_paused();
+            calls.handle_input_paused();
         }
         is_short
     }
@@ -168,7 +174,7 @@ impl Input {
         let mut decoded = self.decode(input);
         if let Ok(Some(wire::Event::Line(line))) = decoded {
             if let Line::Call { name, tag, .. } = &line
-                && name.as_bytes() == PING
+                && *name == PING
             {
                 self.handle_ping(calls, *tag);
                 return Taken::Some;
@@ -411,9 +417,6 @@ impl Input {
         Body::Take
     }
 }
-
-/// The command that asks whether somebody is there.
-const PING: &[u8] = b"?PING";
 
 /// What the command of a call has in place of limits.
 fn facts_of_line(line: &Line, host: &mut impl Host) -> OwnFacts {

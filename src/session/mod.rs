@@ -44,7 +44,8 @@
 //!  Session    Input                      Calls ├─► outbound ──► cause
 //!                                              ├─► closing (close) ──► cause
 //!                                              ├─► backlog, room: what waits, and who
-//!                                              └─► timeouts: who is too slow
+//!                                              ├─► timeouts: who is too slow
+//!                                              └─► keepalive: who is gone
 //! ```
 //!
 //! The words that they have in common are in `event`, `violation`, `deadlines`, `tables` and
@@ -60,6 +61,7 @@ mod event;
 mod in_flight;
 mod inbound;
 mod input;
+mod keepalive;
 mod mistakes;
 mod one_way;
 mod outbound;

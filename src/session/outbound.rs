@@ -27,6 +27,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::cause::Cause;
 use super::deadlines::Earliest;
+use super::keepalive::PING;
 use super::tables::TABLE_KEPT_MAX;
 use super::{Received, Violation};
 use crate::command::Facts;
@@ -38,6 +39,8 @@ use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
 pub(super) struct Outbound {
     calls: HashMap<Tag, State>,
     calls_max: usize,
+    // A `?PING` of the session's own that has no reply yet: one of `calls`, counted by no limit.
+    ping: Option<Tag>,
     last_tag: Tag,
     earliest: Earliest,
     // Replies that their callers have not taken yet, and their bytes.
@@ -70,6 +73,7 @@ impl Outbound {
         Self {
             calls: HashMap::new(),
             calls_max: limits.calls_per_connection_max,
+            ping: None,
             last_tag: 0,
             earliest: Earliest::default(),
             unclaimed: 0,
@@ -91,7 +95,7 @@ impl Outbound {
         waker: &mut Option<Waker>,
         outbox: &mut Outbox,
     ) -> Result<Tag, Error> {
-        if self.calls.len() >= self.calls_max {
+        if self.asked() >= self.calls_max {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are waiting for their replies");
             return Err(Error::local(Code::Overloaded, text));
@@ -101,6 +105,16 @@ impl Outbound {
         self.ends_in_call = true;
         self.earliest.note(deadline);
         Ok(tag)
+    }
+
+    /// Asks whether the peer is there, unless it has not answered that yet. Nobody waits for the
+    /// reply.
+    pub(super) fn ping(&mut self, outbox: &mut Outbox) {
+        if self.ping.is_none() {
+            let tag = self.begin(State::Forgotten);
+            self.ping = Some(tag);
+            push_call(PING, tag, Options::default(), BytesMut::new(), outbox);
+        }
     }
 
     /// The reply to this call is taken as its command says.
@@ -214,6 +228,7 @@ impl Outbound {
             self.facts.remove(&tag);
             shrink_empty_map(&mut self.facts);
         }
+        self.ping.take_if(|ping| *ping == tag);
         let Entry::Occupied(mut entry) = self.calls.entry(tag) else {
             return None;
         };
@@ -270,7 +285,7 @@ impl Outbound {
     }
 
     fn fail(&mut self, error: impl Fn() -> Error, woken: &mut Vec<Waker>) {
-        self.facts = HashMap::new();
+        (self.facts, self.ping) = (HashMap::new(), None);
         self.calls.retain(|_, state| {
             *state = match std::mem::replace(state, State::Forgotten) {
                 State::Waiting { waker, .. } => {
@@ -350,7 +365,7 @@ impl Outbound {
 
     /// See [`Session::is_turn_over`](super::Session::is_turn_over).
     pub(super) fn is_turn_over(&self) -> bool {
-        let is_alone = self.calls.len() == 1;
+        let is_alone = self.asked() == 1;
         self.ends_in_call && (is_alone || self.has_claimed && self.unclaimed == 0)
     }
 
@@ -383,6 +398,11 @@ impl Outbound {
     pub(super) fn refusal(&self) -> Option<Error> {
         let (word, text) = self.notice.as_deref()?;
         Some(Error::from_peer(*word, text).before_sending())
+    }
+
+    /// Calls of others whose tags are in use.
+    fn asked(&self) -> usize {
+        self.calls.len().saturating_sub(usize::from(self.ping.is_some()))
     }
 
     fn note_claimed(&mut self, reply: &Result<Received, Error>) {

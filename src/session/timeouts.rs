@@ -119,6 +119,8 @@ impl Timeouts {
             Slowness::Line | Slowness::Body | Slowness::LongBody => self.unit = None,
             Slowness::Write => self.blocked = None,
             Slowness::Idle => self.idle_time_max = None,
+            // That time is kept in `keepalive`.
+            Slowness::Ping => {}
         }
         Err((slowness, time))
     }

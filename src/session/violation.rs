@@ -44,6 +44,9 @@ pub enum Slowness {
     Idle,
     /// Reading what we write, within `write_time_max`.
     Write,
+    /// Sending anything after a `?PING`, within the time of
+    /// [`Session::keep_alive`](crate::session::Session::keep_alive).
+    Ping,
 }
 
 impl Violation {
@@ -63,7 +66,7 @@ impl Violation {
     pub const fn is_worth_telling(&self) -> bool {
         match self {
             Self::Flaw(flaw) => !flaw.is_foreign(),
-            Self::Slow(Slowness::Write, _) => false,
+            Self::Slow(Slowness::Write | Slowness::Ping, _) => false,
             _ => true,
         }
     }
@@ -101,6 +104,7 @@ impl fmt::Display for Slowness {
             Self::LongBody => "a body took longer than body_time_max of its command",
             Self::Idle => "nothing was sent for idle_time_max",
             Self::Write => "nothing was read for write_time_max",
+            Self::Ping => "no answer to ?PING came within the keepalive time",
         })
     }
 }

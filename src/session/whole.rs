@@ -4,7 +4,7 @@
 //! together is in `calls`; what a peer sends is taken apart in `input`.
 
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -13,6 +13,7 @@ use super::calls::Calls;
 use super::cause::Cause;
 use super::deadlines::earlier;
 use super::input::{Host, Input};
+use super::keepalive::Keepalive;
 use super::wakers::Wakers;
 use super::{CallId, Event, Place, PlainEnd, Received, Side, Tally, Violation};
 use crate::command::Facts;
@@ -45,7 +46,16 @@ impl Session {
     pub fn lend(&mut self) -> bool {
         let is_open = !self.is_finished();
         self.calls.inbound.is_lent = is_open;
+        if is_open {
+            self.calls.handle_input_paused();
+        }
         is_open
+    }
+
+    /// Asks the peer by `?PING` when nothing has come for `time`, from `now` on, and takes it for
+    /// gone when nothing comes for as long after that.
+    pub fn keep_alive(&mut self, now: Instant, time: Duration) {
+        self.calls.keepalive = Some(Box::new(Keepalive::new(now, time)));
     }
 
     /// What became of the calls of the peer.
@@ -120,6 +130,7 @@ impl Session {
         let Calls { inbound, room, closing, timeouts, .. } = &self.calls;
         let calls = earlier(self.poll_call_timeout(), inbound.earliest());
         let ends = earlier(closing.drain_until(), timeouts.earliest(self.calls.is_idle()));
+        let ends = earlier(ends, self.calls.keepalive_due());
         earlier(earlier(calls, room.earliest()), ends)
     }
 
@@ -263,7 +274,7 @@ impl Session {
     pub fn poll_event(&mut self) -> Option<Event> {
         let event = self.calls.inbound.poll_event();
         if matches!(event, Some(Event::Plain(_))) {
-            self.calls.timeouts.handle_input_paused();
+            self.calls.handle_input_paused();
         }
         event
     }
@@ -368,6 +379,7 @@ impl Session {
             self.calls.inbound.handle_all_written();
         }
         self.calls.timeouts.handle_written(now, bytes);
+        self.calls.handle_written(now);
         self.calls.offer_room(|| now);
     }
 

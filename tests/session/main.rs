@@ -14,6 +14,7 @@ mod calls;
 mod draining;
 mod ends;
 mod facts;
+mod keepalive;
 mod limits;
 mod one_way;
 mod plain;

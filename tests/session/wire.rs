@@ -73,6 +73,7 @@ fn a_violation_names_what_was_wrong_and_the_limit() {
         (slow(Slowness::Body), "a body took longer than body_time_max (10s)"),
         (slow(Slowness::Idle), "nothing was sent for idle_time_max (10s)"),
         (slow(Slowness::Write), "nothing was read for write_time_max (10s)"),
+        (slow(Slowness::Ping), "no answer to ?PING came within the keepalive time (10s)"),
     ] {
         assert_eq!(violation.to_string(), text);
     }

@@ -9,6 +9,7 @@
 //! - no more handlers run for a peer than its limit, whatever it cancels;
 //! - after its deadline no caller waits and no callee is wanted;
 //! - at no instant is something due for ever (see [`Pair::timeout`]);
+//! - one end may keep the connection alive, which changes none of this;
 //! - when all is quiet again, there is room for as many calls as at the beginning, or, once one end
 //!   closes, both ends come to their end.
 
@@ -20,12 +21,13 @@ use switchboard::session::{Call, CallId, Session};
 use switchboard::wire::{Options, Tag};
 use switchboard::{Code, Error, Limits};
 
-use crate::pair::{GREET, Pair};
+use crate::pair::{CLIENT, GREET, Pair};
 
 /// Plays the operations that `bytes` stand for.
 pub fn run(bytes: &[u8]) {
     let (head, operations) = bytes.split_at_checked(2).unwrap_or((&[0, 0], bytes));
-    let mut model = Model::new(usize::from(head[0] % 4), usize::from(head[1]) * 8 + 1);
+    let (calls_max, is_kept_alive) = (usize::from(head[0] % 4), head[0] & 4 != 0);
+    let mut model = Model::new(calls_max, is_kept_alive, usize::from(head[1]) * 8 + 1);
     for operation in operations.chunks_exact(3) {
         model.operate(operation[0], operation[1], operation[2]);
         model.collect();
@@ -54,7 +56,7 @@ struct Asked {
 }
 
 impl Model {
-    fn new(calls_max: usize, pipe_bytes_max: usize) -> Self {
+    fn new(calls_max: usize, is_kept_alive: bool, pipe_bytes_max: usize) -> Self {
         let limits = Limits::default().with(|limits| {
             limits.calls_per_connection_max = calls_max + 1;
             limits.payload_bytes_max = 200;
@@ -66,6 +68,10 @@ impl Model {
         let mut pair = Pair::new(&limits);
         for peer in &mut pair.peers {
             peer.pipe_bytes_max = pipe_bytes_max;
+        }
+        if is_kept_alive {
+            let now = pair.now;
+            pair.peers[CLIENT].session.keep_alive(now, Duration::from_secs(3));
         }
         Self {
             pair,

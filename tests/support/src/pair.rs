@@ -337,7 +337,7 @@ impl Peer {
         self.violations.push(violation);
         self.session.handle_violation(&violation);
         // The rest cannot be written, and what looks like a good end would be a lie.
-        if matches!(violation, Violation::Slow(Slowness::Write, _)) {
+        if matches!(violation, Violation::Slow(Slowness::Write | Slowness::Ping, _)) {
             self.is_reset = true;
         }
     }
