@@ -253,14 +253,14 @@ impl Limits {
     }
 }
 
-fn at_least<T: PartialOrd + Debug>(name: &str, value: &T, least: &T) -> Result<()> {
+pub(crate) fn at_least<T: PartialOrd + Debug>(name: &str, value: &T, least: &T) -> Result<()> {
     if value >= least {
         return Ok(());
     }
     Err(cannot_work(format!("{name} ({value:?}) can't work: it is below {least:?}")))
 }
 
-fn at_most<T: PartialOrd + Debug>(name: &str, value: &T, most: &T) -> Result<()> {
+pub(crate) fn at_most<T: PartialOrd + Debug>(name: &str, value: &T, most: &T) -> Result<()> {
     if value <= most {
         return Ok(());
     }
@@ -364,7 +364,7 @@ const LINE_BYTES_LEAST: usize = 8192;
 const DECODE_BYTES_LEAST: usize = 1024;
 
 /// The unit in which times are told to a peer, and in which timers run.
-const TIME_LEAST: Duration = Duration::from_millis(1);
+pub(crate) const TIME_LEAST: Duration = Duration::from_millis(1);
 
 /// What is said of bytes that the endpoint has no room for.
 pub(crate) fn over_held(bytes: usize, held: usize, held_bytes_max: usize) -> String {

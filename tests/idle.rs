@@ -309,6 +309,24 @@ fn our_own_calls_leave_nothing() {
     });
 }
 
+/// Nor do the questions of keepalive, asked once or many times.
+#[test]
+fn questions_leave_nothing() {
+    const TIME: Duration = Duration::from_secs(30);
+    let new = async || {
+        let (here, there) = transport::memory();
+        let endpoint = Endpoint::new().with_keepalive(TIME);
+        tokio::spawn(async move { Endpoint::new().serve_stream(there).await });
+        let client = endpoint.connect_over(here);
+        tokio::time::sleep(TIME + TIME / 2).await;
+        client
+    };
+    check_kept(&[("kept alive", ())], new, async |client, (), count| {
+        tokio::time::sleep(TIME * u32::try_from(count).unwrap()).await;
+        assert!(!client.is_closed());
+    });
+}
+
 /// So many calls that are under way.
 fn begin(client: &Client, count: usize) -> Vec<Pin<Box<switchboard::Call<String>>>> {
     let begin = |_| {

@@ -17,6 +17,7 @@ mod serving;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::accept::Accept;
 pub use self::accept::Report;
@@ -31,7 +32,7 @@ use crate::handler::{CommandInfo, Entry, Handler, RawHandler, Router, Typed};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::Door;
-use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer};
+use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, TcpKeepalive};
 
 /// Handlers under names, and the means to serve them.
 ///
@@ -57,6 +58,8 @@ use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer};
 pub struct Endpoint {
     router: Arc<Router>,
     limiter: Arc<ConnectionLimiter>,
+    keepalive_time: Option<Duration>,
+    tcp_keepalive: Option<TcpKeepalive>,
 }
 
 impl Endpoint {
@@ -65,7 +68,7 @@ impl Endpoint {
         let limits = Arc::new(Limits::default());
         let (quota, limiter) = (Quota::new(&limits), ConnectionLimiter::new(&limits));
         let router = Router::new(Arc::default(), limits, quota);
-        Self { router: Arc::new(router), limiter }
+        Self { router: Arc::new(router), limiter, keepalive_time: None, tcp_keepalive: None }
     }
 
     /// Sets the limits. They hold for what is served or dialled from this endpoint, and from the
@@ -90,6 +93,40 @@ impl Endpoint {
     /// such a line for their answer. It holds for this endpoint and clones made of it from then on.
     pub fn without_notices(mut self) -> Self {
         self.router = Arc::new(self.router.without_notices());
+        self
+    }
+
+    /// Asks whoever this endpoint or a clone made of it from then on [dials](Self::connect) by
+    /// `?PING` when nothing has come for `time`. If nothing comes for as long again, the peer has
+    /// frozen: the connection ends, calls under way with `deadline_exceeded` and later ones with
+    /// `disconnected`, and [`Client::is_closed`] is true. Off unless it is set.
+    ///
+    /// Shorter than the peer's `idle_time_max`, it keeps an idle connection open. It should be
+    /// longer than a peer may be busy without reading: 15 s to 60 s are usual. Go's `net/rpc` has
+    /// no such question, but [`with_tcp_keepalive`](Self::with_tcp_keepalive).
+    ///
+    /// # Panics
+    ///
+    /// If `time` is below 1 ms: that is a mistake in the program.
+    #[track_caller]
+    pub fn with_keepalive(mut self, time: Duration) -> Self {
+        self.keepalive_time = Some(serving::checked_keepalive(time));
+        self
+    }
+
+    /// Has the system probe TCP connections that are silent for `time`, in whole seconds: those
+    /// that this endpoint or a clone made of it from then on dials, or accepts by
+    /// [`listen`](Self::listen). After three probes without an answer, at about twice `time`, the
+    /// connection is lost. That finds a machine or a network that is gone, and not a program that
+    /// has frozen, for which its system answers. Off unless it is set; for other listeners there is
+    /// [`AnyListener::with_tcp_keepalive`](transport::AnyListener::with_tcp_keepalive).
+    ///
+    /// # Panics
+    ///
+    /// If `time` is below 1 s or above 32,767 s, the most that Linux takes.
+    #[track_caller]
+    pub fn with_tcp_keepalive(mut self, time: Duration) -> Self {
+        self.tcp_keepalive = Some(TcpKeepalive::new(time));
         self
     }
 
@@ -214,7 +251,7 @@ impl Endpoint {
     pub async fn listen(&self, address: &str) -> Result<()> {
         let address: Address = address.parse()?;
         let listener = transport::bind(&address).await?;
-        self.serve(listener).await
+        self.serve(listener.kept_alive(self.tcp_keepalive)).await
     }
 
     /// Serves whoever connects to `listener`, for ever.
@@ -353,9 +390,8 @@ impl Endpoint {
     ///
     /// Dropping the future gives up connecting.
     pub async fn connect(&self, address: &str) -> Result<Client> {
-        let address: Address = address.parse()?;
-        let (io, peer) = transport::dial(&address, self.router.limits().call_time_max).await?;
-        Ok(serving::dialled(&self.router, io, peer))
+        let (io, peer) = serving::dial(&self.router, address, self.tcp_keepalive).await?;
+        Ok(serving::dialled(&self.router, io, peer, self.keepalive_time))
     }
 
     /// Makes a client over a stream that is open already, and serves the handlers of this endpoint
@@ -367,7 +403,7 @@ impl Endpoint {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn connect_over(&self, io: impl Io) -> Client {
-        serving::dialled(&self.router, Box::new(io), Peer::unknown())
+        serving::dialled(&self.router, Box::new(io), Peer::unknown(), self.keepalive_time)
     }
 
     /// Makes a client of this endpoint's own handlers, without a socket or a stream: what it calls

@@ -9,14 +9,14 @@
 use std::sync::Arc;
 
 use super::connections::OpenConnection;
-use super::{Endpoint, Report};
+use super::{Endpoint, Report, serving};
 use crate::client::Client;
 use crate::error::Result;
 use crate::handler::Router;
 use crate::net_rpc::{client, log_end, net_rpc};
 use crate::service::Door;
 use crate::stream::Connection;
-use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, SharedIo};
+use crate::transport::{BoxedIo, Io, Listener, Peer, SharedIo};
 
 impl Endpoint {
     /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` or
@@ -87,8 +87,7 @@ impl Endpoint {
     ///
     /// Dropping the future gives up connecting.
     pub async fn connect_net_rpc(&self, address: &str) -> Result<Client> {
-        let address: Address = address.parse()?;
-        let (io, peer) = transport::dial(&address, self.router.limits().call_time_max).await?;
+        let (io, peer) = serving::dial(&self.router, address, self.tcp_keepalive).await?;
         Ok(dialled(&self.router, io, peer))
     }
 

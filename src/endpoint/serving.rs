@@ -3,15 +3,19 @@
 //! It knows the handlers by their router, and neither listeners nor who else is connected.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::connections::OpenConnection;
 use crate::client::Client;
+use crate::clock::now;
 use crate::conn::{Handle, Shared};
 use crate::driver::Driver;
+use crate::error::Result;
 use crate::handler::{RawHandler, Router};
+use crate::limits::{TIME_LEAST, at_least};
 use crate::session::{Session, Side};
 use crate::stream::Connection;
-use crate::transport::{BoxedIo, Peer, SharedIo};
+use crate::transport::{self, Address, BoxedIo, Peer, SharedIo, TcpKeepalive};
 
 /// Serves a stream that was accepted.
 pub(super) fn accepted(
@@ -35,9 +39,40 @@ pub(super) fn accepted_raw(
     (driver.run_raw(handler), OpenConnection::Stream(shared))
 }
 
+/// Opens a stream, within the time of one call.
+pub(super) async fn dial(
+    router: &Router,
+    address: &str,
+    tcp_keepalive: Option<TcpKeepalive>,
+) -> Result<(BoxedIo, Peer)> {
+    let address: Address = address.parse()?;
+    transport::dial(&address, router.limits().call_time_max, tcp_keepalive).await
+}
+
+/// A time after which a peer that is dialled is asked whether it is there.
+///
+/// # Panics
+///
+/// If it can't work.
+#[track_caller]
+pub(super) fn checked_keepalive(time: Duration) -> Duration {
+    if let Err(error) = at_least("the time of keepalive", &time, &TIME_LEAST) {
+        panic!("{}", error.text());
+    }
+    time
+}
+
 /// Serves a stream that this side has opened, and calls over it.
-pub(super) fn dialled(router: &Arc<Router>, io: BoxedIo, peer: Peer) -> Client {
+pub(super) fn dialled(
+    router: &Arc<Router>,
+    io: BoxedIo,
+    peer: Peer,
+    keepalive_time: Option<Duration>,
+) -> Client {
     let (driver, shared) = driver(router, io, peer, Side::Dialled);
+    if let Some(time) = keepalive_time {
+        shared.with(|session| session.keep_alive(now(), time));
+    }
     tokio::spawn(driver.run());
     Client::over_connection(Handle::owner(shared))
 }

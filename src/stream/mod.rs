@@ -78,7 +78,7 @@ impl Connection {
     pub async fn connect(address: &str) -> Result<Self> {
         let address: Address = address.parse()?;
         let limits = Arc::new(Limits::default());
-        let (io, peer) = transport::dial(&address, limits.call_time_max).await?;
+        let (io, peer) = transport::dial(&address, limits.call_time_max, None).await?;
         let quota = Quota::new(&limits);
         Ok(Self::new(SharedIo::new(io), peer, limits, &quota))
     }

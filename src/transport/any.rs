@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
+use crate::transport::keepalive::TcpKeepalive;
 use crate::transport::listener::{BoxedIo, Listener};
 use crate::transport::peer::Peer;
 use crate::transport::tcp;
@@ -55,7 +56,7 @@ pub async fn bind(address: &Address) -> Result<AnyListener> {
         #[cfg(not(unix))]
         Address::Unix(_) => return Err(address.bind_error(io::ErrorKind::Unsupported.into())),
     };
-    Ok(AnyListener { kind })
+    Ok(AnyListener { kind, tcp_keepalive: None })
 }
 
 /// Connects to `address` within `call_time_max`. By itself the system would wait for minutes for a
@@ -64,18 +65,28 @@ pub async fn bind(address: &Address) -> Result<AnyListener> {
 /// # Cancel safety
 ///
 /// Dropping the future closes whatever was opened.
-pub(crate) async fn dial(address: &Address, call_time_max: Duration) -> Result<(BoxedIo, Peer)> {
-    let dialled = timeout(call_time_max, dial_patiently(address)).await;
+pub(crate) async fn dial(
+    address: &Address,
+    call_time_max: Duration,
+    tcp_keepalive: Option<TcpKeepalive>,
+) -> Result<(BoxedIo, Peer)> {
+    let dialled = timeout(call_time_max, dial_patiently(address, tcp_keepalive)).await;
     dialled.unwrap_or_else(|_| {
         let text = format!("{address} did not answer within call_time_max ({call_time_max:?})");
         Err(Error::local(Code::Disconnected, text))
     })
 }
 
-async fn dial_patiently(address: &Address) -> Result<(BoxedIo, Peer)> {
+async fn dial_patiently(
+    address: &Address,
+    tcp_keepalive: Option<TcpKeepalive>,
+) -> Result<(BoxedIo, Peer)> {
     match address {
         Address::Tcp { host, port } => {
             let (stream, peer) = tcp::dial(host, *port).await?;
+            if let Some(keepalive) = tcp_keepalive {
+                keepalive.set(stream.as_ref());
+            }
             Ok((Box::new(stream), peer))
         }
         #[cfg(unix)]
@@ -91,6 +102,7 @@ async fn dial_patiently(address: &Address) -> Result<(BoxedIo, Peer)> {
 /// A listener of the kind that an [`Address`] asked for, made by [`bind`].
 pub struct AnyListener {
     kind: Kind,
+    tcp_keepalive: Option<TcpKeepalive>,
 }
 
 enum Kind {
@@ -100,6 +112,37 @@ enum Kind {
 }
 
 impl AnyListener {
+    /// Has the system probe the other end of what is accepted when nothing has come from there for
+    /// `time`, in whole seconds, as
+    /// [`Endpoint::with_tcp_keepalive`](crate::Endpoint::with_tcp_keepalive) says. A Unix socket
+    /// has none of it.
+    ///
+    /// ```
+    /// # async fn example() -> switchboard::Result<()> {
+    /// use std::time::Duration;
+    /// use switchboard::{Endpoint, transport};
+    ///
+    /// let listener = transport::bind(&"0.0.0.0:61000".parse()?).await?;
+    /// let listener = listener.with_tcp_keepalive(Duration::from_secs(60));
+    /// Endpoint::new().serve(listener).await
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `time` is below 1 s or above 32,767 s, the most that Linux takes: that is a mistake in
+    /// the program.
+    #[must_use]
+    #[track_caller]
+    pub fn with_tcp_keepalive(self, time: Duration) -> Self {
+        self.kept_alive(Some(TcpKeepalive::new(time)))
+    }
+
+    pub(crate) fn kept_alive(mut self, tcp_keepalive: Option<TcpKeepalive>) -> Self {
+        self.tcp_keepalive = tcp_keepalive;
+        self
+    }
+
     /// Where it listens, to be dialled: the port that the system chose, or the whole path, however
     /// long it is. Its text parses back, unless the path is not UTF-8.
     ///
@@ -125,6 +168,9 @@ impl Listener for AnyListener {
         match &mut self.kind {
             Kind::Tcp(listener) => {
                 let (stream, peer) = Listener::accept(listener).await?;
+                if let Some(keepalive) = self.tcp_keepalive {
+                    keepalive.set(stream.as_ref());
+                }
                 Ok((Box::new(stream), peer))
             }
             #[cfg(unix)]

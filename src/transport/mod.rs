@@ -27,6 +27,7 @@ mod any;
 mod attempts;
 #[cfg(unix)]
 mod directory;
+mod keepalive;
 mod listener;
 mod memory;
 mod peer;
@@ -39,6 +40,7 @@ mod unix;
 pub use self::address::{Address, DEFAULT_PORT};
 pub(crate) use self::any::dial;
 pub use self::any::{AnyListener, bind};
+pub(crate) use self::keepalive::TcpKeepalive;
 pub(crate) use self::listener::Begun;
 pub use self::listener::{Accepted, BoxedIo, Handshake, Io, Listener};
 pub use self::memory::{MemoryDialer, MemoryListener, MemoryStream, memory, memory_listener};

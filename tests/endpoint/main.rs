@@ -35,6 +35,7 @@ mod handshake;
 mod held;
 mod hostile;
 mod in_process;
+mod keepalive;
 mod limits;
 mod locks;
 mod one_way;

@@ -90,6 +90,23 @@ async fn check_sleeps(touches: &Count, what: &str) {
     assert!(more < 10, "{what}: touched {more} times at rest");
 }
 
+/// It is awake to ask and to hear the answer, and not in between.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_keeps_its_connection_alive_sleeps_in_between() {
+    let touches = Count::default();
+    let here = Hooked { stream: dial(&endpoint()), hooks: Touches(touches.clone()) };
+    let client = Endpoint::new().with_keepalive(10 * SECOND).connect_over(here);
+    for _ in 0..10 {
+        check_sleeps(&touches, "between two questions").await;
+        let before = touches.now();
+        tokio::time::sleep(10 * SECOND + MS).await;
+        settle().await;
+        let more = touches.now() - before;
+        assert!((2..10).contains(&more), "a question touches the stream {more} times");
+    }
+    assert!(!client.is_closed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_waits_sleeps() {
     let touches = Count::default();

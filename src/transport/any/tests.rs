@@ -38,7 +38,7 @@ async fn a_socket_whose_owner_died_does_not_answer() {
 async fn an_unknown_host_is_said_to_be_unknown() {
     // A zero byte is refused by every resolver, without asking a network.
     let address = Address::Tcp { host: "no\0host".to_owned(), port: 1 };
-    let error = dial_patiently(&address).await.err().unwrap();
+    let error = dial_patiently(&address, None).await.err().unwrap();
     assert_eq!(error.text(), "no address is known for the host \"no\\0host\"");
     assert!(error.source().is_some());
 }
@@ -46,7 +46,7 @@ async fn an_unknown_host_is_said_to_be_unknown() {
 async fn check_connected(address: &str) {
     let mut listener = bind(&address.parse().unwrap()).await.unwrap();
     let address = listener.local_address().unwrap();
-    let (dialled, accepted) = tokio::join!(dial_patiently(&address), listener.accept());
+    let (dialled, accepted) = tokio::join!(dial_patiently(&address, None), listener.accept());
     let (mut dialled, _) = dialled.unwrap();
     let (mut accepted, _) = accepted.unwrap();
     dialled.write_all(b"ping").await.unwrap();
@@ -64,7 +64,7 @@ async fn check_connected(address: &str) {
 }
 
 async fn check_refused(address: &str, text: &str) {
-    let error = dial_patiently(&address.parse().unwrap()).await.err().unwrap();
+    let error = dial_patiently(&address.parse().unwrap(), None).await.err().unwrap();
     assert_eq!(error.code(), Code::Disconnected, "{address}");
     assert_eq!(error.text(), format!("{text} {address}"));
     assert!(error.source().unwrap().is::<io::Error>(), "{address}");
