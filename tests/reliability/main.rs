@@ -27,6 +27,7 @@ mod crowd;
 mod desync;
 mod drips;
 mod files;
+mod frozen;
 mod injection;
 mod memory;
 mod panics;
@@ -39,7 +40,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 /// What there is to reach, in the order in which it is run.
-const GOALS: [(&str, fn()); 11] = [
+const GOALS: [(&str, fn()); 12] = [
     ("G1", bombs::run),
     ("G3", memory::run),
     ("G5", crowd::run),
@@ -51,6 +52,7 @@ const GOALS: [(&str, fn()); 11] = [
     ("G13", files::run),
     ("G14", drips::run),
     ("G16", injection::run),
+    ("G17", frozen::run),
 ];
 
 fn main() -> ExitCode {
