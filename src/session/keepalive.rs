@@ -1,10 +1,10 @@
 //! Whether the peer is still there: it is asked by `?PING` when nothing has come for some time.
 //!
 //! ```text
-//!               nothing came for `time`          all of it is written          nothing came for `time`
-//!   Hearing ──────────────────────────► Asking ──────────────────────► Asked ─────────────► (cut off)
-//!      ▲                                   │                             │
-//!      └──────────── bytes came ───────────┴─────────────────────────────┘
+//!             nothing for `time`            it is written           nothing for `time`
+//!   Hearing ────────────────────► Asking ───────────────► Asked ────────────────────► (cut off)
+//!      ▲                            │                       │
+//!      └──────── bytes came ────────┴───────────────────────┘
 //!
 //!   any of them ──not read──► Paused ──read again──► Hearing
 //! ```
