@@ -37,9 +37,9 @@ use crate::wire::FormatWord;
 /// that: the side that accepted closes a connection on which nothing happened for `idle_time_max`,
 /// five minutes by default, with `shutting_down`. One that is [kept
 /// alive](crate::Endpoint::with_keepalive) is never idle, and ends when its peer has frozen;
-/// without that, only the deadlines of calls tell of such a peer. All calls after the end fail, with
-/// an error that [is safe to retry](crate::Error::is_safe_to_retry) on a new client, and whose text
-/// and source tell why the connection ended, as those of the calls that were under way do.
+/// without that, only the deadlines of calls tell of such a peer. All calls after the end fail,
+/// with an error that [is safe to retry](crate::Error::is_safe_to_retry) on a new client, and whose
+/// text and source tell why the connection ended, as those of the calls that were under way do.
 /// [`closed`](Self::closed) waits for the end. To connect anew is the program's own matter
 /// (`examples/reconnect.rs`).
 ///

@@ -136,6 +136,7 @@ fn one_question_is_under_way_at_most_and_no_limit_counts_it() {
     // The question is under way, and the only call goes.
     pair.inject(SERVER, b"<1 ok 0\n");
     assert!(pair.peers[SERVER].reply(call).unwrap().is_ok());
+    pair.drive();
     let call = try_call(&mut pair).unwrap();
     assert!(pair.peers[SERVER].session.is_turn_over(), "it is the only one");
     assert!(try_call(&mut pair).is_err());
