@@ -15,12 +15,15 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use switchboard::format::Format as _;
 use switchboard::transport::{MemoryStream, memory_listener};
-use switchboard::wire::{FormatWord, Line, Name};
+use switchboard::wire::{Decoder, Event, FormatWord, Line, Metadata, Name};
 use switchboard::{
     Code, Command, Connection, Context, Endpoint, Error, Fault, Limits, Result, format,
 };
@@ -270,6 +273,134 @@ fn every_line_is_one_and_every_other_is_none() {
     assert!(!lines.is_empty() && !no_lines.is_empty());
 }
 
+/// Each byte in each place of a word, and its length, by the rules of the ABNF.
+#[test]
+fn words_are_what_the_grammar_says() {
+    let vchar: Vec<_> = (0x21..=0x7e).collect();
+    let plain = |text: &[u8]| line_of(text).is_some();
+    let with_format = |text: &[u8]| {
+        let line = line_of(&[b"A ", text].concat());
+        matches!(line, Some(Line::Plain { format: Some(_), .. }))
+    };
+    let code = |text: &[u8]| line_of(&[b"<1 err 0 ", text].concat()).is_some();
+    let key = |text: &[u8]| line_of(&[b"A 1 0 ", text, b"="].concat()).is_some();
+    let value = |text: &[u8]| line_of(&[b"A 1 0 key=", text].concat()).is_some();
+    let word = rule("word");
+    for byte in 0..=255 {
+        let cases = [
+            (plain([byte, b'A'].as_slice()), &rule("name-first"), "a name's first"),
+            (plain([b'A', byte].as_slice()), &vchar, "a name's second"),
+            (with_format([byte, b'A'].as_slice()), &rule("format-first"), "a format's first"),
+            (with_format([b'A', byte].as_slice()), &vchar, "a format's second"),
+            (code([byte, b'a'].as_slice()), &word, "a code's first"),
+            (code([b'a', byte].as_slice()), &word, "a code's second"),
+            (key([byte, b'a'].as_slice()), &word, "a key's first"),
+            (value([byte, b'a'].as_slice()), &vchar, "a value's first"),
+        ];
+        for (is_taken, rule, place) in cases {
+            assert_eq!(is_taken, rule.contains(&byte), "{place} byte {byte:#04x}");
+        }
+    }
+    assert!(grammar().contains("word        = 1*32("), "the length of a word");
+    for (bytes, is_word) in [(0, false), (1, true), (32, true), (33, false)] {
+        let text = vec![b'x'; bytes];
+        assert_eq!((code(&text), key(&text)), (is_word, is_word), "{bytes} bytes");
+    }
+}
+
+/// The line that is written exactly so.
+fn line_of(text: &[u8]) -> Option<Line> {
+    let text = [text, b"\n"].concat();
+    let mut decoder = Decoder::new(8192, 0);
+    let Ok(Some(Event::Line(line))) = decoder.decode(&mut BytesMut::from(&*text)) else {
+        return None;
+    };
+    let mut printed = BytesMut::new();
+    line.encode(&mut printed);
+    (printed == text).then_some(line)
+}
+
+/// The bytes that stand for a rule of one byte in the ABNF.
+fn rule(name: &str) -> Vec<u8> {
+    let grammar = grammar();
+    let rule = grammar.lines().find_map(|line| {
+        let (left, right) = line.split(';').next()?.split_once('=')?;
+        (left.trim() == name).then_some(right)
+    });
+    let rule = rule.unwrap_or_else(|| panic!("no rule {name}"));
+    let hex = |text: &str| u8::from_str_radix(text, 16).expect("two digits");
+    let parts = rule.trim().trim_start_matches("1*32(").trim_end_matches(')').split(" / ");
+    let bytes = parts.flat_map(|part| match part.trim().strip_prefix("%x") {
+        Some(range) => {
+            let (first, last) = range.split_once('-').expect("%xAA-BB");
+            hex(first)..=hex(last)
+        }
+        None => {
+            let byte = part.trim().trim_matches('"').as_bytes()[0];
+            byte..=byte
+        }
+    });
+    bytes.collect()
+}
+
+fn grammar() -> String {
+    let lines = blocks("abnf").into_iter().flat_map(|(_, lines)| lines);
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The protocol's own keys: once, in their form, on their lines. On the others they mean nothing.
+#[test]
+fn each_option_is_checked_on_its_own_lines_and_ignored_on_others() {
+    const LINES: [(&str, &[&str]); 5] = [
+        ("a call", &["GREET 1 9", "GREET 0 9"]),
+        ("<TAG err", &["<1 err 9 failed"]),
+        ("item, open", &[">1 item 9", "<1 item 9", "<1 open"]),
+        (">TAG cancel", &[">1 cancel"]),
+        ("none", &["<1 ok 9", ">1 end", ">1 credit 9", "<1 credit 9"]),
+    ];
+    let rows = table("line");
+    assert_eq!(rows.len(), 11, "the protocol's own keys");
+    for row in rows {
+        let [of, key, form, ..] = &row[..] else { panic!("{row:?}") };
+        let (good, bad) = forms(form);
+        let is_own = |kind: &str| kind == of;
+        assert!(LINES.iter().any(|(kind, _)| is_own(kind)), "a line for {of}");
+        for (kind, line) in LINES.iter().flat_map(|(of, lines)| lines.iter().map(move |l| (of, l)))
+        {
+            let check = |options: String, is_line: bool| {
+                let text = format!("{line} {options}");
+                let parsed = Line::parse(text.as_bytes());
+                assert_eq!(parsed.is_ok(), is_line, "{text}: {parsed:?}");
+            };
+            for value in good {
+                check(format!("{key}={value}"), true);
+                check(format!("{key}={value} {key}={value}"), !is_own(kind));
+            }
+            for value in bad {
+                check(format!("{key}={value}"), !is_own(kind));
+            }
+        }
+    }
+}
+
+/// Values that are in this form, and values that are not.
+fn forms(form: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    match form {
+        "a format's name" => (&["json", "x"], &["", "7z", "abcdefghijklmnopq"]),
+        "milliseconds, decimal, below 2^64" | "decimal, below 2^64" => {
+            (&["0", "18446744073709551615"], &["", "01", "-1", "+1", "1s", "18446744073709551616"])
+        }
+        "a W3C traceparent" => {
+            (&["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "", "x"], &[])
+        }
+        "1" => (&["1"], &["", "0", "2", "01", "yes"]),
+        "bytes, from 1, below 2^32" => (&["1", "4294967295"], &["", "0", "01", "4294967296"]),
+        "bytes, decimal, at most LEN" => (&["0", "9"], &["", "10", "09", "-1"]),
+        "a code" => (&["failed", "too-late_for_that"], &["", "7", "Failed"]),
+        other => panic!("values for {other:?}"),
+    }
+}
+
 // --- tables ---
 
 #[test]
@@ -313,21 +444,55 @@ fn the_numbers_that_the_protocol_fixes_are_those_of_the_code() {
     let text = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(&expected), "{expected}");
     assert!(text.contains(&format!("a tag is at most {}.", thousands(u64::from(u32::MAX)))));
+    let (keys, bytes) = (Metadata::KEYS_MAX, thousands(Metadata::BYTES_MAX as u64));
+    let expected =
+        format!("A line has at most {keys} such keys, each once, and at most {bytes} bytes");
+    assert!(text.contains(&expected), "{expected}");
     for (word, max) in [("name", Name::BYTES_MAX), ("format", FormatWord::BYTES_MAX)] {
         let rule = format!("{word}-first *{}VCHAR", max - 1);
         assert!(text.contains(&rule), "the ABNF of {word} should be {rule}");
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_text_of_an_error_is_as_long_as_the_protocol_says() {
+    const LONG: Command<(), ()> = Command::new("LONG");
+    let long = async |(): ()| Err::<(), _>(Error::new(Code::Denied, "x".repeat(100_000)));
+    let (mut stream, served) = switchboard::transport::memory();
+    tokio::spawn(async move { Endpoint::new().on(LONG, long).serve_stream(served).await });
+    stream.write_all(b"LONG 1 0\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).await.unwrap();
+    let (line, body) = told.split_once('\n').unwrap();
+    assert_eq!(line, format!("<1 err {} denied ran=1", body.len()));
+    let text = DOCUMENT.split_whitespace().collect::<Vec<_>>().join(" ");
+    for begin in ["a text for people: UTF-8, at most", "an error's text at most"] {
+        let expected = format!("{begin} {}", thousands(body.len() as u64));
+        assert!(text.contains(&expected), "{expected}");
+    }
+}
+
 #[test]
 fn the_table_of_commands_is_what_the_transcripts_are_played_against() {
-    let rows = table("command");
-    let in_document: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
-    let debug = format!("{:?}", endpoint());
-    for name in &in_document {
-        assert!(debug.contains(&format!("Name({name})")), "{name} is not registered");
-    }
-    assert_eq!(debug.matches("Name(").count(), in_document.len());
+    let written: Vec<_> = table("command")
+        .iter()
+        .map(|row| match &row[..] {
+            [name, raw, ..] if raw == "raw" => format!("{name} raw"),
+            [name, request, reply, format, ..] => format!("{name} {format} {request} -> {reply}"),
+            short => panic!("{short:?}"),
+        })
+        .collect();
+    let registered: Vec<_> = endpoint()
+        .commands()
+        .iter()
+        .map(|command| {
+            let line = command.to_string();
+            let others = command.formats.iter().skip(1).map(|format| format!(",{format}"));
+            line.replacen(&others.collect::<String>(), "", 1)
+        })
+        .collect();
+    assert_eq!(written, registered);
 }
 
 #[test]
@@ -358,6 +523,103 @@ fn the_table_of_formats_has_the_names_and_framings_of_the_code() {
     expected.entry("postcard".to_owned()).or_insert_with(|| "counted".to_owned());
     expected.entry("gob".to_owned()).or_insert_with(|| "gob".to_owned());
     assert_eq!(written, expected);
+}
+
+/// A value of each shape, as it is written and read back.
+#[test]
+fn the_table_of_json_says_what_is_written_and_read() {
+    let shapes: &[(&str, fn())] = &[
+        ("unit, ()", || check_json(&(), "null")),
+        ("bool", || {
+            check_json(&true, "true");
+            check_json(&false, "false");
+        }),
+        ("integers, up to 128 bits", || {
+            check_json(&u128::MAX, "340282366920938463463374607431768211455");
+            check_json(&i128::MIN, "-170141183460469231731687303715884105728");
+            check_json(&9_007_199_254_740_993_u64, "9007199254740993");
+        }),
+        ("f32, f64", || {
+            check_json(&1.5_f32, "1.5");
+            check_json(&-0.25_f64, "-0.25");
+            for not_finite in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                assert_eq!(json(&not_finite), "null");
+            }
+            assert!(from_json::<f64>("null").is_err());
+        }),
+        ("char, text", || {
+            check_json(&'\u{20ac}', "\"\u{20ac}\"");
+            check_json(&"a\n\"b\"".to_owned(), r#""a\n\"b\"""#);
+        }),
+        ("byte string", || check_json(&serde_bytes::ByteBuf::from([0, 255]), "[0,255]")),
+        ("option", || {
+            check_json(&None::<u8>, "null");
+            check_json(&Some(7_u8), "7");
+        }),
+        ("sequence, tuple, array", || {
+            check_json(&vec![1_u8, 2], "[1,2]");
+            check_json(&(1_u8, "a".to_owned()), "[1,\"a\"]");
+            check_json(&[1_u8, 2], "[1,2]");
+        }),
+        ("struct", || {
+            check_json(&Point { x: 1, y: -2 }, r#"{"x":1,"y":-2}"#);
+            let more = from_json(r#"{"x":1,"colour":{"name":["red"]},"y":-2}"#);
+            assert_eq!(more, Ok(Point { x: 1, y: -2 }), "a field that is not known is skipped");
+        }),
+        ("struct around one value", || check_json(&Meters(7), "7")),
+        ("map", || {
+            check_json(&BTreeMap::from([(1_u8, 2_u8)]), r#"{"1":2}"#);
+            check_json(&BTreeMap::from([(false, 2_u8)]), r#"{"false":2}"#);
+            check_json(&BTreeMap::from([('a', 2_u8)]), r#"{"a":2}"#);
+        }),
+        ("variant without fields", || check_json(&Shape::Nothing, r#""Nothing""#)),
+        ("variant with one value", || check_json(&Shape::Circle(9), r#"{"Circle":9}"#)),
+        ("variant with several values", || {
+            check_json(&Shape::Segment(1, 2), r#"{"Segment":[1,2]}"#);
+        }),
+        ("variant with named fields", || {
+            check_json(&Shape::Named { corners: 3 }, r#"{"Named":{"corners":3}}"#);
+        }),
+    ];
+    // The table of bincode begins alike.
+    let rows = table_behind("## JSON", "shape");
+    let written: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(written, shapes.iter().map(|(shape, _)| *shape).collect::<Vec<_>>());
+    shapes.iter().for_each(|(_, check)| check());
+    assert_eq!(from_json(" 7\t\n"), Ok(7_u8), "white space round the value is allowed");
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Point {
+    x: i8,
+    y: i8,
+}
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+struct Meters(u8);
+
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+enum Shape {
+    Nothing,
+    Circle(u8),
+    Segment(u8, u8),
+    Named { corners: u8 },
+}
+
+fn check_json<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, text: &str) {
+    assert_eq!(json(value), text);
+    assert_eq!(from_json::<T>(text).as_ref(), Ok(value));
+}
+
+fn json<T: Serialize + DeserializeOwned>(value: &T) -> String {
+    let mut out = BytesMut::new();
+    format::Json::encode(value, &Limits::default(), &mut out).unwrap();
+    String::from_utf8(out.to_vec()).unwrap()
+}
+
+fn from_json<T: Serialize + DeserializeOwned>(text: &str) -> Result<T, String> {
+    let budget = format::Budget::new(&Limits::default(), text.len());
+    format::Json::decode(text.to_owned().into(), &budget).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -401,13 +663,18 @@ fn blocks(kind: &str) -> Vec<(usize, Vec<&'static str>)> {
     blocks
 }
 
-/// The rows of the one table whose first heading is this, without their back quotes.
+/// The rows of the first table whose first heading is this, without their back quotes.
 fn table(heading: &str) -> Vec<Vec<String>> {
+    table_behind("", heading)
+}
+
+fn table_behind(text: &str, heading: &str) -> Vec<Vec<String>> {
+    let (_, document) = DOCUMENT.split_once(text).expect("text of the document");
     let cells = |line: &str| -> Vec<String> {
         let cells = line.trim_matches('|').split('|');
         cells.map(|cell| cell.trim().replace('`', "")).collect()
     };
-    let mut lines = DOCUMENT.lines().skip_while(|line| {
+    let mut lines = document.lines().skip_while(|line| {
         !(line.starts_with('|') && cells(line).first().is_some_and(|cell| cell == heading))
     });
     assert!(lines.next().is_some(), "no table begins with {heading}");
