@@ -469,12 +469,13 @@ impl Inbound {
         let Some(open) = self.in_flight.remove(id) else {
             return true;
         };
-        if id.tag != 0 {
-            push_error(id.tag, &error.after_running(), open.metadata.as_deref(), outbox);
-        }
         let events = self.events.len();
         self.events.retain(|event| !matches!(event, Event::Call(call) if call.id == id));
         let was_seen = self.events.len() == events;
+        if id.tag != 0 {
+            let error = if was_seen { error.after_running() } else { error };
+            push_error(id.tag, &error, open.metadata.as_deref(), outbox);
+        }
         if was_seen {
             self.events.push_back(Event::Stop(id));
         } else {
