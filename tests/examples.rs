@@ -45,6 +45,18 @@ fn every_small_example_is_run_and_named_in_the_readme() {
 }
 
 #[test]
+fn hello_prints_what_the_readme_says() {
+    let (_, after) = README.split_once("The first command prints").unwrap();
+    let (line, address) = block(after, "text").split_once("127.0.0.1:").unwrap();
+    let (port, rest) = address.split_once('\n').unwrap();
+    assert!(port.parse::<u16>().is_ok(), "{port}");
+    let printed = String::from_utf8(run("hello", &[]).stdout).unwrap();
+    let (own_line, own_address) = printed.split_once("127.0.0.1:").unwrap();
+    let (_, own_rest) = own_address.split_once('\n').unwrap();
+    assert_eq!((own_line, own_rest), (line, rest));
+}
+
+#[test]
 fn the_pair_talks_over_tcp() {
     check_pair("127.0.0.1:0", "-connect");
 }

@@ -198,6 +198,31 @@ fn the_readme_says_which_rust_builds_it() {
 }
 
 #[test]
+fn the_readme_says_which_features_there_are() {
+    let readme = documents_at_the_root().into_iter().find(|source| source.path == "README.md");
+    let readme = readme.unwrap().text;
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| feature | default |"));
+    let rows = rows.skip(2).take_while(|line| line.starts_with('|'));
+    let written: Vec<_> = rows
+        .map(|row| {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            (cells[1].trim_matches('`').to_owned(), cells[2] == "yes")
+        })
+        .collect();
+    let (_, features) = include_str!("../Cargo.toml").split_once("[features]\n").unwrap();
+    let lines = features.lines().take_while(|line| !line.starts_with('['));
+    let features: Vec<_> = lines.filter_map(|line| line.split_once(" = ")).collect();
+    let (_, default) = features.iter().find(|(name, _)| *name == "default").unwrap();
+    let declared = features.iter().map(|(name, _)| name).filter(|name| **name != "default");
+    let mut declared: Vec<_> =
+        declared.map(|name| ((*name).to_owned(), default.contains(&format!("{name:?}")))).collect();
+    let mut written = written;
+    declared.sort();
+    written.sort();
+    assert_eq!(written, declared);
+}
+
+#[test]
 fn every_document_is_linked() {
     let roots = documents_at_the_root();
     for Source { path, .. } in sources("docs", ".md") {

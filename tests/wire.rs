@@ -194,6 +194,12 @@ fn metadata_is_text_within_bounds() {
     };
     assert_eq!(many(Metadata::KEYS_MAX), Ok(()));
     assert_eq!(many(Metadata::KEYS_MAX + 1), Err(Flaw::Metadata));
+    let large = |bytes: usize| {
+        let text = format!("GREET 1 3 x-={} y-=%20", "v".repeat(bytes - 7));
+        Line::parse(text.as_bytes()).map(drop)
+    };
+    assert_eq!(large(Metadata::BYTES_MAX), Ok(()));
+    assert_eq!(large(Metadata::BYTES_MAX + 1), Err(Flaw::Metadata));
 
     fn check_refused(metadata: switchboard::Result<Metadata>) {
         let error = metadata.unwrap_err();

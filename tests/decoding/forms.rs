@@ -61,5 +61,12 @@ fn serde_formats_are_spoken_in_json_and_gob_too() {
     assert_eq!(alternatives(<Bincode as Format<String>>::alternatives()), spoken);
     assert_eq!(alternatives(<Json as Format<String>>::alternatives()), spoken);
     assert_eq!(alternatives(Line::alternatives()), spoken);
+    #[cfg(feature = "postcard")]
+    assert_eq!(
+        alternatives(<switchboard::format::Postcard as Format<String>>::alternatives()),
+        spoken
+    );
+    #[cfg(feature = "gob")]
+    assert_eq!(alternatives(<switchboard::format::Gob as Format<String>>::alternatives()), spoken);
     assert!(switchboard::format::Bytes::alternatives().is_empty());
 }

@@ -213,14 +213,20 @@ async fn a_mistake_costs_one_call_and_not_the_connection() {
 }
 
 async fn check_mistake(sent: &str, code: Code, text: &str) {
-    let (endpoint, canary) = with_canary(endpoint());
+    let held = Held::new();
+    let (endpoint, canary) = with_canary(held.on(endpoint()));
     let mut peer = peer(&endpoint);
+    // One is under way meanwhile.
+    peer.send("HOLD 9 1 f=line\nh").await;
+    held.begun.reach(1).await;
     peer.send(sent).await;
     let ran = sent.starts_with("LETTERS") || code == Code::Failed;
     let got = if ran { peer.expect_ran(1, code).await } else { peer.expect_error(1, code).await };
     assert!(got.starts_with(text), "{sent:?}: {got}");
     peer.send("ECHO 1 1 f=line\nx").await;
     peer.expect("<1 ok 1\nx").await;
+    held.release(1);
+    peer.expect("<9 ok 1\nh").await;
     peer.finish().await;
     peer.expect_end().await;
     assert_eq!(canary.now(), 0, "{sent:?}");

@@ -176,6 +176,24 @@ async fn what_the_peer_answers_is_said_to_be_its_word() {
     assert!(error.code() == Code::Disconnected && !error.is_safe_to_retry(), "{error}");
 }
 
+/// So that another release may say more.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_beside_a_reply_and_not_known_is_ignored() {
+    let (client, mut peer) = client_and_peer();
+    for (answer, expected) in [
+        ("<1 ok 1 colour=red served-by=b x= x=2\nb", Ok("b")),
+        ("<2 err 2 denied colour=red ran=1 served-by=b\nno", Err(Code::Denied)),
+        ("<3 err 2 out_of_paper ran=1\nno", Err(Code::Failed)),
+    ] {
+        let call = tokio::spawn(client.call(ECHO, &text()));
+        peer.next().await.unwrap();
+        peer.send(answer).await;
+        let reply = within(call).await.unwrap();
+        let reply = reply.as_deref().map_err(Error::code);
+        assert_eq!(reply, expected, "{answer}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_cannot_be_used_is_the_fault_of_who_sent_it() {
     let limits = Limits::default().with(|limits| limits.payload_bytes_max = 8);
@@ -349,6 +367,23 @@ fn a_client_outlives_its_runtime() {
         within(client.closed()).await;
         within(client.close()).await;
     });
+}
+
+/// Who is there again is found only by whoever connects anew.
+#[tokio::test]
+async fn a_client_does_not_connect_anew() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = Client::connect(&address.to_string()).await.unwrap();
+    drop(listener.accept().await.unwrap());
+    within(client.closed()).await;
+    for _ in 0..3 {
+        let error = within(client.call(ECHO, &text())).await.unwrap_err();
+        assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Disconnected, true));
+    }
+    let next = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (_, accepted) = within(listener.accept()).await.unwrap();
+    assert_eq!(accepted, next.local_addr().unwrap(), "another was before it");
 }
 
 #[tokio::test]

@@ -244,6 +244,20 @@ async fn what_only_looks_like_an_error_is_a_line() {
     }
 }
 
+/// A message of 60 bytes begins with `<`, and is no notice unless it goes on like one.
+#[cfg(feature = "gob")]
+#[tokio::test]
+async fn a_gob_that_begins_like_an_error_is_a_value() {
+    let text = "x".repeat(57);
+    let sent = [switchboard_gob::to_vec(&text).unwrap(), b"next\n".to_vec()].concat();
+    assert_eq!(sent[0], b'<');
+    let read = async |c: &mut Connection| {
+        assert_eq!(c.read_value::<Gob, String>().await?.as_ref(), Some(&text));
+        Ok(())
+    };
+    assert_eq!(notice(&sent, read).await, None);
+}
+
 /// Who calls a raw handler may say what it likes.
 #[tokio::test]
 async fn a_raw_handler_takes_lines_as_they_are() {

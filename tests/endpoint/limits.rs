@@ -124,7 +124,8 @@ async fn definition_bytes_max() {
     let (replies, error) = got.split_at(12);
     assert_eq!(replies, "\u{3}\u{6}\u{0}\u{2}".repeat(3));
     assert!(error.contains("bad_payload") && error.contains(text), "{error}");
-    // More than twice as many in one gob.
+    // Read with up to twice as many at once, and no more.
+    assert_eq!(exchange(&endpoint, call(&[65, 66, 67, 68])).await, "\u{3}\u{6}\u{0}\u{2}");
     let got = exchange(&endpoint, call(&[65, 66, 67, 68, 69])).await;
     let text = "50 bytes of type definitions: over definition_bytes_max (20)";
     assert_eq!(got, err(0, Code::TooLarge, text));
@@ -245,6 +246,18 @@ async fn consecutive_errors_max() {
     assert_eq!(text, "more errors in a row than consecutive_errors_max (2)");
     peer.expect_end().await;
     check_serves(&endpoint).await;
+    // A handler's error between them is not one of them, and does not end the row.
+    let mut peer = self::peer(&endpoint);
+    for _ in 0..2 {
+        peer.send("NOPE 1 0\nCHECK_STOCK 2 1\n\0CHECK_STOCK 2 1\n\0").await;
+        peer.expect_error(1, Code::UnknownCommand).await;
+        peer.expect_ran(2, Code::Failed).await;
+        peer.expect_ran(2, Code::Failed).await;
+    }
+    peer.send("NOPE 1 0\n").await;
+    peer.expect_error(1, Code::UnknownCommand).await;
+    peer.expect_error(0, Code::Protocol).await;
+    peer.expect_end().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,6 +36,7 @@ mod held;
 mod hostile;
 mod in_process;
 mod keepalive;
+mod least;
 mod limits;
 mod locks;
 mod one_way;

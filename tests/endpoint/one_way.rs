@@ -128,6 +128,49 @@ async fn a_full_endpoint_counts_what_it_refuses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_cannot_be_cancelled() {
+    let held = Held::new();
+    let mut peer = peer(&held.on(endpoint()));
+    peer.send("HOLD 0 1 f=line\na").await;
+    held.begun.reach(1).await;
+    peer.send(">0 cancel\nECHO 1 1 f=line\nb").await;
+    peer.expect("<1 ok 1\nb").await;
+    settle().await;
+    assert_eq!(held.ended.now(), 0);
+    held.release(1);
+    held.ended.reach(1).await;
+}
+
+/// Whatever the reason, nobody is told and it is not lost unseen.
+#[tokio::test(start_paused = true)]
+async fn each_that_cannot_run_is_dropped_and_counted() {
+    let large = format!("ECHO 0 1048577 f=line\n{}", "x".repeat(1_048_577));
+    for sent in [
+        "NOPE 0 1\na",
+        "?NOPE 0 1\na",
+        "ADD 0 1\na",
+        "ADD 0 2 f=xml\nab",
+        "ECHO 0 1\na",
+        "STRING 0 1\na",
+        "ECHO 0 1 f=line t=0\na",
+        "ECHO 0 1 f=line stream=1\na",
+        &large,
+    ] {
+        let (listener, dialer) = transport::memory_listener();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(async move { endpoint().serve_until(listener, stopped).await });
+        let stream = dialer.dial().await.unwrap();
+        let told = exchange_over(stream, format!("{sent}ECHO 1 1 f=line\nx")).await;
+        let case = &sent[..sent.len().min(40)];
+        assert_eq!(told, "<1 ok 1\nx", "{case:?}");
+        drop(stop);
+        let report = within(serving).await.unwrap().unwrap();
+        let counts = (report.calls_answered, report.one_way_calls, report.one_way_calls_refused);
+        assert_eq!(counts, (1, 0, 1), "{case:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_that_wait_are_charged() {
     let held = Held::new();
     let small = held.on(limited(|limits| {

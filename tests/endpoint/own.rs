@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use switchboard::format::{Json, Line};
 use switchboard::service::{Request, Service};
 use switchboard::{Code, Command, Connection, Endpoint, Error, Result};
@@ -131,6 +132,62 @@ async fn facts_are_told() {
         ),
     )
     .await;
+}
+
+/// The object that a program reads, whole: what is not said of a command is there, and null.
+#[tokio::test(start_paused = true)]
+async fn facts_that_are_not_said_are_null() {
+    const TOLD: Command<String, u32, Json> = Command::new("TOLD")
+        .about("Counts.")
+        .idempotent()
+        .timeout(Duration::from_millis(250))
+        .payload_bytes_max(64);
+    const UNTOLD: Command<(), Option<u32>, Json> = Command::new("UNTOLD");
+    let endpoint = Endpoint::new()
+        .on(TOLD, async |_: String| Ok::<_, Error>(0))
+        .on(UNTOLD, async |(): ()| Ok::<_, Error>(None));
+    let formats: &[_] = if cfg!(feature = "gob") { &["json", "gob"] } else { &["json"] };
+    let told = json!({
+        "name": "TOLD", "raw": false, "formats": formats,
+        "request": { "type": "String" }, "reply": { "type": "u32" },
+        "about": "Counts.", "idempotent": true, "timeout_ms": 250, "payload_bytes_max": 64,
+    });
+    let untold = json!({
+        "name": "UNTOLD", "raw": false, "formats": formats,
+        "request": { "type": "()" }, "reply": { "type": "Option<u32>" },
+        "about": null, "idempotent": false, "timeout_ms": null, "payload_bytes_max": null,
+    });
+    for expected in [told, untold] {
+        let told = exchange(&endpoint, format!("?DESCRIBE json\n{}\n", expected["name"])).await;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        // There may be more.
+        for (member, value) in expected.as_object().unwrap() {
+            assert_eq!(told.get(member), Some(value), "{member} of {told}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_endpoints_own_commands_have_no_formats_to_choose_from() {
+    for name in ["?", "?PING"] {
+        let text = format!("{name} has no formats to choose from");
+        let refused = err(0, Code::UnsupportedFormat, &text);
+        check(&endpoint(), &format!("{name} json\nSTRING\nx\n"), &refused).await;
+    }
+    let text = "this command speaks line and json";
+    let refused = err(0, Code::UnsupportedFormat, text);
+    check(&endpoint(), "?DESCRIBE xml\nECHO\nSTRING\nx\n", &refused).await;
+}
+
+/// It is dropped as it comes, however large it is.
+#[tokio::test(start_paused = true)]
+async fn a_ping_is_answered_whatever_body_comes_with_it() {
+    let endpoint = limited(|limits| {
+        limits.payload_bytes_max = 10;
+        limits.consecutive_errors_max = 0;
+    });
+    let sent = format!("?PING 1 100000 f=xml a-b=c\n{}ECHO 2 1 f=line\nx", "\n".repeat(100_000));
+    check(&endpoint, &sent, "<1 ok 0\n<2 ok 1\nx").await;
 }
 
 async fn shout(caller: &mut Connection) -> Result<()> {

@@ -125,6 +125,17 @@ async fn an_error_after_a_whole_payload_leaves_the_connection_open() {
     check("LETTERS\n1048575", Code::TooLarge, text).await;
 }
 
+/// It owns the connection until it returns; what bounds it is the time of its reads and writes.
+#[tokio::test(start_paused = true)]
+async fn a_raw_handler_has_more_time_than_a_call() {
+    async fn slow(connection: &mut Connection) -> Result<()> {
+        tokio::time::sleep(600 * SECOND).await;
+        connection.write_line("done").await
+    }
+    let endpoint = endpoint().on_raw("SLOW", slow);
+    check(&endpoint, "SLOW\nECHO\nx\n", "done\nx\n").await;
+}
+
 /// The connection that was lost is another one.
 #[tokio::test(start_paused = true)]
 async fn an_error_from_somebody_else_is_told_and_costs_nothing() {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use switchboard::format::Gob;
 use switchboard::gob::net_rpc;
 use switchboard::transport::{self, MemoryStream};
-use switchboard::{Connection, Endpoint, Result, with_state};
+use switchboard::{Code, Command, Connection, Endpoint, Error, Result, with_state};
 use switchboard_testing::go_programs;
 use switchboard_testing::hex::{from_hex, to_hex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -94,6 +95,14 @@ where
     assert_eq!(answers[0].service_method, method);
     assert_eq!(answers[0].reply::<i64>(), Err(expected.to_owned()), "{method}");
     assert_eq!((answers[1].seq, answers[1].reply()), (sound, Ok(56_i64)), "{method}");
+}
+
+#[tokio::test]
+async fn an_error_without_text_is_the_word_for_its_code() {
+    const DENY: Command<i64, i64, Gob> = Command::new("Arith.Deny");
+    let deny = async |_: i64| Err::<i64, _>(Error::new(Code::Denied, ""));
+    let (mut go, _) = dial(&endpoint().on(DENY, deny));
+    check_failure(&mut go, "Arith.Deny", &1_i64, "denied").await;
 }
 
 #[tokio::test]

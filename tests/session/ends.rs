@@ -37,6 +37,18 @@ fn calls_without_answer_fail_by_what_the_peer_said_last() {
     }
 }
 
+/// It says that no call was taken only beside the notice that said so.
+#[test]
+fn a_farewell_alone_leaves_calls_in_doubt() {
+    let mut pair = Pair::new(&Limits::default());
+    let tag = pair.call(CLIENT, "", SECOND);
+    pair.inject(CLIENT, b"<0 ok 0\n");
+    assert!(pair.peers[CLIENT].violations.is_empty());
+    pair.cut(CLIENT);
+    let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Disconnected, false));
+}
+
 #[test]
 fn the_calls_of_a_peer_that_has_ended_are_answered() {
     let mut pair = Pair::alone(&Limits::default());

@@ -8,7 +8,7 @@ use switchboard_testing::pair::{CLIENT, Pair, SERVER};
 
 #[test]
 fn what_a_peer_may_not_say_ends_the_connection() {
-    let cases: [(&str, Violation); 14] = [
+    let cases: [(&str, Violation); 18] = [
         ("GREET 1 0\nGREET 1 0\n", Violation::DuplicateTag(1)),
         ("GREET 1 0\nGREET 1 9999999999\n", Violation::DuplicateTag(1)),
         ("GREET 1 0\n>1 item 0\n", Violation::NotAStream(1)),
@@ -19,6 +19,10 @@ fn what_a_peer_may_not_say_ends_the_connection() {
         ("<9 item 0\n", Violation::UnknownTag(9)),
         ("<0 ok 1\n", Violation::UnknownTag(0)),
         ("<0 credit 1\n", Violation::UnknownTag(0)),
+        ("<0 item 0\n", Violation::UnknownTag(0)),
+        ("<0 open\n", Violation::UnknownTag(0)),
+        ("<9 open\n", Violation::UnknownTag(9)),
+        ("<9 credit 1\n", Violation::UnknownTag(9)),
         ("\n", Violation::Flaw(Flaw::EmptyLine)),
         ("GREET 1 +1\n", Violation::Flaw(Flaw::Length)),
         ("GET / HTTP/1.1\r\n", Violation::Flaw(Flaw::Http)),
@@ -110,9 +114,21 @@ fn streams_are_refused() {
     let expected = format!("<1 err {} unsupported_format\n{text}", text.len());
     assert_eq!(pair.peers[SERVER].take_sent(), expected);
     assert!(pair.peers[SERVER].violations.is_empty() && pair.peers[SERVER].calls.is_empty());
-    let tag = pair.call(SERVER, "", SECOND);
-    pair.inject(SERVER, format!("<{tag} item 0\n").as_bytes());
-    assert_eq!(pair.peers[SERVER].violations, [Violation::NotAStream(tag)]);
+    // A call that is over, and one that never was.
+    for tag in [1, 2] {
+        let sent =
+            format!(">{tag} item 3\n>9 >{tag} end\n>{tag} credit 9\n>{tag} cancel\nGREET 0 0\n");
+        pair.inject(SERVER, sent.as_bytes());
+        assert!(pair.peers[SERVER].violations.is_empty(), "{sent}");
+        pair.peers[SERVER].echo();
+    }
+    assert_eq!(pair.peers[SERVER].take_sent(), "");
+    for part in ["item 0", "open", "credit 9"] {
+        let mut pair = Pair::alone(&Limits::default());
+        let tag = pair.call(SERVER, "", SECOND);
+        pair.inject(SERVER, format!("<{tag} {part}\n").as_bytes());
+        assert_eq!(pair.peers[SERVER].violations, [Violation::NotAStream(tag)], "{part}");
+    }
 }
 
 #[test]

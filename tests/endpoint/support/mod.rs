@@ -1,5 +1,6 @@
 //! What the tests share: an endpoint with a few commands, and the two ends of it.
 
+pub mod least_client;
 pub mod watched;
 
 use std::sync::Arc;
