@@ -19,7 +19,7 @@ use switchboard::format::Postcard;
 use switchboard::format::{Json, Line};
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Code, Command, Connection, Endpoint, Error};
-use switchboard_testing::peer::{Peer, exchange_over, ran};
+use switchboard_testing::peer::{Peer, err, exchange_over, ran};
 use switchboard_testing::waiting::settle;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};

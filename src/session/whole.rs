@@ -41,15 +41,12 @@ impl Session {
         self.calls.closing.silence();
     }
 
-    /// Lends the stream from its beginning on; whether that can be, as it has not been closed
-    /// before. To be followed by [`handle_plain_end`](Self::handle_plain_end).
+    /// Lends the stream from its beginning on, if it was not closed before; whether it did. To be
+    /// followed by [`handle_plain_end`](Self::handle_plain_end).
     pub fn lend(&mut self) -> bool {
-        let is_open = !self.is_finished();
-        self.calls.inbound.is_lent = is_open;
-        if is_open {
-            self.calls.handle_input_paused();
-        }
-        is_open
+        self.calls.inbound.is_lent = !self.is_finished();
+        self.calls.handle_input_paused();
+        self.calls.inbound.is_lent
     }
 
     /// Asks the peer by `?PING` when nothing has come for `time`, from `now` on, and takes it for

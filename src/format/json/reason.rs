@@ -72,13 +72,13 @@ impl<'s> Walk<'s> {
 
     fn go_to_field(&mut self, field: &Field) -> Id {
         self.path.push('.');
-        self.path.push_str(field.name);
+        self.path.push_str(&field.name);
         field.id
     }
 
     fn go_to_variant(&mut self, variant: &Variant) -> Option<Id> {
         self.path.push_str("::");
-        self.path.push_str(variant.name);
+        self.path.push_str(&variant.name);
         variant.content.id()
     }
 
@@ -106,7 +106,7 @@ fn expected(of: &Type, place: &Place<'_>) -> String {
         Type::Tuple { elements, .. } => format!("expected a list of {}", elements.len()),
         Type::Map { .. } | Type::Struct { .. } => "expected an object".to_owned(),
         Type::Enum { variants, .. } => {
-            let names = variants.iter().map(|variant| variant.name);
+            let names = variants.iter().map(|variant| &*variant.name);
             format!("expected {}", one_of(names, "a variant"))
         }
         _ => UNEXPECTED.to_owned(),
@@ -123,7 +123,7 @@ fn wrong_field(fields: &[Field], is_open: bool, place: &Place<'_>) -> String {
     for (key, is_last) in keys(place) {
         let Some(number) = numbers.get(key) else {
             if is_last && !is_open {
-                let names = one_of(fields.iter().map(|field| field.name), "no field");
+                let names = one_of(fields.iter().map(|field| &*field.name), "no field");
                 return format!("expected {names}");
             }
             continue;
@@ -140,7 +140,7 @@ fn wrong_field(fields: &[Field], is_open: bool, place: &Place<'_>) -> String {
     }
 }
 
-fn one_of(names: impl Iterator<Item = &'static str>, otherwise: &str) -> String {
+fn one_of(names: impl Iterator<Item = impl std::fmt::Debug>, otherwise: &str) -> String {
     let names: Vec<_> = names.map(|name| format!("{name:?}")).collect();
     match names.as_slice() {
         [] => otherwise.to_owned(),
