@@ -52,7 +52,12 @@ pub(super) trait Carrier<T>: Format<T> {
     /// What was found of all types in this format.
     fn verdicts() -> &'static Verdicts;
 
-    /// Writes a value, without a look at what is known of its type.
+    /// Reads a value, without a look at what is known of its type.
+    fn read(payload: Bytes, budget: &Budget) -> Result<T> {
+        Self::decode(payload, budget)
+    }
+
+    /// Writes a value, in the same way.
     fn write(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<Written<()>, Refusal>;
 }
 
@@ -123,7 +128,7 @@ fn compare<F: Carrier<T>, T: Serialize + DeserializeOwned>(
     payload: Bytes,
 ) -> Compared {
     let budget = Budget::new(limits, payload.len());
-    match F::decode(payload, &budget) {
+    match F::read(payload, &budget) {
         Ok(back) if is_alike::<F, T>(value, &back) => Compared::Alike,
         Ok(_) => Compared::Other,
         // It goes over a limit of ours: others may have others.

@@ -64,22 +64,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
     }
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
-        if payload.len() > SCRATCH_BYTES_MIN && memchr::memchr(b'\\', &payload).is_some() {
-            // Text with escapes is put together in a buffer that grows up to the whole payload, and
-            // lives twice while it does.
-            budget.note_scratch(payload.len().saturating_mul(3))?;
-        }
-        with_room_for_buffers(budget, || {
-            let mut decoder = serde_json::Deserializer::from_slice(&payload);
-            decoder.disable_recursion_limit();
-            match budget.deserialize(&mut decoder) {
-                Ok(value) => match decoder.end() {
-                    Ok(()) => Ok(value),
-                    Err(cause) => Err(bad_json(budget, "something else after the value", cause)),
-                },
-                Err(cause) => Err(bad_json(budget, &told::<T>(&payload, &cause), cause)),
-            }
-        })
+        read(&payload, budget, |cause| told::<T>(&payload, cause))
     }
 
     fn check() -> Result<()> {
@@ -107,6 +92,10 @@ impl<T: Serialize + DeserializeOwned> Carrier<T> for Json {
         &VERDICTS
     }
 
+    fn read(payload: Bytes, budget: &Budget) -> Result<T> {
+        read(&payload, budget, |_| UNEXPECTED.into())
+    }
+
     fn write(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<Written<()>, Refusal> {
         let before_bytes = out.len();
         let result = encoding::encode::<Textual, _, _, _>(NAME, limits, value, |value| {
@@ -124,6 +113,30 @@ impl<T: Serialize + DeserializeOwned> Carrier<T> for Json {
         }
         Ok(result)
     }
+}
+
+/// Reads a payload; `told` says what is wrong with one that is JSON, and not what the type reads.
+fn read<T: DeserializeOwned>(
+    payload: &[u8],
+    budget: &Budget,
+    told: impl Fn(&serde_json::Error) -> Cow<'static, str>,
+) -> Result<T> {
+    if payload.len() > SCRATCH_BYTES_MIN && memchr::memchr(b'\\', payload).is_some() {
+        // Text with escapes is put together in a buffer that grows up to the whole payload, and
+        // lives twice while it does.
+        budget.note_scratch(payload.len().saturating_mul(3))?;
+    }
+    with_room_for_buffers(budget, || {
+        let mut decoder = serde_json::Deserializer::from_slice(payload);
+        decoder.disable_recursion_limit();
+        match budget.deserialize(&mut decoder) {
+            Ok(value) => match decoder.end() {
+                Ok(()) => Ok(value),
+                Err(cause) => Err(bad_json(budget, "something else after the value", cause)),
+            },
+            Err(cause) => Err(bad_json(budget, &told(&cause), cause)),
+        }
+    })
 }
 
 /// Appends whole pieces. The writer of `bytes` may write less than it is given, so its callers have
