@@ -332,6 +332,8 @@ fn what_cannot_be_traced_is_allowed() {
     check_type::<Bincode, Letter>(None);
     check_type::<Json, Letter>(None);
     assert_eq!(encode::<Bincode, _>(&Strict(201)).unwrap(), [201].as_slice());
+    // Whoever reads it panics, and not who writes it.
+    assert_eq!(encode::<Bincode, _>(&Strict(7)).unwrap(), [7].as_slice());
 }
 
 #[test]

@@ -106,8 +106,9 @@ fn check_value<F: Carrier<T>, T: Serialize + DeserializeOwned>(
         return Ok(());
     }
     let payload = Bytes::copy_from_slice(payload);
-    let compared = with_type_room::<T, _>(|| compare::<F, T>(value, limits, payload));
-    match (compared, verdict) {
+    // A type that panics when it is read panics where it is received.
+    let compared = caught::<T, _>(|| compare::<F, T>(value, limits, payload));
+    match (compared.unwrap_or(Compared::Unreadable), verdict) {
         (Compared::Alike, _) | (Compared::Unreadable, Verdict::Unseen) => Ok(()),
         (_, Verdict::Refused(why)) => Err(no_form(F::NAME, why)),
         _ if is_doubtful => Err(no_form(F::NAME, DOUBTFUL)),
@@ -159,8 +160,20 @@ pub(super) fn shape<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Option<
 
 /// Tries a type. Its own code runs, which is not trusted where others are served.
 fn find<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Found {
-    let tried = catch_unwind(AssertUnwindSafe(|| with_type_room::<T, _>(try_samples::<F, T>)));
-    tried.unwrap_or(Found::UNSEEN)
+    caught::<T, _>(try_samples::<F, T>).unwrap_or(Found::UNSEEN)
+}
+
+/// Runs code of a `T`; `None` if it panics. What it panicked with may panic once more when it is
+/// dropped, and is forgotten then.
+fn caught<T, R>(work: impl FnOnce() -> R) -> Option<R> {
+    let result = catch_unwind(AssertUnwindSafe(|| with_type_room::<T, _>(work)));
+    result
+        .map_err(|payload| {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(payload);
+            }
+        })
+        .ok()
 }
 
 fn try_samples<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Found {
