@@ -69,7 +69,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> LeastClient<S> {
             if let Some(end) = self.ended.remove(&tag) {
                 return end;
             }
-            self.step().await;
+            let is_over = !self.step().await;
+            assert!(!is_over || self.ended.contains_key(&tag), "tag {tag} is of no call");
         }
     }
 
