@@ -45,7 +45,7 @@ async fn a_command_that_cannot_be_carried_is_not_registered() {
         "{pairs}"
     );
     endpoint.add(NAMED, async |shifted: Shifted| Ok::<_, Error>(shifted)).unwrap();
-    check(&endpoint, "NAMED 1 7\n{\"C\":5}", "<1 ok 7\n{\"C\":5}").await;
+    check(&endpoint, "NAMED 1 7 f=json\n{\"C\":5}", "<1 ok 7\n{\"C\":5}").await;
 }
 
 /// What only JSON cannot carry takes JSON away, and not the command.

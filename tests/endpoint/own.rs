@@ -162,7 +162,12 @@ async fn facts_that_are_not_said_are_null() {
         let told: Value = serde_json::from_str(&told).unwrap();
         // There may be more.
         for (member, value) in expected.as_object().unwrap() {
-            assert_eq!(told.get(member), Some(value), "{member} of {told}");
+            let found = match value.as_object() {
+                // With what it looks like in each format.
+                Some(part) => part.iter().all(|(name, value)| told[member][name] == *value),
+                None => told.get(member) == Some(value),
+            };
+            assert!(found, "{member} of {told}");
         }
     }
 }
