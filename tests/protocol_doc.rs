@@ -543,7 +543,8 @@ fn the_table_of_json_says_what_is_written_and_read() {
             check_json(&1.5_f32, "1.5");
             check_json(&-0.25_f64, "-0.25");
             for not_finite in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-                assert_eq!(json(&not_finite), "null");
+                let mut out = BytesMut::new();
+                format::Json::encode(&not_finite, &Limits::default(), &mut out).unwrap_err();
             }
             assert!(from_json::<f64>("null").is_err());
         }),
