@@ -44,17 +44,19 @@ async fn describe(service: &dyn Service, limits: &Limits, signature: &Signature)
 
 /// In what the other side's command is not this one's, if it is so.
 fn difference(signature: &Signature, theirs: &Value) -> Option<String> {
-    if theirs["raw"] == Value::Bool(true) {
+    if theirs.get("raw") == Some(&Value::Bool(true)) {
         return Some("it is a raw command there".to_owned());
     }
     let format = signature.format;
-    let spoken: Vec<_> = theirs["formats"].as_array().into_iter().flatten().collect();
+    let spoken: Vec<_> =
+        theirs.get("formats").and_then(Value::as_array).into_iter().flatten().collect();
     if !spoken.iter().any(|spoken| *spoken == format) {
         return Some(format!("the format is {format} here, and it is not spoken there"));
     }
     let parts = [("request", &signature.request), ("reply", &signature.reply)];
     let differences = parts.into_iter().flat_map(|(part, ours)| {
-        let theirs = Shape::deserialize(&theirs[part]["shapes"][format]).ok();
+        let theirs = theirs.get(part).and_then(|part| part.get("shapes")?.get(format));
+        let theirs = theirs.and_then(|shape| Shape::deserialize(shape).ok());
         let compare = |(ours, theirs): (&Outline, Shape)| ours.differences(part, &theirs);
         ours.as_ref().zip(theirs).map(compare).unwrap_or_default()
     });

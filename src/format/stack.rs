@@ -202,7 +202,6 @@ fn on_new_stack<R, E: de::Error>(
 
 /// Runs `step`, which asks a `T` for its form without a value, where there is room for that: what a
 /// type asks for once, in each of its parts.
-#[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
 pub(super) fn with_type_room<T, R>(step: impl FnOnce() -> R) -> R {
     let bytes = size_of::<T>().saturating_mul(COPIES).saturating_mul(4);
     let bytes = bytes.saturating_add(UNSEEN_BYTES);
