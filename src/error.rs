@@ -11,6 +11,7 @@
 //! so does what the library told a handler about anything but the handler's own caller.
 
 mod code;
+mod display;
 mod reach;
 
 pub(crate) use self::code::is_word;
@@ -20,7 +21,6 @@ use self::reach::{Details, EncodeDetails, Reach};
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,9 +77,26 @@ impl Error {
     /// An error that the library gave to the handler is not made for the caller, who gets `failed`:
     /// one that was received from another peer, that a limit or a format of this side caused, or
     /// that was made from an `io::Error`. To let the caller know, see [`pass_on`](Self::pass_on).
+    /// `impl From<JobError> for Error` says it once for a type of your own.
     #[must_use]
     pub fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
         Self::build(code, text.into(), Reach::Author)
+    }
+
+    /// An error whose cause is nobody's business but ours: the caller gets `failed` and no text,
+    /// and the log of this side has the cause, which is also the [`source`](StdError::source). It
+    /// is the way out of a handler for an error of another crate:
+    ///
+    /// ```
+    /// use switchboard::{Error, Result};
+    ///
+    /// async fn port(text: String) -> Result<u16> {
+    ///     text.parse().map_err(Error::internal)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::local(Code::Failed, "the handler failed").with_source(cause)
     }
 
     /// An error that the library makes where it deals with what a peer sent: it may tell that peer,
@@ -451,40 +468,6 @@ impl Error {
     /// The text for a peer, or `None` if it is nobody's business but ours.
     pub(crate) fn text_for_peer(&self) -> Option<&str> {
         (self.facts.reach != Reach::Local).then_some(&*self.facts.text)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(command) = &self.facts.command {
-            write!(f, "{command}: ")?;
-        }
-        if self.facts.is_from_peer {
-            f.write_str("the peer answered ")?;
-        }
-        f.write_str(self.code_word())?;
-        if self.facts.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.facts.text) }
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Error");
-        debug.field("code", &self.facts.code).field("text", &self.facts.text);
-        if let Some(command) = &self.facts.command {
-            debug.field("command", command);
-        }
-        if let Some(source) = &self.facts.source {
-            debug.field("source", source);
-        }
-        let (is_from_peer, was_sent) = (self.facts.is_from_peer, self.facts.was_sent);
-        debug.field("is_from_peer", &is_from_peer).field("was_sent", &was_sent).finish()
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.facts.source.as_deref().map(|source| source as _)
     }
 }
 

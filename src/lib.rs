@@ -164,7 +164,8 @@ pub use crate::endpoint::{Endpoint, Report};
 pub use crate::error::{Code, Error, Fault, Result, UnknownCode};
 #[cfg(feature = "io")]
 pub use crate::handler::{
-    Blocking, CommandInfo, Context, Handler, RawFuture, RawHandler, WithState, blocking, with_state,
+    Blocking, CommandInfo, Context, Handler, IntoError, Outcome, RawFuture, RawHandler, WithState,
+    blocking, with_state,
 };
 pub use crate::limits::Limits;
 #[cfg(feature = "io")]

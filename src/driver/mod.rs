@@ -40,7 +40,7 @@ use crate::clock::now;
 use crate::command::Facts;
 use crate::conn::{FLUSH_BYTES, Held, Shared};
 use crate::error::Result;
-use crate::handler::{RawHandler, Router};
+use crate::handler::{AnyRaw, Router};
 use crate::quota::call_bytes;
 use crate::service::Commands;
 use crate::session::{self, Holds, Host, Session};
@@ -144,7 +144,7 @@ impl Driver {
     }
 
     /// Lends the connection to a handler, and ends it when that is done.
-    pub(crate) async fn run_raw(mut self: Box<Self>, handler: Arc<dyn for<'a> RawHandler<'a>>) {
+    pub(crate) async fn run_raw(mut self: Box<Self>, handler: Arc<AnyRaw>) {
         let span = tracing::info_span!("connection", peer = %self.link.shared.peer());
         let served = async move {
             // Those for whom there is no place are not served.

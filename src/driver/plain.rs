@@ -29,7 +29,7 @@ use super::link::Link;
 use crate::clock::now;
 use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
-use crate::handler::{Entry, RawHandler, Route, Router};
+use crate::handler::{AnyRaw, Entry, Route, Router};
 use crate::quota::{Reservation, unheld};
 use crate::service::{Request, caught, told};
 use crate::session::{Call, Plain, PlainEnd, Session};
@@ -62,7 +62,7 @@ pub(super) async fn run(link: &mut Link, router: &Router, plain: Plain) {
 }
 
 /// Lends the stream to a handler from its beginning on.
-pub(super) async fn run_whole(link: &mut Link, handler: &dyn for<'a> RawHandler<'a>) {
+pub(super) async fn run_whole(link: &mut Link, handler: &AnyRaw) {
     link.connection.lend();
     let end = run_raw(link, handler, Plain { name: NAMELESS, format: None }).await;
     link.shared.set_io(link.connection.io().clone());
@@ -89,11 +89,7 @@ async fn flush(link: &mut Link) -> bool {
     .await
 }
 
-async fn run_raw(
-    link: &mut Link,
-    handler: &dyn for<'a> RawHandler<'a>,
-    Plain { name, format, .. }: Plain,
-) -> PlainEnd {
+async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: Plain) -> PlainEnd {
     if format.is_some() {
         let text = "a raw command has no formats to choose from";
         return PlainEnd::OutOfStep(told(name, Error::found(Code::UnsupportedFormat, text)));

@@ -28,7 +28,7 @@ use crate::client::Client;
 use crate::command::Command;
 use crate::error::Result;
 use crate::format::Format;
-use crate::handler::{CommandInfo, Entry, Handler, RawHandler, Router, Typed};
+use crate::handler::{CommandInfo, Entry, Handler, Outcome, RawHandler, Router, Typed, any_raw};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::Door;
@@ -138,16 +138,15 @@ impl Endpoint {
     /// in the format of the command ([`Command::check`]): that is a mistake in the program. Use
     /// [`add`](Self::add) where it is not.
     #[track_caller]
-    pub fn on<Req, Rep, F, Shape>(
-        self,
-        command: Command<Req, Rep, F>,
-        handler: impl Handler<Req, Rep, Shape>,
-    ) -> Self
+    pub fn on<Req, Rep, F, H, Shape, Kind>(self, command: Command<Req, Rep, F>, handler: H) -> Self
     where
         Req: 'static,
         Rep: 'static,
         F: Format<Req> + Format<Rep>,
+        H: Handler<Req, Shape>,
+        H::Answer: Future<Output: Outcome<Rep, Kind>> + Send + 'static,
         Shape: 'static,
+        Kind: 'static,
     {
         let result = self.add(command, handler);
         self.expect_registered(result)
@@ -167,7 +166,11 @@ impl Endpoint {
     /// If a handler is registered under this name already, or it is no name; see
     /// [`Command::new`].
     #[track_caller]
-    pub fn on_raw(self, name: &str, handler: impl for<'a> RawHandler<'a> + 'static) -> Self {
+    pub fn on_raw<Kind: 'static>(
+        self,
+        name: &str,
+        handler: impl for<'a> RawHandler<'a, Kind> + 'static,
+    ) -> Self {
         let result = self.add_raw(name, handler);
         self.expect_registered(result)
     }
@@ -178,16 +181,19 @@ impl Endpoint {
     ///
     /// `failed` if a handler is registered under this name already; it stays. The same if the
     /// request or the reply has no form in the command's format, with the reason.
-    pub fn add<Req, Rep, F, Shape>(
+    pub fn add<Req, Rep, F, H, Shape, Kind>(
         &self,
         command: Command<Req, Rep, F>,
-        handler: impl Handler<Req, Rep, Shape>,
+        handler: H,
     ) -> Result<()>
     where
         Req: 'static,
         Rep: 'static,
         F: Format<Req> + Format<Rep>,
+        H: Handler<Req, Shape>,
+        H::Answer: Future<Output: Outcome<Rep, Kind>> + Send + 'static,
         Shape: 'static,
+        Kind: 'static,
     {
         let route = Typed::new::<F>(command.facts(), handler)?;
         self.router.registry().insert(command.name(), Entry::Typed(Arc::new(route)))
@@ -203,13 +209,13 @@ impl Endpoint {
     ///
     /// If it is no name; see [`Command::new`].
     #[track_caller]
-    pub fn add_raw(
+    pub fn add_raw<Kind: 'static>(
         &self,
         name: &str,
-        handler: impl for<'a> RawHandler<'a> + 'static,
+        handler: impl for<'a> RawHandler<'a, Kind> + 'static,
     ) -> Result<()> {
         let name = Command::<(), (), ()>::new(name).name();
-        self.router.registry().insert(name, Entry::Raw(Arc::new(handler)))
+        self.router.registry().insert(name, Entry::Raw(any_raw(handler)))
     }
 
     /// Removes the handler of this name; whether there was one. Calls that are running keep it.
@@ -320,10 +326,10 @@ impl Endpoint {
     /// # Cancel safety
     ///
     /// As [`serve`](Self::serve).
-    pub async fn serve_raw(
+    pub async fn serve_raw<Kind: 'static>(
         &self,
         listener: impl Listener,
-        handler: impl for<'a> RawHandler<'a> + 'static,
+        handler: impl for<'a> RawHandler<'a, Kind> + 'static,
     ) -> Result<()> {
         self.serve_raw_until(listener, handler, std::future::pending::<()>()).await.map(|_| ())
     }
@@ -338,14 +344,14 @@ impl Endpoint {
     /// # Cancel safety
     ///
     /// As [`serve_until`](Self::serve_until).
-    pub async fn serve_raw_until(
+    pub async fn serve_raw_until<Kind: 'static>(
         &self,
         listener: impl Listener,
-        handler: impl for<'a> RawHandler<'a> + 'static,
+        handler: impl for<'a> RawHandler<'a, Kind> + 'static,
         stop: impl Future,
     ) -> Result<Report> {
         let router = Arc::clone(&self.router);
-        let handler: Arc<dyn for<'a> RawHandler<'a>> = Arc::new(handler);
+        let handler = any_raw(handler);
         let accept = self
             .accept(move |io, peer| serving::accepted_raw(&router, Arc::clone(&handler), io, peer));
         Ok(accept.run(listener, stop).await)

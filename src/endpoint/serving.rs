@@ -11,7 +11,7 @@ use crate::clock::now;
 use crate::conn::{Handle, Shared};
 use crate::driver::Driver;
 use crate::error::Result;
-use crate::handler::{RawHandler, Router};
+use crate::handler::{AnyRaw, Router};
 use crate::limits::{TIME_LEAST, at_least};
 use crate::session::{Session, Side};
 use crate::stream::Connection;
@@ -30,7 +30,7 @@ pub(super) fn accepted(
 /// Lends a stream that was accepted to a handler, as long as that wants it.
 pub(super) fn accepted_raw(
     router: &Arc<Router>,
-    handler: Arc<dyn for<'a> RawHandler<'a>>,
+    handler: Arc<AnyRaw>,
     io: BoxedIo,
     peer: Peer,
 ) -> (impl Future<Output = ()> + use<>, OpenConnection) {

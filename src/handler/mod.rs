@@ -4,31 +4,35 @@
 //! keeps a `dyn Route` that takes payload bytes and gives payload bytes. Nothing here knows where a
 //! call came from or whether anybody still waits for it.
 
+mod blocking;
 mod context;
-mod failure;
 mod info;
+mod outcome;
 mod own;
+mod raw;
 mod registry;
 mod route;
 mod router;
 
+pub use self::blocking::{Blocking, blocking};
+use self::blocking::{BlockingAnswer, run_blocking};
 pub use self::context::Context;
-use self::failure::failure;
 pub use self::info::CommandInfo;
+pub use self::outcome::{IntoError, Outcome};
+pub(crate) use self::raw::{AnyRaw, any_raw};
 pub(crate) use self::registry::{Entry, Registry};
 pub(crate) use self::route::{Route, Typed};
 pub(crate) use self::router::Router;
 
-use std::error::Error as StdError;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use crate::error::{Code, Error, Result};
-use crate::quota::Quota;
-use crate::service::panicked;
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 use crate::stream::Connection;
 
-/// A function that answers calls of a command from `Req` to `Rep`:
+/// A function that answers calls whose request is a `Req`:
 ///
 /// - `async fn(Req) -> Result<Rep, E>`,
 /// - `async fn(Req, Context) -> Result<Rep, E>`,
@@ -36,50 +40,48 @@ use crate::stream::Connection;
 /// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking`],
 /// - either of these with shared state in front, by both: `with_state(&state, blocking(f))`.
 ///
-/// `E` is [`Error`], `anyhow::Error`, `io::Error`, a string, or whatever else goes into a boxed
-/// error. An `Error` made by [`Error::new`] reaches the caller with its code and text; of anything
-/// else the caller learns `failed` and the log the rest. That includes an `Error` inside another
-/// error, and one that the library gave to the handler: by a call of its own, a
-/// [`Connection`] of its own, a limit or a format.
+/// `E` is an [`Error`], a type of the program's that becomes one by [`From`], or any error whose
+/// type says nothing: `anyhow::Error`, a boxed error, a text ([`IntoError`]). An `Error` made by
+/// [`Error::new`] reaches the caller with its code, text and details; of anything else the caller
+/// learns `failed` and the log the rest. That includes an `Error` inside another error, and one
+/// that the library gave to the handler: by a call of its own, a [`Connection`] of its own, a limit
+/// or a format.
 ///
 /// `Shape` tells these forms apart. It is inferred.
 ///
 /// # When the compiler refuses
 ///
-/// - **State comes first, as an `Arc`.** The function that [`with_state`] is given takes `Arc<S>`,
-///   then the request, then the [`Context`] if it wants one. A method takes `self: Arc<Self>`.
-/// - **Futures must be `Send`.** A handler may move to another thread at each await, so what it
-///   holds there must be able to: no `Rc`, no guard of a `std::sync::Mutex`. The message does not
-///   say what it was. To hear it, hand the future to a function that asks for nothing else:
-///
-///   ```
-///   fn is_send<T: Send>(_: T) {}
-///
-///   async fn shout(text: String) -> switchboard::Result<String> {
-///       Ok(text.to_uppercase())
-///   }
-///
-///   is_send(shout(String::new()));
-///   ```
-/// - **Async closures must be told their error**, since nothing else says what it is:
-///   `async |text: String| Ok::<_, Error>(text.to_uppercase())`.
+/// - **`is not a handler of requests of type ..`**: the function takes something else. The request
+///   is owned; state comes before it, as an `Arc`, a [`Context`] behind it. A method takes
+///   `self: Arc<Self>`.
+/// - **`is not a handler ..` of an `async move` closure** that uses what it has captured: it lends
+///   that to its future, and a handler may not. Let each call have a clone of its own:
+///   `move |text: String| { let names = names.clone(); async move { .. } }`, or use [`with_state`].
+/// - **`a handler of this command returns ..`**: another reply, or no `Result`.
+/// - **`.. is not a future`**: the function is not async. [`blocking`] takes it as it is.
+/// - **`implementation of Deserialize is not general enough`**: the request or the reply borrows,
+///   as a `&str` does, and what is decoded is owned: `String`.
+/// - **`the error .. cannot be told to a caller`**: see [`IntoError`].
+/// - **`future cannot be sent between threads safely`**: a handler may move to another thread at
+///   each await, so what it holds there must be able to: no `Rc`, no guard of a `std::sync::Mutex`.
+///   The message shows which value it is.
+/// - **`type annotations needed`** for an async closure: nothing else says what its error is, so
+///   the closure must: `async |text: String| Ok::<_, Error>(text.to_uppercase())`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a handler for a command from `{Req}` to `{Rep}`",
-    label = "not a handler for this command",
-    note = "a handler is `async fn({Req}) -> Result<{Rep}, E>` or \
-            `async fn({Req}, Context) -> Result<{Rep}, E>`",
-    note = "`with_state(&state, f)` puts shared state in front: `async fn(Arc<State>, {Req})`; \
-            `blocking(f)` takes a function that is not async; \
-            `with_state(&state, blocking(f))` does both",
-    note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
+    message = "`{Self}` is not a handler of requests of type `{Req}`",
+    label = "does not take `{Req}`",
+    note = "a handler is `async fn({Req})` or `async fn({Req}, Context)`; with shared state in \
+            front it is `async fn(Arc<State>, {Req})`, by `with_state(&state, f)`",
+    note = "an `async move` closure that uses what it captured is not a handler: clone that in a \
+            closure around it, `move |request| {{ let x = x.clone(); async move {{ .. }} }}`, or \
+            use `with_state`"
 )]
-pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
-    /// Answers one call.
-    fn call(
-        &self,
-        request: Req,
-        context: Context,
-    ) -> impl Future<Output = Result<Rep>> + Send + 'static;
+pub trait Handler<Req, Shape>: Send + Sync + 'static {
+    /// What the function returns: a future of a [`Result`].
+    type Answer;
+
+    /// Begins to answer one call.
+    fn call(&self, request: Req, context: Context) -> Self::Answer;
 }
 
 /// A function that is lent the connection itself and speaks its own dialect on it:
@@ -89,15 +91,17 @@ pub trait Handler<Req, Rep, Shape>: Send + Sync + 'static {
 /// the beginning of the next command. If it returns an error, the caller is told and the connection
 /// closed, since nobody knows where the payload would have ended. Of the library's own errors the
 /// caller is told those about the connection that was lent: that a line is too long, for one.
+///
+/// `E` is what a [`Handler`] may fail with. `Kind` says how it becomes an [`Error`], and is
+/// inferred; a type of one's own that is a raw handler has `()` there.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a raw handler",
     label = "not a raw handler",
     note = "a raw handler is `async fn(&mut Connection) -> Result<(), E>`",
     note = "`with_state(&state, f)` puts shared state in front: \
-            `async fn(Arc<State>, &mut Connection)`",
-    note = "its future must be `Send`, and `E` must go into `Box<dyn Error + Send + Sync>`"
+            `async fn(Arc<State>, &mut Connection)`"
 )]
-pub trait RawHandler<'a>: Send + Sync {
+pub trait RawHandler<'a, Kind>: Send + Sync {
     /// Speaks on the connection until its command is done.
     fn call(&self, connection: &'a mut Connection) -> RawFuture<'a>;
 }
@@ -133,44 +137,11 @@ pub fn with_state<S, F>(state: &Arc<S>, function: F) -> WithState<S, F> {
     WithState { state: Arc::clone(state), function }
 }
 
-/// Makes a handler of a function that blocks. Each call runs on a thread of its own, at most
-/// `blocking_calls_max` at a time.
-///
-/// A blocking function cannot be stopped: after a cancel or a deadline its caller has an answer,
-/// but it runs on until it looks at [`Context::is_cancelled`] or returns. One that still waits for
-/// a thread of the runtime when its call ends never begins; it counts until a thread has come to
-/// it.
-///
-/// Shared state goes in front of its arguments by [`with_state`] around it.
-///
-/// ```
-/// # #[cfg(feature = "bincode")] {
-/// use switchboard::{Command, Endpoint, Result, blocking};
-///
-/// const COUNT: Command<String, u64> = Command::new("COUNT");
-///
-/// fn count(path: String) -> std::io::Result<u64> {
-///     Ok(std::fs::metadata(path)?.len())
-/// }
-///
-/// let endpoint = Endpoint::new().on(COUNT, blocking(count));
-/// # }
-/// ```
-pub fn blocking<F>(function: F) -> Blocking<F> {
-    Blocking { function: Arc::new(function) }
-}
-
 /// A handler with shared state; made by [`with_state`].
 #[derive(Debug)]
 pub struct WithState<S, F> {
     state: Arc<S>,
     function: F,
-}
-
-/// A handler that blocks; made by [`blocking`].
-#[derive(Debug)]
-pub struct Blocking<F> {
-    function: Arc<F>,
 }
 
 /// The shape of a handler that takes the request alone.
@@ -188,78 +159,58 @@ pub struct OfRequestAndContext;
 macro_rules! handlers {
     ($shape:ident($context:pat $(=> $argument:ident: $type:ty)?)) => {
         #[diagnostic::do_not_recommend]
-        impl<F, Fut, Req, Rep, E> Handler<Req, Rep, $shape> for F
+        impl<F, Req, Answer> Handler<Req, $shape> for F
         where
-            F: Fn(Req $(, $type)?) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output = Result<Rep, E>> + Send + 'static,
-            E: Into<Box<dyn StdError + Send + Sync>>,
+            F: Fn(Req $(, $type)?) -> Answer + Send + Sync + 'static,
         {
-            fn call(
-                &self,
-                request: Req,
-                $context: Context,
-            ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-                let answer = self(request $(, $argument)?);
-                async move { answer.await.map_err(failure) }
+            type Answer = Answer;
+
+            fn call(&self, request: Req, $context: Context) -> Answer {
+                self(request $(, $argument)?)
             }
         }
 
         #[diagnostic::do_not_recommend]
-        impl<S, F, Fut, Req, Rep, E> Handler<Req, Rep, $shape> for WithState<S, F>
+        impl<S, F, Req, Answer> Handler<Req, $shape> for WithState<S, F>
         where
             S: Send + Sync + 'static,
-            F: Fn(Arc<S>, Req $(, $type)?) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output = Result<Rep, E>> + Send + 'static,
-            E: Into<Box<dyn StdError + Send + Sync>>,
+            F: Fn(Arc<S>, Req $(, $type)?) -> Answer + Send + Sync + 'static,
         {
-            fn call(
-                &self,
-                request: Req,
-                $context: Context,
-            ) -> impl Future<Output = Result<Rep>> + Send + 'static {
-                let answer = (self.function)(Arc::clone(&self.state), request $(, $argument)?);
-                async move { answer.await.map_err(failure) }
+            type Answer = Answer;
+
+            fn call(&self, request: Req, $context: Context) -> Answer {
+                (self.function)(Arc::clone(&self.state), request $(, $argument)?)
             }
         }
 
         #[diagnostic::do_not_recommend]
-        impl<F, Req, Rep, E> Handler<Req, Rep, $shape> for Blocking<F>
+        impl<F, Req, Reply> Handler<Req, $shape> for Blocking<F>
         where
-            F: Fn(Req $(, $type)?) -> Result<Rep, E> + Send + Sync + 'static,
+            F: Fn(Req $(, $type)?) -> Reply + Send + Sync + 'static,
             Req: Send + 'static,
-            Rep: Send + 'static,
-            E: Into<Box<dyn StdError + Send + Sync>>,
+            Reply: Send + 'static,
         {
-            fn call(
-                &self,
-                request: Req,
-                context: Context,
-            ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+            type Answer = BlockingAnswer<Reply>;
+
+            fn call(&self, request: Req, context: Context) -> Self::Answer {
                 let function = Arc::clone(&self.function);
-                run_blocking(context, move |$context| {
-                    function(request $(, $argument)?).map_err(failure)
-                })
+                run_blocking(context, move |$context| function(request $(, $argument)?))
             }
         }
 
         #[diagnostic::do_not_recommend]
-        impl<S, F, Req, Rep, E> Handler<Req, Rep, $shape> for WithState<S, Blocking<F>>
+        impl<S, F, Req, Reply> Handler<Req, $shape> for WithState<S, Blocking<F>>
         where
             S: Send + Sync + 'static,
-            F: Fn(Arc<S>, Req $(, $type)?) -> Result<Rep, E> + Send + Sync + 'static,
+            F: Fn(Arc<S>, Req $(, $type)?) -> Reply + Send + Sync + 'static,
             Req: Send + 'static,
-            Rep: Send + 'static,
-            E: Into<Box<dyn StdError + Send + Sync>>,
+            Reply: Send + 'static,
         {
-            fn call(
-                &self,
-                request: Req,
-                context: Context,
-            ) -> impl Future<Output = Result<Rep>> + Send + 'static {
+            type Answer = BlockingAnswer<Reply>;
+
+            fn call(&self, request: Req, context: Context) -> Self::Answer {
                 let (state, function) = (Arc::clone(&self.state), self.function.function.clone());
-                run_blocking(context, move |$context| {
-                    function(state, request $(, $argument)?).map_err(failure)
-                })
+                run_blocking(context, move |$context| function(state, request $(, $argument)?))
             }
         }
     };
@@ -268,81 +219,27 @@ macro_rules! handlers {
 handlers!(OfRequest(_));
 handlers!(OfRequestAndContext(context => context: Context));
 
-#[diagnostic::do_not_recommend]
-impl<'a, F, Fut, E> RawHandler<'a> for F
+impl<'a, F, Fut, E, Kind> RawHandler<'a, Kind> for F
 where
     F: Fn(&'a mut Connection) -> Fut + Send + Sync,
     Fut: Future<Output = Result<(), E>> + Send + 'a,
-    E: Into<Box<dyn StdError + Send + Sync>>,
+    E: IntoError<Kind>,
 {
     fn call(&self, connection: &'a mut Connection) -> RawFuture<'a> {
         let done = self(connection);
-        Box::pin(async move { done.await.map_err(failure) })
+        Box::pin(async move { done.await.map_err(E::into_error) })
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<'a, S, F, Fut, E> RawHandler<'a> for WithState<S, F>
+impl<'a, S, F, Fut, E, Kind> RawHandler<'a, Kind> for WithState<S, F>
 where
     S: Send + Sync,
     F: Fn(Arc<S>, &'a mut Connection) -> Fut + Send + Sync,
     Fut: Future<Output = Result<(), E>> + Send + 'a,
-    E: Into<Box<dyn StdError + Send + Sync>>,
+    E: IntoError<Kind>,
 {
     fn call(&self, connection: &'a mut Connection) -> RawFuture<'a> {
         let done = (self.function)(Arc::clone(&self.state), connection);
-        Box::pin(async move { done.await.map_err(failure) })
-    }
-}
-
-async fn run_blocking<Rep: Send + 'static>(
-    context: Context,
-    function: impl FnOnce(Context) -> Result<Rep> + Send + 'static,
-) -> Result<Rep> {
-    let permit = context.quota().map(Quota::blocking_call).transpose();
-    let permit = permit.map_err(|error| error.for_caller().refusing())?;
-    // Dropped with this future, when the call has ended.
-    let waiting = Waiting(Arc::new(Mutex::new(Some((function, context)))));
-    let begin = waiting.clone();
-    let work = move || {
-        // Given back when the function has ended, whoever still waits for it. Also not before the
-        // pool has come to a function that will not begin: its queue has no other bound.
-        let _permit = permit;
-        match begin.take() {
-            // The end may have been told and not have come here.
-            Some((function, context)) if !context.is_cancelled() => function(context),
-            _ => Err(Error::found(Code::Cancelled, "the call ended before its function began")),
-        }
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(reply) => reply,
-        Err(error) if error.is_panic() => Err(panicked().for_caller().with_source(error)),
-        Err(error) => {
-            let stopped = Error::found(Code::Cancelled, "the runtime stopped");
-            Err(stopped.for_caller().with_source(error))
-        }
-    }
-}
-
-/// What waits for a thread of the pool. Whoever takes it out first has it; when the call or the
-/// thread lets go of it, nobody has it any more.
-struct Waiting<T>(Arc<Mutex<Option<T>>>);
-
-impl<T> Waiting<T> {
-    fn take(&self) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl<T> Clone for Waiting<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Drop for Waiting<T> {
-    fn drop(&mut self) {
-        // The lock is not held when it is dropped: it has the request in it.
-        drop(self.take());
+        Box::pin(async move { done.await.map_err(E::into_error) })
     }
 }

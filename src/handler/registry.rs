@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use foldhash::HashMap;
 
-use super::RawHandler;
+use super::AnyRaw;
 use super::info::CommandInfo;
 use super::route::Route;
 use crate::command::Facts;
@@ -28,7 +28,7 @@ pub(crate) struct Registry {
 #[derive(Clone)]
 pub(crate) enum Entry {
     Typed(Arc<dyn Route>),
-    Raw(Arc<dyn for<'a> RawHandler<'a>>),
+    Raw(Arc<AnyRaw>),
 }
 
 impl Registry {
@@ -126,13 +126,15 @@ mod tests {
     use super::*;
     use crate::command::Command;
     use crate::format::Line;
+    use crate::handler::outcome::OfType;
     use crate::handler::{OfRequest, Typed};
 
     type Text = Command<String, String, Line>;
 
     fn add(registry: &Registry, command: Text) {
         let answer = async |text: String| Ok::<_, Error>(text);
-        let route = Typed::<_, _, _, OfRequest>::new::<Line>(command.facts(), answer).unwrap();
+        let route =
+            Typed::<_, _, _, (OfRequest, OfType)>::new::<Line>(command.facts(), answer).unwrap();
         registry.insert(command.name(), Entry::Typed(Arc::new(route))).unwrap();
     }
 

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 use super::info::CommandInfo;
-use super::{Context, Handler};
+use super::{Context, Handler, Outcome};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
@@ -139,12 +139,14 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
     }
 }
 
-impl<Req, Rep, H, Shape> Route for Typed<Req, Rep, H, Shape>
+impl<Req, Rep, H, Shape, Kind> Route for Typed<Req, Rep, H, (Shape, Kind)>
 where
-    H: Handler<Req, Rep, Shape>,
+    H: Handler<Req, Shape>,
+    H::Answer: Future<Output: Outcome<Rep, Kind>> + Send + 'static,
     Req: 'static,
     Rep: 'static,
     Shape: 'static,
+    Kind: 'static,
 {
     fn call(
         &self,
@@ -170,8 +172,10 @@ where
         let answer = self.handler.call(request, context);
         Ok(Box::pin(async move {
             let bytes_max = limits.as_ref().map_or(0, |limits| limits.payload_bytes_max);
-            let reply =
-                answer.await.map_err(|error| error.of_handler().in_format(format, bytes_max))?;
+            let reply = answer
+                .await
+                .outcome()
+                .map_err(|error| error.of_handler().in_format(format, bytes_max))?;
             let Some(limits) = limits else {
                 return Ok(BytesMut::new());
             };

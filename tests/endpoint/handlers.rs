@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use switchboard::format::{self, Line};
 use switchboard::transport::PeerAddress;
 use switchboard::{
-    Call, Client, Code, Command, Connection, Context, Endpoint, Error, Fault, Limits, Notification,
-    Report, Result, blocking, transport, with_state,
+    Call, Client, Code, Command, Connection, Context, Endpoint, Error, Fault, IntoError, Limits,
+    Notification, Report, Result, blocking, transport, with_state,
 };
 
 use super::support::*;
@@ -97,12 +97,12 @@ async fn only_our_own_errors_cross_the_wire() {
         .await;
 }
 
-async fn check_failure<E>(
+async fn check_failure<E, Kind: 'static>(
     error: impl Fn() -> E + Clone + Send + Sync + 'static,
     code: Code,
     text: &str,
 ) where
-    E: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+    E: IntoError<Kind> + Send + 'static,
 {
     let (kept, late) = (error.clone(), error.clone());
     let endpoint = Endpoint::new()

@@ -274,6 +274,12 @@ impl fmt::Display for DropError {
 
 impl std::error::Error for DropError {}
 
+impl From<DropError> for Error {
+    fn from(error: DropError) -> Self {
+        Self::internal(error)
+    }
+}
+
 #[test]
 fn errors_are_dropped_without_a_lock_and_may_panic() {
     const SOON: Command<(), ()> = Command::new("SOON");

@@ -41,6 +41,7 @@ mod limits;
 mod locks;
 mod one_way;
 mod own;
+mod own_errors;
 mod plain;
 mod queued;
 #[cfg(feature = "gob")]

@@ -92,7 +92,7 @@ impl Subject {
 
 struct Canary(Arc<AtomicU64>);
 
-impl<'a> switchboard::RawHandler<'a> for Canary {
+impl<'a> switchboard::RawHandler<'a, ()> for Canary {
     fn call(&self, _connection: &'a mut Connection) -> switchboard::RawFuture<'a> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(()) })
