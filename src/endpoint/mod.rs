@@ -103,7 +103,7 @@ impl Endpoint {
     ///
     /// Shorter than the peer's `idle_time_max`, it keeps an idle connection open. It should be
     /// longer than a peer may be busy without reading: 15 s to 60 s are usual. Go's `net/rpc` has
-    /// no such question, but [`with_tcp_keepalive`](Self::with_tcp_keepalive).
+    /// none, but [`with_tcp_keepalive`](Self::with_tcp_keepalive).
     ///
     /// # Panics
     ///
@@ -255,8 +255,7 @@ impl Endpoint {
     ///
     /// As [`serve`](Self::serve).
     pub async fn listen(&self, address: &str) -> Result<()> {
-        let address: Address = address.parse()?;
-        let listener = transport::bind(&address).await?;
+        let listener = transport::bind(&address.parse()?).await?;
         self.serve(listener.kept_alive(self.tcp_keepalive)).await
     }
 
@@ -350,10 +349,9 @@ impl Endpoint {
         handler: impl for<'a> RawHandler<'a, Kind> + 'static,
         stop: impl Future,
     ) -> Result<Report> {
-        let router = Arc::clone(&self.router);
-        let handler = any_raw(handler);
-        let accept = self
-            .accept(move |io, peer| serving::accepted_raw(&router, Arc::clone(&handler), io, peer));
+        let (router, handler) = (Arc::clone(&self.router), any_raw(handler));
+        let serve = move |io, peer| serving::accepted_raw(&router, Arc::clone(&handler), io, peer);
+        let accept = self.accept(serve);
         Ok(accept.run(listener, stop).await)
     }
 
