@@ -32,7 +32,7 @@ use crate::handler::{CommandInfo, Entry, Handler, Outcome, RawHandler, Router, T
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::Door;
-use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, TcpKeepalive};
+use crate::transport::{self, BoxedIo, Io, Listener, Peer, TcpKeepalive};
 
 /// Handlers under names, and the means to serve them.
 ///

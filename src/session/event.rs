@@ -183,6 +183,15 @@ pub(super) type OwnFacts = Option<Box<Facts>>;
 pub(super) enum BodyOf {
     // Its payload is still empty, and its deadline the time at which its line came.
     Call(Box<Call>, OwnFacts),
-    Reply(Tag, Option<CodeWord>, Options),
-    Notice(CodeWord),
+    // `None` where the line says no more than that it went well, as nearly always.
+    Reply(Tag, Option<Box<Head>>),
+    Notice(Box<CodeWord>),
+}
+
+/// What the line of a reply says beside its length.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// That of an error.
+    pub(super) word: Option<CodeWord>,
+    pub(super) options: Options,
 }

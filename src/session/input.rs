@@ -29,7 +29,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::calling_back::takes_calls;
 use super::calls::Calls;
-use super::event::{BodyOf, OwnFacts};
+use super::event::{BodyOf, Head, OwnFacts};
 use super::keepalive::PING;
 use super::{Call, CallId, Plain, Received, Violation, one_way};
 use crate::command::Facts;
@@ -283,8 +283,10 @@ impl Input {
         let payload_bytes_max = self.decoder.payload_bytes_max();
         let facts = match &self.body_of {
             Some(BodyOf::Call(_, facts)) => facts.as_deref(),
-            Some(BodyOf::Reply(tag, None, _)) => calls.outbound.facts_of(*tag),
-            Some(BodyOf::Reply(_, Some(_), _) | BodyOf::Notice(_)) | None => None,
+            Some(BodyOf::Reply(tag, head)) if !is_error(head.as_deref()) => {
+                calls.outbound.facts_of(*tag)
+            }
+            Some(BodyOf::Reply(..) | BodyOf::Notice(_)) | None => None,
         };
         let Some(facts) = facts else {
             // As nearly always.
@@ -338,14 +340,18 @@ impl Input {
                 inbound.begin_waiting(|| now, &mut backlog.outbox);
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
-            Line::Reply(0, Part::Err(_, word), _) => Ok(self.expect(BodyOf::Notice(word))),
+            Line::Reply(0, Part::Err(_, word), _) => {
+                Ok(self.expect(BodyOf::Notice(Box::new(word))))
+            }
             Line::Reply(0, Part::Ok(0), _) => {
                 calls.outbound.handle_farewell();
                 Ok(Body::Skip)
             }
             Line::Reply(tag, part, options) => {
                 let word = calls.outbound.handle_reply(tag, part)?;
-                Ok(self.expect(BodyOf::Reply(tag, word, options)))
+                let is_bare = word.is_none() && options.as_bytes().is_empty();
+                let head = (!is_bare).then(|| Box::new(Head { word, options }));
+                Ok(self.expect(BodyOf::Reply(tag, head)))
             }
         }
     }
@@ -358,14 +364,15 @@ impl Input {
                 call.payload = body;
                 calls.inbound.handle_body(now, is_open, (call, facts), &mut calls.backlog.outbox);
             }
-            Some(BodyOf::Reply(tag, word, options)) => {
-                let reply = match word {
-                    None => Ok(Received { payload: body, options }),
-                    Some(word) => Err(options.error(word, body)),
+            Some(BodyOf::Reply(tag, head)) => {
+                let reply = match head.map(|head| *head) {
+                    None => Ok(Received { payload: body, options: Options::default() }),
+                    Some(Head { word: None, options }) => Ok(Received { payload: body, options }),
+                    Some(Head { word: Some(word), options }) => Err(options.error(word, body)),
                 };
                 calls.wakers.due.extend(calls.outbound.handle_body(tag, reply));
             }
-            Some(BodyOf::Notice(word)) => calls.outbound.handle_notice(word, &body),
+            Some(BodyOf::Notice(word)) => calls.outbound.handle_notice(*word, &body),
             None => {}
         }
     }
@@ -416,6 +423,11 @@ impl Input {
         self.body_of = Some(body_of);
         Body::Take
     }
+}
+
+/// Whether the line of a reply was that of an error.
+fn is_error(head: Option<&Head>) -> bool {
+    head.is_some_and(|head| head.word.is_some())
 }
 
 /// What the command of a call has in place of limits.
