@@ -37,7 +37,7 @@ use crate::stream::Connection;
 /// - `async fn(Req) -> Result<Rep, E>`,
 /// - `async fn(Req, Context) -> Result<Rep, E>`,
 /// - either of them with shared state in front, by [`with_state`],
-/// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking`],
+/// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking()`],
 /// - either of these with shared state in front, by both: `with_state(&state, blocking(f))`.
 ///
 /// `E` is an [`Error`], a type of the program's that becomes one by [`From`], or any error whose
@@ -58,7 +58,7 @@ use crate::stream::Connection;
 ///   that to its future, and a handler may not. Let each call have a clone of its own:
 ///   `move |text: String| { let names = names.clone(); async move { .. } }`, or use [`with_state`].
 /// - **`a handler of this command returns ..`**: another reply, or no `Result`.
-/// - **`.. is not a future`**: the function is not async. [`blocking`] takes it as it is.
+/// - **`.. is not a future`**: the function is not async. [`blocking()`] takes it as it is.
 /// - **`implementation of Deserialize is not general enough`**: the request or the reply borrows,
 ///   as a `&str` does, and what is decoded is owned: `String`.
 /// - **`the error .. cannot be told to a caller`**: see [`IntoError`].

@@ -37,7 +37,8 @@ fn print(types: &Types, id: Id, told: &mut BTreeSet<Id>) -> String {
         Type::Struct { name, fields, is_open } => {
             let field = |field: &crate::types::Field| {
                 let mark = if field.is_optional { "?" } else { "" };
-                let names = [&[field.name.clone()], &field.aliases[..]].concat().join("|");
+                let names =
+                    [std::slice::from_ref(&field.name), &field.aliases[..]].concat().join("|");
                 format!("{names}{mark}: {}", print(field.id))
             };
             let mut parts: Vec<_> = fields.iter().map(field).collect();
