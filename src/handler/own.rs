@@ -10,10 +10,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::info::CommandInfo;
 use super::route::{Bounds, Route, Spoken};
 use super::{Context, Entry, Registry};
-use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Format, Framing, Line};
 use crate::service::Work;
@@ -44,13 +42,13 @@ impl List {
 impl Route for List {
     fn call(
         &self,
-        (Spoken::Plainly(format) | Spoken::Otherwise(format)): Spoken,
+        spoken: Spoken,
         payload: Bytes,
         _: Bounds,
         _: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work> {
-        self.framing(format)?;
+        self.framing(spoken.named())?;
         no_payload("?", &payload)?;
         hold(self.text.len())?;
         Ok(ready(self.text.as_bytes()))
@@ -58,14 +56,6 @@ impl Route for List {
 
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
         no_format("?", format)
-    }
-
-    fn facts(&self) -> Facts {
-        Facts::default()
-    }
-
-    fn info(&self, name: Name) -> CommandInfo {
-        CommandInfo::raw(name.to_string())
     }
 }
 
@@ -81,8 +71,7 @@ impl Route for Ping {
         _: Context,
         _: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work> {
-        let (Spoken::Plainly(format) | Spoken::Otherwise(format)) = spoken;
-        self.framing(format)?;
+        self.framing(spoken.named())?;
         no_payload("?PING", &payload)?;
         // Something is to be seen where nothing else says that there was a reply.
         let is_plain = matches!(spoken, Spoken::Plainly(_));
@@ -91,14 +80,6 @@ impl Route for Ping {
 
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
         no_format("?PING", format)
-    }
-
-    fn facts(&self) -> Facts {
-        Facts::default()
-    }
-
-    fn info(&self, name: Name) -> CommandInfo {
-        CommandInfo::raw(name.to_string())
     }
 }
 
@@ -116,16 +97,12 @@ enum Spoke {
 
 impl Describe {
     fn spoke(spoken: Spoken) -> Result<Spoke> {
-        let (Spoken::Plainly(format) | Spoken::Otherwise(format)) = spoken;
-        match (format.as_ref().map(FormatWord::as_bytes), spoken) {
-            (Some(b"line"), _) | (None, Spoken::Plainly(_)) => Ok(Spoke::Line),
+        match spoken.meant().as_ref().map(FormatWord::as_bytes) {
+            None | Some(b"line") => Ok(Spoke::Line),
             #[cfg(feature = "json")]
-            (Some(b"json"), _) => Ok(Spoke::Json),
-            (None, _) => {
-                let text = format!("a call that names no format is bincode; {SPEAKS}");
-                Err(Error::found(Code::UnsupportedFormat, text))
-            }
-            (Some(_), _) => Err(Error::found(Code::UnsupportedFormat, SPEAKS)),
+            Some(b"json") => Ok(Spoke::Json),
+            Some(_) if cfg!(feature = "json") => Err(spoken.unspoken(&["line", "json"])),
+            Some(_) => Err(spoken.unspoken(&["line"])),
         }
     }
 
@@ -151,20 +128,14 @@ impl Route for Describe {
         match Self::spoke(spoken)? {
             Spoke::Line => {
                 let name: String = Line::decode(payload, &budget)?;
-                let info = match self.find(&name)? {
-                    (name, Entry::Typed(route)) => route.info(name),
-                    (name, Entry::Raw(_)) => CommandInfo::raw(name.to_string()),
-                };
-                Line::encode(&info.to_string(), &limits, &mut reply)?;
+                let (name, entry) = self.find(&name)?;
+                Line::encode(&entry.info(name).to_string(), &limits, &mut reply)?;
             }
             #[cfg(feature = "json")]
             Spoke::Json => {
                 let name: String = crate::format::Json::decode(payload, &budget)?;
-                let description = match self.find(&name)? {
-                    (name, Entry::Typed(route)) => route.description(name),
-                    (name, Entry::Raw(_)) => CommandInfo::raw(name.to_string()).to_json(&[]),
-                };
-                crate::format::Json::encode(&description, &limits, &mut reply)?;
+                let (name, entry) = self.find(&name)?;
+                crate::format::Json::encode(&entry.description(name), &limits, &mut reply)?;
             }
         }
         hold(reply.len())?;
@@ -174,21 +145,7 @@ impl Route for Describe {
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
         Self::spoke(Spoken::Plainly(format)).map(|_| Some(Framing::Line))
     }
-
-    fn facts(&self) -> Facts {
-        Facts::default()
-    }
-
-    fn info(&self, name: Name) -> CommandInfo {
-        CommandInfo::raw(name.to_string())
-    }
 }
-
-const SPEAKS: &str = if cfg!(feature = "json") {
-    "this command speaks line and json"
-} else {
-    "this command speaks line"
-};
 
 fn ready(reply: &[u8]) -> Work {
     Box::pin(std::future::ready(Ok(BytesMut::from(reply))))

@@ -87,11 +87,7 @@ impl Registry {
     /// The commands, by name.
     pub(crate) fn commands(&self) -> Vec<CommandInfo> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let info = |(name, entry): (&Name, &Entry)| match entry {
-            Entry::Typed(route) => route.info(*name),
-            Entry::Raw(_) => CommandInfo::raw(name.to_string()),
-        };
-        let mut commands: Vec<_> = entries.iter().map(info).collect();
+        let mut commands: Vec<_> = entries.iter().map(|(name, entry)| entry.info(*name)).collect();
         drop(entries);
         commands.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         commands
@@ -99,6 +95,23 @@ impl Registry {
 }
 
 impl Entry {
+    /// What is known of it under this name.
+    pub(super) fn info(&self, name: Name) -> CommandInfo {
+        match self {
+            Self::Typed(route) => route.info(name),
+            Self::Raw(_) => CommandInfo::raw(name.to_string()),
+        }
+    }
+
+    /// The same and more, as `?DESCRIBE` tells it.
+    #[cfg(feature = "json")]
+    pub(super) fn description(&self, name: Name) -> serde_json::Value {
+        match self {
+            Self::Typed(route) => route.description(name),
+            Self::Raw(_) => self.info(name).to_json(&[]),
+        }
+    }
+
     fn facts(&self) -> Facts {
         match self {
             Self::Typed(route) => route.facts(),

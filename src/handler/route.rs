@@ -37,6 +37,34 @@ pub(crate) enum Spoken {
     Otherwise(Option<FormatWord>),
 }
 
+impl Spoken {
+    /// The format that the caller names.
+    pub(super) fn named(self) -> Option<FormatWord> {
+        let (Self::Plainly(word) | Self::Otherwise(word)) = self;
+        word
+    }
+
+    /// The format that the caller means; `None` is the command's own.
+    pub(super) fn meant(self) -> Option<FormatWord> {
+        match self {
+            Self::Plainly(word) => word,
+            Self::Otherwise(word) => Some(word.unwrap_or(FormatWord::DEFAULT)),
+        }
+    }
+
+    /// The error of a call in a format that is not one of these.
+    pub(super) fn unspoken(self, names: &[&str]) -> Error {
+        let names = names.join(" and ");
+        let text = match self {
+            Self::Otherwise(None) => {
+                format!("a call that names no format is bincode; this command speaks {names}")
+            }
+            _ => format!("this command speaks {names}"),
+        };
+        Error::found(Code::UnsupportedFormat, text)
+    }
+}
+
 pub(crate) trait Route: Send + Sync {
     /// Decodes a payload within its bounds, says by `hold` how many bytes came of it, and begins to
     /// answer it.
@@ -63,10 +91,14 @@ pub(crate) trait Route: Send + Sync {
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>>;
 
     /// What its command says beside name and types.
-    fn facts(&self) -> Facts;
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
 
     /// Formats and types, of the command that it answers under this name.
-    fn info(&self, name: Name) -> CommandInfo;
+    fn info(&self, name: Name) -> CommandInfo {
+        CommandInfo::raw(name.to_string())
+    }
 
     /// The same and more, as `?DESCRIBE` tells it. Found once: it takes a while.
     #[cfg(feature = "json")]
@@ -117,24 +149,13 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
 
     fn codecs(&self, format: Spoken) -> Result<&(Codec<Req>, Codec<Rep>)> {
         let mut formats = self.formats.iter();
-        let word = match format {
-            Spoken::Plainly(word) => word,
-            Spoken::Otherwise(word) => Some(word.unwrap_or(FormatWord::DEFAULT)),
-        };
-        let found = match word {
+        let found = match format.meant() {
             None => formats.next(),
             Some(word) => formats.find(|(codec, _)| codec.name.as_bytes() == word.as_bytes()),
         };
         found.ok_or_else(|| {
             let names: Vec<_> = self.formats.iter().map(|(codec, _)| codec.name).collect();
-            let names = names.join(" and ");
-            let text = match format {
-                Spoken::Otherwise(None) => {
-                    format!("a call that names no format is bincode; this command speaks {names}")
-                }
-                _ => format!("this command speaks {names}"),
-            };
-            Error::found(Code::UnsupportedFormat, text)
+            format.unspoken(&names)
         })
     }
 }
