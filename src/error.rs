@@ -13,11 +13,13 @@
 mod code;
 mod display;
 mod reach;
+mod word;
 
 pub(crate) use self::code::is_word;
 pub use self::code::{Code, CodeWord, Fault, UnknownCode};
 pub(crate) use self::reach::Told;
 use self::reach::{Details, EncodeDetails, Reach};
+pub(crate) use self::word::Word;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -188,12 +190,10 @@ impl Error {
         let facts = &mut *self.facts;
         facts.reach = Reach::Author;
         if !facts.is_from_peer {
-            let is_kept =
-                matches!(facts.code, Code::DeadlineExceeded | Code::Overloaded | Code::Cancelled);
-            let found = std::mem::replace(&mut facts.code, Code::Failed);
-            if is_kept {
-                facts.code = found;
-            }
+            facts.code = match facts.code {
+                code @ (Code::DeadlineExceeded | Code::Overloaded | Code::Cancelled) => code,
+                _ => Code::Failed,
+            };
             facts.text = "another service, which was asked for this, gave no answer".into();
         }
         facts.fault = facts.code.fault();

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::word::Word;
+
 /// The kind of an [`Error`](super::Error), the same on both sides of the wire.
 ///
 /// `docs/PROTOCOL.md` lists the words. The set may grow: a word of a peer that this side does not
@@ -72,11 +74,7 @@ pub enum Fault {
 /// The word for a code as it stands on the wire, known or not: 1 to 32 bytes of `a` to `z`, `_` and
 /// `-`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CodeWord {
-    len: u8,
-    // Zeros behind `len`, so that equal words are equal bytes.
-    bytes: [u8; WORD_BYTES_MAX],
-}
+pub struct CodeWord(Word<WORD_BYTES_MAX>);
 
 /// A word that stands for no [`Code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,32 +191,26 @@ impl CodeWord {
     /// The word that `bytes` are; `None` if they are none.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        if !is_word(bytes) {
-            return None;
-        }
-        let mut word = Self { len: u8::try_from(bytes.len()).ok()?, bytes: [0; WORD_BYTES_MAX] };
-        word.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(word)
+        is_word(bytes).then(|| Self(Word::copy(bytes)))
     }
 
     /// The word.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        self.0.as_str()
     }
 
     /// The code that it stands for: [`Code::Failed`] if this side does not know it.
     #[must_use]
     pub fn code(&self) -> Code {
-        Code::from_wire(self.as_str().as_bytes()).unwrap_or(Code::Failed)
+        Code::from_wire(self.0.as_bytes()).unwrap_or(Code::Failed)
     }
 }
 
 impl From<Code> for CodeWord {
     fn from(code: Code) -> Self {
         // The words of all codes are such words.
-        Self::parse(code.as_str().as_bytes()).unwrap_or(Self { len: 0, bytes: [0; WORD_BYTES_MAX] })
+        Self(Word::copy(code.as_str().as_bytes()))
     }
 }
 

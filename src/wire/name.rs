@@ -8,6 +8,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use super::flaw::{FORMAT_WORD_BYTES_MAX, Flaw, NAME_BYTES_MAX};
+use crate::error::Word;
 
 /// The name of a command: 1 to 64 printable ASCII bytes without space, not beginning with `<`, `>`,
 /// `{`, `[` or a digit. Names that begin with `?` belong to the endpoint itself.
@@ -77,7 +78,7 @@ impl Name {
     /// Whether the name belongs to the endpoint itself.
     #[must_use]
     pub const fn is_reserved(&self) -> bool {
-        matches!(self.0.bytes.first(), Some(b'?'))
+        matches!(self.0.first(), Some(b'?'))
     }
 }
 
@@ -190,43 +191,6 @@ impl FormatWord {
 impl fmt::Debug for FormatWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FormatWord({})", self.as_str())
-    }
-}
-
-/// 1 to `BYTES_MAX` printable ASCII bytes without space.
-///
-/// A line is moved from hand to hand, which costs less if its fields begin at whole words.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(align(8))]
-struct Word<const BYTES_MAX: usize> {
-    // Only the first `len` bytes count; the rest are zero. 1 <= len <= BYTES_MAX < 256.
-    bytes: [u8; BYTES_MAX],
-    len: u8,
-}
-
-impl<const BYTES_MAX: usize> Word<BYTES_MAX> {
-    /// The word that `bytes` are known to be, cut off if they are more than fit.
-    #[inline]
-    const fn copy(bytes: &[u8]) -> Self {
-        let mut copy = [0; BYTES_MAX];
-        let bytes = match bytes.split_at_checked(BYTES_MAX) {
-            Some((bytes, _)) => bytes,
-            None => bytes,
-        };
-        if let Some((room, _)) = copy.split_at_mut_checked(bytes.len()) {
-            room.copy_from_slice(bytes);
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "len <= BYTES_MAX < 256")]
-        let len = bytes.len() as u8;
-        Self { bytes: copy, len }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
