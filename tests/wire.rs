@@ -148,6 +148,12 @@ fn options_mean_what_they_say() {
     assert_eq!(strange.as_bytes(), b"http_version=HTTP/1.1");
     assert_eq!(options("t=18446744073709551615").time_ms(), Some(u64::MAX));
     assert_eq!(options("trace=").trace(), Some(&b""[..]));
+    let json = FormatWord::parse(b"json").unwrap();
+    let long = format!("trace={} a-b=1 f=line x=", "t".repeat(Options::TRACE_BYTES_MAX + 1));
+    let metadata = Metadata::default().with("c-d", "2").unwrap();
+    let changed = options(&long).with_format(json).with_metadata(&metadata);
+    let expected = long.replace(" a-b=1", "").replace(" f=line", "") + " f=json c-d=2";
+    assert_eq!(changed.as_bytes(), expected.as_bytes(), "all else stays, however long");
 }
 
 #[test]

@@ -243,8 +243,7 @@ impl Request {
             let text = "no format can have this name";
             return Err(Error::found(Code::UnsupportedFormat, text));
         };
-        let (trace, metadata) = (self.trace().map(str::to_owned), self.metadata());
-        self.set_options(Some(word), trace.as_deref(), &metadata)?;
+        self.call.options = std::mem::take(&mut self.call.options).with_format(word);
         Ok(self)
     }
 
@@ -273,15 +272,15 @@ impl Request {
     ///
     /// `bad_payload` if it is empty, longer than 128 bytes or has other than printable ASCII in it.
     pub fn with_trace(mut self, traceparent: &str) -> Result<Self> {
-        let metadata = self.metadata();
-        self.set_options(self.format_word(), Some(traceparent), &metadata)?;
+        let options = Options::new(self.format_word(), None);
+        let options = options.with_trace(traceparent).map_err(bad_trace)?;
+        self.call.options = options.with_metadata(&self.metadata());
         Ok(self)
     }
 
     /// Says this beside the call, in the place of what was said.
     pub fn with_metadata(mut self, metadata: &Metadata) -> Self {
-        let trace = self.trace().map(str::to_owned);
-        let _ = self.set_options(self.format_word(), trace.as_deref(), metadata);
+        self.call.options = std::mem::take(&mut self.call.options).with_metadata(metadata);
         self
     }
 
@@ -362,20 +361,6 @@ impl Request {
         if let Some(caller) = &self.caller {
             caller.set_reply_metadata(self.call.id, metadata);
         }
-    }
-
-    fn set_options(
-        &mut self,
-        format: Option<FormatWord>,
-        trace: Option<&str>,
-        metadata: &Metadata,
-    ) -> Result<()> {
-        let mut options = Options::new(format, None);
-        if let Some(trace) = trace {
-            options = options.with_trace(trace).map_err(bad_trace)?;
-        }
-        self.call.options = options.with_metadata(metadata);
-        Ok(())
     }
 
     pub(crate) fn name(&self) -> Name {

@@ -96,6 +96,11 @@ impl Metadata {
         Self { text: text.freeze() }
     }
 
+    /// Appends it to other options.
+    pub(super) fn put(&self, options: &mut BytesMut) {
+        self.pairs().for_each(|(key, value)| push(options, key, value));
+    }
+
     pub(crate) fn text(&self) -> Bytes {
         self.text.clone()
     }

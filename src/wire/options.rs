@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::metadata::{Metadata, Tally};
 use super::words::{Words, decimal, decimal_u32, pair, push};
@@ -123,18 +123,22 @@ impl Options {
         Ok(Self { text: text.freeze() })
     }
 
-    /// These options, which have no metadata yet, with this.
+    /// These options with this format, in the place of another.
+    #[must_use]
+    pub fn with_format(self, format: FormatWord) -> Self {
+        let mut text = self.without(|key| key == b"f");
+        push(&mut text, b"f", format.as_bytes());
+        Self { text: text.freeze() }
+    }
+
+    /// These options with this metadata, in the place of what there was.
     #[must_use]
     pub fn with_metadata(self, metadata: &Metadata) -> Self {
-        if metadata.is_empty() {
-            return self;
-        }
         if self.text.is_empty() {
             return Self { text: metadata.text() };
         }
-        let mut text = BytesMut::from(self.as_bytes());
-        text.put_u8(b' ');
-        text.extend_from_slice(&metadata.text());
+        let mut text = self.without(|key| key.contains(&b'-'));
+        metadata.put(&mut text);
         Self { text: text.freeze() }
     }
 
@@ -264,6 +268,14 @@ impl Options {
             _ => return None,
         };
         Some(Self { text: Bytes::from_static(text) })
+    }
+
+    /// All but those with some keys.
+    fn without(&self, is_out: impl Fn(&[u8]) -> bool) -> BytesMut {
+        let mut text = BytesMut::new();
+        let pairs = self.text.split(|byte| *byte == b' ').filter_map(pair);
+        pairs.filter(|(key, _)| !is_out(key)).for_each(|(key, value)| push(&mut text, key, value));
+        text
     }
 
     fn value(&self, wanted: &[u8]) -> Option<&[u8]> {
