@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use switchboard::format::{Json, Line};
-use switchboard::service::{Answer, Channel, Request, Service};
 use switchboard::{Client, Code, Command, Context, Endpoint, Error, Metadata, Result};
 
 use super::support::*;
@@ -37,25 +36,10 @@ fn with_commands() -> Endpoint {
     endpoint().on(TENANT, tenant).on(RESERVE_BINCODE, reserve)
 }
 
-/// A channel that hands on.
-struct Front(Client);
-
-impl Service for Front {
-    fn call(&self, request: Request) -> Answer {
-        Service::call(&self.0, request)
-    }
-}
-
-impl Channel for Front {
-    fn inner(&self) -> Option<&dyn Channel> {
-        Some(&self.0)
-    }
-}
-
 /// Over a connection, in process, and each behind another channel.
 fn clients(endpoint: &Endpoint) -> Vec<Client> {
     let (far, near) = (client(endpoint), endpoint.client());
-    let fronts = [Client::over(Front(far.clone())), Client::over(Front(near.clone()))];
+    let fronts = [Client::over(Through(far.clone())), Client::over(Through(near.clone()))];
     [far, near].into_iter().chain(fronts).collect()
 }
 

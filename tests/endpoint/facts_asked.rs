@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use switchboard::format::Line;
-use switchboard::service::{Answer, Channel, Request, Service};
 use switchboard::transport::MemoryStream;
 use switchboard::{Client, Code, Command, Endpoint, Error, Fault};
 use tokio::time::Instant;
@@ -17,21 +16,6 @@ const SLOW: Command<String, String, Line> = Command::new("SLOW").timeout(Duratio
 const QUICK: Command<String, String, Line> = Command::new("QUICK").timeout(SECOND);
 
 const FULL: &str = "0123456789abcdef";
-
-/// A channel that only hands on.
-struct Through(Client);
-
-impl Service for Through {
-    fn call(&self, request: Request) -> Answer {
-        Service::call(&self.0, request)
-    }
-}
-
-impl Channel for Through {
-    fn inner(&self) -> Option<&dyn Channel> {
-        Some(&self.0)
-    }
-}
 
 /// A client with 8 bytes for a payload, 2 s for a call and 10 s for a body; straight, or behind a
 /// channel.

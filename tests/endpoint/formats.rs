@@ -4,25 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use switchboard::format::{self, Bincode, Format, Json, Line};
-use switchboard::service::{Answer, Channel, Request, Service};
+use switchboard::service::{Request, Service};
 use switchboard::{Client, Code, Command, Context, Endpoint, Error};
 
 use super::support::*;
-
-/// Hands on what it is given.
-struct Through(Client);
-
-impl Service for Through {
-    fn call(&self, request: Request) -> Answer {
-        Service::call(&self.0, request)
-    }
-}
-
-impl Channel for Through {
-    fn inner(&self) -> Option<&dyn Channel> {
-        Some(&self.0)
-    }
-}
 
 /// Every way to call the handlers of `endpoint`.
 fn clients(endpoint: &Endpoint) -> [(&'static str, Client); 4] {

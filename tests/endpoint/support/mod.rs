@@ -6,6 +6,7 @@ pub mod watched;
 use std::sync::Arc;
 
 use switchboard::format::{Json, Line};
+use switchboard::service::{Answer, Channel, Request, Service};
 use switchboard::transport::{self, MemoryStream};
 use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Limits, Result};
 pub use switchboard_testing::peer::{Peer, err, exchange_over, ran, show};
@@ -61,6 +62,21 @@ pub fn dial(endpoint: &Endpoint) -> MemoryStream {
 /// A client of `endpoint`.
 pub fn client(endpoint: &Endpoint) -> Client {
     Endpoint::new().connect_over(dial(endpoint))
+}
+
+/// A channel that only hands on.
+pub struct Through(pub Client);
+
+impl Service for Through {
+    fn call(&self, request: Request) -> Answer {
+        Service::call(&self.0, request)
+    }
+}
+
+impl Channel for Through {
+    fn inner(&self) -> Option<&dyn Channel> {
+        Some(&self.0)
+    }
 }
 
 /// A client, and the peer at its other end.
