@@ -34,10 +34,10 @@ use switchboard_shape::{Encoding, Layout, Shape};
 use self::likeness::Likeness;
 pub(super) use self::verdicts::Verdicts;
 use self::verdicts::{Found, Verdict};
-use super::Format;
 use super::budget::Budget;
 use super::encoding::{Careful, Refusal, Written, encode as guarded, no_form};
 use super::stack::with_type_room;
+use super::{Format, Outline};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 
@@ -156,6 +156,14 @@ fn is_alike<F: Carrier<T>, T: Serialize>(one: &T, other: &T) -> bool {
 #[cfg(feature = "json")]
 pub(super) fn shape<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Option<&'static Shape> {
     F::verdicts().of(find::<F, T>).shape.as_ref()
+}
+
+/// What a type looks like. Its shape is kept where errors tell the place, or else found again.
+pub(super) fn outline<F: Carrier<T>, T: Serialize + DeserializeOwned>() -> Option<Outline> {
+    match &F::verdicts().of(find::<F, T>).shape {
+        Some(shape) => Some(Outline { shape: shape.clone(), layout: F::LAYOUT }),
+        None => Outline::of::<T>(F::ENCODING, F::LAYOUT),
+    }
 }
 
 /// Tries a type. Its own code runs, which is not trusted where others are served.

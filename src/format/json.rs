@@ -76,7 +76,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Json {
     }
 
     fn outline() -> Option<Outline> {
-        Outline::of::<T>(Encoding::Text, Layout::Named)
+        carry::outline::<Self, T>()
     }
 
     fn alternatives() -> Vec<Codec<T>> {

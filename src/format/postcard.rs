@@ -78,7 +78,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
     }
 
     fn outline() -> Option<Outline> {
-        Outline::of::<T>(Encoding::Binary, Layout::Positional)
+        carry::outline::<Self, T>()
     }
 
     fn alternatives() -> Vec<Codec<T>> {
