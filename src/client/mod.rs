@@ -189,7 +189,7 @@ impl Client {
         check::check_all(self, self.way.limits(), commands).await
     }
 
-    /// Who is on the other side.
+    /// The other side of the connection.
     #[must_use]
     pub fn peer(&self) -> &Peer {
         match &self.way {

@@ -139,7 +139,7 @@ impl Writer {
     /// meanwhile is left to the driver: where many call, a caller would write for the others
     /// without end.
     pub(super) fn write_now(&self, source: &impl Source) -> bool {
-        // A panic of the stream's own code ends the connection, and is none of the caller's.
+        // A panic of the stream's own code ends the connection, and not the caller.
         let is_written = catch_unwind(AssertUnwindSafe(|| self.try_write(source)));
         is_written.unwrap_or_else(|_| {
             self.lock().failure = Some(io::Error::other("the stream panicked"));

@@ -203,7 +203,7 @@ where
         let (served, connection) = (self.serve)(io, peer);
         connection.turn_away(error);
         tokio::spawn(async move {
-            // Who does not listen is not waited for.
+            // A peer that does not listen is not waited for.
             let _ = timeout(REFUSAL_TIME_MAX, served).await;
             drop(permit);
         });
