@@ -14,8 +14,8 @@
 //! | the stream fails                          | nothing         | closes         |
 //!
 //! Where it closes, the end of the payload is unknown, and what is left of it must never be read as
-//! commands. A gob that was read whole vouches for its end itself: what is none does not come so
-//! far.
+//! commands. A gob that was read whole vouches for its end itself: bytes that are not a gob do not
+//! come so far.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -57,14 +57,18 @@ pub(super) async fn run(link: &mut Link, router: &Router, plain: Plain) {
         }
         Err(error) => PlainEnd::OutOfStep(told(plain.name, error)),
     };
-    link.shared.set_io(link.connection.io().clone());
-    link.shared.with(|session| session.handle_plain_end(now(), end));
+    give_back(link, end);
 }
 
 /// Lends the stream to a handler from its beginning on.
 pub(super) async fn run_whole(link: &mut Link, handler: &AnyRaw) {
     link.connection.lend();
     let end = run_raw(link, handler, Plain { name: NAMELESS, format: None }).await;
+    give_back(link, end);
+}
+
+/// The session has the stream again, or another that was put in its place.
+fn give_back(link: &Link, end: PlainEnd) {
     link.shared.set_io(link.connection.io().clone());
     link.shared.with(|session| session.handle_plain_end(now(), end));
 }

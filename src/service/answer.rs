@@ -251,8 +251,7 @@ impl Working {
         };
         let len = reply.len();
         if len > payload_max.bytes {
-            let error = Error::found(Code::TooLarge, payload_max.too_large(len));
-            return Err(error.heard());
+            return Err(Error::found(Code::TooLarge, payload_max.too_large(len)).heard());
         }
         held.cover(call_bytes(len)).map_err(|error| unheld(error).heard())?;
         Ok(Reply::made(reply).with_metadata(waiting.0.take_metadata()).holding(held))
