@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use switchboard::{Client, Code, Command, Endpoint, Error, Report, Result, transport};
+use switchboard::{Client, Command, Endpoint, Error, Report, Result, transport};
 use tokio::{sync::oneshot, time::sleep};
 
 const DOUBLE: Command<u32, u64> = Command::new("DOUBLE");
@@ -18,7 +18,7 @@ impl Caller {
         let mut pause = Duration::from_millis(20);
         for _ in 1..ATTEMPTS_MAX {
             match self.double_once(number).await {
-                Err(error) if error.is_safe_to_retry() && MAY_PASS.contains(&error.code()) => {
+                Err(error) if error.is_safe_to_retry() && error.is_transient() => {
                     println!("{}; again in {pause:?}", error.code());
                     sleep(pause).await;
                     pause = pause.saturating_mul(2);
@@ -64,6 +64,4 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-// When to give up, and what passes with time; the rest stays as it is, however often one tries.
 const ATTEMPTS_MAX: u32 = 8;
-const MAY_PASS: [Code; 3] = [Code::Disconnected, Code::Overloaded, Code::ShuttingDown];

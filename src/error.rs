@@ -13,6 +13,7 @@
 mod code;
 mod display;
 mod reach;
+mod retry;
 mod word;
 
 pub(crate) use self::code::is_word;
@@ -112,11 +113,12 @@ impl Error {
         Self::build(code, text.into(), Reach::Local)
     }
 
-    /// An error that a peer reported. Control characters in its text are escaped, so that it can be
-    /// printed to a terminal or a log as it is.
+    /// An error that a peer reported. A line end behind its text is dropped, and control characters
+    /// in it are escaped, so that it can be printed to a terminal or a log as it is.
     pub(crate) fn from_peer(word: CodeWord, text: &[u8]) -> Self {
         // A peer of good will sends no more.
-        let text = String::from_utf8_lossy(text.get(..TEXT_BYTES_MAX).unwrap_or(text));
+        let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
+        let text = String::from_utf8_lossy(text.strip_suffix(b"\n").unwrap_or(text));
         let is_plain = !text.chars().any(char::is_control);
         let text = if is_plain { text.into_owned() } else { text.escape_debug().to_string() };
         let code = word.code();
@@ -148,7 +150,8 @@ impl Error {
         Self { facts: Box::new(facts) }
     }
 
-    /// Adds the cause, which stays on this side and is found by [`std::error::Error::source`].
+    /// Adds the cause, which stays on this side: it is printed with this error, and found by
+    /// [`std::error::Error::source`].
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.facts.source = Some(source.into());
@@ -278,34 +281,6 @@ impl Error {
     #[must_use]
     pub fn was_sent(&self) -> bool {
         self.facts.was_sent
-    }
-
-    /// Whether the handler surely did not run, so that calling again can do nothing twice: the
-    /// request was not sent, or the peer refused it with `overloaded` or `shutting_down` before it
-    /// looked at it. One of these codes from a handler, which had begun, says nothing of the kind;
-    /// nor does one that a [`Connection`](crate::Connection) found in place of a line, which may be
-    /// the reply of a handler that has run.
-    ///
-    /// It does not say that calling again can succeed: a request that is `too_large` stays so, and
-    /// a client whose connection is closed stays closed. So a loop that tries again
-    ///
-    /// 1. stops at an error that is not safe to retry,
-    /// 2. stops at a code that does not pass with time: `disconnected`, `shutting_down` and
-    ///    `overloaded` do,
-    /// 3. connects anew if the connection is closed, since no client does so by itself,
-    /// 4. waits in between, each time longer,
-    /// 5. gives up after so many attempts, or when its own deadline has passed.
-    ///
-    /// `examples/reconnect.rs` is such a loop.
-    ///
-    /// ```
-    /// # use switchboard::{Code, Error};
-    /// assert!(Error::new(Code::Failed, "never left this process").is_safe_to_retry());
-    /// ```
-    #[must_use]
-    pub fn is_safe_to_retry(&self) -> bool {
-        let is_refused = matches!(self.code(), Code::Overloaded | Code::ShuttingDown);
-        !self.was_sent() || self.is_from_peer() && is_refused && !self.facts.has_run
     }
 
     /// This error as one of the library's own: what a format says, whoever wrote it, is said of a
@@ -495,5 +470,7 @@ mod tests {
     fn control_characters_from_a_peer_are_escaped() {
         let error = Error::from_peer(Code::Failed.into(), b"\x1b[31mred");
         assert_eq!(error.to_string(), "the peer answered failed: \\u{1b}[31mred");
+        let error = Error::from_peer(Code::Failed.into(), b"two\nlines\n");
+        assert_eq!(error.text(), "two\\nlines");
     }
 }

@@ -304,13 +304,14 @@ async fn what_a_format_says_of_a_bad_payload_is_in_the_log() {
     Log::listen();
     let told = exchange(&endpoint, "KIND 1 1\n\x07").await;
     let text = "the payload is not valid bincode";
-    let logged = "command=KIND tag=1 error=bad_payload: the payload is not valid bincode \
+    let logged = "command=KIND tag=1 code=\"bad_payload\" \
+                  text=\"the payload is not valid bincode\" \
                   source=\"OtherString(\\\"invalid value: integer `7`";
     check(&told, &err(1, Code::BadPayload, text), logged);
     Log::listen();
     let told = exchange(&endpoint, "NAMED 2 15 f=json\n{\"Ok\":\"secret\"}").await;
     let text = "the payload is not valid json: ::Ok: expected true or false at line 1 column 14";
-    let logged = "column 14 source=\"invalid type: string \\\"secret\\\", expected a boolean at";
+    let logged = "column 14\" source=\"invalid type: string \\\"secret\\\", expected a boolean at";
     check(&told, &err(2, Code::BadPayload, text), logged);
     #[cfg(feature = "postcard")]
     {
@@ -318,7 +319,8 @@ async fn what_a_format_says_of_a_bad_payload_is_in_the_log() {
         let endpoint = Endpoint::new().on(SMALL, async |_| Ok::<_, Error>(()));
         Log::listen();
         let told = exchange(&endpoint, "SMALL 3 2 f=postcard\n\x05\x07").await;
-        let logged = "command=SMALL tag=3 error=bad_payload: the payload is not valid postcard \
+        let logged = "command=SMALL tag=3 code=\"bad_payload\" \
+                      text=\"the payload is not valid postcard\" \
                       source=\"Found a bool that wasn't 0 or 1 at byte 2\"";
         check(&told, &err(3, Code::BadPayload, "the payload is not valid postcard"), logged);
     }

@@ -249,7 +249,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// If the address is none or is taken.
+    /// As [`transport::bind`].
     ///
     /// # Cancel safety
     ///
@@ -387,7 +387,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// `failed` if the address is none, `disconnected` if nobody answers there within
+    /// `invalid` if the address is none, `disconnected` if nobody answers there within
     /// `call_time_max`.
     ///
     /// # Cancel safety

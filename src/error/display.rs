@@ -1,4 +1,7 @@
 //! An error as people and logs read it.
+//!
+//! The reason that its source has is often all that somebody needs to know (`No such file or
+//! directory`), so it is printed as well, unless the text ends with it already.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,7 +17,11 @@ impl fmt::Display for Error {
             f.write_str("the peer answered ")?;
         }
         f.write_str(self.code_word())?;
-        if self.facts.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.facts.text) }
+        if !self.facts.text.is_empty() {
+            write!(f, ": {}", self.facts.text)?;
+        }
+        let reason = self.facts.source.as_ref().map(ToString::to_string).unwrap_or_default();
+        if self.facts.text.ends_with(&reason) { Ok(()) } else { write!(f, ": {reason}") }
     }
 }
 

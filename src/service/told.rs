@@ -24,8 +24,9 @@ pub(super) fn without_source(error: Error) -> Error {
 /// caller is not told: a format's own words.
 pub(crate) fn log_refusal(command: Option<Name>, tag: u32, error: &Error) {
     let command = command.map(tracing::field::display);
+    let (code, text) = (error.code().as_str(), error.text());
     let source = || source_text(error);
-    tracing::debug!(command, tag, %error, source = source(), "refused a call");
+    tracing::debug!(command, tag, code, text, source = source(), "refused a call");
 }
 
 /// What the caller is not told is told here.

@@ -69,7 +69,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// `failed` if the address is none, `disconnected` if nobody answers there within the default
+    /// `invalid` if the address is none, `disconnected` if nobody answers there within the default
     /// `call_time_max`, 30 seconds.
     ///
     /// # Cancel safety

@@ -4,8 +4,9 @@
 //! [`Address`] that parses may still lead nowhere.
 //!
 //! The one trap is IPv6, whose addresses have colons of their own. Brackets settle it. Without them
-//! the text as a whole is an address or nothing: `::1:8080` is the host `::1:8080`, not port 8080
-//! of `::1`, and `::1:61000`, which is no address, is refused instead of guessed at.
+//! the text as a whole is an address or nothing, and not one that ends like a port: `::1:8080` is
+//! an address, but whoever wrote it may have meant port 8080 of `::1`, so it is refused instead of
+//! guessed at.
 
 use std::fmt;
 use std::io;
@@ -57,8 +58,8 @@ pub enum Address {
 
 /// # Errors
 ///
-/// `failed`, with a text that says which part of the address is wrong. It never repeats what stands
-/// before an `@`, for that may be a password.
+/// `invalid`, with a text that says which part of the address is wrong. It never repeats what
+/// stands before an `@`, for that may be a password.
 impl FromStr for Address {
     type Err = Error;
 
@@ -73,6 +74,7 @@ impl FromStr for Address {
             return Err(wrong("an address has no user or password before an @".to_owned()));
         }
         if is_ipv6(text) {
+            check_port_is_none(text)?;
             return Ok(Self::Tcp { host: text.to_owned(), port: DEFAULT_PORT });
         }
         if let Some(rest) = text.strip_prefix('[') {
@@ -115,7 +117,7 @@ impl Address {
             io::ErrorKind::PermissionDenied => format!("not allowed to connect to {self}"),
             _ => format!("cannot connect to {self}"),
         };
-        Error::local(Code::Disconnected, text).with_source(error)
+        Error::local(code_of(&error, Code::Disconnected), text).with_source(error)
     }
 
     /// Why this address could not be listened at.
@@ -125,7 +127,17 @@ impl Address {
             io::ErrorKind::PermissionDenied => format!("not allowed to listen at {self}"),
             _ => format!("cannot listen at {self}"),
         };
-        Error::local(Code::Failed, text).with_source(error)
+        Error::local(code_of(&error, Code::Failed), text).with_source(error)
+    }
+}
+
+/// An address that the system does not take is wrong, and stays so.
+fn code_of(error: &io::Error, otherwise: Code) -> Code {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, Unsupported};
+
+    match error.kind() {
+        InvalidInput | InvalidFilename | Unsupported => Code::Invalid,
+        _ => otherwise,
     }
 }
 
@@ -137,6 +149,16 @@ fn parse_path(path: &str) -> Result<Address> {
         return Err(wrong(format!("the path {path:?} contains a zero byte")));
     }
     Ok(Address::Unix(path.into()))
+}
+
+/// Refuses an IPv6 address whose end may have been meant as a port.
+fn check_port_is_none(text: &str) -> Result<()> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if is_ipv6(host) && parse_port(port).is_ok() => {
+            Err(wrong(format!("{text:?} may end in a port; write [{host}]:{port} or [{text}]")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `rest` is what follows the opening bracket of `text`.
@@ -165,10 +187,7 @@ fn parse_host_and_port(text: &str) -> Result<Address> {
         return Err(wrong(text));
     }
     if port.is_some_and(|port| port.contains(':')) {
-        let text = format!(
-            "{text:?} has too many colons; an IPv6 address is written [::1]:{DEFAULT_PORT}"
-        );
-        return Err(wrong(text));
+        return Err(wrong(too_many_colons(text)));
     }
     if host.chars().any(|char| char.is_whitespace() || char.is_control()) {
         return Err(wrong(format!("the host {host:?} contains a space or a control character")));
@@ -176,6 +195,14 @@ fn parse_host_and_port(text: &str) -> Result<Address> {
     let port = port.map_or(Ok(DEFAULT_PORT), parse_port)?;
     let host = if host.is_empty() { HOST } else { host };
     Ok(Address::Tcp { host: host.to_owned(), port })
+}
+
+fn too_many_colons(text: &str) -> String {
+    let meant = match text.rsplit_once(':') {
+        Some((host, port)) if is_ipv6(host) => format!("[{host}]:{port}"),
+        _ => format!("[::1]:{DEFAULT_PORT}"),
+    };
+    format!("{text:?} has too many colons; an IPv6 address is written in brackets, {meant}")
 }
 
 fn parse_port(text: &str) -> Result<u16> {
@@ -194,8 +221,8 @@ fn is_ipv6(text: &str) -> bool {
     address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(is_zone)
 }
 
-fn wrong(text: String) -> Error {
-    Error::local(Code::Failed, text)
+pub(super) fn wrong(text: String) -> Error {
+    Error::local(Code::Invalid, text)
 }
 
 /// Loopback in digits: a name would have to be resolved, and might be to something else.

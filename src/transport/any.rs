@@ -38,8 +38,8 @@ use crate::transport::unix::{self, UnixListener};
 ///
 /// # Errors
 ///
-/// `failed` if the address cannot be had, with a text that names it and says whether another
-/// process has it; `disconnected` if the host cannot be resolved.
+/// `invalid` if the address is none, `disconnected` if the host cannot be resolved, and `failed` if
+/// the address cannot be had, with a text that names it and says whether another process has it.
 ///
 /// # Panics
 ///

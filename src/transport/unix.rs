@@ -64,7 +64,7 @@ use tokio::net::{UnixSocket, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use crate::error::{Code, Error, Result};
-use crate::transport::address::Address;
+use crate::transport::address::{Address, wrong};
 use crate::transport::directory::{Directory, Identity, shortened};
 use crate::transport::listener::Listener;
 use crate::transport::peer::Peer;
@@ -95,9 +95,9 @@ impl UnixListener {
     /// `failed` if the path is taken, in a directory that cannot be read and written, in one that
     /// somebody else keeps locked for ten seconds, or on a file system that lets others in.
     ///
-    /// `failed` too if it is too long. On Linux its file name may have 82 bytes, however long the
-    /// rest is. Elsewhere, and where there is no `/proc`, the whole path without links may have as
-    /// many as the system takes for a socket: 107 on Linux, 103 on BSD and macOS.
+    /// `invalid` if it is empty or too long. On Linux its file name may have 82 bytes, however long
+    /// the rest is. Elsewhere, and where there is no `/proc`, the whole path without links may have
+    /// as many as the system takes for a socket: 107 on Linux, 103 on BSD and macOS.
     ///
     /// # Panics
     ///
@@ -108,7 +108,7 @@ impl UnixListener {
     /// Dropping the future leaves nothing open and no file behind.
     pub async fn bind(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        check_path(path).map_err(|text| Error::local(Code::Failed, text))?;
+        check_path(path)?;
         Self::bind_checked(path).await.map_err(|refusal| refusal.into_error(path))
     }
 
@@ -178,7 +178,7 @@ impl fmt::Debug for UnixListener {
 
 /// Connects to the socket at `path`; waits while its queue is full.
 pub(super) async fn dial(path: &Path) -> Result<(Socket<UnixStream>, Peer)> {
-    check_path(path).map_err(|text| Error::local(Code::Disconnected, text))?;
+    check_path(path)?;
     let connected = connect(path).await;
     let stream = connected.map_err(|error| Address::Unix(path.to_owned()).dial_error(error))?;
     let peer = Peer::of_unix(&stream);
@@ -263,6 +263,7 @@ impl<E: Into<io::Error>> From<E> for Refusal {
 impl Refusal {
     fn into_error(self, path: &Path) -> Error {
         let address = Address::Unix(path.to_owned());
+        let code = if let Self::TooLong { .. } = self { Code::Invalid } else { Code::Failed };
         let (text, source) = match self {
             Self::Live(source) => (format!("another process is listening at {address}"), source),
             Self::Foreign(error) => {
@@ -287,7 +288,7 @@ impl Refusal {
             }
             Self::Io(error) => return address.bind_error(error),
         };
-        let error = Error::local(Code::Failed, text);
+        let error = Error::local(code, text);
         match source {
             Some(source) => error.with_source(source),
             None => error,
@@ -363,15 +364,15 @@ fn name_of(path: &Path) -> Option<&OsStr> {
     path.as_os_str().as_bytes().ends_with(name.as_bytes()).then_some(name)
 }
 
-/// The text of what is wrong with a path, before the system gets to say it less clearly.
-fn check_path(path: &Path) -> Result<(), String> {
+/// Says what is wrong with a path, before the system gets to say it less clearly.
+fn check_path(path: &Path) -> Result<()> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.is_empty() {
-        return Err("the path of a Unix socket is empty".to_owned());
+        return Err(wrong("the path of a Unix socket is empty".to_owned()));
     }
     // On Linux a zero byte in front would mean a name outside of the file system.
     if bytes.contains(&0) {
-        return Err(format!("the path {path:?} contains a zero byte"));
+        return Err(wrong(format!("the path {path:?} contains a zero byte")));
     }
     Ok(())
 }

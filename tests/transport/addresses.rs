@@ -1,5 +1,6 @@
 //! What is an address, and what is wrong with one that is none.
 
+use switchboard::Code;
 use switchboard::transport::{Address, DEFAULT_PORT};
 
 use crate::accept::check_error;
@@ -15,7 +16,9 @@ fn addresses_are_parsed_and_printed() {
     check_address("[::1]", "::1", DEFAULT_PORT);
     check_address("::1", "::1", DEFAULT_PORT);
     check_address("::", "::", DEFAULT_PORT);
-    check_address("::1:8080", "::1:8080", DEFAULT_PORT);
+    check_address("[::1:8080]", "::1:8080", DEFAULT_PORT);
+    check_address("::1:beef", "::1:beef", DEFAULT_PORT);
+    check_address("1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8", DEFAULT_PORT);
     check_address("fe80::1%eth0", "fe80::1%eth0", DEFAULT_PORT);
     check_address("[fe80::1%2]:7000", "fe80::1%2", 7000);
     for path in ["/run/stock.sock", "stock.sock", "a b/ü@:1", "[::1]:2"] {
@@ -40,8 +43,11 @@ fn an_address_that_is_none_is_told_what_is_wrong_with_it() {
     check_no_address("[::1%]:1", "\"::1%\" in brackets is not an IPv6 address");
     check_no_address("[::1]1", "\"1\" after the bracket is not a port");
     check_no_address("[::1]:", "the port \"\" is not a number from 0 to 65535");
-    let text = "\"::1:61000\" has too many colons; an IPv6 address is written [::1]:61000";
-    check_no_address("::1:61000", text);
+    let text = "\"::1:7000\" may end in a port; write [::1]:7000 or [::1:7000]";
+    check_no_address("::1:7000", text);
+    let brackets = "has too many colons; an IPv6 address is written in brackets,";
+    check_no_address("fe80::1:61000", &format!("\"fe80::1:61000\" {brackets} [fe80::1]:61000"));
+    check_no_address("a:b:c", &format!("\"a:b:c\" {brackets} [::1]:61000"));
     let text = "\"/run/x\" is not host:port; a Unix socket is written unix:/path";
     check_no_address("/run/x", text);
     let text = "the host \"my host\" contains a space or a control character";
@@ -58,5 +64,5 @@ fn check_address(text: &str, host: &str, port: u16) {
 }
 
 fn check_no_address(text: &str, expected: &str) {
-    check_error(&text.parse::<Address>().unwrap_err(), expected);
+    check_error(&text.parse::<Address>().unwrap_err(), Code::Invalid, expected);
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use switchboard::transport::{self, Listener, PeerAddress, UnixListener};
+use switchboard::{Client, Code, Connection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixSocket, UnixStream};
 use tokio::sync::Barrier;
@@ -79,17 +80,17 @@ async fn what_is_not_a_socket_is_left_alone() {
     let text =
         format!("what is at unix:{} already is not a socket; it is left alone", path.display());
     fs::write(&path, "precious").unwrap();
-    check_error(&UnixListener::bind(&path).await.unwrap_err(), &text);
+    check_error(&UnixListener::bind(&path).await.unwrap_err(), Code::Failed, &text);
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("nowhere", &path).unwrap();
-    check_error(&UnixListener::bind(&path).await.unwrap_err(), &text);
+    check_error(&UnixListener::bind(&path).await.unwrap_err(), Code::Failed, &text);
     assert_eq!(fs::read_link(&path).unwrap(), Path::new("nowhere"));
 
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    check_error(&UnixListener::bind(&path).await.unwrap_err(), &text);
+    check_error(&UnixListener::bind(&path).await.unwrap_err(), Code::Failed, &text);
     assert!(path.is_dir());
 }
 
@@ -118,20 +119,41 @@ async fn a_path_is_told_what_is_wrong_with_it() {
     let shown = too_long.display();
     let limit = "over 82, the most that the system takes for a Unix socket";
     let error = UnixListener::bind(&too_long).await.unwrap_err();
-    check_error(&error, &format!("the file name of unix:{shown} has 83 bytes, {limit}"));
+    check_error(
+        &error,
+        Code::Invalid,
+        &format!("the file name of unix:{shown} has 83 bytes, {limit}"),
+    );
 
     let error = UnixListener::bind("").await.unwrap_err();
-    check_error(&error, "the path of a Unix socket is empty");
+    check_error(&error, Code::Invalid, "the path of a Unix socket is empty");
     let error = UnixListener::bind("a\0b").await.unwrap_err();
-    check_error(&error, "the path \"a\\0b\" contains a zero byte");
+    check_error(&error, Code::Invalid, "the path \"a\\0b\" contains a zero byte");
     // A pipe in the place of a directory would be waited for if it were opened as a file.
     let mut mkfifo = Command::new("mkfifo");
     assert!(mkfifo.arg(directory.0.join("pipe")).status().unwrap().success());
-    for end in ["..", "missing/socket", "pipe/socket", "socket/", "socket/."] {
+    let missing = "No such file or directory (os error 2)";
+    for (end, code, reason) in [
+        ("..", Code::Invalid, "invalid input parameter"),
+        ("socket/", Code::Invalid, "invalid input parameter"),
+        ("socket/.", Code::Invalid, "invalid input parameter"),
+        ("missing/socket", Code::Failed, missing),
+        ("pipe/socket", Code::Failed, "Not a directory (os error 20)"),
+    ] {
         let path = directory.0.join(end);
         let error = UnixListener::bind(&path).await.unwrap_err();
-        check_error(&error, &format!("cannot listen at unix:{}", path.display()));
+        let text = format!("cannot listen at unix:{}", path.display());
+        check_error(&error, code, &text);
+        assert_eq!(error.to_string(), format!("{code}: {text}: {reason}"));
+        assert!(!error.is_transient(), "{error}");
     }
+    let shown = directory.0.join("missing/socket").display().to_string();
+    let error = Client::connect(&format!("unix:{shown}")).await.unwrap_err();
+    let text = format!("nobody answers at unix:{shown}: {missing}");
+    assert_eq!(error.to_string(), format!("disconnected: {text}"));
+    assert!(error.is_safe_to_retry() && error.is_transient());
+    let error = Connection::connect("unix:").await.unwrap_err();
+    assert!(error.is_safe_to_retry() && !error.is_transient(), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -155,7 +177,7 @@ async fn of_200_who_bind_one_path_exactly_one_wins() {
         for result in racers.join_all().await {
             match result {
                 Ok(listener) => winners.push(listener),
-                Err(error) => check_error(&error, &is_taken),
+                Err(error) => check_error(&error, Code::Failed, &is_taken),
             }
         }
         assert_eq!(winners.len(), 1, "round {round}");
@@ -170,7 +192,11 @@ async fn a_lock_that_is_never_given_back_is_not_waited_for() {
     lock.lock().unwrap();
     let error = UnixListener::bind(directory.file()).await.unwrap_err();
     let shown = directory.shown();
-    check_error(&error, &format!("the directory of unix:{shown} was locked for 10 s"));
+    check_error(
+        &error,
+        Code::Failed,
+        &format!("the directory of unix:{shown} was locked for 10 s"),
+    );
     assert!(!directory.file().exists());
     drop(lock);
     assert!(UnixListener::bind(directory.file()).await.is_ok());
@@ -242,7 +268,11 @@ const CHILD: &str = "SWITCHBOARD_TRANSPORT_CHILD";
 async fn check_taken(path: &Path) {
     let before = identity_of(path);
     let error = UnixListener::bind(path).await.unwrap_err();
-    check_error(&error, &format!("another process is listening at unix:{}", path.display()));
+    check_error(
+        &error,
+        Code::Failed,
+        &format!("another process is listening at unix:{}", path.display()),
+    );
     assert_eq!(identity_of(path), before);
 }
 

@@ -1,0 +1,51 @@
+//! Whether to call again: whether it does harm, and whether it may go well.
+
+use super::{Code, Error};
+
+impl Error {
+    /// Whether the handler surely did not run, so that calling again can do nothing twice: the
+    /// request was not sent, or the peer refused it with `overloaded` or `shutting_down` before it
+    /// looked at it. One of these codes from a handler, which had begun, says nothing of the kind;
+    /// nor does one that a [`Connection`](crate::Connection) found in place of a line, which may be
+    /// the reply of a handler that has run.
+    ///
+    /// It does not say that calling again can succeed: a request that is `too_large` stays so, and
+    /// a client whose connection is closed stays closed. So a loop that tries again
+    ///
+    /// 1. stops at an error that is not safe to retry,
+    /// 2. stops at one that is not [transient](Self::is_transient),
+    /// 3. connects anew if the connection is closed, since no client does so by itself,
+    /// 4. waits in between, each time longer, and for [`retry_after`](Self::retry_after) at least,
+    /// 5. gives up after so many attempts, or when its own deadline has passed.
+    ///
+    /// `examples/reconnect.rs` is such a loop.
+    ///
+    /// ```
+    /// # use switchboard::{Code, Error};
+    /// assert!(Error::new(Code::Failed, "never left this process").is_safe_to_retry());
+    /// ```
+    #[must_use]
+    pub fn is_safe_to_retry(&self) -> bool {
+        let is_refused = matches!(self.code(), Code::Overloaded | Code::ShuttingDown);
+        !self.was_sent() || self.is_from_peer() && is_refused && !self.facts.has_run
+    }
+
+    /// Whether it may pass with time, so that the same call can succeed later: the code is
+    /// `disconnected`, `overloaded` or `shutting_down`, or the peer said when to
+    /// [try again](Self::retry_after). A call that is wrong stays wrong, as does an address.
+    ///
+    /// It does not say that calling again is harmless: see
+    /// [`is_safe_to_retry`](Self::is_safe_to_retry).
+    ///
+    /// ```
+    /// # use switchboard::transport::Address;
+    /// let error = "localhost:port".parse::<Address>().unwrap_err();
+    /// assert!(!error.is_transient());
+    /// ```
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        let passes =
+            matches!(self.code(), Code::Disconnected | Code::Overloaded | Code::ShuttingDown);
+        passes || self.retry_after().is_some()
+    }
+}
