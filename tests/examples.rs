@@ -97,9 +97,9 @@ fn netcat_gets_exactly_these_bytes() {
     check_bytes(&server, "CHECK_STOCK json\n\"item1\"\n", "100\n");
     check_bytes(&server, "CHECK_STOCK json\n\"item2\"\nSTRING\nmore\n", "50\nThank you.\n");
     check_bytes(&server, "CHECK_STOCK\n6\n\x05item1", "1\n\x64");
-    let refused = "<0 err 24 failed ran=1\nthere is no \"\\u{1b}[31m\"";
+    let refused = "<0 err 25 failed ran=1\nthere is no \"\\u{1b}[31m\"\n";
     check_bytes(&server, "CHECK_STOCK json\n\"\\u001b[31m\"\n", refused);
-    let unknown = "<0 err 38 unknown_command\nthere is no command NOPE; ? lists them";
+    let unknown = "<0 err 39 unknown_command\nthere is no command NOPE; ? lists them\n";
     check_bytes(&server, "NOPE\nSTRING\nnot run\n", unknown);
     let data = "{\"N\":1,\"S\":\"\",\"M\":{\"b\":2,\"a\":1},\"P\":[97],\"C\":null}\n";
     let sorted = data.replace("\"b\":2,\"a\":1", "\"a\":1,\"b\":2");

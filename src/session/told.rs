@@ -1,6 +1,6 @@
 //! How an error becomes a line and a body.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Error, Told};
 use crate::wire::{Line, Metadata, Options, Outbox, Part, Tag};
@@ -18,10 +18,20 @@ pub(super) fn push_error(
 ) {
     let Told { word, text, retry_after, details } = error.told();
     let bytes = |len| u64::try_from(len).unwrap_or(u64::MAX);
+    let text = if tag == 0 { as_line(text) } else { Bytes::copy_from_slice(text.as_bytes()) };
     let (len, details_len) = (text.len().saturating_add(details.len()), bytes(details.len()));
     let options = Options::of_error(details_len, retry_after, error.has_run());
     let (len, options) = (bytes(len), options.with_some_metadata(metadata));
     outbox.push_line(&Line::Reply(tag, Part::Err(len, word), options));
-    outbox.push_body(Bytes::copy_from_slice(text.as_bytes()));
+    outbox.push_body(text);
     outbox.push_body(Bytes::copy_from_slice(details));
+}
+
+/// For a person who speaks to the endpoint by hand: what comes next begins on a line of its own.
+fn as_line(text: &str) -> Bytes {
+    let mut line = BytesMut::from(text);
+    if !text.is_empty() {
+        line.extend_from_slice(b"\n");
+    }
+    line.freeze()
 }

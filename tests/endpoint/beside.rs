@@ -70,7 +70,7 @@ async fn what_goes_beside_is_in_the_lines() {
     let told = "<1 err 6 unauthenticated ran=1 served-by=node%201\nwhose?";
     check(&endpoint, "TENANT 1 9 f=line\ntenant-id", told).await;
     // A plain call has no place for it.
-    check(&endpoint, "TENANT\nx\n", "<0 err 6 unauthenticated ran=1\nwhose?").await;
+    check(&endpoint, "TENANT\nx\n", "<0 err 7 unauthenticated ran=1\nwhose?\n").await;
     let told = "<1 err 32 conflict d=25 retry=250 ran=1\ntoo few{\"wanted\":9,\"in_stock\":3}";
     check(&endpoint, "RESERVE 1 1 f=json\n9", told).await;
     let told = "<1 err 9 conflict d=2 retry=250 ran=1\ntoo few\u{9}\u{3}";

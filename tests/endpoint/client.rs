@@ -254,7 +254,7 @@ async fn what_cannot_be_sent_is_refused_before_a_byte_is() {
         assert!(!error.was_sent());
     }
     drop(client);
-    peer.expect("<0 err 23 shutting_down\nno more calls are taken").await;
+    peer.expect("<0 err 24 shutting_down\nno more calls are taken\n").await;
     peer.expect_farewell().await;
 }
 

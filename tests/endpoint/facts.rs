@@ -143,7 +143,7 @@ async fn a_small_command_counts_its_large_payloads_as_mistakes() {
     let limits = |limits: &mut Limits| limits.consecutive_errors_max = 1;
     let endpoint = limited(limits).on(SMALL, async |text: String| Ok::<_, Error>(text));
     let got = exchange(&endpoint, "SMALL 1 5 f=line\n01234".repeat(2)).await;
-    assert!(got.contains("<0 err 52 protocol\n"), "{got}");
+    assert!(got.contains("<0 err 53 protocol\n"), "{got}");
 }
 
 /// A call in each way that would take `ms`, of a caller who gives it so much time; when it ended,
@@ -390,13 +390,16 @@ async fn a_plain_gob_may_be_as_large_as_its_command_says() {
         if text.is_empty() {
             assert_eq!(got, show(&value) + "x\n", "{name} {letters}");
         } else {
-            assert!(got.starts_with("<0 err ") && got.ends_with(text), "{name} {letters}: {got}");
+            assert!(
+                got.starts_with("<0 err ") && got.ends_with(&format!("{text}\n")),
+                "{name} {letters}: {got}"
+            );
         }
         // What comes behind it, in gob as well, is bound as before.
         let large = switchboard_gob::to_vec(&"x".repeat(8)).unwrap();
         let sent = [&b"LARGE gob\n"[..], &large, b"ECHO gob\n", &large].concat();
         let got = exchange(&endpoint(), sent).await;
-        let text = "over payload_bytes_max (8)";
+        let text = "over payload_bytes_max (8)\n";
         assert!(got.starts_with(&show(&large)) && got.ends_with(text), "{got}");
     };
     // Four bytes stand before the letters.

@@ -304,20 +304,20 @@ fn errors_are_dropped_without_a_lock_and_may_panic() {
                 .on_raw("RAW", move |_: &mut switchboard::Connection| {
                     std::future::ready(Err::<(), _>(raw()))
                 });
-            let failed = "err 18 failed ran=1\nthe handler failed";
+            let failed = |tag| ran(tag, Code::Failed, "the handler failed");
             let mut peer = peer(&endpoint);
             peer.send("HOLD 1 1 f=line\na").await;
             peer.expect("<1 ok 1\na").await;
             for line in ["SOON 1 0\n", "LATE 1 0\n"] {
                 peer.send(line).await;
-                peer.expect(&format!("<1 {failed}")).await;
+                peer.expect(&failed(1)).await;
             }
             for name in ["SOON", "LATE"] {
                 peer.send(format!("{name} json\nnull\n")).await;
-                peer.expect(&format!("<0 {failed}")).await;
+                peer.expect(&failed(0)).await;
             }
             peer.send("RAW\n").await;
-            peer.expect(&format!("<0 {failed}")).await;
+            peer.expect(&failed(0)).await;
             peer.expect_end().await;
             assert!(panics || asking.asked.now() >= 5, "{}", asking.asked.now());
             check_serves(&endpoint).await;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::support::*;
 
-const CLOSING: &str = "<0 err 23 shutting_down\nno more calls are taken";
+const CLOSING: &str = "<0 err 24 shutting_down\nno more calls are taken\n";
 
 struct Serving {
     dialer: MemoryDialer,

@@ -14,7 +14,7 @@ use switchboard_testing::lender::Lender;
 use switchboard_testing::pair::{CLIENT, GREET, Pair, SERVER, feed};
 
 /// What [`tell`] writes.
-const TOLD: &str = "<0 err 4 failed\nsoon";
+const TOLD: &str = "<0 err 5 failed\nsoon\n";
 
 const FAREWELL: &str = "<0 ok 0\n";
 
@@ -96,7 +96,7 @@ fn a_session_is_over_when_all_is_said_and_written() {
     let id = next_call(session).id;
     session.close(now);
     let notice = take(session);
-    assert!(notice.ends_with("no more calls are taken") && !session.has_transmit());
+    assert!(notice.ends_with("no more calls are taken\n") && !session.has_transmit());
     session.handle_written(now, notice.len());
     session.handle_reply(|| now, id, Ok(BytesMut::new()));
     // A one-way call has no reply: the farewell alone is left.

@@ -46,7 +46,7 @@ fn a_call_that_comes_while_draining_is_refused() {
     assert_eq!(pair.peers[SERVER].calls.len(), 1);
     let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
     assert_eq!((error.code(), error.is_safe_to_retry()), (Code::ShuttingDown, true));
-    let refusal = NOTICE.replace("<0", &format!("<{tag}"));
+    let refusal = refusal(tag);
     assert_eq!(pair.peers[SERVER].take_sent(), format!("{NOTICE}{refusal}"));
 }
 
@@ -108,7 +108,7 @@ fn a_side_that_drains_takes_calls_while_it_waits_for_a_reply() {
     assert_eq!(pair.peers[SERVER].calls.len(), 2);
     pair.peers[SERVER].echo();
     pair.inject(SERVER, format!("<{own} ok 0\nGREET 3 0\n").as_bytes());
-    let refusal = NOTICE.replace("<0", "<3");
+    let refusal = refusal(3);
     assert_eq!(pair.peers[SERVER].take_sent(), format!("<1 ok 2\nhi{refusal}"));
     pair.peers[SERVER].echo();
     pair.drive();
@@ -157,7 +157,7 @@ fn a_call_whose_payload_comes_after_the_close_does_not_run() {
     pair.close(SERVER);
     pair.inject(SERVER, b"dy");
     assert_eq!(pair.peers[SERVER].calls.len(), 1);
-    assert_eq!(pair.peers[SERVER].take_sent(), format!("{NOTICE}{}", NOTICE.replace("<0", "<2")));
+    assert_eq!(pair.peers[SERVER].take_sent(), format!("{NOTICE}{}", refusal(2)));
 }
 
 #[test]
@@ -192,6 +192,11 @@ fn a_call_that_our_own_draining_cuts_off_may_have_run() {
     assert!(error.was_sent() && !error.is_safe_to_retry());
 }
 
-const NOTICE: &str = "<0 err 23 shutting_down\nno more calls are taken";
+/// The error of a call that comes too late.
+fn refusal(tag: u32) -> String {
+    format!("<{tag} err 23 shutting_down\nno more calls are taken")
+}
+
+const NOTICE: &str = "<0 err 24 shutting_down\nno more calls are taken\n";
 
 const FAREWELL: &str = "<0 ok 0\n";

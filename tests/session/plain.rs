@@ -41,9 +41,9 @@ fn a_plain_call_does_not_wait_for_a_cancelled_one() {
 fn a_plain_call_that_fails_may_leave_the_stream_in_step_or_not() {
     let error = || Error::new(Code::BadPayload, "oops");
     check(PlainEnd::Done, "", true);
-    check(PlainEnd::Failed(error()), "<0 err 4 bad_payload\noops", true);
-    check(PlainEnd::Refused(error()), "<0 err 4 bad_payload\noops", true);
-    check(PlainEnd::OutOfStep(error()), "<0 err 4 bad_payload\noops", false);
+    check(PlainEnd::Failed(error()), "<0 err 5 bad_payload\noops\n", true);
+    check(PlainEnd::Refused(error()), "<0 err 5 bad_payload\noops\n", true);
+    check(PlainEnd::OutOfStep(error()), "<0 err 5 bad_payload\noops\n", false);
 
     fn check(end: PlainEnd, told: &str, is_in_step: bool) {
         let mut pair = Pair::alone(&Limits::default());

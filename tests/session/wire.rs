@@ -47,13 +47,13 @@ fn what_a_peer_may_not_say_ends_the_connection() {
         assert_eq!(pair.peers[SERVER].violations, [violation], "{text:?}");
         let told = pair.peers[SERVER].take_sent();
         let is_foreign = matches!(violation, Violation::Flaw(flaw) if flaw.is_foreign());
-        let text_len = violation.to_string().len();
+        let text_len = violation.to_string().len() + 1;
         let expected = if is_foreign || text.starts_with("<1") {
             String::new()
         } else {
             "GREET 1 0\n".to_owned()
         };
-        let notice = format!("<0 err {text_len} protocol\n{violation}");
+        let notice = format!("<0 err {text_len} protocol\n{violation}\n");
         assert_eq!(told.replace("GREET 1 0\n", ""), if is_foreign { "" } else { &*notice });
         assert!(told.starts_with(&expected) || is_foreign);
         assert!(pair.peers[SERVER].session.is_finished() && pair.peers[SERVER].is_over());

@@ -157,7 +157,7 @@ func notice(reader *bufio.Reader) error {
 	if _, err := io.ReadFull(reader, text); err != nil {
 		return err
 	}
-	return fmt.Errorf("%s: %s", code, text)
+	return fmt.Errorf("%s: %s", code, strings.TrimSuffix(string(text), "\n"))
 }
 
 func serve(address string, habit peer.Habit) error {

@@ -87,7 +87,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             let (line, text) = reply.split_once('\n').unwrap_or_default();
             let expected = format!("<{tag} err {} {code}{options}", text.len());
             assert_eq!(line, expected, "{reply:?} at {place}");
-            text.to_owned()
+            let text = if tag == 0 { text.strip_suffix('\n') } else { Some(text) };
+            text.unwrap_or_else(|| panic!("{reply:?} ends without a line end, at {place}"))
+                .to_owned()
         }
     }
 
@@ -149,15 +151,20 @@ pub async fn exchange_over(stream: impl AsyncRead + AsyncWrite, sent: impl AsRef
     show(&got)
 }
 
-/// An error reply as it stands on the wire.
 /// An error of a call that has not run, or of the connection.
 pub fn err(tag: u32, code: Code, text: &str) -> String {
-    format!("<{tag} err {} {code}\n{text}", text.len())
+    error(tag, &code.to_string(), text)
 }
 
 /// An error of a call that has run.
 pub fn ran(tag: u32, code: Code, text: &str) -> String {
-    format!("<{tag} err {} {code} ran=1\n{text}", text.len())
+    error(tag, &format!("{code} ran=1"), text)
+}
+
+fn error(tag: u32, end_of_line: &str, text: &str) -> String {
+    // That of a notice ends like a line.
+    let end = if tag == 0 && !text.is_empty() { "\n" } else { "" };
+    format!("<{tag} err {} {end_of_line}\n{text}{end}", text.len() + end.len())
 }
 
 pub fn show(bytes: &[u8]) -> String {
