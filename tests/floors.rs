@@ -87,9 +87,10 @@ const GOB: House = House {
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
 /// beside an `Error` is a format's and a line's; net/rpc is a feature.
-const PARTS_ABOVE: [(&str, &str); 5] = [
+const PARTS_ABOVE: [(&str, &str); 6] = [
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
+    ("src/error.rs", "src/error/retry.rs"),
     ("src/error.rs", "src/format/details.rs"),
     ("src/error.rs", "src/wire/metadata.rs"),
     ("gob/src/schema.rs", "gob/src/traced.rs"),

@@ -12,15 +12,20 @@
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Once;
+use std::task::Poll;
+use std::time::Duration;
 
 #[cfg(feature = "postcard")]
 use switchboard::format::Postcard;
 use switchboard::format::{Json, Line};
 use switchboard::transport::{self, MemoryStream};
-use switchboard::{Code, Command, Connection, Endpoint, Error};
+use switchboard::{Code, Command, Connection, Endpoint, Error, Limits};
 use switchboard_testing::peer::{Peer, err, exchange_over, ran};
 use switchboard_testing::waiting::settle;
+use tokio::time::{Instant, sleep};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::set_global_default;
@@ -87,6 +92,7 @@ impl Subscriber for Log {
 const ECHO: Command<String, String, Line> = Command::new("ECHO");
 const ADD: Command<(u32, u32), u32> = Command::new("ADD");
 const FAIL: Command<String, String, Line> = Command::new("FAIL");
+const WAIT: Command<String, String, Line> = Command::new("WAIT");
 
 /// An endpoint with `ECHO` and the raw `STRING`.
 fn endpoint() -> Endpoint {
@@ -129,7 +135,8 @@ async fn connections_and_calls_have_spans() {
     tokio::spawn(async move { serving.serve(listener).await });
     let sent = "ECHO 7 1 f=line\nxECHO\ny\nSTRING\nz\n";
     exchange_over(dialer.dial().await.unwrap(), sent).await;
-    let lines = Log::lines(Level::DEBUG);
+    let mut lines = Log::lines(Level::DEBUG);
+    lines.retain(|line| !line.starts_with("event"));
     let expected = [
         "connection peer=memory",
         "call command=ECHO tag=7",
@@ -268,6 +275,108 @@ mod net_rpc {
             assert!(line.contains(text) && !line.contains("SECRET"), "{line}");
         }
     }
+}
+
+/// How each call that was made since [`Log::listen`] ended.
+fn ends() -> Vec<String> {
+    let lines = Log::lines(Level::DEBUG);
+    let ends = lines.iter().filter_map(|line| line.split_once("a call ended command="));
+    ends.map(|(_, end)| end.to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_each_call_is_logged() {
+    let wait = async |text: String| {
+        sleep(Duration::from_millis(text.len() as u64)).await;
+        Ok::<_, Error>(text)
+    };
+    let endpoint = endpoint().on(FAIL, fail).on(WAIT, wait);
+    let check = async |sent: &str, expected: &[&str]| {
+        Log::listen();
+        exchange(&endpoint, sent).await;
+        assert_eq!(ends(), expected, "{sent}");
+    };
+    check("ECHO 1 1 f=line\nxECHO\ny\n", &["ECHO code=\"ok\" time=0ns"; 2]).await;
+    check("ECHO 0 1 f=line\nx", &["ECHO code=\"ok\" time=0ns"]).await;
+    check("STRING\nx\n", &["STRING code=\"ok\" time=0ns"]).await;
+    check("WAIT 1 3 f=line\nabc", &["WAIT code=\"ok\" time=3ms"]).await;
+    check("FAIL 1 6 f=line\ncode x", &["FAIL code=\"failed\" time=0ns"]).await;
+    check("FAIL\npanic x\n", &["FAIL code=\"panicked\" time=0ns"]).await;
+    check("WAIT 1 3 f=line\nabc>1 cancel\n", &["WAIT code=\"cancelled\" time=0ns"]).await;
+    check("WAIT 1 3 f=line t=2\nabc", &["WAIT code=\"deadline_exceeded\" time=2ms"]).await;
+    check("ECHO 1 1 f=json\nx", &[]).await;
+    Log::listen();
+    assert_eq!(endpoint.client().call(ECHO, &"x".to_owned()).await.unwrap(), "x");
+    assert_eq!(ends(), ["ECHO code=\"ok\" time=0ns"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missed_deadline_is_logged_at_info() {
+    let limits = Limits::default().with(|limits| limits.call_time_max = Duration::from_millis(5));
+    let endpoint = endpoint().with_limits(limits).on(WAIT, async |text: String| {
+        sleep(Duration::from_secs(1)).await;
+        Ok::<_, Error>(text)
+    });
+    for sent in ["WAIT 1 1 f=line\nx", "WAIT 0 1 f=line\nx", "WAIT 1 1 f=line t=2\nx", "WAIT\nx\n"]
+    {
+        Log::listen();
+        exchange(&endpoint, sent).await;
+        let lines = Log::lines(Level::INFO);
+        let late = |line: &&String| line.contains("a handler missed its deadline command=WAIT");
+        assert_eq!(lines.iter().filter(late).count(), 1, "{sent}: {lines:#?}");
+    }
+    Log::listen();
+    endpoint.client().call(WAIT, &String::new()).await.unwrap_err();
+    settle().await;
+    assert!(Log::lines(Level::INFO)[0].contains("a handler missed its deadline command=WAIT"));
+    Log::listen();
+    exchange(&endpoint, "WAIT 1 1 f=line\nx>1 cancel\n").await;
+    assert_eq!(Log::lines(Level::INFO).len(), 1, "the span of the connection alone");
+}
+
+/// Makes so much time pass as a thread would that is blocked.
+async fn block(time: Duration) {
+    let mut passing = pin!(tokio::time::advance(time));
+    poll_fn(|cx| {
+        let _ = passing.as_mut().poll(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_holds_up_its_connection_is_logged() {
+    let wait = async |text: String| {
+        block(Duration::from_millis(text.len() as u64)).await;
+        Ok::<_, Error>(text)
+    };
+    let endpoint = endpoint().on(WAIT, wait).on(FAIL, async |text: String| {
+        tokio::task::yield_now().await;
+        block(Duration::from_secs(1)).await;
+        Ok::<_, Error>(text)
+    });
+    for (sent, expected) in [
+        ("WAIT 1 10 f=line\n0123456789", 0),
+        ("WAIT 1 11 f=line\n01234567890", 1),
+        ("WAIT\n01234567890\n", 1),
+        ("FAIL 1 1 f=line\nx", 0),
+    ] {
+        Log::listen();
+        exchange(&endpoint, sent).await;
+        let lines = Log::lines(Level::WARN);
+        assert_eq!(lines.len(), expected, "{sent}: {lines:#?}");
+        let text = "a handler held up its connection before its first await; see `blocking`";
+        assert!(lines.iter().all(|line| line.contains(text)), "{lines:#?}");
+        assert!(lines.iter().all(|line| line.ends_with("command=WAIT time=11ms")), "{lines:#?}");
+    }
+
+    // Whoever comes behind waits for all of them.
+    let began = Instant::now();
+    let slow = format!("WAIT 0 500 f=line\n{}", "x".repeat(500));
+    let mut peer = Peer::new(dial(&endpoint));
+    peer.send(slow.repeat(3) + "ECHO 1 1 f=line\nx").await;
+    peer.expect("<1 ok 1\nx").await;
+    assert_eq!(began.elapsed(), Duration::from_millis(1500));
 }
 
 /// What its caller is not told has to be told somewhere, on one line.

@@ -16,6 +16,8 @@ mod server;
 
 use std::process::ExitCode;
 
+use tracing_subscriber::filter::LevelFilter;
+
 /// What the program is asked to be.
 enum Side {
     Server(String),
@@ -24,6 +26,9 @@ enum Side {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Which handler fails, who is turned away; at `LevelFilter::DEBUG` the end of each call, too.
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::INFO);
+    log.with_writer(std::io::stderr).init();
     let result = match side(std::env::args().skip(1).collect()) {
         Some(Side::Server(address)) => server::run(&address).await,
         Some(Side::Client(address)) => client::run(&address).await,

@@ -31,7 +31,7 @@ use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::handler::{AnyRaw, Entry, Route, Router};
 use crate::quota::{Reservation, unheld};
-use crate::service::{Request, caught, told};
+use crate::service::{Began, Request, caught, told};
 use crate::session::{Call, Plain, PlainEnd, Session};
 use crate::wire::{Name, Options};
 
@@ -99,6 +99,7 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
         return PlainEnd::OutOfStep(told(name, Error::found(Code::UnsupportedFormat, text)));
     }
     let Link { connection, shared, clock, .. } = link;
+    let began = Began::now();
     // Called within the future, so that a panic before its first await is caught as well.
     let mut work =
         Box::pin(async { handler.call(connection).await.map_err(Error::of_raw_handler) });
@@ -106,9 +107,11 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
         caught(|| work.as_mut().poll(cx)).unwrap_or_else(|error| Poll::Ready(Err(error)))
     });
     let result = attend(shared, clock, polled).await.and_then(|result| result);
+    let result = caught(|| drop(work)).and(result);
+    began.log_end(name, result.as_ref().map_or_else(|error| error.code().as_str(), |()| "ok"));
     // That a connection was lost may be the error of a handler that called somebody else, and
     // if it was this one, telling does no harm.
-    match caught(|| drop(work)).and(result) {
+    match result {
         // Whatever the handler makes of it.
         Ok(()) if connection.is_out_of_step => {
             let text = "a payload was read whose end is not known";

@@ -49,6 +49,14 @@ use crate::stream::Connection;
 ///
 /// `Shape` tells these forms apart. It is inferred.
 ///
+/// # What blocks
+///
+/// A handler begins in the task of its connection, where most are ready at once. Until it first
+/// waits it holds up all of the connection: three that take 500 ms make the next call wait for
+/// 1.5 s. So what blocks, or computes for long, is a function for [`blocking()`]; one that only
+/// computes may also say `tokio::task::yield_now().await` first and from time to time, and goes on
+/// in a task of its own then. A first poll that takes over 10 ms is logged as a warning.
+///
 /// # When the compiler refuses
 ///
 /// - **`is not a handler of requests of type ..`**: the function takes something else. The request

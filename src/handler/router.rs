@@ -13,7 +13,7 @@ use crate::format::Budget;
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
 use crate::service::{
-    Answer, Commands, Direct, Origin, Request, Service, Time, Work, caught, log_refusal,
+    Answer, Began, Commands, Direct, Origin, Request, Service, Time, Work, caught, log_refusal,
 };
 use crate::wire::Name;
 
@@ -83,6 +83,7 @@ impl Router {
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
+        let began = Began::now();
         match self.admit(request, hold) {
             Ok((work, time, permit)) => {
                 // A registered name: one that a peer made up has been refused by now.
@@ -91,7 +92,7 @@ impl Router {
                     Origin::Plain => tracing::debug_span!("plain call", command = %name),
                     Origin::Direct => tracing::debug_span!("direct call", command = %name),
                 };
-                Answer::of_handler(name, work, time, span, permit)
+                Answer::of_handler(name, work, time, began, span, permit)
             }
             Err(error) => {
                 let command = self.registry.find(&name).map(|_| name);
@@ -147,7 +148,7 @@ impl Router {
     /// When a call is to end, and who sees to it.
     fn time_of(&self, request: &Request, facts: Facts) -> (Instant, Time) {
         if let (Some(deadline), Origin::Tagged) = (request.deadline(), request.origin()) {
-            return (deadline, Time::Door);
+            return (deadline, Time::Door { due: deadline });
         }
         let time_max = facts.time_max(self.limits.call_time_max);
         let ours = after(time_max.time).into_std();

@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::time::Sleep;
 use tracing::Span;
 
+use super::log::{Began, in_time, log_lateness};
 use super::panics::caught;
 use super::reply::Reply;
 use super::told::{told, without_source};
@@ -69,6 +71,8 @@ struct Working {
     work: Alone<Option<Work>>,
     time: Time,
     timer: Option<Pin<Box<Sleep>>>,
+    is_begun: bool,
+    began: Began,
     span: Span,
     _permit: Permit,
     // Of a call that no connection accounts for.
@@ -85,7 +89,7 @@ struct Accounts {
 #[derive(Clone, Copy)]
 pub(crate) enum Time {
     /// Its door.
-    Door,
+    Door { due: Instant },
     /// This side; of its own accord if `limit` is nearer than the caller's deadline.
     Here { due: Instant, limit: Option<TimeMax> },
 }
@@ -171,12 +175,14 @@ impl Answer {
         name: Name,
         work: Work,
         time: Time,
+        began: Began,
         span: Span,
         permit: Permit,
     ) -> Self {
-        let (timer, direct) = (None, None);
+        let (timer, is_begun, direct) = (None, false, None);
         let work = Alone::new(Some(work));
-        let working = Working { name, work, time, timer, span, _permit: permit, direct };
+        let _permit = permit;
+        let working = Working { name, work, time, timer, is_begun, began, span, _permit, direct };
         Self { kind: Kind::Handler(working) }
     }
 
@@ -206,7 +212,7 @@ impl Future for Answer {
 
 impl Working {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply>> {
-        let Self { work, span, time, timer, direct, .. } = self;
+        let Self { name, work, time, timer, is_begun, span, direct, .. } = self;
         let Some(work) = work.alone() else {
             return Poll::Ready(given_out());
         };
@@ -217,11 +223,20 @@ impl Working {
             Some(_) => stacker::maybe_grow(STACK_LEAST, STACK_MORE, || work.as_mut().poll(cx)),
             None => work.as_mut().poll(cx),
         };
-        let polled = caught(poll).unwrap_or_else(|error| Poll::Ready(Err(error)));
+        let polled = if mem::replace(is_begun, true) {
+            caught(poll)
+        } else {
+            in_time(*name, || caught(poll))
+        };
+        let polled = polled.unwrap_or_else(|error| Poll::Ready(Err(error)));
         drop(entered);
         let reply = match polled {
             Poll::Ready(reply) => reply,
-            Poll::Pending => Err(ready!(time.poll(timer, cx))),
+            Poll::Pending => {
+                let error = ready!(time.poll(timer, cx));
+                log_lateness(*name);
+                Err(error)
+            }
         };
         Poll::Ready(self.end(reply))
     }
@@ -237,6 +252,8 @@ impl Working {
                 Err(panicked)
             }
         };
+        let code = reply.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok");
+        self.began.log_end(self.name, code);
         let reply = reply.map_err(|error| {
             let error = if error.is_refusal() { error } else { error.after_running() };
             let told = told(self.name, error);
@@ -259,6 +276,11 @@ impl Working {
 }
 
 impl Time {
+    fn due(self) -> Instant {
+        let (Self::Door { due } | Self::Here { due, .. }) = self;
+        due
+    }
+
     /// The error of a call whose time is over. Its timer is armed here, after the handler has been
     /// pending once: most never are.
     fn poll(self, timer: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> Poll<Error> {
@@ -294,6 +316,7 @@ impl Drop for Working {
             let _entered = self.span.enter();
             // The call has its end; this is nobody's error any more.
             let _ = caught(|| drop(work));
+            self.began.log_stop(self.name, self.time.due());
         }
     }
 }

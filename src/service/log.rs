@@ -1,0 +1,95 @@
+//! What the log is told of a call. At info and above nothing that a peer made up is in it.
+//!
+//! The clock is read only if somebody listens at the level of the event.
+
+use std::time::{Duration, Instant};
+
+use tracing::Level;
+
+use super::panics::caught;
+use crate::clock::now;
+use crate::error::{Code, Error};
+use crate::wire::Name;
+
+/// When a call began, if the log wants to know how long it took.
+pub(crate) struct Began(Option<Instant>);
+
+impl Began {
+    pub(crate) fn now() -> Self {
+        Self(tracing::enabled!(Level::DEBUG).then(now))
+    }
+
+    /// Logs the end of the call: the code of its error, or `ok`.
+    pub(crate) fn log_end(&self, name: Name, code: &str) {
+        if let Self(Some(began)) = self {
+            let time = now().saturating_duration_since(*began);
+            tracing::debug!(command = %name, code, ?time, "a call ended");
+        }
+    }
+
+    /// Logs the end of a call that was stopped, at its deadline or because nobody wants to know.
+    pub(super) fn log_stop(&self, name: Name, due: Instant) {
+        // At info no time is told, but whether it was in time.
+        if tracing::enabled!(Level::INFO) {
+            let is_late = due <= now();
+            if is_late {
+                log_lateness(name);
+            }
+            let code = if is_late { Code::DeadlineExceeded } else { Code::Cancelled };
+            self.log_end(name, code.as_str());
+        }
+    }
+}
+
+/// Logs that a handler was stopped because its time was over.
+pub(super) fn log_lateness(name: Name) {
+    tracing::info!(command = %name, "a handler missed its deadline");
+}
+
+/// The first poll of a handler, which holds up all of its connection: one that takes long is
+/// logged.
+pub(super) fn in_time<R>(name: Name, poll: impl FnOnce() -> R) -> R {
+    if !tracing::enabled!(Level::WARN) {
+        return poll();
+    }
+    let began = now();
+    let polled = poll();
+    let time = now().saturating_duration_since(began);
+    if time > FIRST_POLL_TIME_USUAL {
+        let text = "a handler held up its connection before its first await; see `blocking`";
+        tracing::warn!(command = %name, ?time, "{text}");
+    }
+    polled
+}
+
+/// Logs why a call was refused before it ran, with the command if it is registered, and what the
+/// caller is not told: a format's own words.
+pub(crate) fn log_refusal(command: Option<Name>, tag: u32, error: &Error) {
+    let command = command.map(tracing::field::display);
+    let (code, text) = (error.code().as_str(), error.text());
+    let source = || source_text(error);
+    tracing::debug!(command, tag, code, text, source = source(), "refused a call");
+}
+
+/// Logs what the caller is not told.
+pub(super) fn log_failure(name: Name, error: &Error) {
+    // Texts are logged as strings, so that subscribers escape what a peer put into them.
+    let (code, text) = (error.code().as_str(), error.text());
+    let source = || source_text(error);
+    if error.code() == Code::Panicked {
+        tracing::warn!(command = %name, code, text, source = source(), "a handler panicked");
+    } else if error.text_for_peer().is_none() {
+        tracing::warn!(command = %name, code, text, source = source(), "a handler failed");
+    } else {
+        tracing::debug!(command = %name, code, text, source = source(), "a call failed");
+    }
+}
+
+/// What the source of an error says. It is its author's and may do anything when it is printed.
+fn source_text(error: &Error) -> String {
+    let source = std::error::Error::source(error).map(|source| caught(|| source.to_string()));
+    source.and_then(Result::ok).unwrap_or_default()
+}
+
+/// More than that is work for a thread that may block.
+const FIRST_POLL_TIME_USUAL: Duration = Duration::from_millis(10);
