@@ -114,6 +114,45 @@ fn names_are_words_of_printable_ascii() {
 }
 
 #[test]
+fn a_word_that_is_written_alone_is_read_or_told_what_is_wrong() {
+    let name = |text: &str| check(text, |name: &Name| name.as_str());
+    name("jobs.ADD").unwrap();
+    name("?PING").unwrap();
+    let told = |text: &str| name(text).unwrap_err().to_string();
+    assert_eq!(told(""), "a word is empty: words are separated by one space each");
+    assert_eq!(told(&"n".repeat(65)), "the name is longer than 64 bytes");
+    assert_eq!(told("7A"), "a name cannot begin with '7'");
+    assert_eq!(told("A B"), "a space in a word");
+    assert_eq!(told("A\tB"), "byte 0x09 in a line, which is printable ASCII");
+
+    let format = |text: &str| check(text, |word: &FormatWord| word.as_str());
+    format("json").unwrap();
+    format("x-ß").unwrap_err();
+    for text in ["7z", "abcdefghijklmnopq"] {
+        let told = "a format is a word of at most 16 bytes that does not begin with a digit";
+        assert_eq!(format(text).unwrap_err().to_string(), told, "{text}");
+    }
+
+    let code = |text: &str| check(text, |word: &CodeWord| word.as_str());
+    code("not_found").unwrap();
+    code("of_a-later_time").unwrap();
+    for text in ["", "Failed", "e404", "a b", &"z".repeat(33)] {
+        let told = "an error code is 1 to 32 letters a to z, _ and -";
+        assert_eq!(code(text).unwrap_err().to_string(), told, "{text}");
+    }
+
+    /// Reads a word, which is printed as it was written.
+    fn check<W>(text: &str, word_text: fn(&W) -> &str) -> Result<(), Flaw>
+    where
+        W: std::str::FromStr<Err = Flaw> + std::fmt::Display,
+    {
+        let word: W = text.parse()?;
+        assert_eq!((word_text(&word), &*word.to_string()), (text, text));
+        Ok(())
+    }
+}
+
+#[test]
 fn every_flaw_is_found() {
     check(&"n".repeat(65), Flaw::NameTooLong);
     for (text, flaw) in FLAWS {

@@ -15,15 +15,17 @@ pub enum Flaw {
         /// The limit.
         line_bytes_max: usize,
     },
-    /// The line holds this byte, which is neither printable ASCII nor a line's end.
+    /// The line holds this byte, which is neither printable ASCII nor a line's end; of a word that
+    /// stands alone, also a space.
     ControlByte(u8),
     /// The line is empty.
     EmptyLine,
-    /// There are two spaces in a row, or one at an end of more than a name.
+    /// There are two spaces in a row, or one at an end of more than a name; of a word that stands
+    /// alone, it has no byte.
     EmptyWord,
     /// The name has more than [`Name::BYTES_MAX`](super::Name::BYTES_MAX) bytes.
     NameTooLong,
-    /// The name begins with a digit.
+    /// The name begins with this byte, a digit or one of `<`, `>`, `{` and `[`.
     NameBegin(u8),
     /// The tag is not a canonical decimal of at most 32 bits.
     Tag,
@@ -36,7 +38,7 @@ pub enum Flaw {
     /// The error code is not a word of `a` to `z`, `_` and `-` of at most
     /// [`CodeWord::BYTES_MAX`](super::CodeWord::BYTES_MAX) bytes.
     Code,
-    /// The word for the format has more than
+    /// The word for the format begins with a digit, or has more than
     /// [`FormatWord::BYTES_MAX`](super::FormatWord::BYTES_MAX) bytes.
     FormatWord,
     /// An option is not `KEY=VALUE`, is given twice, or has a value of the wrong form.
@@ -69,6 +71,7 @@ impl fmt::Display for Flaw {
             Self::LineTooLong { line_bytes_max } => {
                 return write!(f, "the line is longer than line_bytes_max ({line_bytes_max})");
             }
+            Self::ControlByte(b' ') => "a space in a word",
             Self::ControlByte(byte) => {
                 return write!(f, "byte 0x{byte:02x} in a line, which is printable ASCII");
             }
@@ -79,10 +82,14 @@ impl fmt::Display for Flaw {
                 return write!(f, "the name is longer than {NAME_BYTES_MAX} bytes");
             }
             Self::FormatWord => {
-                return write!(f, "the format is longer than {FORMAT_WORD_BYTES_MAX} bytes");
+                return write!(
+                    f,
+                    "a format is a word of at most {FORMAT_WORD_BYTES_MAX} bytes that does not \
+                     begin with a digit"
+                );
             }
             Self::EmptyLine => "an empty line",
-            Self::EmptyWord => "words are separated by one space each",
+            Self::EmptyWord => "a word is empty: words are separated by one space each",
             Self::Tag => "the tag is not a decimal of 32 bits without sign or leading zero",
             Self::Length => "the length is not a decimal of 64 bits without sign or leading zero",
             Self::Credit => "the credit is not a decimal of 32 bits above 0 without leading zero",

@@ -6,12 +6,23 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 
 use super::flaw::{FORMAT_WORD_BYTES_MAX, Flaw, NAME_BYTES_MAX};
-use crate::error::Word;
+use crate::error::{CodeWord, Word};
 
 /// The name of a command: 1 to 64 printable ASCII bytes without space, not beginning with `<`, `>`,
 /// `{`, `[` or a digit. Names that begin with `?` belong to the endpoint itself.
+///
+/// ```
+/// use switchboard::wire::Name;
+///
+/// let name: Name = "jobs.ADD".parse()?;
+/// assert_eq!(name.as_str(), "jobs.ADD");
+/// let error = "<ADD".parse::<Name>().unwrap_err();
+/// assert_eq!(error.to_string(), "a name cannot begin with '<'");
+/// # Ok::<(), switchboard::wire::Flaw>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Name(Word<{ Self::BYTES_MAX }>);
 
@@ -114,6 +125,15 @@ impl Borrow<[u8]> for Name {
     }
 }
 
+/// As [`Name::parse`].
+impl FromStr for Name {
+    type Err = Flaw;
+
+    fn from_str(text: &str) -> Result<Self, Flaw> {
+        Self::parse(text.as_bytes())
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -188,9 +208,34 @@ impl FormatWord {
     }
 }
 
+/// As [`FormatWord::parse`].
+impl FromStr for FormatWord {
+    type Err = Flaw;
+
+    fn from_str(text: &str) -> Result<Self, Flaw> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+impl fmt::Display for FormatWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl fmt::Debug for FormatWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FormatWord({})", self.as_str())
+    }
+}
+
+/// As [`CodeWord::parse`], and [`Flaw::Code`] for what is not such a word. Here, since errors know
+/// no lines.
+impl FromStr for CodeWord {
+    type Err = Flaw;
+
+    fn from_str(text: &str) -> Result<Self, Flaw> {
+        Self::parse(text.as_bytes()).ok_or(Flaw::Code)
     }
 }
 
