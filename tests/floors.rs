@@ -86,9 +86,11 @@ const GOB: House = House {
 /// A file with a type, and one above it with a block of the type's methods, which can be told in
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
-/// beside an `Error` is a format's and a line's; net/rpc is a feature.
-const PARTS_ABOVE: [(&str, &str); 6] = [
+/// beside an `Error` is a format's and a line's; net/rpc is a feature; and an endpoint is
+/// also a set of commands.
+const PARTS_ABOVE: [(&str, &str); 7] = [
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
     ("src/error.rs", "src/error/retry.rs"),
     ("src/error.rs", "src/format/details.rs"),

@@ -6,6 +6,7 @@
 //! back is an endpoint that connects.
 
 mod accept;
+mod commands;
 mod connections;
 mod dial;
 mod in_process;
@@ -28,7 +29,7 @@ use crate::client::Client;
 use crate::command::Command;
 use crate::error::Result;
 use crate::format::Format;
-use crate::handler::{CommandInfo, Entry, Handler, Outcome, RawHandler, Router, Typed, any_raw};
+use crate::handler::{Entry, Handler, Outcome, RawHandler, Router, Typed, any_raw};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::Door;
@@ -216,32 +217,6 @@ impl Endpoint {
     ) -> Result<()> {
         let name = Command::<(), (), ()>::new(name).name();
         self.router.registry().insert(name, Entry::Raw(any_raw(handler)))
-    }
-
-    /// Removes the handler of this name; whether there was one. Calls that are running keep it.
-    #[allow(clippy::must_use_candidate, reason = "removing is what it is for")]
-    pub fn remove(&self, name: &str) -> bool {
-        self.router.registry().remove(name.as_bytes())
-    }
-
-    /// The commands that are answered now, by name: what `?` tells a peer, and the
-    /// [facts](crate::Facts) of each.
-    ///
-    /// ```
-    /// # #[cfg(feature = "json")] {
-    /// # use switchboard::{Command, Endpoint, Error, format::Json};
-    /// const ADD: Command<(u32, u32), u32, Json> = Command::new("ADD").about("Adds two numbers.");
-    ///
-    /// let endpoint = Endpoint::new().on(ADD, async |(a, b)| Ok::<_, Error>(a + b));
-    /// for command in endpoint.commands() {
-    ///     println!("{command}: {}", command.facts.about().unwrap_or_default());
-    /// }
-    /// # assert_eq!(endpoint.commands().len(), 1);
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn commands(&self) -> Vec<CommandInfo> {
-        self.router.registry().commands()
     }
 
     /// Listens at `address` and serves whoever connects, for ever: `host:port`, or `unix:` and a
