@@ -22,8 +22,8 @@ async fn progress(percent: u8) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
-    let address = listener.local_address()?.to_string();
+    let listener = transport::bind("127.0.0.1:0").await?;
+    let address = listener.local_address()?;
     tokio::spawn(async move { Endpoint::new().on(COPY, copy).serve(listener).await });
 
     // An endpoint that connects: a client that has handlers as well.

@@ -34,8 +34,8 @@ async fn sort(mut numbers: Vec<i64>) -> Result<Vec<i64>> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
-    let address = listener.local_address()?.to_string();
+    let listener = transport::bind("127.0.0.1:0").await?;
+    let address = listener.local_address()?;
     let endpoint = Endpoint::new().on(SORT, sort);
     tokio::spawn(async move { endpoint.serve(listener).await });
 

@@ -17,8 +17,8 @@ async fn print(stop: Arc<Notify>, pages: u32) -> Result<String> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
-    let address = listener.local_address()?.to_string();
+    let listener = transport::bind("127.0.0.1:0").await?;
+    let address = listener.local_address()?;
 
     // Calls that take longer than this to finish are cut off, and their callers told.
     let limits = Limits::default().with(|limits| limits.drain_time_max = Duration::from_secs(5));

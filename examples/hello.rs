@@ -22,8 +22,8 @@ async fn greet(request: Greet) -> Result<Greeting> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
-    let address = listener.local_address()?.to_string();
+    let listener = transport::bind("127.0.0.1:0").await?;
+    let address = listener.local_address()?;
     tokio::spawn(async move { Endpoint::new().on(GREET, greet).serve(listener).await });
     println!("the endpoint listens at {address}");
 

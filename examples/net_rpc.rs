@@ -26,8 +26,8 @@ async fn divide(args: Args) -> Result<i64> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
-    let address = listener.local_address()?.to_string();
+    let listener = transport::bind("127.0.0.1:0").await?;
+    let address = listener.local_address()?;
     let endpoint = Endpoint::new().on(DIVIDE, divide);
     tokio::spawn(async move { endpoint.serve_net_rpc(listener).await });
 

@@ -20,8 +20,8 @@ async fn noop(connection: &mut Connection) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
-    let address = listener.local_address()?.to_string();
+    let listener = transport::bind("127.0.0.1:0").await?;
+    let address = listener.local_address()?;
     let endpoint = Endpoint::new().on_raw("DATA", data).on_raw("NOOP", noop);
     tokio::spawn(async move { endpoint.serve(listener).await });
 

@@ -43,7 +43,7 @@ impl Caller {
 }
 
 async fn serve(address: String, stop: oneshot::Receiver<()>) -> Result<Report> {
-    let listener = transport::bind(&address.parse()?).await?;
+    let listener = transport::bind(&address).await?;
     let endpoint = Endpoint::new().on(DOUBLE, async |n: u32| Ok::<_, Error>(u64::from(n) * 2));
     endpoint.serve_until(listener, stop).await
 }

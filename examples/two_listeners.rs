@@ -20,8 +20,8 @@ async fn serve(
 async fn main() -> Result<()> {
     let file = format!("switchboard-two-{}.sock", std::process::id());
     let path = format!("unix:{}", std::env::temp_dir().join(file).display());
-    let tcp = transport::bind(&"127.0.0.1:0".parse()?).await?;
-    let unix = transport::bind(&path.parse()?).await?;
+    let tcp = transport::bind("127.0.0.1:0").await?;
+    let unix = transport::bind(&path).await?;
     let addresses = [tcp.local_address()?.to_string(), path];
 
     let endpoint = Endpoint::new().on(DOUBLE, async |n: u32| Ok::<_, Error>(u64::from(n) * 2));

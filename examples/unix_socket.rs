@@ -23,7 +23,7 @@ async fn main() -> Result<()> {
     // that somebody listens at is not, and ours is removed at the end.
     let file = format!("switchboard-example-{}.sock", std::process::id());
     let address = format!("unix:{}", std::env::temp_dir().join(file).display());
-    let listener = transport::bind(&address.parse()?).await?;
+    let listener = transport::bind(&address).await?;
     let server = Endpoint::new().on(WHO_AM_I, who_am_i);
     let server = tokio::spawn(async move { server.serve(listener).await });
 

@@ -23,6 +23,7 @@ use self::reach::{Details, EncodeDetails, Reach};
 pub(crate) use self::word::Word;
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
@@ -450,6 +451,13 @@ impl Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::local(Code::Disconnected, error.to_string()).with_source(error)
+    }
+}
+
+/// There is no such error: for what takes a value or whatever may become one.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

@@ -31,8 +31,8 @@
 //! #[tokio::main]
 //! async fn main() -> Result<()> {
 //!     // Port 0 lets the system choose one.
-//!     let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
-//!     let address = listener.local_address()?.to_string();
+//!     let listener = transport::bind("127.0.0.1:0").await?;
+//!     let address = listener.local_address()?;
 //!     tokio::spawn(async move { Endpoint::new().on(GREET, greet).serve(listener).await });
 //!
 //!     let client = Client::connect(&address).await?;

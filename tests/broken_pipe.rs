@@ -57,7 +57,7 @@ async fn a_peer_that_is_gone_raises_no_signal() {
     watch.check("accepted by a TCP listener of tokio").await;
     write_to_those_who_leave(unix, dial_unix).await;
     watch.check("accepted by a Unix listener of tokio").await;
-    let any = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let any = transport::bind("127.0.0.1:0").await.unwrap();
     let address = any.local_address().unwrap().to_string();
     write_to_those_who_leave(any, async || TcpStream::connect(&address).await.unwrap()).await;
     watch.check("accepted by a TCP listener").await;
@@ -129,7 +129,7 @@ async fn answer_one_who_has_left(path: &Path) {
 
 async fn call_one_who_has_left(path: &Path) {
     let listener = UnixListener::bind(path).unwrap();
-    let client = Client::connect(&format!("unix:{}", path.display())).await.unwrap();
+    let client = Client::connect(format!("unix:{}", path.display())).await.unwrap();
     drop(listener.accept().await.unwrap());
     client.call(WAIT, &"text".to_owned()).await.unwrap_err();
     client.closed().await;

@@ -14,7 +14,7 @@ use crate::data::{CHECK_STOCK, ComplexData, SQUARE, STRING, STRUCT, WAIT};
 /// Serves until Ctrl-C or SIGTERM, lets calls under way finish, and says how it went.
 pub(crate) async fn run(address: &str) -> anyhow::Result<()> {
     let signal = stop_signal()?;
-    let listener = transport::bind(&address.parse()?).await?;
+    let listener = transport::bind(address).await?;
     println!("listening at {}; Ctrl-C stops", listener.local_address()?);
 
     let stop = async {

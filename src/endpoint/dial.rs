@@ -5,11 +5,12 @@
 
 use super::Endpoint;
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::transport::Address;
 
 impl Client {
-    /// Connects to `address`, `host:port` or `unix:` and a path, with the default limits. For other
-    /// limits, or to be called back, use [`Endpoint::connect`].
+    /// Connects to `address`, `host:port` or `unix:` and a path, or an [`Address`], with the
+    /// default limits. For other limits, or to be called back, use [`Endpoint::connect`].
     ///
     /// # Errors
     ///
@@ -18,7 +19,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// Dropping the future gives up connecting.
-    pub async fn connect(address: &str) -> Result<Self> {
+    pub async fn connect(address: impl TryInto<Address, Error: Into<Error>>) -> Result<Self> {
         Endpoint::new().connect(address).await
     }
 }

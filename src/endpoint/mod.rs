@@ -27,13 +27,13 @@ use self::in_process::InProcess;
 use self::limiter::ConnectionLimiter;
 use crate::client::Client;
 use crate::command::Command;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::Format;
 use crate::handler::{Entry, Handler, Outcome, RawHandler, Router, Typed, any_raw};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::Door;
-use crate::transport::{self, BoxedIo, Io, Listener, Peer, TcpKeepalive};
+use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, TcpKeepalive};
 
 /// Handlers under names, and the means to serve them.
 ///
@@ -220,7 +220,7 @@ impl Endpoint {
     }
 
     /// Listens at `address` and serves whoever connects, for ever: `host:port`, or `unix:` and a
-    /// path. A host that is left out is the loopback.
+    /// path, or an [`Address`]. A host that is left out is the loopback.
     ///
     /// # Errors
     ///
@@ -229,8 +229,8 @@ impl Endpoint {
     /// # Cancel safety
     ///
     /// As [`serve`](Self::serve).
-    pub async fn listen(&self, address: &str) -> Result<()> {
-        let listener = transport::bind(&address.parse()?).await?;
+    pub async fn listen(&self, address: impl TryInto<Address, Error: Into<Error>>) -> Result<()> {
+        let listener = transport::bind(address).await?;
         self.serve(listener.kept_alive(self.tcp_keepalive)).await
     }
 
@@ -288,7 +288,7 @@ impl Endpoint {
     /// }
     ///
     /// # async fn serve() -> Result<()> {
-    /// let listener = transport::bind(&"127.0.0.1:7777".parse()?).await?;
+    /// let listener = transport::bind("127.0.0.1:7777").await?;
     /// Endpoint::new().serve_raw(listener, shout).await
     /// # }
     /// ```
@@ -341,7 +341,8 @@ impl Endpoint {
         served.await;
     }
 
-    /// Connects to `address`, and serves the handlers of this endpoint to whoever is there.
+    /// Connects to `address`, a text or an [`Address`], and serves the handlers of this endpoint to
+    /// whoever is there.
     ///
     /// Of a host with several addresses the first that answers is taken. They are tried one after
     /// the other, each at most 250 ms after the one before, so a silent one does no harm.
@@ -368,7 +369,10 @@ impl Endpoint {
     /// # Cancel safety
     ///
     /// Dropping the future gives up connecting.
-    pub async fn connect(&self, address: &str) -> Result<Client> {
+    pub async fn connect(
+        &self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Client> {
         let (io, peer) = serving::dial(&self.router, address, self.tcp_keepalive).await?;
         Ok(serving::dialled(&self.router, io, peer, self.keepalive_time))
     }

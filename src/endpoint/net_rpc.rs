@@ -11,12 +11,12 @@ use std::sync::Arc;
 use super::connections::OpenConnection;
 use super::{Endpoint, Report, serving};
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::handler::Router;
 use crate::net_rpc::{client, log_end, net_rpc};
 use crate::service::Door;
 use crate::stream::Connection;
-use crate::transport::{BoxedIo, Io, Listener, Peer, SharedIo};
+use crate::transport::{Address, BoxedIo, Io, Listener, Peer, SharedIo};
 
 impl Endpoint {
     /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` or
@@ -29,7 +29,7 @@ impl Endpoint {
     /// const NEGATE: Command<i64, i64, Gob> = Command::new("Arith.Negate");
     ///
     /// # async fn serve() -> Result<()> {
-    /// let listener = transport::bind(&"127.0.0.1:1234".parse()?).await?;
+    /// let listener = transport::bind("127.0.0.1:1234").await?;
     /// let arith = Endpoint::new().on(NEGATE, async |number: i64| Ok::<_, Error>(-number));
     /// arith.serve_net_rpc(listener).await
     /// # }
@@ -86,7 +86,10 @@ impl Endpoint {
     /// # Cancel safety
     ///
     /// Dropping the future gives up connecting.
-    pub async fn connect_net_rpc(&self, address: &str) -> Result<Client> {
+    pub async fn connect_net_rpc(
+        &self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Client> {
         let (io, peer) = serving::dial(&self.router, address, self.tcp_keepalive).await?;
         Ok(dialled(&self.router, io, peer))
     }

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::clock::now;
 use crate::conn::{Handle, Shared};
 use crate::driver::Driver;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::handler::{AnyRaw, Router};
 use crate::limits::{TIME_LEAST, at_least};
 use crate::session::{Session, Side};
@@ -42,10 +42,10 @@ pub(super) fn accepted_raw(
 /// Opens a stream, within the time of one call.
 pub(super) async fn dial(
     router: &Router,
-    address: &str,
+    address: impl TryInto<Address, Error: Into<Error>>,
     tcp_keepalive: Option<TcpKeepalive>,
 ) -> Result<(BoxedIo, Peer)> {
-    let address: Address = address.parse()?;
+    let address = Address::of(address)?;
     transport::dial(&address, router.limits().call_time_max, tcp_keepalive).await
 }
 

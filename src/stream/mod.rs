@@ -65,7 +65,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to `address`: `host:port`, or `unix:` and a path.
+    /// Connects to `address`: `host:port`, or `unix:` and a path, or an [`Address`].
     ///
     /// # Errors
     ///
@@ -75,8 +75,8 @@ impl Connection {
     /// # Cancel safety
     ///
     /// Dropping the future gives up connecting.
-    pub async fn connect(address: &str) -> Result<Self> {
-        let address: Address = address.parse()?;
+    pub async fn connect(address: impl TryInto<Address, Error: Into<Error>>) -> Result<Self> {
+        let address = Address::of(address)?;
         let limits = Arc::new(Limits::default());
         let (io, peer) = transport::dial(&address, limits.call_time_max, None).await?;
         let quota = Quota::new(&limits);

@@ -42,6 +42,21 @@ pub const DEFAULT_PORT: u16 = 61000;
 /// assert_eq!(address.to_string(), "localhost:61000");
 /// # Ok::<(), switchboard::Error>(())
 /// ```
+///
+/// What listens or dials takes an address as it comes: a text, owned or not, an `Address`, or a
+/// `SocketAddr` of the standard library.
+///
+/// ```
+/// use std::net::Ipv6Addr;
+///
+/// use switchboard::transport;
+///
+/// # async fn example() -> switchboard::Result<()> {
+/// let listener = transport::bind("127.0.0.1:0").await?;
+/// let client = switchboard::Client::connect(listener.local_address()?).await?;
+/// let other = transport::bind(std::net::SocketAddr::from((Ipv6Addr::LOCALHOST, 0))).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {
@@ -84,6 +99,45 @@ impl FromStr for Address {
     }
 }
 
+/// # Errors
+///
+/// As its `FromStr`.
+impl TryFrom<&str> for Address {
+    type Error = Error;
+
+    fn try_from(text: &str) -> Result<Self> {
+        text.parse()
+    }
+}
+
+/// # Errors
+///
+/// As its `FromStr`.
+impl TryFrom<&String> for Address {
+    type Error = Error;
+
+    fn try_from(text: &String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+/// # Errors
+///
+/// As its `FromStr`.
+impl TryFrom<String> for Address {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<&Self> for Address {
+    fn from(address: &Self) -> Self {
+        address.clone()
+    }
+}
+
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         let host = match address {
@@ -108,6 +162,11 @@ impl fmt::Display for Address {
 }
 
 impl Address {
+    /// What a caller gave for an address, as one.
+    pub(crate) fn of(address: impl TryInto<Self, Error: Into<Error>>) -> Result<Self> {
+        address.try_into().map_err(Into::into)
+    }
+
     /// Why a connection to this address could not be made.
     pub(super) fn dial_error(&self, error: io::Error) -> Error {
         let text = match error.kind() {

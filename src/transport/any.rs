@@ -18,7 +18,7 @@ use crate::transport::tcp;
 #[cfg(unix)]
 use crate::transport::unix::{self, UnixListener};
 
-/// Listens at `address`.
+/// Listens at `address`, a text or an [`Address`].
 ///
 /// A host that is a name is listened at under the first of its addresses that this machine has, not
 /// under all of them. One that another process has is an error, and no other is taken in its place.
@@ -30,7 +30,7 @@ use crate::transport::unix::{self, UnixListener};
 /// # async fn main() -> switchboard::Result<()> {
 /// use switchboard::transport;
 ///
-/// let listener = transport::bind(&"127.0.0.1:0".parse()?).await?;
+/// let listener = transport::bind("127.0.0.1:0").await?;
 /// println!("listening at {}", listener.local_address()?);
 /// # Ok(())
 /// # }
@@ -38,8 +38,9 @@ use crate::transport::unix::{self, UnixListener};
 ///
 /// # Errors
 ///
-/// `invalid` if the address is none, `disconnected` if the host cannot be resolved, and `failed` if
-/// the address cannot be had, with a text that names it and says whether another process has it.
+/// `invalid` if the text is not an address, `disconnected` if the host cannot be resolved, and
+/// `failed` if the address cannot be had, with a text that names it and says whether another
+/// process has it.
 ///
 /// # Panics
 ///
@@ -48,8 +49,9 @@ use crate::transport::unix::{self, UnixListener};
 /// # Cancel safety
 ///
 /// Dropping the future leaves nothing open and no file behind.
-pub async fn bind(address: &Address) -> Result<AnyListener> {
-    let kind = match address {
+pub async fn bind(address: impl TryInto<Address, Error: Into<Error>>) -> Result<AnyListener> {
+    let address = Address::of(address)?;
+    let kind = match &address {
         Address::Tcp { host, port } => Kind::Tcp(tcp::bind(host, *port).await?),
         #[cfg(unix)]
         Address::Unix(path) => Kind::Unix(UnixListener::bind(path).await?),
@@ -122,7 +124,7 @@ impl AnyListener {
     /// use std::time::Duration;
     /// use switchboard::{Endpoint, transport};
     ///
-    /// let listener = transport::bind(&"0.0.0.0:61000".parse()?).await?;
+    /// let listener = transport::bind("0.0.0.0:61000").await?;
     /// let listener = listener.with_tcp_keepalive(Duration::from_secs(60));
     /// Endpoint::new().serve(listener).await
     /// # }

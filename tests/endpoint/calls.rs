@@ -50,7 +50,7 @@ async fn check_formats(client: &Client) {
 }
 
 async fn listen(endpoint: &Endpoint, address: &str) -> String {
-    let listener = transport::bind(&address.parse().unwrap()).await.unwrap();
+    let listener = transport::bind(address).await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let endpoint = endpoint.clone();
     tokio::spawn(async move { endpoint.serve(listener).await });

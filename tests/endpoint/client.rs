@@ -374,7 +374,7 @@ fn a_client_outlives_its_runtime() {
 async fn a_client_does_not_connect_anew() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let client = Client::connect(&address.to_string()).await.unwrap();
+    let client = Client::connect(address).await.unwrap();
     drop(listener.accept().await.unwrap());
     within(client.closed()).await;
     for _ in 0..3 {

@@ -36,7 +36,7 @@ async fn every_code_comes_over_a_real_wire() {
         .on(FAIL, async |(): ()| Err::<(), _>("no"))
         .on(PANIC, |(): ()| -> std::future::Ready<Result<()>> { panic!("on purpose") })
         .on(BLOCK, switchboard::blocking(|(): ()| Ok::<_, Error>(())));
-    let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = transport::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serve = tokio::spawn(async move { endpoint.serve_until(listener, stopped).await });

@@ -388,7 +388,7 @@ async fn a_context_tells_the_user_behind_a_unix_socket() {
     let file = format!("switchboard-{}-peer.sock", std::process::id());
     let path = std::env::temp_dir().join(file);
     let address = format!("unix:{}", path.display());
-    let listener = transport::bind(&address.parse().unwrap()).await.unwrap();
+    let listener = transport::bind(&address).await.unwrap();
     let endpoint = Endpoint::new().on(X, async |_: String, context: Context| {
         Ok::<_, Error>(context.peer().credentials().unwrap().pid.unwrap().to_string())
     });

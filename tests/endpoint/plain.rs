@@ -183,7 +183,7 @@ async fn a_plain_call_has_its_own_time() {
 
 #[tokio::test]
 async fn after_a_half_close_every_reply_arrives() {
-    let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = transport::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let endpoint = endpoint();
     tokio::spawn(async move { endpoint.serve(listener).await });

@@ -123,7 +123,7 @@ async fn sixty_four_calls_are_answered_in_the_order_in_which_they_end() {
 
 #[tokio::test]
 async fn handlers_see_who_calls() {
-    let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = transport::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let server = tokio::spawn(async move { endpoint().serve_net_rpc(listener).await });
     let stream = tokio::net::TcpStream::connect(&address).await.unwrap();
@@ -154,7 +154,7 @@ async fn it_can_begin_behind_a_raw_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_go_client_finds_all_as_in_go() {
-    let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = transport::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_address().unwrap().to_string();
     let server = tokio::spawn(async move { endpoint().serve_net_rpc(listener).await });
     for program in go_programs!("netrpc") {

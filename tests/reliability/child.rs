@@ -72,7 +72,7 @@ impl Child {
 
     /// A client to talk about the child's state with.
     pub(crate) async fn watch(&self) -> Watch {
-        Watch { client: Client::connect(&self.address.to_string()).await.unwrap() }
+        Watch { client: Client::connect(self.address).await.unwrap() }
     }
 }
 
@@ -180,7 +180,7 @@ async fn serve(settings: Settings) {
         .on(STATUS, async |()| status())
         .on(FORGET_PEAK, async |()| std::fs::write("/proc/self/clear_refs", "5"));
     let endpoint = bombs::register(endpoint);
-    let listener = transport::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = transport::bind("127.0.0.1:0").await.unwrap();
     let mut out = std::io::stdout();
     writeln!(out, "{}", listener.local_address().unwrap()).unwrap();
     out.flush().unwrap();

@@ -14,7 +14,7 @@ pub(crate) fn run() {
     let mut child = Child::start(&Settings::default());
     block_on(async {
         let endpoint = Endpoint::new().with_keepalive(TIME);
-        let client = endpoint.connect(&child.address.to_string()).await.unwrap();
+        let client = endpoint.connect(child.address).await.unwrap();
         client.call(PING, &()).await.unwrap();
         // Its system goes on: it takes what is sent, and says that it has it.
         child.signal(Signal::STOP);

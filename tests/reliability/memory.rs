@@ -108,7 +108,7 @@ async fn hoard() {
     drop(streams);
     watch.until("tasks as before", |now| now.tasks == before.tasks).await;
     let largest = bytes::Bytes::from(vec![b'x'; 1 << 20]);
-    let client = Client::connect(&child.address.to_string()).await.unwrap();
+    let client = Client::connect(child.address).await.unwrap();
     assert_eq!(client.call(ECHO, &largest).await.unwrap(), largest);
 }
 

@@ -137,7 +137,7 @@ async fn shut_down(seed: u64) -> (u64, u64, Duration) {
 /// Many callers on one connection, each until it is told that no more calls are taken.
 async fn client(address: SocketAddr, ledger: Arc<Ledger>) -> Outcome {
     let mut outcome = Outcome::default();
-    let client = Client::connect(&address.to_string()).await.unwrap();
+    let client = Client::connect(address).await.unwrap();
     let first = ledger.next();
     client.call(WORK, &bytes::Bytes::copy_from_slice(&first.to_le_bytes())).await.unwrap();
     outcome.answered.push(first);

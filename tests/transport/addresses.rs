@@ -1,7 +1,9 @@
 //! What is an address, and what is wrong with one that is none.
 
-use switchboard::Code;
-use switchboard::transport::{Address, DEFAULT_PORT};
+use std::net::SocketAddr;
+
+use switchboard::transport::{self, Address, DEFAULT_PORT};
+use switchboard::{Client, Code, Connection, Endpoint, Error};
 
 use crate::accept::check_error;
 
@@ -65,4 +67,66 @@ fn check_address(text: &str, host: &str, port: u16) {
 
 fn check_no_address(text: &str, expected: &str) {
     check_error(&text.parse::<Address>().unwrap_err(), Code::Invalid, expected);
+}
+
+/// An address is taken as it comes, wherever one is taken.
+#[tokio::test]
+async fn whatever_becomes_an_address_is_listened_at_and_dialled() {
+    let listener = transport::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_address().unwrap();
+    let text = address.to_string();
+    let socket: SocketAddr = text.parse().unwrap();
+    let serving = tokio::spawn(async { Endpoint::new().serve(listener).await });
+
+    check(&text, || text.as_str()).await;
+    check(&text, || &text).await;
+    check(&text, || text.clone()).await;
+    check(&text, || &address).await;
+    check(&text, || address.clone()).await;
+    check(&text, || socket).await;
+    serving.abort();
+
+    /// `text` is what somebody listens at.
+    async fn check<A>(text: &str, address: impl Fn() -> A)
+    where
+        A: TryInto<Address, Error: Into<Error>> + Send,
+    {
+        let endpoint = Endpoint::new();
+        assert!(!sent(Client::connect(address())).await.unwrap().is_closed());
+        assert!(!sent(endpoint.connect(address())).await.unwrap().is_closed());
+        sent(Connection::connect(address())).await.unwrap();
+        #[cfg(feature = "gob")]
+        sent(endpoint.connect_net_rpc(address())).await.unwrap();
+        let taken = format!("another process is listening at {text}");
+        check_error(&sent(endpoint.listen(address())).await.unwrap_err(), Code::Failed, &taken);
+        check_error(&sent(transport::bind(address())).await.unwrap_err(), Code::Failed, &taken);
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_address_is_told_wherever_one_is_taken() {
+    let text = "host:http".to_owned();
+    check(|| text.as_str()).await;
+    check(|| &text).await;
+    check(|| text.clone()).await;
+
+    async fn check<A>(text: impl Fn() -> A)
+    where
+        A: TryInto<Address, Error: Into<Error>>,
+    {
+        let endpoint = Endpoint::new();
+        let told = "the port \"http\" is not a number from 0 to 65535";
+        check_error(&Client::connect(text()).await.unwrap_err(), Code::Invalid, told);
+        check_error(&endpoint.connect(text()).await.unwrap_err(), Code::Invalid, told);
+        check_error(&Connection::connect(text()).await.unwrap_err(), Code::Invalid, told);
+        #[cfg(feature = "gob")]
+        check_error(&endpoint.connect_net_rpc(text()).await.unwrap_err(), Code::Invalid, told);
+        check_error(&endpoint.listen(text()).await.unwrap_err(), Code::Invalid, told);
+        check_error(&transport::bind(text()).await.unwrap_err(), Code::Invalid, told);
+    }
+}
+
+/// A future that may go to another thread.
+fn sent<F: Future + Send>(future: F) -> F {
+    future
 }

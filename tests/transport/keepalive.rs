@@ -45,9 +45,9 @@ async fn what_is_dialled_is_probed_if_that_is_set() {
 
 #[tokio::test]
 async fn what_is_accepted_is_probed_if_that_is_set() {
-    let off = transport::bind(&LOOPBACK.parse().unwrap()).await.unwrap();
+    let off = transport::bind(LOOPBACK).await.unwrap();
     check_accepted(off, false).await;
-    let on = transport::bind(&LOOPBACK.parse().unwrap()).await.unwrap();
+    let on = transport::bind(LOOPBACK).await.unwrap();
     check_accepted(on.with_tcp_keepalive(TIME), true).await;
 }
 
@@ -67,14 +67,14 @@ async fn what_is_listened_at_is_probed_if_that_is_set() {
         let ip = Ipv4Addr::from(ip);
         let endpoint = Endpoint::new();
         let endpoint = if is_set { endpoint.with_tcp_keepalive(TIME) } else { endpoint };
-        let serving = tokio::spawn(async move { endpoint.listen(&format!("{ip}:0")).await });
+        let serving = tokio::spawn(async move { endpoint.listen(format!("{ip}:0")).await });
         let here = loop {
             tokio::task::yield_now().await;
             if let Some(socket) = sockets().find(|socket| socket.here.ip() == &ip) {
                 break socket.here;
             }
         };
-        let dialled = Client::connect(&here.to_string()).await.unwrap();
+        let dialled = Client::connect(here.to_string()).await.unwrap();
         // It is accepted, since it answers.
         dialled.call(NOBODY, &String::new()).await.unwrap_err();
         let accepted = sockets().find(|socket| socket.here == here && socket.there.port() != 0);
@@ -87,7 +87,7 @@ async fn what_is_listened_at_is_probed_if_that_is_set() {
 async fn a_unix_socket_has_none_of_it() {
     let directory = super::unix::Directory::new();
     let address = format!("unix:{}", directory.shown());
-    let listener = transport::bind(&address.parse().unwrap()).await.unwrap();
+    let listener = transport::bind(&address).await.unwrap();
     let mut listener = listener.with_tcp_keepalive(TIME);
     let client = Endpoint::new().with_tcp_keepalive(TIME).connect(&address).await.unwrap();
     listener.accept().await.unwrap();
@@ -96,7 +96,7 @@ async fn a_unix_socket_has_none_of_it() {
 
 #[tokio::test]
 async fn a_time_that_no_system_takes_is_refused() {
-    let listener = || async { transport::bind(&LOOPBACK.parse().unwrap()).await.unwrap() };
+    let listener = || async { transport::bind(LOOPBACK).await.unwrap() };
     for (time, why) in [
         (Duration::ZERO, "0ns) can't work: it is below 1s"),
         (Duration::from_millis(999), "999ms) can't work: it is below 1s"),

@@ -102,7 +102,7 @@ async fn check_that_it_can_be_dialled() {
 }
 
 async fn check_dialled(address: &str) {
-    let mut listener = transport::bind(&address.parse().unwrap()).await.unwrap();
+    let mut listener = transport::bind(address).await.unwrap();
     let local = listener.local_address().unwrap();
     let Address::Unix(path) = &local else { panic!("{local}") };
     assert!(path.as_os_str().len() > 500, "{local}");
@@ -116,7 +116,7 @@ async fn check_dialled(address: &str) {
     check_in_use(path).await;
     drop(listener);
     assert!(!path.exists());
-    let error = Connection::connect(&local.to_string()).await.unwrap_err();
+    let error = Connection::connect(&local).await.unwrap_err();
     assert_eq!(error.text(), format!("nobody answers at {local}"));
 }
 

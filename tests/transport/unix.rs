@@ -235,7 +235,7 @@ fn a_relative_path_is_found_again_from_another_directory() {
 
 fn check_that_a_relative_path_is_found_again() {
     block_on(async {
-        let listener = transport::bind(&"unix:socket".parse().unwrap()).await.unwrap();
+        let listener = transport::bind("unix:socket").await.unwrap();
         let whole = std::env::current_dir().unwrap().join("socket");
         std::env::set_current_dir("/").unwrap();
         assert!(fs::metadata(&whole).unwrap().file_type().is_socket());

@@ -44,7 +44,7 @@ async fn an_unknown_host_is_said_to_be_unknown() {
 }
 
 async fn check_connected(address: &str) {
-    let mut listener = bind(&address.parse().unwrap()).await.unwrap();
+    let mut listener = bind(address).await.unwrap();
     let address = listener.local_address().unwrap();
     let (dialled, accepted) = tokio::join!(dial_patiently(&address, None), listener.accept());
     let (mut dialled, _) = dialled.unwrap();

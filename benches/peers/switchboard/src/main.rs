@@ -38,7 +38,7 @@ async fn serve(arguments: Arguments) -> Result<()> {
         let command: Command<Message, Message> = Command::new(&format!("ECHO_{number}"));
         endpoint.add(command, same)?;
     }
-    let listener = transport::bind(&arguments.address.to_string().parse()?).await?;
+    let listener = transport::bind(arguments.address.to_string()).await?;
     println!("{}", listener.local_address()?);
     Ok(endpoint.serve(listener).await?)
 }
@@ -99,7 +99,7 @@ struct Values {
 impl Caller for Switchboard {
     async fn connect(arguments: &Arguments) -> Result<Self> {
         let endpoint = Endpoint::new().with_limits(limits(arguments));
-        let client = endpoint.connect(&arguments.address.to_string()).await?;
+        let client = endpoint.connect(arguments.address.to_string()).await?;
         let is_large = matches!(arguments.scenario, Scenario::Mib | Scenario::MibBytes);
         let blob = if is_large { Blob::mib() } else { Blob::default() };
         let bytes = blob.bytes.clone().into();
