@@ -80,9 +80,33 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     /// If the name breaks these rules; in a `const` that is a compile error.
     #[must_use]
     pub const fn new(name: &str) -> Self {
-        let name = Name::new(name);
+        Self::named(Name::new(name), Facts::none())
+    }
+
+    /// This command with `prefix` in front of its name, as it is called where its endpoint is
+    /// [nested](crate::Endpoint::nest). Types, format and facts stay.
+    ///
+    /// ```
+    /// # use switchboard::{Command, format::Line};
+    /// const ADD: Command<String, String, Line> = Command::new("ADD").about("Puts a job in line.");
+    /// const JOBS_ADD: Command<String, String, Line> = ADD.under("jobs.");
+    ///
+    /// assert_eq!(JOBS_ADD.name().as_str(), "jobs.ADD");
+    /// assert_eq!(JOBS_ADD.facts(), ADD.facts());
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If what comes of it breaks the rules for names, as for [`new`](Self::new); in a `const` that
+    /// is a compile error.
+    #[must_use]
+    pub const fn under(self, prefix: &str) -> Self {
+        Self::named(Name::valid(self.name.behind(prefix)), self.facts)
+    }
+
+    const fn named(name: Name, facts: Facts) -> Self {
         assert!(!name.is_reserved(), "command names that begin with `?` belong to the endpoint");
-        Self { name, facts: Facts::none(), types: PhantomData }
+        Self { name, facts, types: PhantomData }
     }
 
     /// Says in a sentence what the command does, for people. Nothing else is done with it.

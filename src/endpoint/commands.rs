@@ -1,11 +1,13 @@
-//! The handlers of an endpoint as a set: listed, and taken out.
+//! The handlers of an endpoint as a set: listed, taken out, and given to another endpoint as well.
 //!
 //! These methods of [`Endpoint`] stand here for want of room beside the type. Those that register a
 //! handler stand there, since the compiler names a method by the file of its block, and it is they
 //! that it names in its messages to users. The map itself, and its lock, are the registry's.
 
 use super::Endpoint;
+use crate::error::{Code, Error, Result};
 use crate::handler::CommandInfo;
+use crate::wire::Name;
 
 impl Endpoint {
     /// Removes the handler of this name; whether there was one. Calls that are running keep it.
@@ -33,4 +35,77 @@ impl Endpoint {
     pub fn commands(&self) -> Vec<CommandInfo> {
         self.router.registry().commands()
     }
+
+    /// Answers here as well what `other` answers now, raw handlers included: the parts of a program
+    /// have endpoints of their own, and one serves them all. Facts go along.
+    ///
+    /// Nothing else of `other` is taken: neither limits, keepalive and the like nor what is counted
+    /// against limits. What is added to `other` later, or removed from it, changes nothing here.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Command, Endpoint, Error};
+    /// const ADD: Command<String, u32> = Command::new("ADD");
+    /// const COUNT: Command<(), u32> = Command::new("COUNT");
+    ///
+    /// let jobs = Endpoint::new().on(ADD, async |_: String| Ok::<_, Error>(7));
+    /// let endpoint = Endpoint::new().on(COUNT, async |()| Ok::<_, Error>(0)).merge(jobs);
+    /// let names: Vec<_> = endpoint.commands().into_iter().map(|command| command.name).collect();
+    /// assert_eq!(names, ["ADD", "COUNT"]);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If a handler is registered under one of the names already: that is a mistake in the program.
+    /// None of `other` is answered then.
+    #[track_caller]
+    pub fn merge(self, other: Self) -> Self {
+        self.nest("", other)
+    }
+
+    /// As [`merge`](Self::merge), with `prefix` in front of each name. Whoever calls puts it in
+    /// front as well: [`Command::under`](crate::Command::under).
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Command, Endpoint, Error, Result};
+    /// # async fn example() -> Result<()> {
+    /// const ADD: Command<String, u32> = Command::new("ADD");
+    ///
+    /// let jobs = Endpoint::new().on(ADD, async |_: String| Ok::<_, Error>(7));
+    /// let endpoint = Endpoint::new().nest("jobs.", jobs);
+    ///
+    /// const JOBS_ADD: Command<String, u32> = ADD.under("jobs.");
+    /// assert_eq!(endpoint.client().call(JOBS_ADD, &"press".to_owned()).await?, 7);
+    /// # Ok(()) }
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    /// #     .block_on(example()).unwrap();
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As `merge`, and if a name is not one any more behind `prefix`; see
+    /// [`Command::new`](crate::Command::new).
+    #[track_caller]
+    pub fn nest(self, prefix: &str, other: Self) -> Self {
+        let Self { router, .. } = other;
+        let entries = router.registry().entries().into_iter();
+        let nested = entries.map(|(name, entry)| Ok((nested(prefix, name)?, entry)));
+        let nested: Result<Vec<_>> = nested.collect();
+        let result = nested.and_then(|nested| self.router.registry().insert_all(nested));
+        self.expect_registered(result)
+    }
+}
+
+/// The name of a command behind a prefix.
+fn nested(prefix: &str, name: Name) -> Result<Name> {
+    let why = match name.behind(prefix) {
+        Ok(name) if !name.is_reserved() => return Ok(name),
+        Ok(_) => "names that begin with `?` belong to the endpoint".to_owned(),
+        Err(flaw) => flaw.to_string(),
+    };
+    let text = format!("{name} cannot be nested under {prefix:?}: {why}");
+    Err(Error::local(Code::Failed, text))
 }

@@ -35,8 +35,11 @@ impl<const BYTES_MAX: usize> Word<BYTES_MAX> {
         self.bytes.first()
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        match self.bytes.split_at_checked(self.len as usize) {
+            Some((word, _)) => word,
+            None => &[],
+        }
     }
 
     pub(crate) fn as_str(&self) -> &str {

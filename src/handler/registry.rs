@@ -4,7 +4,6 @@
 //! handler. A name is never replaced silently. The lock is held for a look-up and never while a
 //! handler runs, so a handler may register another.
 
-use std::collections::hash_map;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -38,19 +37,24 @@ impl Registry {
     ///
     /// If the name is taken.
     pub(crate) fn insert(&self, name: Name, entry: Entry) -> Result<()> {
+        self.insert_all(vec![(name, entry)])
+    }
+
+    /// Adds handlers under names that differ, all at once.
+    ///
+    /// # Errors
+    ///
+    /// If one of the names is taken. None is added then.
+    pub(crate) fn insert_all(&self, added: Vec<(Name, Entry)>) -> Result<()> {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        match entries.entry(name) {
-            hash_map::Entry::Vacant(vacant) => {
-                if vacant.insert(entry).is_bound() {
-                    self.bound.fetch_add(1, Ordering::Release);
-                }
-                Ok(())
-            }
-            hash_map::Entry::Occupied(_) => {
-                let text = format!("a handler is registered under {name} already");
-                Err(Error::local(Code::Failed, text))
-            }
+        if let Some((name, _)) = added.iter().find(|(name, _)| entries.contains_key(name)) {
+            let text = format!("a handler is registered under {name} already");
+            return Err(Error::local(Code::Failed, text));
         }
+        let bound = added.iter().filter(|(_, entry)| entry.is_bound()).count();
+        entries.extend(added);
+        self.bound.fetch_add(bound, Ordering::Release);
+        Ok(())
     }
 
     /// Removes a handler; whether there was one.
@@ -82,6 +86,15 @@ impl Registry {
     pub(crate) fn find(&self, name: &Name) -> Option<Entry> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.get(name).cloned()
+    }
+
+    /// All handlers, by name.
+    pub(crate) fn entries(&self) -> Vec<(Name, Entry)> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let mut entries: Vec<_> =
+            entries.iter().map(|(name, entry)| (*name, entry.clone())).collect();
+        entries.sort_unstable_by_key(|(name, _)| *name);
+        entries
     }
 
     /// The commands, by name.

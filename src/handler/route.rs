@@ -14,6 +14,8 @@ use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 use super::info::CommandInfo;
+#[cfg(feature = "json")]
+use super::info::Outlines;
 use super::{Context, Handler, Outcome};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -100,7 +102,7 @@ pub(crate) trait Route: Send + Sync {
         CommandInfo::raw(name.to_string())
     }
 
-    /// The same and more, as `?DESCRIBE` tells it. Found once: it takes a while.
+    /// The same and more, as `?DESCRIBE` tells it.
     #[cfg(feature = "json")]
     fn description(&self, name: Name) -> Value {
         self.info(name).to_json(&[])
@@ -113,8 +115,9 @@ pub(crate) struct Typed<Req, Rep, H, Shape> {
     facts: Facts,
     handler: H,
     shape: PhantomData<fn() -> Shape>,
+    // Found once: it takes a while. Names are not in it, of which a handler may have several.
     #[cfg(feature = "json")]
-    description: OnceLock<Value>,
+    outlines: OnceLock<Vec<Outlines>>,
 }
 
 impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
@@ -143,7 +146,7 @@ impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
             handler,
             shape: PhantomData,
             #[cfg(feature = "json")]
-            description: OnceLock::new(),
+            outlines: OnceLock::new(),
         })
     }
 
@@ -218,15 +221,13 @@ where
 
     #[cfg(feature = "json")]
     fn description(&self, name: Name) -> Value {
-        let describe = || {
-            let outlines: Vec<_> = self
-                .formats
-                .iter()
-                .map(|(request, reply)| (request.name, (request.outline)(), (reply.outline)()))
-                .collect();
-            self.info(name).to_json(&outlines)
-        };
-        self.description.get_or_init(describe).clone()
+        let outlines = self.outlines.get_or_init(|| {
+            let of = |(request, reply): &(Codec<Req>, Codec<Rep>)| {
+                (request.name, (request.outline)(), (reply.outline)())
+            };
+            self.formats.iter().map(of).collect()
+        });
+        self.info(name).to_json(outlines)
     }
 
     fn info(&self, name: Name) -> CommandInfo {

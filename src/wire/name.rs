@@ -37,13 +37,7 @@ impl Name {
     /// If `name` breaks the rules; in a `const` that is a compile error.
     #[must_use]
     pub const fn new(name: &str) -> Self {
-        match Self::parse(name.as_bytes()) {
-            Ok(name) => name,
-            Err(_) => panic!(
-                "a command name is 1 to 64 printable ASCII bytes without space, \
-                 not beginning with `<`, `>`, `{{`, `[` or a digit"
-            ),
-        }
+        Self::valid(Self::parse(name.as_bytes()))
     }
 
     /// The name that `bytes` are.
@@ -56,6 +50,33 @@ impl Name {
         match Self::check(bytes) {
             Ok(()) => Ok(Self::copy(bytes)),
             Err(flaw) => Err(flaw),
+        }
+    }
+
+    /// This name with `prefix` in front of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub(crate) const fn behind(&self, prefix: &str) -> Result<Self, Flaw> {
+        let mut room = [0; Self::BYTES_MAX];
+        let Some(rest) = put(&mut room, prefix.as_bytes()) else { return Err(Flaw::NameTooLong) };
+        let Some(rest) = put(rest, self.as_bytes()) else { return Err(Flaw::NameTooLong) };
+        let len = Self::BYTES_MAX.saturating_sub(rest.len());
+        match room.split_at_checked(len) {
+            Some((bytes, _)) => Self::parse(bytes),
+            None => Err(Flaw::NameTooLong),
+        }
+    }
+
+    /// The name, where one that breaks the rules is a mistake in the program.
+    pub(crate) const fn valid(name: Result<Self, Flaw>) -> Self {
+        match name {
+            Ok(name) => name,
+            Err(_) => panic!(
+                "a command name is 1 to 64 printable ASCII bytes without space, \
+                 not beginning with `<`, `>`, `{{`, `[` or a digit"
+            ),
         }
     }
 
@@ -76,7 +97,7 @@ impl Name {
 
     /// The bytes of the name.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
+    pub const fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
@@ -236,6 +257,17 @@ impl FromStr for CodeWord {
 
     fn from_str(text: &str) -> Result<Self, Flaw> {
         Self::parse(text.as_bytes()).ok_or(Flaw::Code)
+    }
+}
+
+/// Puts `bytes` at the beginning of `room`, and gives the rest of it; `None` if they do not fit.
+const fn put<'a>(room: &'a mut [u8], bytes: &[u8]) -> Option<&'a mut [u8]> {
+    match room.split_at_mut_checked(bytes.len()) {
+        Some((taken, rest)) => {
+            taken.copy_from_slice(bytes);
+            Some(rest)
+        }
+        None => None,
     }
 }
 

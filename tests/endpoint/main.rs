@@ -29,6 +29,7 @@ mod fairness;
 mod formats;
 #[cfg(feature = "gob")]
 mod gob;
+mod grouped;
 mod handed_on;
 mod handlers;
 mod handshake;
