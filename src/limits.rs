@@ -9,6 +9,8 @@
 //! refused only where it can't mean anything: it may well mean "none", as for
 //! `blocking_calls_max`, or "don't wait", as for `linger_time_max`.
 
+mod serialized;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -23,6 +25,32 @@ use crate::error::{Code, Error, Result};
 ///
 /// let limits = Limits::default().with(|limits| limits.payload_bytes_max = 4096);
 /// assert_eq!(limits.payload_bytes_max, 4096);
+/// ```
+///
+/// # In a file
+///
+/// A configuration may hold limits, in a format of serde such as JSON or TOML. It names those that
+/// differ from the default. Times are seconds, also parts of one; below 97 days they are read back
+/// to the nanosecond. A name that is not a limit is refused, and so is a value that can't work.
+///
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use std::time::Duration;
+/// use switchboard::Limits;
+///
+/// let text = r#"{ "payload_bytes_max": 4096, "idle_time_max": 0.25, "call_time_max": 5 }"#;
+/// let limits: Limits = serde_json::from_str(text).unwrap();
+/// let expected = Limits::default().with(|limits| {
+///     limits.payload_bytes_max = 4096;
+///     limits.idle_time_max = Duration::from_millis(250);
+///     limits.call_time_max = Duration::from_secs(5);
+/// });
+/// assert_eq!(limits, expected);
+///
+/// let error = serde_json::from_str::<Limits>(r#"{ "calls_max": 0 }"#).unwrap_err();
+/// let text = "calls_max (0) can't work: it is below 1";
+/// assert!(error.to_string().starts_with(text), "{error}");
+/// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

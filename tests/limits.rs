@@ -10,6 +10,8 @@ use bytes::BytesMut;
 use switchboard::format::{self, Budget, Format};
 use switchboard::wire::{CodeWord, FormatWord, Line, Metadata, Name, Options, Part};
 use switchboard::{Code, Limits};
+#[cfg(feature = "json")]
+use switchboard_testing::random::{Random, rounds};
 
 type Set = fn(&mut Limits, u64);
 
@@ -89,6 +91,105 @@ fn a_depth_that_does_not_hold_on_drop_is_refused() {
     check_refused("depth_max", &limits);
     let text = "depth_max (1025) can't work: it is above 1024";
     assert_eq!(limits.check().unwrap_err().text(), text);
+}
+
+/// Each field alone, and at the ends of what works.
+#[cfg(all(feature = "bincode", feature = "json"))]
+#[test]
+fn limits_are_read_as_they_were_written() {
+    for (name, set, least) in FIELDS {
+        for value in [least, least + 1, 1_234_567_891, u64::MAX] {
+            let limits = Limits::default().with(|limits| set(limits, value));
+            let text = serde_json::to_string(&limits).unwrap();
+            assert_eq!(serde_json::from_str::<Limits>(&text).unwrap(), limits, "{text}");
+            let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let alone = serde_json::json!({ name: written[name] }).to_string();
+            assert_eq!(serde_json::from_str::<Limits>(&alone).unwrap(), limits, "{alone}");
+            check_format::<format::Bincode>(&limits);
+            check_format::<format::Json>(&limits);
+            #[cfg(feature = "postcard")]
+            check_format::<format::Postcard>(&limits);
+        }
+    }
+    assert_eq!(serde_json::from_str::<Limits>("{}").unwrap(), Limits::default());
+
+    fn check_format<F: Format<Limits>>(limits: &Limits) {
+        let (mut payload, bounds) = (BytesMut::new(), Limits::default());
+        F::encode(limits, &bounds, &mut payload).unwrap();
+        let budget = Budget::new(&bounds, payload.len());
+        assert_eq!(&F::decode(payload.freeze(), &budget).unwrap(), limits, "{}", F::NAME);
+    }
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn times_are_seconds_to_the_nanosecond() {
+    let check = |text: &str, nanos: u64| {
+        let text = format!("{{\"drain_time_max\": {text}}}");
+        let limits: Limits = serde_json::from_str(&text).unwrap();
+        assert_eq!(limits.drain_time_max, Duration::from_nanos(nanos), "{text}");
+    };
+    check("0", 0);
+    check("0.25", 250_000_000);
+    check("3", 3_000_000_000);
+    check("1e3", 1_000_000_000_000);
+    check("0.000000001", 1);
+    check("8388607.999999999", 8_388_607_999_999_999);
+    let mut random = Random::new(1);
+    for _ in 0..rounds(1000) {
+        // Below 2^23 s.
+        let nanos = random.draw() % 8_388_608_000_000_000;
+        let limits = Limits::default().with(|limits| limits.drain_time_max = time(nanos));
+        let text = serde_json::to_string(&limits).unwrap();
+        assert_eq!(serde_json::from_str::<Limits>(&text).unwrap(), limits, "{text}");
+    }
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn limits_in_a_file_that_cannot_be_meant_are_refused_by_name() {
+    let check = |text: &str, expected: &str| {
+        let told = serde_json::from_str::<Limits>(text).unwrap_err().to_string();
+        assert!(told.starts_with(expected), "{text}: {told}");
+    };
+    for (name, set, least) in FIELDS {
+        let Some(below) = least.checked_sub(1) else { continue };
+        let limits = Limits::default().with(|limits| set(limits, below));
+        let text = serde_json::to_string(&limits).unwrap();
+        check(&text, limits.check().unwrap_err().text());
+        check(&text, &format!("{name} ("));
+    }
+    check(r#"{"depth_max": 1025}"#, "depth_max (1025) can't work: it is above 1024");
+    check(
+        r#"{"payload_bytes": 1}"#,
+        "unknown field `payload_bytes`, expected one of `line_bytes_max`",
+    );
+    check(r#"{"calls_max": 1, "calls_max": 1}"#, "duplicate field `calls_max`");
+    let count = format!("expected calls_max, a whole number from 0 to {}", usize::MAX);
+    for (value, told) in [
+        ("-1", "invalid value: integer `-1`"),
+        ("1.5", "invalid value: floating point `1.5`"),
+        ("\"1\"", "invalid type: string \"1\""),
+        ("null", "invalid type: null"),
+    ] {
+        check(&format!("{{\"calls_max\": {value}}}"), &format!("{told}, {count}"));
+    }
+    check(
+        r#"{"consecutive_errors_max": 4294967296}"#,
+        "invalid value: integer `4294967296`, expected consecutive_errors_max, a whole number from \
+         0 to 4294967295",
+    );
+    let time = "expected line_time_max, a number of seconds from 0 on";
+    for (value, told) in [
+        ("-1", "invalid value: integer `-1`"),
+        ("-0.5", "invalid value: floating point `-0.5`"),
+        ("\"10s\"", "invalid type: string \"10s\""),
+    ] {
+        check(&format!("{{\"line_time_max\": {value}}}"), &format!("{told}, {time}"));
+    }
+    check(r#"{"line_time_max": 1e20}"#, "invalid value: floating point `1e");
+    check("[8192]", "invalid length 1, expected all limits, in their order");
+    check("7", "invalid type: integer `7`, expected the limits that differ, by name");
 }
 
 #[track_caller]

@@ -8,6 +8,8 @@
 //! an address, but whoever wrote it may have meant port 8080 of `::1`, so it is refused instead of
 //! guessed at.
 
+mod serialized;
+
 use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -56,6 +58,19 @@ pub const DEFAULT_PORT: u16 = 61000;
 /// let client = switchboard::Client::connect(listener.local_address()?).await?;
 /// let other = transport::bind(std::net::SocketAddr::from((Ipv6Addr::LOCALHOST, 0))).await?;
 /// # Ok(()) }
+/// ```
+///
+/// For serde an address is its text, in a configuration for one. One whose text would not be read
+/// as the same address, such as a path that is not UTF-8, cannot be serialized.
+///
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use switchboard::transport::Address;
+///
+/// let address: Address = serde_json::from_str("\"unix:/run/stock.sock\"").unwrap();
+/// assert_eq!(address, Address::Unix("/run/stock.sock".into()));
+/// assert_eq!(serde_json::to_string(&address).unwrap(), "\"unix:/run/stock.sock\"");
+/// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

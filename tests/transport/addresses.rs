@@ -69,6 +69,47 @@ fn check_no_address(text: &str, expected: &str) {
     check_error(&text.parse::<Address>().unwrap_err(), Code::Invalid, expected);
 }
 
+#[cfg(feature = "json")]
+#[test]
+fn an_address_is_its_text_to_serde() {
+    for text in ["127.0.0.1:7000", "example.org:61000", "[fe80::1%2]:7000", "unix:a b/\u{fc}@:1"] {
+        let json = serde_json::to_string(text).unwrap();
+        let address: Address = serde_json::from_str(&json).unwrap();
+        assert_eq!(address, text.parse().unwrap(), "{text}");
+        assert_eq!(serde_json::to_string(&address).unwrap(), json);
+    }
+    let check = |json: &str, expected: &str| {
+        let told = serde_json::from_str::<Address>(json).unwrap_err().to_string();
+        assert!(told.starts_with(expected), "{told}");
+    };
+    check("\"host:http\"", "the port \"http\" is not a number from 0 to 65535");
+    check("\"ada:secret@host:1\"", "an address has no user or password before an @");
+    let expected = "invalid type: integer `7000`, expected an address, such as 127.0.0.1:61000 or \
+                    unix:/run/stock.sock";
+    check("7000", expected);
+}
+
+/// What a program made by hand may have no text, which is found before somebody reads it.
+#[cfg(feature = "json")]
+#[test]
+fn an_address_without_a_text_of_its_own_is_not_written() {
+    let check = |address: Address, why: &str| {
+        let told = serde_json::to_string(&address).unwrap_err().to_string();
+        assert_eq!(told, format!("an address that cannot be written as a text: {why}"));
+    };
+    let tcp = |host: &str| Address::Tcp { host: host.to_owned(), port: 1 };
+    check(tcp(""), "it would be read as 127.0.0.1:1");
+    check(tcp("a b"), "the host \"a b\" contains a space or a control character");
+    check(tcp("ada:secret@host"), "an address has no user or password before an @");
+    check(Address::Unix("".into()), "the address \"unix:\" names no file");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::OsStr::from_bytes(b"/run/\xff");
+        check(Address::Unix(path.into()), "the path \"/run/\\xFF\" is not UTF-8");
+    }
+}
+
 /// An address is taken as it comes, wherever one is taken.
 #[tokio::test]
 async fn whatever_becomes_an_address_is_listened_at_and_dialled() {
