@@ -25,7 +25,6 @@ pub(super) enum Verdict {
 pub(super) struct Found {
     pub(super) verdict: Verdict,
     /// Its shape, in formats whose errors tell the place. `None` if the type cannot be traced.
-    #[cfg_attr(not(feature = "json"), expect(dead_code, reason = "only JSON tells the place"))]
     pub(super) shape: Option<Shape>,
 }
 
