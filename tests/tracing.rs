@@ -443,10 +443,10 @@ async fn refused_one_way_calls_are_logged_once_a_second() {
         peer.send("NOPE 0 1\na".repeat(10)).await;
         settle().await;
     }
-    tokio::time::advance(std::time::Duration::from_millis(999)).await;
+    tokio::time::advance(Duration::from_millis(999)).await;
     peer.send("NOPE 0 1\na").await;
     settle().await;
-    tokio::time::advance(std::time::Duration::from_millis(1)).await;
+    tokio::time::advance(Duration::from_millis(1)).await;
     peer.send("NOPE 0 1\naECHO 1 1 f=line\na").await;
     peer.expect("<1 ok 1\na").await;
     let lines = Log::lines(Level::WARN);
