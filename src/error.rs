@@ -18,6 +18,8 @@ mod word;
 
 pub(crate) use self::code::is_word;
 pub use self::code::{Code, CodeWord, Fault, UnknownCode};
+#[cfg(feature = "io")]
+pub(crate) use self::display::reasons;
 pub(crate) use self::reach::Told;
 use self::reach::{Details, EncodeDetails, Reach};
 pub(crate) use self::word::Word;

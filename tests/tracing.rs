@@ -6,11 +6,12 @@
 #![cfg(all(feature = "io", feature = "bincode", feature = "json"))]
 #![allow(
     clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     reason = "a test that goes wrong may panic"
 )]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{Debug, Write};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -36,6 +37,9 @@ struct Log;
 
 thread_local! {
     static LINES: RefCell<Vec<(Level, String)>> = const { RefCell::new(Vec::new()) };
+    // Spans that have been entered, and events in none.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+    static ALONE: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Log {
@@ -43,6 +47,7 @@ impl Log {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| set_global_default(Self).unwrap());
         LINES.with_borrow_mut(Vec::clear);
+        ALONE.set(0);
     }
 
     fn note(metadata: &Metadata<'_>, fields: impl FnOnce(&mut Text)) {
@@ -81,12 +86,18 @@ impl Subscriber for Log {
 
     fn event(&self, event: &Event<'_>) {
         Self::note(event.metadata(), |text| event.record(text));
+        ALONE.set(ALONE.get() + usize::from(DEPTH.get() == 0));
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
     fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
+    fn enter(&self, _: &Id) {
+        DEPTH.set(DEPTH.get() + 1);
+    }
+
+    fn exit(&self, _: &Id) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
 }
 
 const ECHO: Command<String, String, Line> = Command::new("ECHO");
@@ -295,6 +306,7 @@ async fn the_end_of_each_call_is_logged() {
         Log::listen();
         exchange(&endpoint, sent).await;
         assert_eq!(ends(), expected, "{sent}");
+        assert_eq!(ALONE.get(), 0, "{sent}: whose call it was is not known");
     };
     check("ECHO 1 1 f=line\nxECHO\ny\n", &["ECHO code=\"ok\" time=0ns"; 2]).await;
     check("ECHO 0 1 f=line\nx", &["ECHO code=\"ok\" time=0ns"]).await;
@@ -391,6 +403,42 @@ async fn a_foreign_error_is_in_the_log() {
                     source=\"the disk\\nis full\"";
     let lines = Log::lines(Level::WARN);
     assert!(lines.len() == 1 && lines[0].contains(expected), "{lines:#?}");
+
+    // All that it says, and nothing twice.
+    Log::listen();
+    let endpoint = Endpoint::new().on(FAIL, async |_: String| {
+        let cause = std::io::Error::other("inode 9");
+        let error = anyhow::Error::from(cause).context("reading: inode 9").context("answering");
+        Err::<String, _>(error)
+    });
+    exchange(&endpoint, "FAIL 1 0 f=line\n").await;
+    let lines = Log::lines(Level::WARN);
+    assert!(lines[0].ends_with("source=\"answering: reading: inode 9\""), "{lines:#?}");
+}
+
+#[test]
+fn an_error_is_printed_with_all_that_its_sources_say() {
+    let cause = std::io::Error::other("inode 9");
+    let error = anyhow::Error::from(cause).context("reading");
+    let error = Error::new(Code::Failed, "no answer").with_source(error);
+    assert_eq!(error.to_string(), "failed: no answer: reading: inode 9");
+
+    /// Its own source.
+    #[derive(Debug)]
+    struct Ring;
+
+    impl std::fmt::Display for Ring {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("round")
+        }
+    }
+
+    impl std::error::Error for Ring {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&Self)
+        }
+    }
+    assert_eq!(Error::internal(Ring).to_string(), "failed: the handler failed: round");
 }
 
 /// The words of a format may have something of the payload in them, and nothing else tells which

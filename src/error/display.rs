@@ -1,7 +1,8 @@
 //! An error as people and logs read it.
 //!
-//! The reason that its source has is often all that somebody needs to know (`No such file or
-//! directory`), so it is printed as well, unless the text ends with it already.
+//! The reason that its sources have is often all that somebody needs to know (`No such file or
+//! directory`), so it is printed as well. What says it twice is printed once: many texts end with
+//! that of their source.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,8 +21,7 @@ impl fmt::Display for Error {
         if !self.facts.text.is_empty() {
             write!(f, ": {}", self.facts.text)?;
         }
-        let reason = self.facts.source.as_ref().map(ToString::to_string).unwrap_or_default();
-        if self.facts.text.ends_with(&reason) { Ok(()) } else { write!(f, ": {reason}") }
+        reasons(self).iter().try_for_each(|reason| write!(f, ": {reason}"))
     }
 }
 
@@ -45,3 +45,22 @@ impl StdError for Error {
         self.facts.source.as_deref().map(|source| source as _)
     }
 }
+
+/// What the sources of an error say that is not said by its text or a source before, the nearest
+/// first.
+pub(crate) fn reasons(error: &Error) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    let mut source = error.source();
+    for _ in 0..SOURCES_MAX {
+        let Some(next) = source else { break };
+        let reason = next.to_string();
+        if !reasons.last().map_or_else(|| error.text(), String::as_str).ends_with(&reason) {
+            reasons.push(reason);
+        }
+        source = next.source();
+    }
+    reasons
+}
+
+/// Sources that are printed: one may be its own.
+const SOURCES_MAX: usize = 16;

@@ -12,7 +12,7 @@ impl Error {
     /// It does not say that calling again can succeed: a request that is `too_large` stays so, and
     /// a client whose connection is closed stays closed. So a loop that tries again
     ///
-    /// 1. stops at an error that is not safe to retry,
+    /// 1. stops at an error that is not safe to retry, unless the command is idempotent,
     /// 2. stops at one that is not [transient](Self::is_transient),
     /// 3. connects anew if the connection is closed, since no client does so by itself,
     /// 4. waits in between, each time longer, and for [`retry_after`](Self::retry_after) at least,
@@ -31,11 +31,12 @@ impl Error {
     }
 
     /// Whether it may pass with time, so that the same call can succeed later: the code is
-    /// `disconnected`, `overloaded` or `shutting_down`, or the peer said when to
-    /// [try again](Self::retry_after). A call that is wrong stays wrong, as does an address.
+    /// `disconnected`, `overloaded`, `shutting_down` or `deadline_exceeded`, or the peer said when
+    /// to [try again](Self::retry_after). A call that is wrong stays wrong, as does an address.
     ///
-    /// It does not say that calling again is harmless: see
-    /// [`is_safe_to_retry`](Self::is_safe_to_retry).
+    /// It does not say that calling again is harmless: that is so if the call
+    /// [did not run](Self::is_safe_to_retry), or its command is
+    /// [idempotent](crate::Command::idempotent).
     ///
     /// ```
     /// # use switchboard::transport::Address;
@@ -44,8 +45,10 @@ impl Error {
     /// ```
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        let passes =
-            matches!(self.code(), Code::Disconnected | Code::Overloaded | Code::ShuttingDown);
+        let passes = matches!(
+            self.code(),
+            Code::Disconnected | Code::Overloaded | Code::ShuttingDown | Code::DeadlineExceeded
+        );
         passes || self.retry_after().is_some()
     }
 }

@@ -92,7 +92,8 @@ impl Router {
                     Origin::Plain => tracing::debug_span!("plain call", command = %name),
                     Origin::Direct => tracing::debug_span!("direct call", command = %name),
                 };
-                Answer::of_handler(name, work, time, began, span, permit)
+                // Where calls are not listened to, what is said of one is said of its connection.
+                Answer::of_handler(name, work, time, began, span.or_current(), permit)
             }
             Err(error) => {
                 let command = self.registry.find(&name).map(|_| name);

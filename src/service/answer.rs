@@ -234,7 +234,7 @@ impl Working {
             Poll::Ready(reply) => reply,
             Poll::Pending => {
                 let error = ready!(time.poll(timer, cx));
-                log_lateness(*name);
+                span.in_scope(|| log_lateness(*name));
                 Err(error)
             }
         };
@@ -244,6 +244,7 @@ impl Working {
     /// Drops a handler that has ended: what it holds is let go before anybody learns of its end. A
     /// panic in that is its error instead.
     fn end(&mut self, reply: Result<BytesMut>) -> Result<Reply> {
+        let _entered = self.span.clone().entered();
         let work = self.work.alone().take();
         let reply = match caught(|| drop(work)) {
             Ok(()) => reply,

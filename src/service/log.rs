@@ -8,7 +8,7 @@ use tracing::Level;
 
 use super::panics::caught;
 use crate::clock::now;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, reasons};
 use crate::wire::Name;
 
 /// When a call began, if the log wants to know how long it took.
@@ -85,10 +85,11 @@ pub(super) fn log_failure(name: Name, error: &Error) {
     }
 }
 
-/// What the source of an error says. It is its author's and may do anything when it is printed.
-fn source_text(error: &Error) -> String {
-    let source = std::error::Error::source(error).map(|source| caught(|| source.to_string()));
-    source.and_then(Result::ok).unwrap_or_default()
+/// What the sources of an error say, if they say more than its text. They are their authors' and
+/// may do anything when they are printed.
+fn source_text(error: &Error) -> Option<String> {
+    let reasons = caught(|| reasons(error).join(": ")).ok();
+    reasons.filter(|reasons| !reasons.is_empty())
 }
 
 /// More than that is work for a thread that may block.
