@@ -21,11 +21,12 @@ pub(super) async fn check_all(
 ) -> Result<()> {
     let mut texts = Vec::new();
     for signature in signatures {
-        let description = describe(service, limits, &signature).await;
-        let description = description.map_err(|error| error.in_command(signature.name.as_str()))?;
-        if let Some(text) = difference(&signature, &description) {
-            texts.push(format!("{}: {text}", signature.name));
-        }
+        let text = match describe(service, limits, &signature).await {
+            Ok(description) => difference(&signature, &description),
+            Err(error) if error.code() == Code::NotFound => Some(MISSING.to_owned()),
+            Err(error) => return Err(error.in_command(signature.name.as_str())),
+        };
+        texts.extend(text.map(|text| format!("{}: {text}", signature.name)));
     }
     if texts.is_empty() {
         return Ok(());
@@ -51,7 +52,8 @@ fn difference(signature: &Signature, theirs: &Value) -> Option<String> {
     let spoken: Vec<_> =
         theirs.get("formats").and_then(Value::as_array).into_iter().flatten().collect();
     if !spoken.iter().any(|spoken| *spoken == format) {
-        return Some(format!("the format is {format} here, and it is not spoken there"));
+        let theirs = spoken.first().and_then(|first| first.as_str()).unwrap_or("unknown");
+        return Some(format!("the format is {format} here, and {theirs} there"));
     }
     let parts = [("request", &signature.request), ("reply", &signature.reply)];
     let differences = parts.into_iter().flat_map(|(part, ours)| {
@@ -63,3 +65,6 @@ fn difference(signature: &Signature, theirs: &Value) -> Option<String> {
     let texts: Vec<_> = differences.map(|difference| difference.to_string()).collect();
     (!texts.is_empty()).then(|| texts.join("; "))
 }
+
+/// What differs if the other side knows nothing of a command.
+const MISSING: &str = "there is no such command there";

@@ -158,8 +158,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `conflict` if not, with the places in which they differ; `not_found` if there is no such
-    /// command; and whatever a call may fail with. What cannot be compared passes: types of formats
+    /// `conflict` if not, with the places in which they differ, or that there is no such command;
+    /// and whatever a call may fail with. What cannot be compared passes: types of formats
     /// such as `line`, and parts that cannot be traced.
     ///
     /// # Cancel safety

@@ -93,7 +93,7 @@ async fn types_that_happen_to_fit_are_told_apart() {
     check(
         In::<u64, u8, Json>::new("X"),
         In::<u64, u64, Bin>::new("X"),
-        Err("X: the format is bincode here, and it is not spoken there"),
+        Err("X: the format is bincode here, and json there"),
     )
     .await;
     check(
@@ -133,8 +133,12 @@ async fn what_is_not_there_is_told() {
     let endpoint = endpoint().on_raw("RAW", async |_: &mut Connection| Ok::<_, Error>(()));
     for client in clients(&endpoint) {
         let error = client.check(Command::<u8, u8>::new("NOPE")).await.unwrap_err();
-        assert_eq!((error.code(), error.is_from_peer()), (Code::NotFound, true));
-        assert!(error.to_string().starts_with("NOPE: "), "{error}");
+        let missing = "NOPE: there is no such command there";
+        assert_eq!((error.code(), error.text()), (Code::Conflict, missing));
+        // It does not hide what else differs.
+        let (nope, raw) = (Command::<u8, u8>::new("NOPE"), Command::<u8, u8>::new("RAW"));
+        let error = client.check_all([nope.signature(), raw.signature()]).await.unwrap_err();
+        assert_eq!(error.text(), format!("{missing}\nRAW: it is a raw command there"));
         let error = client.check(Command::<u8, u8>::new("RAW")).await.unwrap_err();
         assert_eq!(error.text(), "RAW: it is a raw command there");
     }

@@ -83,7 +83,7 @@ async fn facts_go_along() {
 
     let client = client(&endpoint);
     client.check(JOBS_RUN).await.unwrap();
-    assert_eq!(client.check(RUN).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(client.check(RUN).await.unwrap_err().code(), Code::Conflict);
 }
 
 /// What is known of a handler is found once, and its names are not a part of that.
