@@ -190,7 +190,7 @@ fn the_readme_says_which_rust_builds_it() {
         let mut lines = text.lines();
         if let Some(version) = lines.find_map(|line| line.strip_prefix("rust-version = ")) {
             let version = version.trim_matches('"');
-            assert!(readme.contains(&format!("Rust that builds it is {version};")), "{path}");
+            assert!(readme.contains(&format!("Rust that builds it is {version}.")), "{path}");
             count += 1;
         }
     }

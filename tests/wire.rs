@@ -226,13 +226,19 @@ fn metadata_is_text_within_bounds() {
     let pairs: Vec<_> = two.iter().map(|(key, value)| (key, value.into_owned())).collect();
     assert_eq!(pairs, [("b-", "1".to_owned()), ("-a", "2".to_owned())]);
     for key in ["", "tenant", "Tenant-Id", "a b-c", "a-1", "a-=", &"a-".repeat(17)] {
-        check_refused(Metadata::default().with(key, ""));
+        let text = "is not a key of metadata: 1 to 32 of a to z, _ and -, with a -";
+        check_refused(Metadata::default().with(key, ""), &format!("{key:?} {text}"));
     }
-    check_refused(two.clone().with("b-", "3"));
+    check_refused(two.clone().with("b-", "3"), "metadata has b- already");
     let long = |bytes: usize| Metadata::default().with("x-", &"v".repeat(bytes));
     assert!(long(Metadata::BYTES_MAX - 2).is_ok());
-    check_refused(long(Metadata::BYTES_MAX - 1));
-    check_refused(Metadata::default().with("x-", &" ".repeat(1365)));
+    let large = "metadata would have 4097 bytes of keys and values, over 4096";
+    check_refused(long(Metadata::BYTES_MAX - 1), large);
+    check_refused(Metadata::default().with("x-", &" ".repeat(1365)), large);
+    let full = (b'a'..=b'p').try_fold(Metadata::default(), |metadata, letter| {
+        metadata.with(&format!("{}-", char::from(letter)), "")
+    });
+    check_refused(full.unwrap().with("q-", ""), "metadata would have 17 keys, over 16");
     let many = |count: usize| {
         let keys = (0..count).map(|n| format!(" x-{}=", "abcdefghijklmnopq".get(n..=n).unwrap()));
         Line::parse(format!("GREET 1 3{}", keys.collect::<String>()).as_bytes()).map(drop)
@@ -246,9 +252,9 @@ fn metadata_is_text_within_bounds() {
     assert_eq!(large(Metadata::BYTES_MAX), Ok(()));
     assert_eq!(large(Metadata::BYTES_MAX + 1), Err(Flaw::Metadata));
 
-    fn check_refused(metadata: switchboard::Result<Metadata>) {
+    fn check_refused(metadata: switchboard::Result<Metadata>, text: &str) {
         let error = metadata.unwrap_err();
-        assert_eq!((error.code(), error.text()), (Code::Invalid, &*Flaw::Metadata.to_string()));
+        assert_eq!((error.code(), error.text()), (Code::Invalid, text));
     }
 }
 
@@ -585,6 +591,8 @@ const FLAWS: &[(&str, Flaw)] = &[
     ("POST /GREET HTTP/1.0", Flaw::Http),
     ("OPTIONS * HTTP/1.1", Flaw::Http),
     ("GET /a path with spaces HTTP/1.1", Flaw::Http),
+    ("HTTP/1.1 400 Bad Request", Flaw::Http),
+    ("HTTP/1.0 200 OK", Flaw::Http),
     ("PRI * HTTP/2.0", Flaw::Http),
     ("GREET 1 HTTP/1.1", Flaw::Http),
 ];

@@ -222,7 +222,7 @@ fn len_of(line: &[u8]) -> Result<usize> {
     text.parse()
         .ok()
         .filter(|_| is_canonical)
-        .ok_or_else(|| Error::found(Code::BadPayload, "the length before a payload is a decimal"))
+        .ok_or_else(|| Error::found(Code::BadPayload, BAD_LENGTH))
 }
 
 /// The error of a line that has a line end in it.
@@ -232,3 +232,7 @@ pub(super) fn line_end() -> Error {
 
 /// Bytes of the longest head and tail.
 const ENDS_BYTES_MAX: usize = 24;
+
+/// What is said to somebody who has forgotten the length, or the word for another format.
+const BAD_LENGTH: &str = "a payload of this format begins with its length, a decimal; a word \
+                          behind the command's name asks for another format";

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::error::{Code, Error, Result};
-use crate::transport::address::Address;
+use crate::transport::address::{Address, wrong};
 use crate::transport::keepalive::TcpKeepalive;
 use crate::transport::listener::{BoxedIo, Listener};
 use crate::transport::peer::Peer;
@@ -84,6 +84,9 @@ async fn dial_patiently(
     tcp_keepalive: Option<TcpKeepalive>,
 ) -> Result<(BoxedIo, Peer)> {
     match address {
+        Address::Tcp { port: 0, .. } => {
+            Err(wrong(format!("{address} leads nowhere: port 0 is for listening")))
+        }
         Address::Tcp { host, port } => {
             let (stream, peer) = tcp::dial(host, *port).await?;
             if let Some(keepalive) = tcp_keepalive {

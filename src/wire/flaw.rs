@@ -88,7 +88,7 @@ impl fmt::Display for Flaw {
                      begin with a digit"
                 );
             }
-            Self::EmptyLine => "an empty line",
+            Self::EmptyLine => "an empty line: nothing stands between a body and the next line",
             Self::EmptyWord => "a word is empty: words are separated by one space each",
             Self::Tag => "the tag is not a decimal of 32 bits without sign or leading zero",
             Self::Length => "the length is not a decimal of 64 bits without sign or leading zero",
@@ -97,11 +97,11 @@ impl fmt::Display for Flaw {
             Self::Code => "an error code is 1 to 32 letters a to z, _ and -",
             Self::Option => "an option is KEY=VALUE, given once",
             Self::Metadata => {
-                "metadata is text under at most 16 keys of a to z, _ and -, with a -, each given \
-                 once, and at most 4096 bytes in all"
+                "metadata is text, percent-encoded as in %2F, under at most 16 keys of a to z, _ \
+                 and -, with a -, each given once, and at most 4096 bytes in all"
             }
             Self::Details => "the details of an error are longer than its body",
-            Self::WordCount => "too many or too few words",
+            Self::WordCount => "too many or too few words: a plain payload begins on the next line",
             Self::Http => "this is HTTP, not a command",
             Self::Tls => "this is TLS, not a command",
         };

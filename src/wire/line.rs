@@ -270,6 +270,10 @@ fn encode_number(number: u64, out: &mut BytesMut) {
 /// ours can be: a second word with others behind it is a decimal, as is a third, and those after it
 /// have an equals sign.
 fn is_http(text: &[u8]) -> bool {
+    // What an HTTP server answers to us.
+    if text.starts_with(b"HTTP/1.") {
+        return true;
+    }
     let mut words = text.rsplit(|byte| *byte == b' ');
     let version = words.next().unwrap_or_default();
     version.starts_with(b"HTTP/") && !version.contains(&b'=') && words.nth(1).is_some()

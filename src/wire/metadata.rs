@@ -46,25 +46,41 @@ impl Metadata {
     ///
     /// # Errors
     ///
-    /// `invalid` if it is not a key, there already, or too much.
+    /// `invalid` if it is not a key, there already, or too much; the text says which.
     pub fn with(self, key: &str, value: &str) -> Result<Self> {
-        self.and(key, value).map_err(|flaw| Error::found(Code::Invalid, flaw.to_string()))
-    }
-
-    fn and(self, key: &str, value: &str) -> Result<Self, Flaw> {
-        let is_key = is_word(key.as_bytes()) && key.contains('-');
-        if !is_key {
-            return Err(Flaw::Metadata);
-        }
-        let mut tally = Tally::default();
-        for (key, value) in self.pairs() {
-            tally.add(key, value)?;
-        }
         let value = encoded(value);
-        tally.add(key.as_bytes(), &value)?;
+        if let Err(text) = self.check(key, &value) {
+            return Err(Error::found(Code::Invalid, text));
+        }
         let mut text = BytesMut::from(&*self.text);
         push(&mut text, key.as_bytes(), &value);
         Ok(Self { text: text.freeze() })
+    }
+
+    /// Says why this cannot be added.
+    fn check(&self, key: &str, value: &[u8]) -> Result<(), String> {
+        if !is_word(key.as_bytes()) || !key.contains('-') {
+            let rule = "1 to 32 of a to z, _ and -, with a -";
+            return Err(format!("{key:?} is not a key of metadata: {rule}"));
+        }
+        if self.pairs().any(|(there, _)| there == key.as_bytes()) {
+            return Err(format!("metadata has {key} already"));
+        }
+        let count = self.pairs().count().saturating_add(1);
+        if count > Self::KEYS_MAX {
+            return Err(format!("metadata would have {count} keys, over {}", Self::KEYS_MAX));
+        }
+        let added = std::iter::once((key.as_bytes(), value));
+        let bytes =
+            self.pairs().chain(added).map(|(key, value)| key.len().saturating_add(value.len()));
+        let bytes: usize = bytes.sum();
+        if bytes > Self::BYTES_MAX {
+            let max = Self::BYTES_MAX;
+            return Err(format!(
+                "metadata would have {bytes} bytes of keys and values, over {max}"
+            ));
+        }
+        Ok(())
     }
 
     /// The value of a key.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use switchboard::format::Line;
+use switchboard::wire::Flaw;
 use switchboard::{Code, Command, Endpoint, Error, transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -41,8 +42,8 @@ async fn another_protocol_is_closed_at_once_without_an_answer() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_line_is_told_so_and_closes() {
     let digits = "18446744073709551616";
-    check_flaw("\n".repeat(1_000_000), "an empty line").await;
-    check_flaw("\nCANARY\nx\n", "an empty line").await;
+    check_flaw("\n".repeat(1_000_000), &Flaw::EmptyLine.to_string()).await;
+    check_flaw("\nCANARY\nx\n", &Flaw::EmptyLine.to_string()).await;
     let text = "a word is empty: words are separated by one space each";
     check_flaw(" CANARY line\nx\n", text).await;
     check_flaw("CAN\u{0}ARY\nx\n", "byte 0x00 in a line, which is printable ASCII").await;

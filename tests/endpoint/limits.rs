@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use switchboard::format::Line;
+use switchboard::wire::Flaw;
 use switchboard::{Code, Command, Endpoint, Error, Limits, Result, blocking, transport};
 #[cfg(feature = "gob")]
 use switchboard_testing::gob_bytes::{INT, int, message, slice, structure};
@@ -594,7 +595,7 @@ async fn closing(endpoint: &Endpoint) -> (transport::MemoryStream, tokio::task::
     here.write_all(b"\n").await.unwrap();
     let mut got = String::new();
     within(here.read_to_string(&mut got)).await.unwrap();
-    assert_eq!(got, err(0, Code::Protocol, "an empty line"));
+    assert_eq!(got, err(0, Code::Protocol, &Flaw::EmptyLine.to_string()));
     (here, served)
 }
 

@@ -61,9 +61,24 @@ async fn what_has_no_known_end_closes_the_connection() {
     let text = "a raw command has no formats to choose from";
     check_closes("STRING json", UnsupportedFormat, text).await;
     check_closes("ADD json", BadPayload, "").await;
-    check_closes("ADD", BadPayload, "the length before a payload is a decimal").await;
-    check_closes("ADD\n02\n\u{1}\u{2}", BadPayload, "the length before a payload is a").await;
-    check_closes("ADD\n+2\n\u{1}\u{2}", BadPayload, "the length before a payload is a").await;
+    check_closes(
+        "ADD",
+        BadPayload,
+        "a payload of this format begins with its length, a decimal; a",
+    )
+    .await;
+    check_closes(
+        "ADD\n02\n\u{1}\u{2}",
+        BadPayload,
+        "a payload of this format begins with its length",
+    )
+    .await;
+    check_closes(
+        "ADD\n+2\n\u{1}\u{2}",
+        BadPayload,
+        "a payload of this format begins with its length",
+    )
+    .await;
     check_closes("ADD\n3\n\u{1}\u{2}\u{3}", BadPayload, "").await;
     let text = "a payload of 1048577 bytes is over payload_bytes_max (1048576)";
     check_closes("ADD\n1048577", TooLarge, text).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use switchboard::format::Line;
 use switchboard::transport::{self, MemoryDialer};
+use switchboard::wire::Flaw;
 use switchboard::{Client, Code, Command, Connection, Context, Endpoint, Error, Report, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -315,7 +316,11 @@ async fn no_reply_is_lost_to_a_violation() {
     let stream = TcpStream::connect(address).await.unwrap();
     let got = exchange_over(stream, format!("BIG 1 0 f=line\n\n{}", "A".repeat(100_000))).await;
     let expected = format!("<1 ok 500000\n{}", "x".repeat(500_000));
-    assert!(got == expected + &err(0, Code::Protocol, "an empty line"), "{} bytes", got.len());
+    assert!(
+        got == expected + &err(0, Code::Protocol, &Flaw::EmptyLine.to_string()),
+        "{} bytes",
+        got.len()
+    );
 }
 
 /// A command whose handler calls back, and what it kept of that.

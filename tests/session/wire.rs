@@ -67,7 +67,10 @@ fn what_a_peer_may_not_say_ends_the_connection() {
 fn a_violation_names_what_was_wrong_and_the_limit() {
     let slow = |slowness| Violation::Slow(slowness, 10 * SECOND);
     for (violation, text) in [
-        (Violation::Flaw(Flaw::EmptyLine), "an empty line"),
+        (
+            Violation::Flaw(Flaw::EmptyLine),
+            "an empty line: nothing stands between a body and the next line",
+        ),
         (Violation::DuplicateTag(7), "tag 7 is of a call that is not answered yet"),
         (Violation::UnknownTag(7), "a reply to tag 7, which is of no call"),
         (Violation::NotAStream(7), "an item or credit for tag 7, not a stream"),

@@ -145,6 +145,16 @@ async fn whatever_becomes_an_address_is_listened_at_and_dialled() {
 }
 
 #[tokio::test]
+async fn port_0_is_for_listening() {
+    for address in ["localhost:0", "[::1]:0"] {
+        let text = format!("{address} leads nowhere: port 0 is for listening");
+        let error = Client::connect(address).await.unwrap_err();
+        check_error(&error, Code::Invalid, &text);
+        assert!(!error.is_transient());
+    }
+}
+
+#[tokio::test]
 async fn a_text_that_is_no_address_is_told_wherever_one_is_taken() {
     let text = "host:http".to_owned();
     check(|| text.as_str()).await;
