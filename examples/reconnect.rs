@@ -5,7 +5,7 @@ use std::time::Duration;
 use switchboard::{Client, Command, Endpoint, Error, Report, Result, transport};
 use tokio::{sync::oneshot, time::sleep};
 
-const DOUBLE: Command<u32, u64> = Command::new("DOUBLE");
+const DOUBLE: Command<u32, u64> = Command::new("DOUBLE").idempotent();
 
 /// Connects when it must, and calls again what surely did not run and may go well next time.
 struct Caller {
@@ -18,7 +18,8 @@ impl Caller {
         let mut pause = Duration::from_millis(20);
         for _ in 1..ATTEMPTS_MAX {
             match self.double_once(number).await {
-                Err(error) if error.is_safe_to_retry() && error.is_transient() => {
+                Err(error) if may_repeat(&error) && error.is_transient() => {
+                    pause = pause.max(error.retry_after().unwrap_or_default());
                     println!("{}; again in {pause:?}", error.code());
                     sleep(pause).await;
                     pause = pause.saturating_mul(2);
@@ -40,6 +41,11 @@ impl Caller {
         self.client = Some(client);
         Ok(doubled)
     }
+}
+
+/// Whether to call once more does no harm.
+fn may_repeat(error: &Error) -> bool {
+    error.is_safe_to_retry() || DOUBLE.facts().is_idempotent()
 }
 
 async fn serve(address: String, stop: oneshot::Receiver<()>) -> Result<Report> {

@@ -73,7 +73,7 @@ pub struct Command<Req, Rep, F> {
 
 impl<Req, Rep, F> Command<Req, Rep, F> {
     /// The command of this name: 1 to 64 printable ASCII bytes without space, not beginning with
-    /// `<`, `>`, `?` or a digit.
+    /// `<`, `>`, `{`, `[`, `?` or a digit.
     ///
     /// # Panics
     ///
