@@ -139,6 +139,59 @@ async fn all(mut futures: Vec<std::pin::Pin<Box<impl Future<Output = ()>>>>) {
     .await;
 }
 
+/// A peer that describes its types so costs whoever compares them no more than their number.
+#[test]
+fn types_deep_within_each_other_are_compared_in_a_few_steps_each() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Tree {
+        left: Option<Box<Tree>>,
+        right: Option<Box<Tree>>,
+    }
+    const TREE: Command<Tree, ()> = Command::new("TREE");
+
+    /// As many trees, each in the one before, and a last one that has `fields` more.
+    fn described(trees: usize, fields: usize) -> String {
+        let tree = |id: usize| {
+            let next = (2 * id + 1).to_string();
+            let tree = ["struct", "", "open", "left", &next, "may", "right", &next, "may"];
+            [tree.map(str::to_owned).to_vec(), vec!["option".to_owned(), (2 * id + 2).to_string()]]
+        };
+        let mut shape: Vec<_> = (0..trees).flat_map(tree).collect();
+        let mut last: Vec<_> = ["struct", "", "open"].map(str::to_owned).into();
+        last.extend((0..fields).flat_map(|id| [id.to_string(), "0".to_owned(), "may".to_owned()]));
+        shape.push(last);
+        let shapes = serde_json::json!({ "bincode": shape });
+        let request = serde_json::json!({ "shapes": shapes });
+        serde_json::json!({ "formats": ["bincode"], "request": request }).to_string()
+    }
+
+    fn costs(trees: usize, fields: usize) -> AllocationInfo {
+        let told = described(trees, fields);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        measure(|| {
+            runtime.block_on(async {
+                let (ours, mut theirs) = transport::memory();
+                let client = Endpoint::new().connect_over(ours);
+                let answer = async {
+                    let mut asked = [0; 26];
+                    theirs.read_exact(&mut asked).await.unwrap();
+                    let said = format!("<1 ok {}\n{told}", told.len());
+                    theirs.write_all(said.as_bytes()).await.unwrap();
+                };
+                let (found, ()) = tokio::join!(client.check(TREE), answer);
+                assert_eq!(found.unwrap_err().code(), Code::Conflict);
+            });
+        })
+    }
+
+    let _ = costs(1, 1);
+    for fields in [1, 2000] {
+        let (few, many) = (costs(1000, fields), costs(4000, fields));
+        let (few, many) = (few.bytes_total, many.bytes_total);
+        assert!(many < 8 * few, "{fields} fields: {few} bytes of 1000 types, {many} of 4000");
+    }
+}
+
 #[track_caller]
 fn check(name: &str, peers: usize, found: &AllocationInfo) {
     let peak_bytes = usize::try_from(found.bytes_max).unwrap();

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::iter::successors;
 
 use crate::types::{Content, Field, Id, Type, Types, Variant};
 
@@ -89,15 +90,16 @@ pub(crate) fn compare(here: &Types, there: &Types, name: &str, roles: Roles) -> 
         roles,
         seen: HashSet::new(),
         queue: VecDeque::new(),
+        ways: Vec::new(),
         differences: Vec::new(),
     };
-    walk.meet(here.root(), there.root(), name.to_owned());
-    while let Some((one, other, path)) = walk.queue.pop_front() {
+    let root = walk.way(Way { before: None, step: Step::Name(name) });
+    walk.meet(here.root(), there.root(), root);
+    while let Some((one, other, way)) = walk.queue.pop_front() {
         if let (Some(one), Some(other)) = (here.of(one), there.of(other)) {
-            walk.visit(one, other, &path);
+            walk.visit(one, other, way);
         }
         if walk.differences.len() >= DIFFERENCES_MAX {
-            walk.differences.truncate(DIFFERENCES_MAX);
             break;
         }
     }
@@ -109,55 +111,113 @@ struct Walk<'t> {
     there: &'t Types,
     roles: Roles,
     seen: HashSet<(Id, Id)>,
-    queue: VecDeque<(Id, Id, String)>,
+    queue: VecDeque<(Id, Id, WayId)>,
+    // Told in full where something differs, and nowhere else: a peer may have types as deep within
+    // each other as it likes, and all the paths to them would take the square of that.
+    ways: Vec<Way<'t>>,
     differences: Vec<Difference>,
 }
 
+/// A place in `Walk::ways`.
+#[derive(Clone, Copy)]
+struct WayId(usize);
+
+/// The way to a type: the last step of it, and the way before that.
+#[derive(Clone, Copy)]
+struct Way<'t> {
+    before: Option<WayId>,
+    step: Step<'t>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'t> {
+    /// To the whole, which is called so.
+    Name(&'t str),
+    Field(&'t str),
+    Variant(&'t str),
+    Element,
+    Place(usize),
+    Key,
+}
+
 impl<'t> Walk<'t> {
-    fn meet(&mut self, one: Id, other: Id, path: String) {
+    fn meet(&mut self, one: Id, other: Id, way: WayId) {
         let pair = (self.here.content(one), self.there.content(other));
         if self.seen.insert(pair) {
-            self.queue.push_back((pair.0, pair.1, path));
+            self.queue.push_back((pair.0, pair.1, way));
         }
     }
 
-    fn differ(&mut self, path: String, here: String, there: String, is_forgiven_by_names: bool) {
-        self.differences.push(Difference { path, here, there, is_forgiven_by_names });
+    fn step(&mut self, before: WayId, step: Step<'t>) -> WayId {
+        self.way(Way { before: Some(before), step })
     }
 
-    fn visit(&mut self, one: &'t Type, other: &'t Type, path: &str) {
+    fn way(&mut self, way: Way<'t>) -> WayId {
+        self.ways.push(way);
+        WayId(self.ways.len().saturating_sub(1))
+    }
+
+    fn differ(&mut self, way: WayId, here: String, there: String, is_forgiven_by_names: bool) {
+        if self.differences.len() < DIFFERENCES_MAX {
+            let path = self.path(way);
+            self.differences.push(Difference { path, here, there, is_forgiven_by_names });
+        }
+    }
+
+    fn path(&self, way: WayId) -> String {
+        let before = |way: &&Way<'t>| self.ways.get(way.before?.0);
+        let back = successors(self.ways.get(way.0), before).collect::<Vec<_>>();
+        let mut path = String::new();
+        for way in back.into_iter().rev() {
+            match way.step {
+                Step::Field(name) if path.is_empty() => path.push_str(name),
+                Step::Name(name) => path.push_str(name),
+                Step::Field(name) => path.extend([".", name]),
+                Step::Variant(name) => path.extend(["::", name]),
+                Step::Element => path.push_str("[]"),
+                Step::Place(index) => path.extend(["[", &index.to_string(), "]"]),
+                Step::Key => path.push_str("[key]"),
+            }
+        }
+        path
+    }
+
+    fn visit(&mut self, one: &'t Type, other: &'t Type, way: WayId) {
         match (one, other) {
             (Type::Primitive(one), Type::Primitive(other)) if one == other => {}
             (Type::Unit { .. }, Type::Unit { .. }) => {}
             (Type::Unknown { .. }, Type::Unknown { .. }) => {}
             (Type::Option { content: one }, Type::Option { content: other }) => {
-                self.meet(*one, *other, path.to_owned());
+                self.meet(*one, *other, way);
             }
             (Type::Sequence { element: one }, Type::Sequence { element: other }) => {
-                self.meet(*one, *other, format!("{path}[]"));
+                let way = self.step(way, Step::Element);
+                self.meet(*one, *other, way);
             }
             (Type::Map { key, value }, Type::Map { key: other_key, value: other_value }) => {
-                self.meet(*key, *other_key, format!("{path}[key]"));
-                self.meet(*value, *other_value, format!("{path}[]"));
+                let (to_key, to_value) = (self.step(way, Step::Key), self.step(way, Step::Element));
+                self.meet(*key, *other_key, to_key);
+                self.meet(*value, *other_value, to_value);
             }
             (Type::Tuple { elements: ones, .. }, Type::Tuple { elements: others, .. })
                 if ones.len() == others.len() =>
             {
                 for (index, (one, other)) in ones.iter().zip(others).enumerate() {
-                    self.meet(*one, *other, format!("{path}[{index}]"));
+                    let way = self.step(way, Step::Place(index));
+                    self.meet(*one, *other, way);
                 }
             }
             (
                 Type::Struct { fields: ones, is_open: is_one_open, .. },
                 Type::Struct { fields: others, is_open, .. },
-            ) => self.visit_fields((ones, *is_one_open), (others, *is_open), path),
+            ) => self.visit_fields((ones, *is_one_open), (others, *is_open), way),
             (
                 Type::Enum { variants: ones, is_open: is_one_open, .. },
                 Type::Enum { variants: others, is_open, .. },
-            ) => self.visit_variants((ones, *is_one_open), (others, *is_open), path),
+            ) => self.visit_variants((ones, *is_one_open), (others, *is_open), way),
             _ => {
                 let (here, there) = (told(self.here, one), told(self.there, other));
-                self.differ(path.to_owned(), here, there, false);
+                self.differ(way, here, there, false);
             }
         }
     }
@@ -166,18 +226,18 @@ impl<'t> Walk<'t> {
         &mut self,
         (ones, is_here_open): (&'t [Field], bool),
         (others, is_there_open): (&'t [Field], bool),
-        path: &str,
+        way: WayId,
     ) {
         let is_equal = self.roles == Roles::Equal;
         let (known, others_by_name) = (names(ones), with_aliases(others, self.roles));
         let mut common = Vec::new();
         for one in ones {
-            let path = field_path(path, &one.name);
+            let way = self.step(way, Step::Field(&one.name));
             let Some((index, other)) = others_by_name.get(&*one.name) else {
                 let is_forgiven = is_there_open && (one.is_optional || !is_equal);
                 let here = self.here.of(self.here.content(one.id));
                 let here = here.map(|of| told(self.here, of)).unwrap_or_default();
-                self.differ(path, here, NO_FIELD.to_owned(), is_forgiven);
+                self.differ(way, here, NO_FIELD.to_owned(), is_forgiven);
                 continue;
             };
             common.push((index, &*one.name));
@@ -187,30 +247,30 @@ impl<'t> Walk<'t> {
             };
             if is_minded {
                 let (here, there) = (presence(one), presence(other));
-                self.differ(path.clone(), here.to_owned(), there.to_owned(), false);
+                self.differ(way, here.to_owned(), there.to_owned(), false);
             }
-            self.meet(one.id, other.id, path);
+            self.meet(one.id, other.id, way);
         }
-        self.check_order(&common, path);
+        self.check_order(&common, way);
         let are_common: HashSet<_> = common.iter().map(|(index, _)| **index).collect();
         for (index, other) in others.iter().enumerate() {
             if !are_common.contains(&index) && !known.contains_key(&*other.name) {
-                let path = field_path(path, &other.name);
+                let way = self.step(way, Step::Field(&other.name));
                 let there = self.there.of(self.there.content(other.id));
                 let there = there.map(|of| told(self.there, of)).unwrap_or_default();
                 let is_forgiven = other.is_optional && (is_here_open || !is_equal);
-                self.differ(path, NO_FIELD.to_owned(), there, is_forgiven);
+                self.differ(way, NO_FIELD.to_owned(), there, is_forgiven);
             }
         }
     }
 
     /// The first two fields that both have, in another order.
-    fn check_order(&mut self, common: &[(&usize, &str)], path: &str) {
+    fn check_order(&mut self, common: &[(&usize, &str)], way: WayId) {
         let mut pairs = common.iter().zip(common.iter().skip(1));
         if let Some(((_, one), (_, other))) = pairs.find(|((one, _), (other, _))| one > other) {
             let here = format!("`{one}` before `{other}`");
             let there = format!("`{other}` before `{one}`");
-            self.differ(path.to_owned(), here, there, true);
+            self.differ(way, here, there, true);
         }
     }
 
@@ -218,35 +278,35 @@ impl<'t> Walk<'t> {
         &mut self,
         (ones, is_here_open): (&'t [Variant], bool),
         (others, is_there_open): (&'t [Variant], bool),
-        path: &str,
+        way: WayId,
     ) {
         let by_name = |variants: &'t [Variant]| -> HashMap<&'t str, &'t Variant> {
             variants.iter().map(|variant| (&*variant.name, variant)).collect()
         };
         let (known, others_by_name) = (by_name(ones), by_name(others));
         for one in ones {
-            let path = format!("{path}::{}", one.name);
+            let way = self.step(way, Step::Variant(&one.name));
             let Some(other) = others_by_name.get(&*one.name) else {
-                self.differ(path, A_VARIANT.to_owned(), NO_VARIANT.to_owned(), is_there_open);
+                self.differ(way, A_VARIANT.to_owned(), NO_VARIANT.to_owned(), is_there_open);
                 continue;
             };
             if one.index != other.index {
                 let told = |variant: &Variant| format!("variant {}", variant.index);
-                self.differ(path.clone(), told(one), told(other), true);
+                self.differ(way, told(one), told(other), true);
             }
             match (one.content.id(), other.content.id()) {
-                (Some(one), Some(other)) => self.meet(one, other, path),
+                (Some(one), Some(other)) => self.meet(one, other, way),
                 (None, None) => {}
                 _ => {
                     let (here, there) = (held(one.content), held(other.content));
-                    self.differ(path, here.to_owned(), there.to_owned(), false);
+                    self.differ(way, here.to_owned(), there.to_owned(), false);
                 }
             }
         }
         let is_forgiven = is_here_open || self.roles == Roles::WrittenAndRead;
         for other in others.iter().filter(|other| !known.contains_key(&*other.name)) {
-            let path = format!("{path}::{}", other.name);
-            self.differ(path, NO_VARIANT.to_owned(), A_VARIANT.to_owned(), is_forgiven);
+            let way = self.step(way, Step::Variant(&other.name));
+            self.differ(way, NO_VARIANT.to_owned(), A_VARIANT.to_owned(), is_forgiven);
         }
     }
 }
@@ -268,10 +328,6 @@ fn with_aliases(fields: &[Field], roles: Roles) -> HashMap<&str, (usize, &Field)
         }
     }
     by_name
-}
-
-fn field_path(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn presence(field: &Field) -> &'static str {
