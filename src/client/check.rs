@@ -8,7 +8,7 @@ use serde_json::Value;
 use switchboard_shape::Shape;
 
 use crate::command::Signature;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, TEXT_BYTES_MAX};
 use crate::format::{Budget, Format, Json, Outline};
 use crate::limits::Limits;
 use crate::service::{Request, Service};
@@ -63,7 +63,14 @@ fn difference(signature: &Signature, theirs: &Value) -> Option<String> {
         ours.as_ref().zip(theirs).map(compare).unwrap_or_default()
     });
     let texts: Vec<_> = differences.map(|difference| difference.to_string()).collect();
-    (!texts.is_empty()).then(|| texts.join("; "))
+    (!texts.is_empty()).then(|| readable(texts.join("; ")))
+}
+
+/// A text with names of the peer's in it, as [`Error::text`] has what a peer says: no longer than
+/// that, and without control characters.
+fn readable(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text }
 }
 
 /// What differs if the other side knows nothing of a command.

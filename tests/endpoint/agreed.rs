@@ -159,3 +159,28 @@ async fn all_that_differ_are_told_at_once() {
     );
     client.check_all([ADD.signature(), CHECK_STOCK.signature(), ECHO.signature()]).await.unwrap();
 }
+
+/// What a peer calls its fields goes into the text of an error, and on to terminals and logs.
+#[tokio::test(start_paused = true)]
+async fn names_of_a_peer_can_be_printed() {
+    const ORDER: Command<ours::Noted, ()> = Command::new("ORDER");
+    const LONG: &str = "long_name";
+
+    async fn text(name: &str) -> String {
+        let shape = serde_json::json!([["struct", "", "open", name, "1", "may"], ["string"]]);
+        let request = serde_json::json!({ "shapes": { "bincode": shape } });
+        let told = serde_json::json!({ "formats": ["bincode"], "request": request }).to_string();
+        let (client, mut peer) = client_and_peer();
+        let answer = async {
+            peer.expect("?DESCRIBE 1 7 f=json\n\"ORDER\"").await;
+            peer.send(format!("<1 ok {}\n{told}", told.len())).await;
+        };
+        let (found, ()) = tokio::join!(client.check(ORDER), answer);
+        found.unwrap_err().text().to_owned()
+    }
+
+    let red = text("\u{1b}[31m\n").await;
+    assert!(red.contains("request.\\u{1b}[31m\\n: no field here"), "{red}");
+    let long = text(&LONG.repeat(100_000)).await;
+    assert!(long.contains(LONG) && long.len() < 5000, "{} bytes", long.len());
+}
