@@ -123,7 +123,7 @@ pub struct Limits {
     pub calls_per_connection_max: usize,
     /// Bytes of one-way calls of one connection that wait for the handlers of others to end, once
     /// [`calls_per_connection_max`](Self::calls_per_connection_max) run. Default 4 MiB; each call
-    /// counts 256 bytes beside its payload.
+    /// counts 256 bytes beside its payload, and its options beyond 64.
     ///
     /// Worst case: so many and one payload for each connection, as long as
     /// [`held_bytes_max`](Self::held_bytes_max) allows. When there are more, the connection is not

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use switchboard::format::{self, Bincode, Format, Json};
 use switchboard::transport::{self, MemoryListener, MemoryStream};
-use switchboard::{Code, Command, Endpoint, Error, Limits};
+use switchboard::{Code, Command, Context, Endpoint, Error, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const MIB: usize = 1 << 20;
@@ -290,6 +290,28 @@ fn calls_that_want_no_reply() {
     let mut script = Script::new([b"KEEP 0 1000 f=bytes\n".as_slice(), &[7; 1000]].concat());
     script.times = 10_000;
     check("one-way calls", 16, &attack(keeping_bytes, 16, &script));
+}
+
+/// All that a line may say is kept with its call, whether or not it means something.
+#[test]
+fn options_of_calls() {
+    const KEEP: Command<(), ()> = Command::new("KEEP");
+    let keeping = || {
+        Endpoint::new().with_limits(limits()).on(KEEP, async |(), context: Context| {
+            std::future::pending::<()>().await;
+            drop(context);
+            Ok::<_, Error>(())
+        })
+    };
+    let options = format!("color={}", "x".repeat(8000));
+    let line = |tag| &*format!("KEEP {tag} 0 {options}\n").leak().as_bytes();
+    let script = |tags: Vec<u32>| Script {
+        parts: tags.into_iter().map(line).collect(),
+        times: 1,
+        is_reading: true,
+    };
+    check("calls with options", 16, &attack(keeping, 16, &script((1..=1000).collect())));
+    check("one-way calls with options", 16, &attack(keeping, 16, &script(vec![0; 2000])));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use super::shared::{Ended, Shared};
 use crate::error::{Code, Error, Result};
 use crate::quota::call_bytes;
-use crate::session::{CallId, Place};
+use crate::session::{Call, CallId, Place};
 
 /// A call that was given out to be run. It reports the end exactly once, also when it is dropped in
 /// the middle, and gives back what the call holds.
@@ -16,16 +16,19 @@ pub(crate) struct InFlight {
     shared: Arc<Shared>,
     id: CallId,
     is_over: bool,
+    // Its handler may keep them for as long as it runs.
+    options_bytes: usize,
     held_bytes: usize,
     // Where its reply waits for room.
     place: Option<Place>,
 }
 
 impl InFlight {
-    /// A call that holds its payload, as its connection knows.
-    pub(crate) fn new(shared: &Arc<Shared>, id: CallId, payload_bytes: usize) -> Self {
-        let (shared, held_bytes) = (Arc::clone(shared), call_bytes(payload_bytes));
-        Self { shared, id, is_over: false, held_bytes, place: None }
+    /// A call that holds its payload and its options, as its connection knows.
+    pub(crate) fn new(shared: &Arc<Shared>, call: &Call) -> Self {
+        let (shared, id, options_bytes) = (Arc::clone(shared), call.id, call.options_bytes());
+        let held_bytes = call_bytes(call.payload.len().saturating_add(options_bytes));
+        Self { shared, id, is_over: false, options_bytes, held_bytes, place: None }
     }
 
     /// Makes the call hold so much of the peer's, or of what came of it.
@@ -34,7 +37,7 @@ impl InFlight {
     ///
     /// `overloaded` if the endpoint does not have so much left.
     pub(crate) fn cover(&mut self, bytes: usize) -> Result<()> {
-        let wanted = call_bytes(bytes);
+        let wanted = call_bytes(bytes.saturating_add(self.options_bytes));
         let surplus_bytes = self.held_bytes.saturating_sub(wanted);
         if wanted > self.held_bytes || surplus_bytes > SURPLUS_BYTES_MAX {
             self.shared.hold_for_call(self.held_bytes, wanted)?;
@@ -52,7 +55,8 @@ impl InFlight {
     /// A call that has ended and found no room for its reply, and that reply.
     pub(crate) fn of_ended(shared: &Arc<Shared>, ended: Ended) -> (Self, Result<BytesMut>) {
         let Ended { id, reply, held_bytes, place } = ended;
-        (Self { shared: Arc::clone(shared), id, is_over: false, held_bytes, place }, reply)
+        let (shared, options_bytes) = (Arc::clone(shared), 0);
+        (Self { shared, id, is_over: false, options_bytes, held_bytes, place }, reply)
     }
 
     /// The call has ended with this, which is taken as soon as there is room for it. A refusal

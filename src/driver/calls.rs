@@ -74,7 +74,7 @@ impl Calls {
         call: Box<Call>,
     ) {
         let id = call.id;
-        let mut in_flight = InFlight::new(shared, id, call.payload.len());
+        let mut in_flight = InFlight::new(shared, &call);
         let request = Request::of_session(call, Arc::<Shared>::clone(shared));
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {

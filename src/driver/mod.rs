@@ -240,7 +240,8 @@ impl Driver {
             let mut event = session.poll_event();
             while let Some(session::Event::Call(call)) = event {
                 let is_small = call.payload.len() <= SMALL_BYTES_MAX;
-                host.held.begin_call(call_bytes(call.payload.len()));
+                let kept_bytes = call.payload.len().saturating_add(call.options_bytes());
+                host.held.begin_call(call_bytes(kept_bytes));
                 calls.push(call);
                 if calls.waiting() == max || input.is_empty() || !is_small {
                     event = None;

@@ -93,6 +93,11 @@ impl Call {
     pub const fn is_plain(&self) -> bool {
         self.id.is_plain()
     }
+
+    /// Bytes of the peer's in it beside its payload: options that mean nothing are kept as well.
+    pub(crate) fn options_bytes(&self) -> usize {
+        self.options.as_bytes().len()
+    }
 }
 
 impl Received {

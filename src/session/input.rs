@@ -44,7 +44,7 @@ pub struct Holds {
     /// Bytes that the session keeps itself; see
     /// [`Session::held_bytes`](crate::session::Session::held_bytes).
     pub kept_bytes: usize,
-    /// The size of the payload, if a call is given out to be run.
+    /// The size of the payload and of the options, if a call is given out to be run.
     pub payload_bytes: Option<usize>,
 }
 
@@ -396,10 +396,11 @@ impl Input {
         let (kept_bytes, body_bytes) = (calls.held_bytes(), body.len());
         let more_bytes = match &self.body_of {
             Some(BodyOf::Call(call, _)) if call.id.tag == 0 && calls.inbound.is_next_to_wait() => {
-                one_way::bytes_of(body_bytes)
+                one_way::bytes_of(call, body_bytes)
             }
-            Some(BodyOf::Call(..)) => {
-                return Holds { kept_bytes, payload_bytes: Some(body_bytes) };
+            Some(BodyOf::Call(call, _)) => {
+                let payload_bytes = Some(body_bytes.saturating_add(call.options_bytes()));
+                return Holds { kept_bytes, payload_bytes };
             }
             Some(BodyOf::Reply(..) | BodyOf::Notice(_)) | None => body_bytes,
         };

@@ -26,13 +26,13 @@ impl OneWay {
     }
 
     pub(super) fn push(&mut self, call: Box<Call>, facts: OwnFacts) {
-        self.held_bytes = self.held_bytes.saturating_add(bytes_of(call.payload.len()));
+        self.held_bytes = self.held_bytes.saturating_add(bytes_of(&call, call.payload.len()));
         self.waiting.push_back((call, facts));
     }
 
     pub(super) fn pop(&mut self) -> Option<(Box<Call>, OwnFacts)> {
         let (call, facts) = self.waiting.pop_front()?;
-        self.held_bytes = self.held_bytes.saturating_sub(bytes_of(call.payload.len()));
+        self.held_bytes = self.held_bytes.saturating_sub(bytes_of(&call, call.payload.len()));
         shrink_empty(&mut self.waiting);
         Some((call, facts))
     }
@@ -59,9 +59,13 @@ impl OneWay {
 }
 
 /// What a call with a payload of so many bytes holds while it waits.
-pub(super) const fn bytes_of(payload_bytes: usize) -> usize {
-    payload_bytes.saturating_add(CALL_BYTES)
+pub(super) fn bytes_of(call: &Call, payload_bytes: usize) -> usize {
+    let options_bytes = call.options_bytes().saturating_sub(OPTIONS_BYTES_USUAL);
+    payload_bytes.saturating_add(options_bytes).saturating_add(CALL_BYTES)
 }
 
-/// What a call takes beside its payload: its name, options, and two allocations.
+/// What a call takes beside its payload: its name, the usual options, and two allocations.
 const CALL_BYTES: usize = 256;
+
+/// A format, a time and a little more.
+const OPTIONS_BYTES_USUAL: usize = 64;
