@@ -144,7 +144,7 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
         }
     };
     let reply = reply.and_then(|reply| {
-        held.cover(reply.payload().len()).map_err(unheld)?;
+        held.cover(reply.payload().len()).map_err(|error| unheld(error).after_running())?;
         Ok(reply)
     });
     match (reply, route.framing(plain.format)) {

@@ -106,3 +106,15 @@ async fn what_failed_is_held_no_longer() {
     client.notify(BYTES, &megabyte).await.unwrap();
     assert!(peer.next().await.unwrap().starts_with("BYTES 0 1048576 f=bytes"));
 }
+
+/// Who calls plainly hears as well that it has run.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_finds_no_room_is_that_of_a_call_that_has_run() {
+    let endpoint = limited(|limits| limits.held_bytes_max = 100_000);
+    let mut peer = peer(&endpoint);
+    peer.send("LETTERS json\n200000\n").await;
+    let text = peer.expect_ran(0, Code::Failed).await;
+    assert!(text.starts_with("the reply found no room: "), "{text}");
+    peer.send("LETTERS 1 6 f=json\n200000").await;
+    peer.expect_ran(1, Code::Failed).await;
+}
