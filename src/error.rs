@@ -352,7 +352,10 @@ impl Error {
                 let end = text.floor_char_boundary(TEXT_BYTES_MAX);
                 let text = text.get(..end).unwrap_or_default();
                 let details = self.encoded_details().map_or(&[][..], |(_, bytes)| bytes);
-                let word = self.facts.unknown_word.unwrap_or_else(|| self.facts.code.into());
+                // A peer may have said `disconnected`, which stands for no code and is never sent.
+                let is_sent = |word: &CodeWord| word.as_str() != Code::Disconnected.as_str();
+                let word = self.facts.unknown_word.filter(is_sent);
+                let word = word.unwrap_or_else(|| self.facts.code.into());
                 Told { word, text, retry_after: self.facts.retry_after, details }
             }
             _ => Told::nothing(),
@@ -482,5 +485,14 @@ mod tests {
         assert_eq!(error.to_string(), "the peer answered failed: \\u{1b}[31mred");
         let error = Error::from_peer(Code::Failed.into(), b"two\nlines\n");
         assert_eq!(error.text(), "two\\nlines");
+    }
+
+    #[test]
+    fn a_word_of_a_peer_is_passed_on_if_it_may_be_sent() {
+        for (said, told) in [("of_its_own", "of_its_own"), ("disconnected", "failed")] {
+            let error = Error::from_peer(CodeWord::parse(said.as_bytes()).unwrap(), b"gone");
+            assert_eq!((error.code(), error.code_word()), (Code::Failed, said));
+            assert_eq!(error.pass_on().told().word.as_str(), told);
+        }
     }
 }
