@@ -190,7 +190,7 @@ pub(super) enum BodyOf {
     Call(Box<Call>, OwnFacts),
     // `None` where the line says no more than that it went well, as nearly always.
     Reply(Tag, Option<Box<Head>>),
-    Notice(Box<CodeWord>),
+    Notice(Box<(CodeWord, Options)>),
 }
 
 /// What the line of a reply says beside its length.

@@ -340,8 +340,8 @@ impl Input {
                 inbound.begin_waiting(|| now, &mut backlog.outbox);
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
-            Line::Reply(0, Part::Err(_, word), _) => {
-                Ok(self.expect(BodyOf::Notice(Box::new(word))))
+            Line::Reply(0, Part::Err(_, word), options) => {
+                Ok(self.expect(BodyOf::Notice(Box::new((word, options)))))
             }
             Line::Reply(0, Part::Ok(0), _) => {
                 calls.outbound.handle_farewell();
@@ -372,7 +372,7 @@ impl Input {
                 };
                 calls.wakers.due.extend(calls.outbound.handle_body(tag, reply));
             }
-            Some(BodyOf::Notice(word)) => calls.outbound.handle_notice(*word, &body),
+            Some(BodyOf::Notice(head)) => calls.outbound.handle_notice(head.0, &head.1, &body),
             None => {}
         }
     }

@@ -51,7 +51,7 @@ pub(super) struct Outbound {
     // What was sent last wants a reply.
     ends_in_call: bool,
     // What the peer said of the whole connection; it takes no more calls then.
-    notice: Option<Box<(CodeWord, Bytes)>>,
+    notice: Option<Box<Notice>>,
     // The peer has answered every call that it took.
     has_farewell: bool,
     // Of the calls whose command has its own payload_bytes_max, until their final reply is there:
@@ -66,6 +66,24 @@ enum State {
     Late(Error),
     Answered(Result<Received, Error>),
     Forgotten,
+}
+
+/// What the peer has said of the connection. It has no format in which details could be read.
+#[derive(Clone, Debug)]
+struct Notice {
+    word: CodeWord,
+    retry_after: Option<Duration>,
+    text: Bytes,
+}
+
+impl Notice {
+    fn error(&self) -> Error {
+        let error = Error::from_peer(self.word, &self.text);
+        match self.retry_after {
+            Some(time) => error.with_retry_after(time),
+            None => error,
+        }
+    }
 }
 
 impl Outbound {
@@ -259,9 +277,10 @@ impl Outbound {
 
     /// The last notice counts: a peer that drains and then meets a violation has ended calls that
     /// ran, and `shutting_down` would say that they did not.
-    pub(super) fn handle_notice(&mut self, word: CodeWord, text: &Bytes) {
-        let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
-        self.notice = Some(Box::new((word, Bytes::copy_from_slice(text))));
+    pub(super) fn handle_notice(&mut self, word: CodeWord, options: &Options, body: &Bytes) {
+        let text = body.get(..options.text_bytes(body.len()).min(TEXT_BYTES_MAX));
+        let text = Bytes::copy_from_slice(text.unwrap_or_default());
+        self.notice = Some(Box::new(Notice { word, retry_after: options.retry_after(), text }));
     }
 
     /// The peer says that it has answered every call that it took.
@@ -277,8 +296,8 @@ impl Outbound {
     pub(super) fn end(&mut self, cause: &Cause, woken: &mut Vec<Waker>) {
         let is_refusal = |code| matches!(code, Code::ShuttingDown | Code::Overloaded);
         match self.notice.as_deref().cloned() {
-            Some((word, text)) if self.has_farewell || !is_refusal(word.code()) => {
-                self.fail(|| Error::from_peer(word, &text), woken);
+            Some(notice) if self.has_farewell || !is_refusal(notice.word.code()) => {
+                self.fail(|| notice.error(), woken);
             }
             _ => self.fail(|| cause.of_call(), woken),
         }
@@ -396,8 +415,7 @@ impl Outbound {
 
     /// Why no call can be made, if the peer said so.
     pub(super) fn refusal(&self) -> Option<Error> {
-        let (word, text) = self.notice.as_deref()?;
-        Some(Error::from_peer(*word, text).before_sending())
+        Some(self.notice.as_deref()?.error().before_sending())
     }
 
     /// Calls of others whose tags are in use.

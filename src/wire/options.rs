@@ -180,6 +180,12 @@ impl Options {
         self.value(b"d").and_then(decimal).unwrap_or_default()
     }
 
+    /// Of the body of an error, so many bytes are its text.
+    pub(crate) fn text_bytes(&self, body_bytes: usize) -> usize {
+        let details_bytes = usize::try_from(self.details_bytes()).unwrap_or(usize::MAX);
+        body_bytes.saturating_sub(details_bytes)
+    }
+
     /// `retry=`: the time after which it is worth calling again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -200,8 +206,7 @@ impl Options {
 
     /// The error that a line with these options and this body says.
     pub(crate) fn error(&self, word: CodeWord, mut body: Bytes) -> Error {
-        let details_bytes = usize::try_from(self.details_bytes()).unwrap_or(usize::MAX);
-        let details = body.split_off(body.len().saturating_sub(details_bytes));
+        let details = body.split_off(self.text_bytes(body.len()));
         let mut error = Error::from_peer(word, &body);
         if !details.is_empty() {
             error = error.with_encoded_details(details);

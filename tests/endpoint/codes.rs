@@ -88,3 +88,15 @@ fn told(reply: &str) -> Result<()> {
     let code = Code::from_wire(line.split(' ').nth(3).unwrap().as_bytes()).unwrap();
     Err(Error::new(code, "told"))
 }
+
+/// What a notice says beside its text is no part of the text, and its time is told.
+#[tokio::test(start_paused = true)]
+async fn a_notice_says_when_to_call_again() {
+    let (client, mut peer) = client_and_peer();
+    peer.send("<0 err 7 overloaded d=3 retry=1500\nfullabc").await;
+    peer.send("<0 ok 0\n").await;
+    settle().await;
+    let error = client.call(ECHO, &"a".to_owned()).await.unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::Overloaded, "full"));
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(1500)));
+}
