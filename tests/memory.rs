@@ -144,8 +144,8 @@ async fn all(mut futures: Vec<std::pin::Pin<Box<impl Future<Output = ()>>>>) {
 fn types_deep_within_each_other_are_compared_in_a_few_steps_each() {
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Tree {
-        left: Option<Box<Tree>>,
-        right: Option<Box<Tree>>,
+        left: Option<Box<Self>>,
+        right: Option<Box<Self>>,
     }
     const TREE: Command<Tree, ()> = Command::new("TREE");
 
@@ -304,7 +304,7 @@ fn options_of_calls() {
         })
     };
     let options = format!("color={}", "x".repeat(8000));
-    let line = |tag| &*format!("KEEP {tag} 0 {options}\n").leak().as_bytes();
+    let line = |tag| format!("KEEP {tag} 0 {options}\n").leak().as_bytes();
     let script = |tags: Vec<u32>| Script {
         parts: tags.into_iter().map(line).collect(),
         times: 1,
