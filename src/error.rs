@@ -203,7 +203,8 @@ impl Error {
             facts.text = "another service, which was asked for this, gave no answer".into();
         }
         facts.fault = facts.code.fault();
-        (facts.is_from_peer, facts.was_sent, facts.command) = (false, false, None);
+        // That the callee may have run stays true of it.
+        (facts.is_from_peer, facts.command) = (false, None);
         self
     }
 

@@ -154,7 +154,10 @@ async fn a_code_alone_makes_no_call_safe_to_retry() {
         let call = tokio::spawn(client.call(ADD, &(1, 2)));
         peer.next().await.unwrap();
         peer.send(told).await;
-        assert_eq!(call.await.unwrap().unwrap_err().is_safe_to_retry(), is_safe, "{told}");
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!(error.is_safe_to_retry(), is_safe, "{told}");
+        // Nothing is safer because it is passed on.
+        assert!(is_safe || !error.pass_on().is_safe_to_retry(), "{told}");
     }
 }
 
