@@ -17,7 +17,7 @@ pub(crate) fn run() {
         let client = endpoint.connect(child.address).await.unwrap();
         client.call(PING, &()).await.unwrap();
         // Its system goes on: it takes what is sent, and says that it has it.
-        child.signal(Signal::STOP);
+        child.stop();
         let call = client.call(PING, &()).timeout(Duration::from_secs(600));
         let error = timeout(TIME * 60, call).await.expect("it is found").unwrap_err();
         let text = format!("no answer to ?PING came within the keepalive time ({TIME:?})");
