@@ -462,6 +462,11 @@ draw! {
         a: draw(random),
         rest: HashMap::from([(format!("k{}", text(random)), draw(random))]),
     };
+    OffByOne: |random| OffByOne { n: draw(random), x: draw(random) };
+    Crossed: |random| match draw(random) {
+        true => Crossed::A(draw(random)),
+        false => Crossed::B(draw(random)),
+    };
     Wide: |random| if draw(random) { Wide::Whole(draw(random)) } else { Wide::Float(draw(random)) };
     Patch: |random| Patch { name: draw(random) };
     IpAddr: |random| if draw(random) { IpAddr::V4(draw(random)) } else { IpAddr::V6(draw(random)) };
@@ -489,10 +494,21 @@ draw! {
 types! {
     #[serde(untagged)]
     (enum Wide { Whole(u128), Float(f64) })
+    (struct Measured { height: f64 })
+    (struct OffByOne { #[serde(serialize_with = "one_more")] n: u8, x: u8 })
+    (enum Crossed {
+        #[serde(rename(serialize = "X", deserialize = "Y"))] A(u8),
+        #[serde(rename(serialize = "Y", deserialize = "X"))] B(u8),
+    })
     (struct Patch {
         #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         name: Option<Option<u8>>,
     })
+}
+
+/// Writes what is not read back.
+fn one_more<S: Serializer>(n: &u8, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(n.wrapping_add(1))
 }
 
 /// What is there, if only as nothing: a habit where an update may clear a field.
@@ -715,9 +731,17 @@ fn types_with_attributes_come_back_as_they_were_or_are_not_sent() {
         Adjacent: No, All, No;
         Flat: No, All, No;
         Wide: No, Part, No;
+        OffByOne: No, No, No;
+        Crossed: All, No, No;
         serde_json::Value: No, All, No;
     }
-    // To gob, what is missing and what is there as nothing is the same.
+    // To gob, what is missing and what is there as nothing is the same, and so is a zero.
+    #[cfg(feature = "gob")]
+    {
+        let payload = encode::<Gob, _>(&Measured { height: -0.0 }).unwrap();
+        let back: Measured = decode::<Gob, _>(payload).unwrap();
+        assert_eq!(back.height.to_bits(), 0.0_f64.to_bits());
+    }
     let mut wrong = Vec::new();
     check_format::<Bincode, Patch>(Sent::No, &mut wrong);
     check_format::<Json, Patch>(Sent::All, &mut wrong);

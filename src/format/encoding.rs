@@ -66,10 +66,6 @@ impl Habits for Careful {
 pub(super) struct Written<R> {
     pub(super) made: R,
     /// Whether it may be read as something else.
-    #[cfg_attr(
-        not(any(feature = "bincode", feature = "json", feature = "postcard")),
-        expect(dead_code, reason = "gob looks after that by itself")
-    )]
     pub(super) is_doubtful: bool,
 }
 
@@ -77,10 +73,6 @@ pub(super) struct Written<R> {
 pub(super) struct Refusal {
     pub(super) error: Error,
     /// What was heard, if that is why.
-    #[cfg_attr(
-        not(any(feature = "bincode", feature = "json", feature = "postcard")),
-        expect(dead_code, reason = "gob looks after that by itself")
-    )]
     pub(super) flaw: Option<Flaw>,
 }
 

@@ -12,8 +12,11 @@ use serde::de::DeserializeOwned;
 use switchboard_gob::{Decoder, Encoder, ErrorKind, Limits as GobLimits, Progress, Schema};
 use switchboard_shape::{Encoding, Layout};
 
+#[cfg(doc)]
+use super::Json;
 use super::budget::Budget;
-use super::encoding::{self, Careful};
+use super::carry::{self, Carrier, Verdicts};
+use super::encoding::{self, Careful, Refusal, Written};
 use super::stack::{with_room_for_buffers, with_type_room};
 use super::{Codec, Format, Framing, Outline, Tongues};
 use crate::error::{Code, Error, Result};
@@ -24,7 +27,8 @@ use crate::limits::Limits;
 /// Go takes notice only of fields whose names begin with an upper-case letter, so a struct needs
 /// `#[serde(rename_all = "PascalCase")]`. The definitions of the types are found out by what the
 /// type asks of its deserializer; for a few types that cannot be, and encoding them is an error:
-/// see [`Schema`].
+/// see [`Schema`]. A type that does not read what it writes has no form in it, as in [`Json`]. As
+/// in Go, `-0.0` in a field is not sent, and read as `0.0`.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -51,14 +55,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
     const FRAMING: Framing = Framing::Gob;
 
     fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()> {
-        let written = encoding::encode::<Careful, _, _, _>(NAME, limits, value, |value| {
-            let schema = with_type_room::<T, _>(Schema::of::<T>)?;
-            let mut payload = Vec::new();
-            Encoder::with_limits(unlimited()).encode_as(&schema, value, &mut payload)?;
-            Ok::<_, switchboard_gob::Error>(payload)
-        })?;
-        out.extend_from_slice(&written.made);
-        Ok(())
+        carry::encode::<Self, T>(value, limits, out)
     }
 
     fn decode(payload: Bytes, budget: &Budget) -> Result<T> {
@@ -87,15 +84,37 @@ impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
         schema.map(drop).map_err(|cause| {
             let text = format!("`{}` has no form in gob: {}", type_name::<T>(), cause.text());
             Error::local(Code::Failed, text).with_source(cause)
-        })
+        })?;
+        carry::check::<Self, T>()
     }
 
     fn outline() -> Option<Outline> {
-        Outline::of::<T>(Encoding::Binary, Layout::Named)
+        carry::outline::<Self, T>()
     }
 
     fn alternatives() -> Vec<Codec<T>> {
         T::tongues()
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Carrier<T> for Gob {
+    const ENCODING: Encoding = Encoding::Binary;
+    const LAYOUT: Layout = Layout::Named;
+
+    fn verdicts() -> &'static Verdicts {
+        &VERDICTS
+    }
+
+    fn write(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<Written<()>, Refusal> {
+        let written = encoding::encode::<Careful, _, _, _>(NAME, limits, value, |value| {
+            let schema = with_type_room::<T, _>(Schema::of::<T>)?;
+            let mut payload = Vec::new();
+            Encoder::with_limits(unlimited()).encode_as(&schema, value, &mut payload)?;
+            Ok::<_, switchboard_gob::Error>(payload)
+        })?;
+        let Written { made, is_doubtful } = written;
+        out.extend_from_slice(&made);
+        Ok(Written { made: (), is_doubtful })
     }
 }
 
@@ -128,6 +147,8 @@ fn refused(budget: &Budget, cause: switchboard_gob::Error) -> Error {
 }
 
 const NAME: &str = "gob";
+
+static VERDICTS: Verdicts = Verdicts::new();
 
 /// How many times its bytes a definition takes in memory: a field of a struct 56 bytes with its
 /// name, of which 5 are sent.

@@ -9,7 +9,7 @@
 //! sides: a client decodes what a server sent.
 
 mod budget;
-#[cfg(any(feature = "bincode", feature = "json", feature = "postcard"))]
+#[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]
 mod carry;
 mod details;
 #[cfg(any(feature = "bincode", feature = "gob", feature = "json", feature = "postcard"))]

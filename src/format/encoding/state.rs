@@ -32,10 +32,6 @@ pub(in crate::format) enum Flaw {
 
 impl Flaw {
     /// Whether it is the type that has it, whatever its value.
-    #[cfg_attr(
-        not(any(feature = "bincode", feature = "json", feature = "postcard")),
-        expect(dead_code, reason = "gob looks after that by itself")
-    )]
     pub(in crate::format) const fn is_of_type(self) -> bool {
         matches!(self, Self::Skipped { .. } | Self::NoLength)
     }
