@@ -9,8 +9,10 @@
 //! own calls alone; which limits follow from them is told in one place, [`Facts::limits`].
 
 mod signature;
+mod streamed;
 
 pub use self::signature::Signature;
+pub use self::streamed::Streamed;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -308,11 +310,45 @@ pub struct Facts {
     is_idempotent: bool,
     timeout: Option<Duration>,
     payload_bytes_max: Option<NonZeroUsize>,
+    has_request_items: bool,
+    has_reply_items: bool,
 }
 
 impl Facts {
     const fn none() -> Self {
-        Self { about: None, is_idempotent: false, timeout: None, payload_bytes_max: None }
+        Self {
+            about: None,
+            is_idempotent: false,
+            timeout: None,
+            payload_bytes_max: None,
+            has_request_items: false,
+            has_reply_items: false,
+        }
+    }
+
+    /// These of a command whose request goes on in items, or whose reply comes in items.
+    #[must_use]
+    pub const fn streamed(mut self, has_request_items: bool, has_reply_items: bool) -> Self {
+        (self.has_request_items, self.has_reply_items) = (has_request_items, has_reply_items);
+        self
+    }
+
+    /// Whether the request or the reply comes in items.
+    #[must_use]
+    pub const fn is_streamed(&self) -> bool {
+        self.has_request_items || self.has_reply_items
+    }
+
+    /// Whether the request goes on in items.
+    #[must_use]
+    pub const fn has_request_items(&self) -> bool {
+        self.has_request_items
+    }
+
+    /// Whether the reply comes in items.
+    #[must_use]
+    pub const fn has_reply_items(&self) -> bool {
+        self.has_reply_items
     }
 
     /// What the command does, for people; see [`Command::about`].
@@ -354,7 +390,7 @@ impl Facts {
 
     /// Whether any of them stands in the place of a limit.
     pub(crate) const fn is_bound(&self) -> bool {
-        self.timeout.is_some() || self.payload_bytes_max.is_some()
+        self.timeout.is_some() || self.payload_bytes_max.is_some() || self.is_streamed()
     }
 
     /// These, boxed, if any of them stands in the place of a limit: what a call keeps of them, and

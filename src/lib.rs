@@ -157,17 +157,21 @@ pub mod gob {
 }
 
 #[cfg(feature = "io")]
-pub use crate::client::{Call, CallWithMetadata, Client, Notification};
-pub use crate::command::{Command, Facts, Signature, check_all};
+pub use crate::client::{
+    Call, CallWithMetadata, Callable, Client, NoItems, Notification, Receives, Sends, StreamedCall,
+};
+pub use crate::command::{Command, Facts, Signature, Streamed, check_all};
 #[cfg(feature = "io")]
 pub use crate::endpoint::{Endpoint, Report};
 pub use crate::error::{Code, Error, Fault, Result, UnknownCode};
 #[cfg(feature = "io")]
 pub use crate::handler::{
-    Blocking, CommandInfo, Context, Handler, IntoError, Outcome, RawFuture, RawHandler, WithState,
-    blocking, with_state,
+    Blocking, CommandInfo, Context, Handler, IntoError, Outcome, RawFuture, RawHandler, Speaks,
+    WithState, blocking, with_state,
 };
 pub use crate::limits::Limits;
+#[cfg(feature = "io")]
+pub use crate::service::{Receiver, Sender};
 #[cfg(feature = "io")]
 pub use crate::stream::Connection;
 pub use crate::wire::Metadata;

@@ -141,6 +141,15 @@ pub struct Limits {
     /// for replies of the peer ourselves.
     pub unwritten_bytes_max: usize,
 
+    /// Streamed calls of one connection that may be open at a time, in each direction. Default 100,
+    /// at least 1. One more is refused with `overloaded`. They count in `calls_max`, and not in
+    /// `calls_per_connection_max`.
+    ///
+    /// Worst case: the credit that was granted to each, and one item.
+    pub streams_per_connection_max: usize,
+    /// Bytes of one item of a stream, in either direction. Default 64 KiB. A larger one ends its
+    /// stream with `too_large`; one of our own is refused before a byte of it is sent.
+    pub item_bytes_max: usize,
     /// Calls that may run at a time in the whole endpoint. Default 16,384, at least 1.
     ///
     /// One more is refused with `overloaded`.
@@ -186,6 +195,9 @@ pub struct Limits {
     /// A raw handler may talk for as long as it likes: it is bound by the times of its reads and
     /// writes.
     pub call_time_max: Duration,
+    /// Time in which the peer has to grant credit for items that wait. Default 60 s; the streamed
+    /// call ends with `deadline_exceeded` after.
+    pub stall_time_max: Duration,
     /// Time that calls under way get to finish when the endpoint stops. Default 10 s; what is left
     /// is ended with `cancelled`.
     pub drain_time_max: Duration,
@@ -249,6 +261,8 @@ impl Limits {
             one_way_bytes_max: _,
             consecutive_errors_max: _,
             unwritten_bytes_max,
+            streams_per_connection_max,
+            item_bytes_max: _,
             calls_max,
             blocking_calls_max: _,
             held_bytes_max: _,
@@ -260,6 +274,7 @@ impl Limits {
             idle_time_max,
             write_time_max,
             call_time_max,
+            stall_time_max,
             drain_time_max: _,
             linger_time_max: _,
             linger_bytes_max: _,
@@ -269,6 +284,7 @@ impl Limits {
         at_most("depth_max", depth_max, &Self::DEPTH_MOST)?;
         at_least("calls_per_connection_max", calls_per_connection_max, &1)?;
         at_least("unwritten_bytes_max", unwritten_bytes_max, &1)?;
+        at_least("streams_per_connection_max", streams_per_connection_max, &1)?;
         at_least("calls_max", calls_max, &1)?;
         at_least("connections_max", connections_max, &1)?;
         at_least("connections_per_peer_max", connections_per_peer_max, &1)?;
@@ -277,7 +293,8 @@ impl Limits {
         at_least("body_time_max", body_time_max, &TIME_LEAST)?;
         at_least("idle_time_max", idle_time_max, &TIME_LEAST)?;
         at_least("write_time_max", write_time_max, &TIME_LEAST)?;
-        at_least("call_time_max", call_time_max, &TIME_LEAST)
+        at_least("call_time_max", call_time_max, &TIME_LEAST)?;
+        at_least("stall_time_max", stall_time_max, &TIME_LEAST)
     }
 }
 
@@ -314,6 +331,8 @@ impl Default for Limits {
             one_way_bytes_max: 4 * MIB,
             consecutive_errors_max: 100,
             unwritten_bytes_max: MIB,
+            streams_per_connection_max: 100,
+            item_bytes_max: 64 * 1024,
             calls_max: 16_384,
             blocking_calls_max: 64,
             held_bytes_max: 256 * MIB,
@@ -325,6 +344,7 @@ impl Default for Limits {
             idle_time_max: Duration::from_secs(300),
             write_time_max: Duration::from_secs(10),
             call_time_max: Duration::from_secs(30),
+            stall_time_max: Duration::from_secs(60),
             drain_time_max: Duration::from_secs(10),
             linger_time_max: Duration::from_secs(2),
             linger_bytes_max: 16 * MIB,

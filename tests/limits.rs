@@ -16,7 +16,7 @@ use switchboard_testing::random::{Random, rounds};
 type Set = fn(&mut Limits, u64);
 
 /// Each field, how it is set (times in ns), and the least value that works.
-const FIELDS: [(&str, Set, u64); 25] = [
+const FIELDS: [(&str, Set, u64); 28] = [
     ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 8192),
     ("payload_bytes_max", |limits, value| limits.payload_bytes_max = count(value), 0),
     ("depth_max", |limits, value| limits.depth_max = count(value).min(Limits::DEPTH_MOST), 0),
@@ -30,6 +30,12 @@ const FIELDS: [(&str, Set, u64); 25] = [
     ("decode_bytes_max", |limits, value| limits.decode_bytes_max = count(value), 1024),
     ("calls_per_connection_max", |limits, value| limits.calls_per_connection_max = count(value), 1),
     ("one_way_bytes_max", |limits, value| limits.one_way_bytes_max = count(value), 0),
+    (
+        "streams_per_connection_max",
+        |limits, value| limits.streams_per_connection_max = count(value),
+        1,
+    ),
+    ("item_bytes_max", |limits, value| limits.item_bytes_max = count(value), 0),
     (
         "consecutive_errors_max",
         |limits, value| limits.consecutive_errors_max = u32::try_from(value).unwrap_or(u32::MAX),
@@ -47,6 +53,7 @@ const FIELDS: [(&str, Set, u64); 25] = [
     ("idle_time_max", |limits, value| limits.idle_time_max = time(value), 1_000_000),
     ("write_time_max", |limits, value| limits.write_time_max = time(value), 1_000_000),
     ("call_time_max", |limits, value| limits.call_time_max = time(value), 1_000_000),
+    ("stall_time_max", |limits, value| limits.stall_time_max = time(value), 1_000_000),
     ("drain_time_max", |limits, value| limits.drain_time_max = time(value), 0),
     ("linger_time_max", |limits, value| limits.linger_time_max = time(value), 0),
     ("linger_bytes_max", |limits, value| limits.linger_bytes_max = count(value), 0),

@@ -25,7 +25,8 @@ use switchboard::format::Format as _;
 use switchboard::transport::{MemoryStream, memory_listener};
 use switchboard::wire::{Decoder, Event, FormatWord, Line, Metadata, Name};
 use switchboard::{
-    Code, Command, Connection, Context, Endpoint, Error, Fault, Limits, Result, format,
+    Code, Command, Connection, Context, Endpoint, Error, Fault, Limits, Receiver, Result, Sender,
+    Streamed, format,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -33,11 +34,13 @@ use tokio::time::{sleep, timeout};
 
 const ASK: Command<String, String> = Command::new("ASK");
 const CHECK_STOCK: Command<String, u32> = Command::new("CHECK_STOCK");
+const COUNT: Command<u32, Streamed<u32>> = Command::new("COUNT");
 const DENY: Command<(), ()> = Command::new("DENY");
 const ECHO: Command<String, String, format::Line> = Command::new("ECHO");
 const GREET: Command<String, String> = Command::new("GREET");
 const PANIC: Command<(), ()> = Command::new("PANIC");
 const SLEEP: Command<u64, ()> = Command::new("SLEEP");
+const SUM: Command<Streamed<u32>, u64> = Command::new("SUM");
 const UPPER: Command<String, String> = Command::new("UPPER");
 
 fn endpoint() -> Endpoint {
@@ -46,6 +49,8 @@ fn endpoint() -> Endpoint {
         .on(CHECK_STOCK, async |item: String| -> Result<u32> {
             Ok(if item == "item1" { 100 } else { 0 })
         })
+        .on(COUNT, count)
+        .on(SUM, sum)
         .on(DENY, async |(): ()| -> Result<()> {
             Err(Error::new(Code::Denied, "only the owner may do this"))
         })
@@ -61,6 +66,21 @@ fn endpoint() -> Endpoint {
 
 async fn ask(text: String, context: Context) -> Result<String> {
     context.client().call(UPPER, &text).await
+}
+
+async fn count(end: u32, out: Sender<u32>) -> Result<()> {
+    for number in 1..=end {
+        out.send(&number).await?;
+    }
+    Ok(())
+}
+
+async fn sum(_: (), mut numbers: Receiver<u32>) -> Result<u64> {
+    let mut sum = 0;
+    while let Some(number) = numbers.next().await? {
+        sum += u64::from(number);
+    }
+    Ok(sum)
 }
 
 async fn strings(connection: &mut Connection) -> Result<()> {
@@ -109,7 +129,7 @@ async fn a_transcript_that_is_wrong_is_noticed() {
 fn with_gob(line: &str) -> String {
     let replaced = [
         (",json ", ",json,gob "),
-        ("<1 ok 236", "<1 ok 264"),
+        ("<1 ok 314", "<1 ok 350"),
         ("36 unsupported_format", "44 unsupported_format"),
         ("73 unsupported_format", "81 unsupported_format"),
         ("bincode and json", "bincode and json and gob"),

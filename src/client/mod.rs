@@ -8,9 +8,11 @@
 mod call;
 #[cfg(feature = "json")]
 mod check;
+mod streamed;
 mod way;
 
 pub use self::call::{Call, CallWithMetadata, Notification};
+pub use self::streamed::{Callable, NoItems, Receives, Sends, StreamedCall};
 
 use std::fmt;
 use std::sync::Arc;
@@ -95,14 +97,8 @@ impl Client {
     /// # Ok(())
     /// # } }
     /// ```
-    pub fn call<Req, Rep, F>(&self, command: Command<Req, Rep, F>, request: &Req) -> Call<Rep>
-    where
-        F: Format<Req> + Format<Rep>,
-    {
-        let payload = call::encode::<F, Req>(request, command.facts(), self.way.limits());
-        let format = const { FormatWord::new(<F as Format<Req>>::NAME) };
-        let sent = self.way.send(Unsent::new(command.name(), format, command.facts(), payload));
-        Call::new::<F>(sent)
+    pub fn call<C: Callable<Kind>, Kind>(&self, command: C, request: &C::Request) -> C::Call {
+        command.call(self, request)
     }
 
     /// Calls a command and wants no reply, not even an error. The request is encoded at once and

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::time::Sleep;
@@ -13,7 +13,7 @@ use crate::command::Facts;
 use crate::conn::{Handle, Outgoing, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
-use crate::service::{Answer, Channel, Reply, Request};
+use crate::service::{Answer, Channel, Items, Reply, Request, pipe};
 use crate::session::Received;
 
 /// How calls are made.
@@ -69,6 +69,17 @@ impl Sent {
                 let reply = ready!(call.poll(cx, false)).map(Reply::into_received);
                 Poll::Ready(reply.and_then(|reply| call.check_size(reply)))
             }
+        }
+    }
+
+    /// Sends a streamed call; answers where its items are.
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<dyn Items>>> {
+        match self {
+            Self::Connection(call) => {
+                let opened = ready!(call.poll_open(cx));
+                Poll::Ready(opened.map(|items| Arc::new(items) as Arc<dyn Items>))
+            }
+            Self::Channel(call) => Poll::Ready(call.open()),
         }
     }
 
@@ -128,8 +139,22 @@ impl OverChannel {
         Poll::Ready(result)
     }
 
+    /// Begins a streamed call.
+    fn open(&mut self) -> Result<Arc<dyn Items>> {
+        let (near, far) = pipe();
+        let payload = self.unsent.payload.take().ok_or_else(polled_too_late)?;
+        let mut request = self.request(payload?.freeze(), false)?;
+        request.set_items(Arc::new(far));
+        self.due = Some(self.due(false));
+        self.answer = Some(self.channel.call(request));
+        Ok(Arc::new(near))
+    }
+
     fn due(&self, is_one_way: bool) -> Instant {
         self.unsent.deadline.unwrap_or_else(|| {
+            if self.unsent.is_streamed() {
+                return after(Duration::MAX).into_std();
+            }
             let timeout = self.unsent.timeout(!is_one_way);
             let time = timeout.unwrap_or_else(|| self.channel.limits().call_time_max);
             after(time).into_std()

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::bridge::Bridge;
 use super::handle::Handle;
 use super::outgoing::{Outgoing, Unsent};
 use super::shared::Shared;
@@ -19,8 +20,11 @@ pub(crate) struct ConnectionChannel(pub(crate) Arc<Handle>);
 
 impl Service for ConnectionChannel {
     fn call(&self, request: Request) -> Answer {
-        let is_one_way = request.is_one_way();
+        let (is_one_way, items) = (request.is_one_way(), request.items().cloned());
         let mut call = Outgoing::new(Arc::clone(&self.0), Unsent::of_request(request));
+        if let Some(items) = items {
+            return Answer::new(Bridge::new(call, items));
+        }
         Answer::new(std::future::poll_fn(move |cx| {
             if is_one_way {
                 call.poll_notify(cx).map_ok(|()| Reply::default())

@@ -3,9 +3,11 @@
 //! The driver and whoever calls over the connection meet here, in a [`Shared`]. It knows no
 //! handlers, and no types of requests and replies.
 
+mod bridge;
 mod channel;
 mod handle;
 mod in_flight;
+mod items;
 mod outgoing;
 mod shared;
 mod state;
@@ -15,6 +17,7 @@ mod writer;
 pub(crate) use self::channel::ConnectionChannel;
 pub(crate) use self::handle::Handle;
 pub(crate) use self::in_flight::InFlight;
+pub(crate) use self::items::SessionItems;
 pub(crate) use self::outgoing::{Outgoing, Unsent, polled_too_late};
 pub(crate) use self::shared::{Ended, Shared};
 pub(crate) use self::state::Held;

@@ -16,13 +16,14 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::handle::Handle;
+use super::items::SessionItems;
 use super::shared::Sending;
 use crate::clock::after_that;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::service::{Request, bad_trace};
-use crate::session::{Place, Received, Session};
+use crate::session::{Place, Received, Session, StreamId};
 use crate::wire::{FormatWord, Metadata, Name, Options, Tag};
 
 /// What a caller wants to send.
@@ -76,6 +77,11 @@ impl Unsent {
     /// it would count while the call waits at the peer for others.
     pub(crate) fn timeout(&self, wants_reply: bool) -> Option<Duration> {
         self.facts.as_ref()?.timeout().filter(|_| wants_reply)
+    }
+
+    /// Whether its request or its reply comes in items.
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.facts.as_deref().is_some_and(Facts::is_streamed)
     }
 
     /// The error of a call that has not ended in time.
@@ -148,17 +154,31 @@ impl Outgoing {
         })
     }
 
+    /// Sends a streamed call; answers where its items are.
+    pub(crate) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<SessionItems>> {
+        if let State::Unsent = self.state {
+            let tag = ready!(self.poll_first(cx))?;
+            self.state = State::Sent(tag);
+        }
+        Poll::Ready(match self.state {
+            State::Sent(tag) => Ok(SessionItems::new(self.handle.shared(), StreamId::Made(tag))),
+            State::Unsent | State::Done => Err(polled_too_late()),
+        })
+    }
+
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<Tag>> {
+        let within = self.handle.within();
+        let facts = self.unsent.facts.as_deref().copied();
+        self.poll_send(cx, true, |session, waker, name, options, payload, due| {
+            let tag = session.call(within, name, options, payload, due, waker)?;
+            facts.into_iter().for_each(|facts| session.bound_reply(tag, facts));
+            Ok(tag)
+        })
+    }
+
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
         if let State::Unsent = self.state {
-            let within = self.handle.within();
-            let facts = self.unsent.facts.as_deref().copied();
-            let sent =
-                ready!(self.poll_send(cx, true, |session, waker, name, options, payload, due| {
-                    let tag = session.call(within, name, options, payload, due, waker)?;
-                    facts.into_iter().for_each(|facts| session.bound_reply(tag, facts));
-                    Ok(tag)
-                }));
-            return match sent {
+            return match ready!(self.poll_first(cx)) {
                 Ok(tag) => {
                     self.state = State::Sent(tag);
                     Poll::Pending
@@ -220,6 +240,8 @@ impl Outgoing {
         let timeout = self.unsent.timeout(wants_reply);
         let due = match self.due.or(self.unsent.deadline) {
             Some(due) => due,
+            // It lasts as long as its caller says.
+            None if self.unsent.is_streamed() => after_that(now, Duration::MAX).into_std(),
             None => {
                 let time_max = self.handle.shared().limits().call_time_max;
                 after_that(now, timeout.unwrap_or(time_max)).into_std()
@@ -237,6 +259,10 @@ impl Outgoing {
             u64::try_from(left_ms).unwrap_or(u64::MAX)
         });
         let mut options = Options::new(self.unsent.format, left_ms);
+        if let Some(facts) = self.unsent.facts.as_ref().filter(|_| self.unsent.is_streamed()) {
+            let credit = facts.has_reply_items().then_some(WINDOW_BYTES);
+            options = options.streamed(facts.has_request_items(), credit);
+        }
         if let Some(trace) = &self.unsent.trace {
             options = options.with_trace(trace).map_err(bad_trace)?;
         }
@@ -287,3 +313,6 @@ impl Drop for Outgoing {
 pub(crate) fn polled_too_late() -> Error {
     Error::local(Code::Failed, "a call was polled after its end").after_sending()
 }
+
+/// Credit for the items of a reply. On one machine 64 KiB keep a reader busy while more comes.
+const WINDOW_BYTES: u32 = 64 * 1024;

@@ -408,7 +408,7 @@ impl Shared {
     }
 
     /// The session is whole after a panic: none of its steps runs foreign code.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 use tokio::task::AbortHandle;
 
-use crate::conn::{Ended, InFlight, Shared};
+use crate::conn::{Ended, InFlight, SessionItems, Shared};
 use crate::error::Result;
 use crate::handler::Router;
 use crate::quota::unheld;
 use crate::service::{Answer, Reply, Request};
-use crate::session::{Call, CallId};
+use crate::session::{Call, CallId, StreamId};
 
 /// The calls of one connection: those that are to begin, and those that go on in tasks.
 pub(super) struct Calls {
@@ -75,7 +75,10 @@ impl Calls {
     ) {
         let id = call.id;
         let mut in_flight = InFlight::new(shared, &call);
-        let request = Request::of_session(call, Arc::<Shared>::clone(shared));
+        let mut request = Request::of_session(call, Arc::<Shared>::clone(shared));
+        if id.is_streamed() {
+            request.set_items(Arc::new(SessionItems::new(shared, StreamId::Taken(id))));
+        }
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {
             Poll::Ready(reply) => {

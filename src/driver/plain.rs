@@ -10,7 +10,9 @@
 //! | the payload does not decode, or finds no  | `<0 err ..`     | closes, but    |
 //! | room                                      |                 | lives if a gob |
 //! | a raw handler's error, panic or end       | `<0 err ..`     | closes         |
-//! | a typed handler's error, panic, deadline  | `<0 err ..`     | lives          |
+//! | a typed handler's error, panic, deadline  | `<0 err ..`     | lives, but     |
+//! |                                           |                 | closes after a |
+//! |                                           |                 | streamed reply |
 //! | the stream fails                          | nothing         | closes         |
 //!
 //! Where it closes, the end of the payload is unknown, and what is left of it must never be read as
@@ -18,8 +20,9 @@
 //! come so far.
 
 use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use tracing::Instrument;
@@ -29,9 +32,10 @@ use super::link::Link;
 use crate::clock::now;
 use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
+use crate::format::Framing;
 use crate::handler::{AnyRaw, Entry, Route, Router};
 use crate::quota::{Reservation, unheld};
-use crate::service::{Began, Request, caught, told};
+use crate::service::{Answer, Began, Items, PipeEnd, Request, caught, pipe, told};
 use crate::session::{Call, Plain, PlainEnd, Session};
 use crate::wire::{Name, Options};
 
@@ -124,6 +128,10 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
 }
 
 async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: Plain) -> PlainEnd {
+    if route.facts().has_request_items() {
+        let text = "a request of many items cannot be sent plainly: call it with a tag";
+        return PlainEnd::OutOfStep(told(plain.name, Error::found(Code::UnsupportedFormat, text)));
+    }
     let payload = match read_payload(link, route, plain).await {
         Ok(payload) => payload,
         Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
@@ -131,11 +139,19 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
     link.connection.settle();
     let mut call = Call::plain(plain.name, Options::new(plain.format, None), now());
     call.payload = payload;
-    let request = Request::of_session(call, link.shared.clone());
+    let mut request = Request::of_session(call, link.shared.clone());
+    let items = route.facts().is_streamed().then(|| {
+        let (near, far) = pipe();
+        request.set_items(Arc::new(far));
+        near
+    });
     // What the call takes of the endpoint it keeps until its reply is written: its answer is
     // kept as long.
     let mut held = Reservation::new(link.shared.quota());
     let mut answer = router.begin(request, &mut |bytes| held.cover(bytes));
+    if let Some(items) = items {
+        return print_items(link, route, plain, (items, answer)).await;
+    }
     let reply = match attend(&link.shared, &mut link.clock, &mut answer).await {
         Ok(reply) => reply,
         Err(error) => {
@@ -161,6 +177,57 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
         }
         (Err(error), _) if error.is_refusal() => PlainEnd::OutOfStep(error),
         (Err(error), _) | (_, Err(error)) => PlainEnd::Failed(error),
+    }
+}
+
+/// Writes the items of a reply, each as a plain reply, and then no more. The final value is for
+/// programs, and is not written.
+async fn print_items(
+    link: &mut Link,
+    route: &dyn Route,
+    plain: Plain,
+    (items, mut answer): (PipeEnd, Answer),
+) -> PlainEnd {
+    let framing = match route.framing(plain.format) {
+        Ok(framing) => framing.unwrap_or(Framing::Line),
+        Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
+    };
+    let mut end = None;
+    loop {
+        let next = poll_fn(|cx| match items.poll_next(cx) {
+            Poll::Ready(item) => Poll::Ready(item),
+            Poll::Pending => {
+                if end.is_none() {
+                    end = Some(ready!(Pin::new(&mut answer).poll(cx)));
+                }
+                // What it sent last is here by now.
+                match items.poll_next(cx) {
+                    Poll::Ready(item) => Poll::Ready(item),
+                    Poll::Pending => Poll::Ready(None),
+                }
+            }
+        });
+        match attend(&link.shared, &mut link.clock, next).await {
+            Ok(Some(item)) => {
+                if let Err(error) = link.connection.write_payload(framing, &item.payload).await {
+                    link.lost(&error);
+                    return PlainEnd::Done;
+                }
+            }
+            Ok(None) => break,
+            Err(error) => return PlainEnd::OutOfStep(told(plain.name, error.after_running())),
+        }
+    }
+    let end = match end {
+        Some(end) => end,
+        None => match attend(&link.shared, &mut link.clock, &mut answer).await {
+            Ok(end) => end,
+            Err(error) => Err(told(plain.name, error.after_running())),
+        },
+    };
+    match end {
+        Ok(_) => PlainEnd::Last,
+        Err(error) => PlainEnd::OutOfStep(error),
     }
 }
 

@@ -28,8 +28,7 @@ use self::limiter::ConnectionLimiter;
 use crate::client::Client;
 use crate::command::Command;
 use crate::error::{Error, Result};
-use crate::format::Format;
-use crate::handler::{Entry, Handler, Outcome, RawHandler, Router, Typed, any_raw};
+use crate::handler::{Entry, Handler, Outcome, RawHandler, Router, Speaks, Typed, any_raw};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::Door;
@@ -143,10 +142,12 @@ impl Endpoint {
     where
         Req: 'static,
         Rep: 'static,
-        F: Format<Req> + Format<Rep>,
         H: Handler<Req, Shape>,
-        H::Answer: Future<Output: Outcome<Rep, Kind>> + Send + 'static,
-        Shape: 'static,
+        Shape: Speaks<Req, Rep, F, Head = H::Head, Items = H::Items> + 'static,
+        Shape::Last: 'static,
+        H::Head: 'static,
+        H::Items: Send + Sync + 'static,
+        H::Answer: Future<Output: Outcome<Shape::Last, Kind>> + Send + 'static,
         Kind: 'static,
     {
         let result = self.add(command, handler);
@@ -190,13 +191,16 @@ impl Endpoint {
     where
         Req: 'static,
         Rep: 'static,
-        F: Format<Req> + Format<Rep>,
         H: Handler<Req, Shape>,
-        H::Answer: Future<Output: Outcome<Rep, Kind>> + Send + 'static,
-        Shape: 'static,
+        Shape: Speaks<Req, Rep, F, Head = H::Head, Items = H::Items> + 'static,
+        Shape::Last: 'static,
+        H::Head: 'static,
+        H::Items: Send + Sync + 'static,
+        H::Answer: Future<Output: Outcome<Shape::Last, Kind>> + Send + 'static,
         Kind: 'static,
     {
-        let route = Typed::new::<F>(command.facts(), handler)?;
+        let route =
+            Typed::<Req, Rep, H, (Shape, Kind), _, _, _>::new::<F>(command.facts(), handler)?;
         self.router.registry().insert(command.name(), Entry::Typed(Arc::new(route)))
     }
 

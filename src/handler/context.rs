@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::clock::now;
+use crate::limits::Limits;
 use crate::quota::Quota;
-use crate::service::{Extensions, Request};
+use crate::service::{Extensions, ItemsOfCall, Request, pipe};
 use crate::transport::Peer;
 use crate::wire::Metadata;
 
@@ -26,16 +27,29 @@ pub struct Context {
     request: Request,
     deadline: Instant,
     format: &'static str,
+    // Of the command, where its call is streamed.
+    limits: Option<Arc<Limits>>,
 }
 
 impl Context {
     pub(super) fn new(request: Request, deadline: Instant) -> Self {
-        Self { request, deadline, format: "" }
+        Self { request, deadline, format: "", limits: None }
     }
 
     /// Says in which format the command is called, once that is found.
     pub(super) fn set_format(&mut self, format: &'static str) {
         self.format = format;
+    }
+
+    pub(super) fn set_limits(&mut self, limits: &Arc<Limits>) {
+        self.limits = self.request.items().map(|_| Arc::clone(limits));
+    }
+
+    /// Where the items of this call are: nowhere, if it is not streamed.
+    pub(super) fn items_of_call(&self) -> ItemsOfCall {
+        let items = self.request.items().cloned();
+        let items = items.unwrap_or_else(|| Arc::new(pipe().0));
+        ItemsOfCall { items, limits: self.limits.clone().unwrap_or_default() }
     }
 
     /// The name under which the handler was called.

@@ -13,6 +13,7 @@ mod raw;
 mod registry;
 mod route;
 mod router;
+mod speaks;
 
 pub use self::blocking::{Blocking, blocking};
 use self::blocking::{BlockingAnswer, run_blocking};
@@ -23,13 +24,18 @@ pub(crate) use self::raw::{AnyRaw, any_raw};
 pub(crate) use self::registry::{Entry, Registry};
 pub(crate) use self::route::{Route, Typed};
 pub(crate) use self::router::Router;
+pub use self::speaks::Speaks;
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::command::Streamed;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+use crate::format::Codec;
+use crate::service::{Receiver, Sender};
 use crate::stream::Connection;
 
 /// A function that answers calls whose request is a `Req`:
@@ -85,11 +91,16 @@ use crate::stream::Connection;
             use `with_state`"
 )]
 pub trait Handler<Req, Shape>: Send + Sync + 'static {
+    /// What the function is given of the request at first: all of it, unless it is streamed.
+    type Head;
     /// What the function returns: a future of a [`Result`].
     type Answer;
+    /// The functions for items.
+    #[doc(hidden)]
+    type Items;
 
     /// Begins to answer one call.
-    fn call(&self, request: Req, context: Context) -> Self::Answer;
+    fn call(&self, head: Self::Head, context: Context, items: &Self::Items) -> Self::Answer;
 }
 
 /// A function that is lent the connection itself and speaks its own dialect on it:
@@ -162,6 +173,31 @@ pub struct OfRequest;
 #[non_exhaustive]
 pub struct OfRequestAndContext;
 
+/// The shape of a handler that takes the request and a [`Sender`].
+#[derive(Debug)]
+pub struct OfSender<I>(PhantomData<fn() -> I>);
+
+/// The shape of a handler that takes the request, a [`Sender`] and a [`Context`].
+#[derive(Debug)]
+pub struct OfSenderAndContext<I>(PhantomData<fn() -> I>);
+
+/// The shape of a handler that takes the head of a request and a [`Receiver`].
+#[derive(Debug)]
+pub struct OfReceiver<I>(PhantomData<fn() -> I>);
+
+/// The shape of a handler that takes the head of a request, a [`Receiver`] and a [`Context`].
+#[derive(Debug)]
+pub struct OfReceiverAndContext<I>(PhantomData<fn() -> I>);
+
+/// The shape of a handler that takes the head of a request, a [`Receiver`] and a [`Sender`].
+#[derive(Debug)]
+pub struct OfBoth<I, J>(PhantomData<fn() -> (I, J)>);
+
+/// The shape of a handler that takes the head of a request, a [`Receiver`], a [`Sender`] and a
+/// [`Context`].
+#[derive(Debug)]
+pub struct OfBothAndContext<I, J>(PhantomData<fn() -> (I, J)>);
+
 /// The handlers of one shape: a function, one that blocks, and either with state in front. The
 /// shape names the context, and behind `=>` says what of it the function is given.
 macro_rules! handlers {
@@ -171,9 +207,11 @@ macro_rules! handlers {
         where
             F: Fn(Req $(, $type)?) -> Answer + Send + Sync + 'static,
         {
+            type Head = Req;
             type Answer = Answer;
+            type Items = ();
 
-            fn call(&self, request: Req, $context: Context) -> Answer {
+            fn call(&self, request: Req, $context: Context, (): &()) -> Answer {
                 self(request $(, $argument)?)
             }
         }
@@ -184,9 +222,11 @@ macro_rules! handlers {
             S: Send + Sync + 'static,
             F: Fn(Arc<S>, Req $(, $type)?) -> Answer + Send + Sync + 'static,
         {
+            type Head = Req;
             type Answer = Answer;
+            type Items = ();
 
-            fn call(&self, request: Req, $context: Context) -> Answer {
+            fn call(&self, request: Req, $context: Context, (): &()) -> Answer {
                 (self.function)(Arc::clone(&self.state), request $(, $argument)?)
             }
         }
@@ -198,9 +238,11 @@ macro_rules! handlers {
             Req: Send + 'static,
             Reply: Send + 'static,
         {
+            type Head = Req;
             type Answer = BlockingAnswer<Reply>;
+            type Items = ();
 
-            fn call(&self, request: Req, context: Context) -> Self::Answer {
+            fn call(&self, request: Req, context: Context, (): &()) -> Self::Answer {
                 let function = Arc::clone(&self.function);
                 run_blocking(context, move |$context| function(request $(, $argument)?))
             }
@@ -214,9 +256,11 @@ macro_rules! handlers {
             Req: Send + 'static,
             Reply: Send + 'static,
         {
+            type Head = Req;
             type Answer = BlockingAnswer<Reply>;
+            type Items = ();
 
-            fn call(&self, request: Req, context: Context) -> Self::Answer {
+            fn call(&self, request: Req, context: Context, (): &()) -> Self::Answer {
                 let (state, function) = (Arc::clone(&self.state), self.function.function.clone());
                 run_blocking(context, move |$context| function(state, request $(, $argument)?))
             }
@@ -226,6 +270,79 @@ macro_rules! handlers {
 
 handlers!(OfRequest(_));
 handlers!(OfRequestAndContext(context => context: Context));
+
+/// The handlers of one shape for streamed commands: a function, and one with state in front. Behind
+/// `=>` stands the request of the command, and what the function is given beside its head.
+macro_rules! streamed_handlers {
+    (
+        $shape:ident<$($item:ident),+> => $request:ty, $items:ty,
+        ($context:ident, $codecs:ident) => $($argument:expr, $type:ty);+
+    ) => {
+        #[diagnostic::do_not_recommend]
+        impl<F, Head, $($item: 'static,)+ Answer> Handler<$request, $shape<$($item),+>> for F
+        where
+            F: Fn(Head, $($type),+) -> Answer + Send + Sync + 'static,
+        {
+            type Head = Head;
+            type Answer = Answer;
+            type Items = $items;
+
+            fn call(&self, head: Head, $context: Context, $codecs: &$items) -> Answer {
+                self(head, $($argument),+)
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<S, F, Head, $($item: 'static,)+ Answer> Handler<$request, $shape<$($item),+>>
+            for WithState<S, F>
+        where
+            S: Send + Sync + 'static,
+            F: Fn(Arc<S>, Head, $($type),+) -> Answer + Send + Sync + 'static,
+        {
+            type Head = Head;
+            type Answer = Answer;
+            type Items = $items;
+
+            fn call(&self, head: Head, $context: Context, $codecs: &$items) -> Answer {
+                (self.function)(Arc::clone(&self.state), head, $($argument),+)
+            }
+        }
+    };
+}
+
+streamed_handlers!(
+    OfSender<I> => Head, Arc<Codec<I>>,
+    (context, codec) => Sender::new(context.items_of_call(), codec.encode), Sender<I>
+);
+streamed_handlers!(
+    OfSenderAndContext<I> => Head, Arc<Codec<I>>,
+    (context, codec) =>
+        Sender::new(context.items_of_call(), codec.encode), Sender<I>;
+        context, Context
+);
+streamed_handlers!(
+    OfReceiver<I> => Streamed<I, Head>, Arc<Codec<I>>,
+    (context, codec) => Receiver::new(context.items_of_call(), codec.decode), Receiver<I>
+);
+streamed_handlers!(
+    OfReceiverAndContext<I> => Streamed<I, Head>, Arc<Codec<I>>,
+    (context, codec) =>
+        Receiver::new(context.items_of_call(), codec.decode), Receiver<I>;
+        context, Context
+);
+streamed_handlers!(
+    OfBoth<I, J> => Streamed<I, Head>, Arc<(Codec<I>, Codec<J>)>,
+    (context, codecs) =>
+        Receiver::new(context.items_of_call(), codecs.0.decode), Receiver<I>;
+        Sender::new(context.items_of_call(), codecs.1.encode), Sender<J>
+);
+streamed_handlers!(
+    OfBothAndContext<I, J> => Streamed<I, Head>, Arc<(Codec<I>, Codec<J>)>,
+    (context, codecs) =>
+        Receiver::new(context.items_of_call(), codecs.0.decode), Receiver<I>;
+        Sender::new(context.items_of_call(), codecs.1.encode), Sender<J>;
+        context, Context
+);
 
 impl<'a, F, Fut, E, Kind> RawHandler<'a, Kind> for F
 where

@@ -160,7 +160,8 @@ mod tests {
     fn add(registry: &Registry, command: Text) {
         let answer = async |text: String| Ok::<_, Error>(text);
         let route =
-            Typed::<_, _, _, (OfRequest, OfType)>::new::<Line>(command.facts(), answer).unwrap();
+            Typed::<_, _, _, (OfRequest, OfType), _, _, _>::new::<Line>(command.facts(), answer)
+                .unwrap();
         registry.insert(command.name(), Entry::Typed(Arc::new(route))).unwrap();
     }
 

@@ -16,10 +16,11 @@ use serde_json::Value;
 use super::info::CommandInfo;
 #[cfg(feature = "json")]
 use super::info::Outlines;
+use super::speaks::{Speaks, Tongues};
 use super::{Context, Handler, Outcome};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
-use crate::format::{Budget, Codec, Format, Framing, PAYLOAD_BYTES_USUAL};
+use crate::format::{Budget, Codec, Framing, PAYLOAD_BYTES_USUAL};
 use crate::limits::Limits;
 use crate::service::Work;
 use crate::wire::{FormatWord, Name};
@@ -110,66 +111,57 @@ pub(crate) trait Route: Send + Sync {
 }
 
 /// A handler and the formats that its command can be spoken in; the first is its own.
-pub(crate) struct Typed<Req, Rep, H, Shape> {
-    formats: Vec<(Codec<Req>, Codec<Rep>)>,
+pub(crate) struct Typed<Req, Rep, H, Shape, Head, Last, Items> {
+    tongues: Tongues<Head, Last, Items>,
     facts: Facts,
     handler: H,
-    shape: PhantomData<fn() -> Shape>,
+    types: PhantomData<fn(Req, Shape) -> Rep>,
     // Found once: it takes a while. Names are not in it, of which a handler may have several.
     #[cfg(feature = "json")]
     outlines: OnceLock<Vec<Outlines>>,
 }
 
-impl<Req, Rep, H, Shape> Typed<Req, Rep, H, Shape> {
+impl<Req, Rep, H, Shape, Kind, Head, Last, Items>
+    Typed<Req, Rep, H, (Shape, Kind), Head, Last, Items>
+{
     /// # Errors
     ///
     /// What the format says of the types.
     pub(crate) fn new<F>(facts: Facts, handler: H) -> Result<Self>
     where
-        F: Format<Req> + Format<Rep>,
+        Shape: Speaks<Req, Rep, F, Head = Head, Last = Last, Items = Items>,
     {
-        <F as Format<Req>>::check_read()?;
-        <F as Format<Rep>>::check()?;
-        let mut formats = vec![(Codec::<Req>::of::<F>(), Codec::<Rep>::of::<F>())];
-        let mut replies = <F as Format<Rep>>::alternatives();
-        for request in <F as Format<Req>>::alternatives() {
-            let is_known = request.name == <F as Format<Req>>::NAME;
-            if let Some(at) = replies.iter().position(|reply| reply.name == request.name)
-                && !is_known
-            {
-                formats.push((request, replies.swap_remove(at)));
-            }
-        }
+        let (has_request_items, has_reply_items) = Shape::IS_STREAMED;
         Ok(Self {
-            formats,
-            facts,
+            tongues: Shape::tongues()?,
+            facts: facts.streamed(has_request_items, has_reply_items),
             handler,
-            shape: PhantomData,
+            types: PhantomData,
             #[cfg(feature = "json")]
             outlines: OnceLock::new(),
         })
     }
 
-    fn codecs(&self, format: Spoken) -> Result<&(Codec<Req>, Codec<Rep>)> {
-        let mut formats = self.formats.iter();
+    fn tongue(&self, format: Spoken) -> Result<&(Codec<Head>, Codec<Last>, Items)> {
+        let mut formats = self.tongues.iter();
         let found = match format.meant() {
             None => formats.next(),
-            Some(word) => formats.find(|(codec, _)| codec.name.as_bytes() == word.as_bytes()),
+            Some(word) => formats.find(|(codec, ..)| codec.name.as_bytes() == word.as_bytes()),
         };
         found.ok_or_else(|| {
-            let names: Vec<_> = self.formats.iter().map(|(codec, _)| codec.name).collect();
+            let names: Vec<_> = self.tongues.iter().map(|(codec, ..)| codec.name).collect();
             format.unspoken(&names)
         })
     }
 }
 
-impl<Req, Rep, H, Shape, Kind> Route for Typed<Req, Rep, H, (Shape, Kind)>
+impl<Req, Rep, H, Shape, Kind, Head, Last, Items> Route
+    for Typed<Req, Rep, H, (Shape, Kind), Head, Last, Items>
 where
-    H: Handler<Req, Shape>,
-    H::Answer: Future<Output: Outcome<Rep, Kind>> + Send + 'static,
-    Req: 'static,
-    Rep: 'static,
-    Shape: 'static,
+    H: Handler<Req, Shape, Head = Head, Items = Items>,
+    H::Answer: Future<Output: Outcome<Last, Kind>> + Send + 'static,
+    Items: Send + Sync,
+    Last: 'static,
     Kind: 'static,
 {
     fn call(
@@ -181,19 +173,21 @@ where
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work> {
         let Bounds { budget, limits } = bounds;
-        let (request_codec, reply_codec) = self.codecs(format)?;
+        let (request_codec, reply_codec, items) = self.tongue(format)?;
         context.set_format(request_codec.name);
+        context.set_limits(&limits);
         let payload_bytes = payload.len();
         let request = (request_codec.decode)(payload, &budget)?;
         let request_bytes = budget.memory_used().max(payload_bytes);
         // What was granted to the decode is given back, to be held by the call.
         drop(budget);
-        let answer_bytes = returned_bytes(|request, context| self.handler.call(request, context));
+        let answer_bytes =
+            returned_bytes(|request, context| self.handler.call(request, context, items));
         hold(request_bytes.saturating_add(answer_bytes))?;
         let (format, encode) = (reply_codec.name, reply_codec.encode);
         // For the reply, if one is wanted.
         let limits = Some(limits).filter(|_| !context.is_one_way());
-        let answer = self.handler.call(request, context);
+        let answer = self.handler.call(request, context, items);
         Ok(Box::pin(async move {
             let bytes_max = limits.as_ref().map_or(0, |limits| limits.payload_bytes_max);
             let reply = answer
@@ -212,7 +206,7 @@ where
     }
 
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
-        self.codecs(Spoken::Plainly(format)).map(|(codec, _)| Some(codec.framing))
+        self.tongue(Spoken::Plainly(format)).map(|(codec, ..)| Some(codec.framing))
     }
 
     fn facts(&self) -> Facts {
@@ -222,10 +216,10 @@ where
     #[cfg(feature = "json")]
     fn description(&self, name: Name) -> Value {
         let outlines = self.outlines.get_or_init(|| {
-            let of = |(request, reply): &(Codec<Req>, Codec<Rep>)| {
+            let of = |(request, reply, _): &(Codec<Head>, Codec<Last>, Items)| {
                 (request.name, (request.outline)(), (reply.outline)())
             };
-            self.formats.iter().map(of).collect()
+            self.tongues.iter().map(of).collect()
         });
         self.info(name).to_json(outlines)
     }
@@ -233,7 +227,7 @@ where
     fn info(&self, name: Name) -> CommandInfo {
         CommandInfo {
             name: name.to_string(),
-            formats: self.formats.iter().map(|(codec, _)| codec.name).collect(),
+            formats: self.tongues.iter().map(|(codec, ..)| codec.name).collect(),
             request_type: short(type_name::<Req>()),
             reply_type: short(type_name::<Rep>()),
             is_raw: false,

@@ -1,7 +1,7 @@
 //! From a request to its handler: where every call begins, whichever door it came through.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::own;
 use super::route::{Bounds, Spoken};
@@ -118,6 +118,10 @@ impl Router {
             return Err(Error::found(Code::UnsupportedFormat, text));
         };
         let facts = route.facts();
+        if facts.is_streamed() && request.items().is_none() {
+            let text = "this command is streamed, and this way to call it carries no items";
+            return Err(Error::found(Code::UnsupportedFormat, text));
+        }
         let (deadline, time) = self.time_of(&request, facts);
         if origin != Origin::Tagged && deadline <= now() {
             let text = "the deadline had passed when the call arrived";
@@ -152,7 +156,9 @@ impl Router {
             return (deadline, Time::Door { due: deadline });
         }
         let time_max = facts.time_max(self.limits.call_time_max);
-        let ours = after(time_max.time).into_std();
+        // A stream lasts as long as its caller says.
+        let time = if facts.is_streamed() { Duration::MAX } else { time_max.time };
+        let ours = after(time).into_std();
         let deadline = request.deadline().filter(|deadline| *deadline < ours);
         let due = deadline.unwrap_or(ours);
         let limit = deadline.is_none().then_some(time_max);

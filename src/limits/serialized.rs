@@ -31,7 +31,7 @@ macro_rules! fields {
 }
 
 fields! {
-    25:
+    28:
     line_bytes_max,
     payload_bytes_max,
     depth_max,
@@ -43,6 +43,8 @@ fields! {
     one_way_bytes_max,
     consecutive_errors_max,
     unwritten_bytes_max,
+    streams_per_connection_max,
+    item_bytes_max,
     calls_max,
     blocking_calls_max,
     held_bytes_max,
@@ -54,6 +56,7 @@ fields! {
     idle_time_max,
     write_time_max,
     call_time_max,
+    stall_time_max,
     drain_time_max,
     linger_time_max,
     linger_bytes_max,

@@ -93,6 +93,10 @@ async fn call(calls: Arc<Calls>, mut request: Request) -> Result<Reply> {
     if len > max.bytes {
         return Err(Error::local(Code::TooLarge, max.too_large(len)));
     }
+    if request.items().is_some() {
+        let text = "net/rpc carries no streams of items";
+        return Err(Error::local(Code::UnsupportedFormat, text));
+    }
     if request.format_word().is_none_or(|format| format.as_bytes() != b"gob") {
         let text = format!("net/rpc speaks gob, not {}", request.format());
         return Err(Error::local(Code::UnsupportedFormat, text));

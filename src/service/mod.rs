@@ -53,6 +53,8 @@ mod commands;
 mod direct;
 mod door;
 mod extensions;
+mod halves;
+mod items;
 mod log;
 mod panics;
 mod reply;
@@ -65,6 +67,11 @@ pub(crate) use self::commands::Commands;
 pub(crate) use self::direct::Direct;
 pub use self::door::Door;
 pub use self::extensions::Extensions;
+pub(crate) use self::halves::ItemsOfCall;
+pub use self::halves::{Receiver, Sender};
+pub(crate) use self::items::{
+    DecodeItem, EncodeItem, Items, PipeEnd, decode_item, encode_item, pipe,
+};
 pub(crate) use self::log::{Began, log_refusal};
 pub(crate) use self::panics::{caught, panicked};
 pub use self::reply::Reply;

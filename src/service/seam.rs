@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::answer::{Answer, BoxFuture};
 use super::extensions::Extensions;
+use super::items::Items;
 use crate::clock::{after, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -169,6 +170,8 @@ pub struct Request {
     facts: Option<Box<Facts>>,
     // Of the payload, which no limit on payloads counts.
     definition_bytes: usize,
+    // Those of a streamed call.
+    items: Option<Arc<dyn Items>>,
 }
 
 /// How a request came to be.
@@ -213,6 +216,7 @@ impl Request {
             extensions,
             facts,
             definition_bytes,
+            items: None,
         }
     }
 
@@ -229,7 +233,18 @@ impl Request {
             extensions: Extensions::default(),
             facts: None,
             definition_bytes: 0,
+            items: None,
         }
+    }
+
+    /// Says where the items of this call are.
+    pub(crate) fn set_items(&mut self, items: Arc<dyn Items>) {
+        self.items = Some(items);
+    }
+
+    /// Where the items of this call are, if it is streamed.
+    pub(crate) fn items(&self) -> Option<&Arc<dyn Items>> {
+        self.items.as_ref()
     }
 
     /// Says the format of the payload, which is that of the reply as well: `bincode` if it is not

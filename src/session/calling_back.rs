@@ -29,19 +29,20 @@ pub(super) fn takes_calls(calls: &Calls) -> bool {
 #[inline]
 pub(super) fn check_open(calls: &Calls, within: Option<CallId>) -> Result<(), Error> {
     let Calls { closing, outbound, inbound, .. } = calls;
-    let is_closed = closing.is_draining() || closing.cause().is_some() || outbound.is_refused();
-    if is_closed || inbound.is_lent { check_closed(calls, within) } else { Ok(()) }
+    let is_closed =
+        closing.is_draining() || closing.cause().is_some() || outbound.parting.is_refused();
+    if is_closed || inbound.agenda.is_lent { check_closed(calls, within) } else { Ok(()) }
 }
 
 /// As [`check_open`] where something may stand in the way.
 #[cold]
 fn check_closed(calls: &Calls, within: Option<CallId>) -> Result<(), Error> {
     let Calls { closing, outbound, inbound, .. } = calls;
-    if inbound.is_lent && within.is_some_and(CallId::is_plain) {
+    if inbound.agenda.is_lent && within.is_some_and(CallId::is_plain) {
         let text = "a handler that was called plainly cannot call back";
         return Err(Error::local(Code::UnsupportedFormat, text));
     }
-    let error = match (outbound.refusal(), closing.cause()) {
+    let error = match (outbound.parting.refusal(), closing.cause()) {
         (None, None) if !closing.is_draining() => return Ok(()),
         (Some(error), _) => error,
         (None, Some(cause)) => cause.of_connection(),
@@ -57,7 +58,7 @@ fn check_closed(calls: &Calls, within: Option<CallId>) -> Result<(), Error> {
 /// Whether this call of the peer waits for its answer, and the peer for calls of ours.
 fn is_finishing(calls: &Calls, within: CallId) -> bool {
     let Calls { closing, outbound, inbound, .. } = calls;
-    inbound.is_wanted(within) && closing.cause().is_none() && !outbound.has_farewell()
+    inbound.is_wanted(within) && closing.cause().is_none() && !outbound.parting.has_farewell()
 }
 
 /// The error of whoever waits for what was sent to be written, when it never will be.

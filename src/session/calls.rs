@@ -14,17 +14,20 @@ use std::time::Instant;
 use super::backlog::Backlog;
 use super::cause::Cause;
 use super::close::Closing;
+use super::deadlines::earlier;
+use super::event::Whose;
 use super::inbound::Inbound;
 use super::keepalive::Keepalive;
 use super::outbound::Outbound;
 use super::room::Room;
+use super::streams::Streams;
 use super::timeouts::Timeouts;
 use super::told::{no_more_calls, push_error};
 use super::wakers::Wakers;
 use super::{Place, Plain, PlainEnd, Side, Slowness, Violation};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::wire::Position;
+use crate::wire::{Position, Tag};
 
 #[derive(Debug)]
 pub(super) struct Calls {
@@ -53,6 +56,79 @@ impl Calls {
         }
     }
 
+    // Streams.
+
+    pub(super) fn streams_of(&mut self, whose: Whose) -> &mut Streams {
+        match whose {
+            Whose::Ours => &mut self.outbound.streams,
+            Whose::Theirs => &mut self.inbound.streams,
+        }
+    }
+
+    /// Ends a streamed call, and no other, because of this.
+    pub(super) fn end_stream(&mut self, whose: Whose, tag: Tag, error: &Error) {
+        let outbox = &mut self.backlog.outbox;
+        match whose {
+            Whose::Ours => {
+                let error = Error::local(error.code(), error.text().to_owned()).after_sending();
+                self.outbound.give_up(tag, error, outbox, &mut self.wakers.due);
+            }
+            Whose::Theirs => {
+                let error = Error::found(error.code(), error.text().to_owned());
+                if let Some(id) = self.inbound.in_flight.find(tag) {
+                    self.inbound.end_stream(id, error, outbox);
+                }
+            }
+        }
+    }
+
+    /// Hands items over to be written, of all streams in turn.
+    pub(super) fn transmit_items(&mut self) {
+        let Self { outbound, inbound, backlog, .. } = self;
+        let before = backlog.outbox.len();
+        while (outbound.streams.has_transmit() || inbound.streams.has_transmit())
+            && backlog.outbox.len().saturating_sub(before) < ITEM_BYTES_AT_ONCE
+        {
+            if let Some(tag) = outbound.streams.transmit(&mut backlog.outbox) {
+                outbound.end_request(tag, &mut backlog.outbox);
+            }
+            if let Some(tag) = inbound.streams.transmit(&mut backlog.outbox) {
+                inbound.handle_last_item(tag, &mut backlog.outbox);
+            }
+        }
+        // They wait for credit, and so need not be waited for.
+        backlog.note_asked(before);
+    }
+
+    pub(super) fn has_transmit(&self) -> bool {
+        let has_items = self.outbound.streams.has_transmit() || self.inbound.streams.has_transmit();
+        has_items || !self.backlog.outbox.is_empty()
+    }
+
+    /// When a stream has waited for credit for too long.
+    pub(super) fn stall_due(&self) -> Option<Instant> {
+        earlier(self.outbound.streams.earliest(), self.inbound.streams.earliest())
+    }
+
+    fn handle_stall_timeout(&mut self, now: Instant) {
+        if self.stall_due().is_none_or(|due| due > now) {
+            return;
+        }
+        for whose in [Whose::Ours, Whose::Theirs] {
+            let streams = self.streams_of(whose);
+            let error = streams.stall_error();
+            for tag in streams.stalled(now) {
+                self.end_stream(whose, tag, &error);
+            }
+        }
+    }
+
+    /// Those who wait for items, or for room for them, have something to come for.
+    pub(super) fn collect_wakers(&mut self) {
+        self.outbound.streams.collect_due(&mut self.wakers.due);
+        self.inbound.streams.collect_due(&mut self.wakers.due);
+    }
+
     // What is due.
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), Violation> {
@@ -60,6 +136,8 @@ impl Calls {
         let outbox = &mut self.backlog.outbox;
         self.inbound.handle_timeout(now, outbox);
         self.inbound.begin_waiting(|| now, outbox);
+        self.handle_stall_timeout(now);
+        let outbox = &mut self.backlog.outbox;
         if let Some(drain_time_max) = self.closing.handle_timeout(now) {
             self.inbound.cancel_all(drain_time_max, outbox);
             self.outbound.cancel_all(drain_time_max, outbox, &mut self.wakers.due);
@@ -131,23 +209,26 @@ impl Calls {
 
     /// Something of what waits was written.
     pub(super) fn handle_written(&mut self, now: Instant) {
+        self.outbound.streams.handle_written(now);
+        self.inbound.streams.handle_written(now);
         if let Some(keepalive) = &mut self.keepalive {
             keepalive.handle_written(now, |sent_end| self.backlog.is_written(sent_end));
         }
     }
 
     pub(super) fn handle_plain(&mut self, plain: Plain) {
-        self.inbound.handle_plain(plain);
+        self.inbound.agenda.push_plain(plain);
         if self.closing.is_draining() {
             self.refuse_plain();
         }
     }
 
     pub(super) fn handle_plain_end(&mut self, now: Instant, end: PlainEnd) {
-        self.inbound.handle_plain_end();
+        self.inbound.agenda.is_lent = false;
         self.timeouts.handle_input(now, Position::Boundary, 0);
         match end {
             PlainEnd::Done => self.inbound.mistakes.forget(),
+            PlainEnd::Last => self.stop_reading(Cause::OutOfStep),
             PlainEnd::Failed(error) if !self.closing.is_silent() => self.tell(&error),
             PlainEnd::Refused(error) if !self.closing.is_silent() => {
                 self.tell(&error);
@@ -180,11 +261,14 @@ impl Calls {
     }
 
     pub(super) fn held_bytes(&self) -> usize {
-        let waiting = self.inbound.one_way().held_bytes();
+        let waiting = self.inbound.one_way.held_bytes();
+        let items = self.outbound.streams.held_bytes();
+        let items = items.saturating_add(self.inbound.streams.held_bytes());
         self.backlog
             .unwritten_bytes()
             .saturating_add(self.outbound.unclaimed_bytes())
             .saturating_add(waiting)
+            .saturating_add(items)
     }
 
     pub(super) fn poll_room(
@@ -250,7 +334,7 @@ impl Calls {
     /// A plain call that will not run leaves its payload in the stream, where its end is unknown:
     /// nothing behind it can be read.
     fn refuse_plain(&mut self) {
-        if self.inbound.drop_plain() {
+        if self.inbound.agenda.drop_plain() {
             self.stop_reading(Cause::OutOfStep);
         }
     }
@@ -272,3 +356,6 @@ impl Calls {
         self.outbound.is_idle() && self.inbound.is_idle()
     }
 }
+
+/// Bytes of items that are handed over to be written at once, or one item.
+const ITEM_BYTES_AT_ONCE: usize = 64 * 1024;

@@ -30,7 +30,7 @@ pub(super) enum Cause {
     /// The stream failed. Nothing of the stream's own is in the error: it is shown and dropped
     /// where no code of a user's may run.
     Lost(Error),
-    /// A plain call of the peer has left the stream out of step.
+    /// A plain call of the peer was the last, or has left the stream out of step.
     OutOfStep,
     /// Nobody moves it on any more.
     Abandoned(&'static str),

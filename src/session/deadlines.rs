@@ -21,5 +21,10 @@ pub(super) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<In
     }
 }
 
+/// `time` from a moment, or as far away as the clock goes: as good as one that nobody lives to see.
+pub(super) fn after(from: Instant, time: Duration) -> Instant {
+    from.checked_add(time).or_else(|| from.checked_add(FOREVER)).unwrap_or(from)
+}
+
 /// Thirty years: what is meant by a time that the clock cannot hold.
 pub(super) const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);

@@ -77,6 +77,7 @@ pub struct Plain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallId {
     pub(super) tag: Tag,
+    pub(super) is_streamed: bool,
     pub(super) serial: u64,
 }
 
@@ -84,7 +85,7 @@ impl Call {
     /// A call that has no tag, not even 0, and is no session's: a plain one.
     #[must_use]
     pub fn plain(name: Name, options: Options, deadline: Instant) -> Box<Self> {
-        let id = CallId { tag: 0, serial: 0 };
+        let id = CallId { tag: 0, is_streamed: false, serial: 0 };
         Box::new(Self { id, name, options, payload: Bytes::new(), deadline })
     }
 
@@ -112,6 +113,12 @@ impl CallId {
     #[must_use]
     pub const fn tag(self) -> Tag {
         self.tag
+    }
+
+    /// Whether its request or its reply comes in items.
+    #[must_use]
+    pub const fn is_streamed(self) -> bool {
+        self.is_streamed
     }
 
     /// Whether it is that of a plain call, and of no session's.
@@ -170,6 +177,8 @@ impl Tally {
 pub enum PlainEnd {
     /// Well; the next command follows.
     Done,
+    /// Well, and nothing follows: that the stream ends is how the caller knows.
+    Last,
     /// Badly, but its payload was read whole and the next command follows.
     Failed(Error),
     /// It was refused, but its payload was read whole and the next command follows. That counts as
@@ -177,6 +186,13 @@ pub enum PlainEnd {
     Refused(Error),
     /// Badly, and nobody knows where the next command begins.
     OutOfStep(Error),
+}
+
+/// Whose call it is. Each side numbers its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Whose {
+    Ours,
+    Theirs,
 }
 
 /// What the command of a call has in place of limits. Beside the call, and not in it: most have
@@ -190,6 +206,7 @@ pub(super) enum BodyOf {
     Call(Box<Call>, OwnFacts),
     // `None` where the line says no more than that it went well, as nearly always.
     Reply(Tag, Option<Box<Head>>),
+    Item(Whose, Tag, Option<u64>),
     Notice(Box<(CodeWord, Options)>),
 }
 

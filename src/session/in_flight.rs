@@ -7,11 +7,13 @@
 use std::collections::hash_map::Entry;
 use std::time::Instant;
 
+use bytes::BytesMut;
 use foldhash::{HashMap, HashMapExt};
 
 use super::CallId;
 use super::event::OwnFacts;
 use super::tables::TABLE_KEPT_MAX;
+use crate::error::Error;
 use crate::wire::{Metadata, Tag};
 
 #[derive(Debug)]
@@ -20,9 +22,12 @@ pub(super) struct InFlight {
     others: HashMap<Key, Open>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Open {
     pub(super) serial: u64,
+    pub(super) is_streamed: bool,
+    // The handler of a streamed call has ended like this, and items are still to go before it.
+    pub(super) last: Option<Box<Result<BytesMut, Error>>>,
     pub(super) deadline: Instant,
     // The deadline is ours, and not the caller's.
     pub(super) is_limit: bool,
@@ -52,8 +57,8 @@ impl InFlight {
 
     /// The call with this tag.
     pub(super) fn find(&self, tag: Tag) -> Option<CallId> {
-        let serial = self.at(Key::Tag(tag))?.serial;
-        Some(CallId { tag, serial })
+        let key = Key::Tag(tag);
+        self.at(key).map(|open| key.id(open))
     }
 
     /// Whether this very call is open, and not another with its tag.
@@ -91,12 +96,12 @@ impl InFlight {
     /// Takes all of them out.
     pub(super) fn take(&mut self) -> impl Iterator<Item = CallId> {
         let calls = std::mem::replace(self, Self::new());
-        calls.others.into_iter().chain(calls.newest).map(|(key, open)| key.id(open.serial))
+        calls.others.into_iter().chain(calls.newest).map(|(key, open)| key.id(&open))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (CallId, &Open)> {
         let newest = self.newest.as_ref().map(|(key, open)| (key, open));
-        self.others.iter().chain(newest).map(|(key, open)| (key.id(open.serial), open))
+        self.others.iter().chain(newest).map(|(key, open)| (key.id(open), open))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -117,10 +122,8 @@ impl Key {
         if id.tag == 0 { Self::OneWay(id.serial) } else { Self::Tag(id.tag) }
     }
 
-    const fn id(self, serial: u64) -> CallId {
-        match self {
-            Self::Tag(tag) => CallId { tag, serial },
-            Self::OneWay(_) => CallId { tag: 0, serial },
-        }
+    const fn id(self, open: &Open) -> CallId {
+        let tag = if let Self::Tag(tag) = self { tag } else { 0 };
+        CallId { tag, is_streamed: open.is_streamed, serial: open.serial }
     }
 }

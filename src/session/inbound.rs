@@ -16,22 +16,21 @@
 //!
 //! A one-way call for which there is no place waits in `one_way` between its body and its handler.
 //!
-//! A plain call is a barrier: it is given out when no call before it is open, and no line is read
-//! while it waits.
+//! A streamed call has items to go before its final reply: the handler may have ended long before.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::deadlines::{Earliest, FOREVER};
-use super::event::OwnFacts;
+use super::agenda::Agenda;
+use super::deadlines::{Earliest, FOREVER, after};
+use super::event::{OwnFacts, Whose};
 use super::in_flight::{InFlight, Open};
 use super::mistakes::Mistakes;
 use super::one_way::OneWay;
-use super::tables::shrink_empty;
+use super::streams::{Halves, StreamId, Streams, Taken};
 use super::told::{no_more_calls, push_error};
-use super::{Call, CallId, Event, Plain, Tally, Violation};
+use super::{Call, CallId, Event, Tally, Violation};
 use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::limits::{Limits, PayloadMax, TimeMax};
@@ -42,16 +41,15 @@ pub(super) struct Inbound {
     pub(super) in_flight: InFlight,
     // Handlers that have not ended, of open calls and of others. running >= open.len()
     running: usize,
+    // Those of streamed calls, which are not among them.
+    streaming: usize,
+    pub(super) streams: Streams,
     last_serial: u64,
-    earliest: Earliest,
-    events: VecDeque<Event>,
-    // Boxed, as few connections ever have one.
-    plain: Option<Box<Plain>>,
-    // A plain call has the stream: nothing else is given out, read or written.
-    pub(super) is_lent: bool,
+    pub(super) earliest: Earliest,
+    pub(super) agenda: Agenda,
     pub(super) mistakes: Mistakes,
     tally: Tally,
-    one_way: OneWay,
+    pub(super) one_way: OneWay,
     // The largest reply over the limit, as its command allows, that may still wait to be written.
     large_reply_bytes: usize,
     payload_bytes_max: usize,
@@ -64,11 +62,11 @@ impl Inbound {
         Self {
             in_flight: InFlight::new(),
             running: 0,
+            streaming: 0,
+            streams: Streams::new(Whose::Theirs, limits),
             last_serial: 0,
             earliest: Earliest::default(),
-            events: VecDeque::new(),
-            plain: None,
-            is_lent: false,
+            agenda: Agenda::default(),
             mistakes: Mistakes::new(limits.consecutive_errors_max),
             tally: Tally::default(),
             one_way: OneWay::new(limits.one_way_bytes_max),
@@ -115,11 +113,6 @@ impl Inbound {
         self.running < self.calls_max
     }
 
-    /// Calls of which only the last can be one mistake too many.
-    pub(super) fn calls_at_once_max(&self) -> usize {
-        self.mistakes.calls_at_once_max()
-    }
-
     /// Why a call with this line is refused, if it is.
     fn refusal(
         &self,
@@ -131,17 +124,19 @@ impl Inbound {
         if tag != 0 && self.in_flight.find(tag).is_some() {
             return Err(Violation::DuplicateTag(tag));
         }
-        let payload_max = self.payload_max(facts);
+        let (payload_max, halves) = (self.payload_max(facts), Halves::of(options));
         Ok(if !is_open {
             Some(no_more_calls())
         } else if payload_max.is_below(len) {
             Some(Error::found(Code::TooLarge, payload_max.too_large(len)))
+        } else if let Some(error) = halves.mismatch(tag, facts) {
+            Some(error)
+        } else if !halves.are_none() {
+            self.streams.check_room(self.streaming)
         } else if tag != 0 && !self.has_place() {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are running");
             Some(Error::found(Code::Overloaded, text))
-        } else if options.is_stream() {
-            Some(Error::found(Code::UnsupportedFormat, "this command takes no stream"))
         } else {
             None
         })
@@ -185,52 +180,66 @@ impl Inbound {
         (mut call, facts): (Box<Call>, OwnFacts),
         outbox: &mut Outbox,
     ) {
-        // A time too far away for the clock is as good as one that nobody lives to see.
-        let after = |from: Instant, time| {
-            from.checked_add(time).or_else(|| from.checked_add(FOREVER)).unwrap_or(now)
-        };
-        let ours = after(since, self.time_max(facts.as_deref()).time);
+        let (tag, halves) = (call.id.tag, Halves::of(&call.options));
+        let (is_streamed, time) = (!halves.are_none(), self.time_max(facts.as_deref()).time);
+        // A stream lasts as long as its caller says.
+        let ours = after(since, if is_streamed { FOREVER } else { time });
         let asked = call.options.time_ms().map(Duration::from_millis);
         let asked = asked.map(|asked| after(call.deadline, asked));
         let is_limit = asked.is_none_or(|asked| asked > ours);
         let deadline = asked.map_or(ours, |asked| asked.min(ours));
-        let tag = call.id.tag;
         if deadline <= now {
             let text = "the deadline had passed when the call arrived";
             return self.refuse(tag, &Error::found(Code::DeadlineExceeded, text), outbox);
         }
         self.last_serial = self.last_serial.wrapping_add(1);
-        let id = CallId { tag, serial: self.last_serial };
-        self.in_flight
-            .insert(id, Open { serial: id.serial, deadline, is_limit, facts, metadata: None });
-        self.running = self.running.saturating_add(1);
+        let serial = self.last_serial;
+        let id = CallId { tag, is_streamed, serial };
+        let (last, metadata) = (None, None);
+        let open = Open { serial, is_streamed, last, deadline, is_limit, facts, metadata };
+        self.in_flight.insert(id, open);
+        if is_streamed {
+            self.streaming = self.streaming.saturating_add(1);
+            self.streams.begin(StreamId::Taken(id), halves);
+        } else {
+            self.running = self.running.saturating_add(1);
+        }
         self.earliest.note(deadline);
         (call.id, call.deadline) = (id, deadline);
-        self.events.push_back(Event::Call(call));
+        self.agenda.push(Event::Call(call));
     }
 
-    /// Takes in what the caller says about a call. A call that is over may still be spoken of by a
-    /// caller who does not know yet.
+    /// Takes in what the caller says about a call; whether the body of it is an item. A call that
+    /// is over may still be spoken of by a caller who does not know yet.
     pub(super) fn handle_request(
         &mut self,
         tag: Tag,
         part: Part,
         outbox: &mut Outbox,
-    ) -> Result<(), Violation> {
+    ) -> Result<bool, Violation> {
         let Some(id) = self.in_flight.find(tag) else {
-            return Ok(());
+            return Ok(false);
         };
-        if part != Part::Cancel {
+        if part == Part::Cancel {
+            self.end_stream(id, Error::found(Code::Cancelled, "the caller cancelled"), outbox);
+            return Ok(false);
+        }
+        if !id.is_streamed {
             return Err(Violation::NotAStream(tag));
         }
-        let cancelled = Error::found(Code::Cancelled, "the caller cancelled");
-        let _ = self.stop(id, cancelled, outbox);
-        self.tally.note_ended(id.tag);
-        Ok(())
+        let taken = self.streams.handle_line(tag, part)?;
+        let Part::Item(len) = part else { return Ok(false) };
+        if let Some(error) = self.streams.check_size(len) {
+            self.end_stream(id, error, outbox);
+            return Ok(false);
+        }
+        Ok(taken == Taken::Item)
     }
 
-    pub(super) fn handle_plain(&mut self, plain: Plain) {
-        self.plain = Some(Box::new(plain));
+    /// Ends a call, with its streams, by an error of the caller's or for want of memory.
+    pub(super) fn end_stream(&mut self, id: CallId, error: Error, outbox: &mut Outbox) {
+        let _ = self.stop(id, error, outbox);
+        self.tally.note_ended(id.tag);
     }
 
     pub(super) fn handle_reply(
@@ -239,10 +248,31 @@ impl Inbound {
         reply: Result<BytesMut, Error>,
         outbox: &mut Outbox,
     ) {
-        self.running = self.running.saturating_sub(1);
+        self.note_handler_ended(id);
+        if id.is_streamed && self.streams.finish(StreamId::Taken(id)) == Some(false) {
+            if let Some(open) = self.in_flight.find_mut(id) {
+                open.last = Some(Box::new(reply));
+            }
+            return;
+        }
+        self.push_reply(id, reply, outbox);
+    }
+
+    /// The last item of a streamed call has gone.
+    pub(super) fn handle_last_item(&mut self, tag: Tag, outbox: &mut Outbox) {
+        let id = self.in_flight.find(tag);
+        if let Some((id, open)) = id.and_then(|id| Some((id, self.in_flight.find_mut(id)?)))
+            && let Some(reply) = open.last.take()
+        {
+            self.push_reply(id, *reply, outbox);
+        }
+    }
+
+    fn push_reply(&mut self, id: CallId, reply: Result<BytesMut, Error>, outbox: &mut Outbox) {
         let Some(open) = self.in_flight.remove(id) else {
             return;
         };
+        self.streams.remove(id.tag);
         self.tally.note_ended(id.tag);
         let payload_max = self.payload_max(open.facts.as_deref());
         let metadata = open.metadata.as_deref();
@@ -284,8 +314,9 @@ impl Inbound {
     }
 
     pub(super) fn handle_refusal(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {
-        self.running = self.running.saturating_sub(1);
+        self.note_handler_ended(id);
         if self.in_flight.remove(id).is_some() {
+            self.streams.remove(id.tag);
             if id.tag != 0 {
                 self.tally.note_ended(id.tag);
             }
@@ -308,10 +339,9 @@ impl Inbound {
             }
         }
         for (id, limit) in late {
-            let error = match limit {
-                Some(limit) => Error::found(Code::DeadlineExceeded, limit.over_time()),
-                None => Error::found(Code::DeadlineExceeded, "the handler did not answer in time"),
-            };
+            let text = limit.map(TimeMax::over_time);
+            let text = text.unwrap_or_else(|| "the handler did not answer in time".to_owned());
+            let error = Error::found(Code::DeadlineExceeded, text);
             if self.stop(id, error, outbox) || id.tag != 0 {
                 self.tally.note_ended(id.tag);
             } else {
@@ -334,54 +364,34 @@ impl Inbound {
 
     /// The peer is gone: nobody wants an answer any more.
     pub(super) fn abandon(&mut self) {
-        self.plain = None;
         // Calls that nobody has seen need not be stopped; those told to stop still must.
-        let (open, mut unseen) = (&mut self.in_flight, 0_usize);
-        self.events.retain(|event| match event {
-            Event::Call(call) => {
-                open.remove(call.id);
-                unseen = unseen.saturating_add(1);
-                false
-            }
-            Event::Stop(_) => true,
-            Event::Plain(_) | Event::Close(_) => false,
-        });
-        self.running = self.running.saturating_sub(unseen);
+        let unseen = self.agenda.abandon();
+        for id in &unseen {
+            self.in_flight.remove(*id);
+            self.note_handler_ended(*id);
+        }
         let waiting = self.one_way.clear();
-        let events = self.events.len();
-        self.events.extend(self.in_flight.take().map(Event::Stop));
-        let stopped = self.events.len().saturating_sub(events);
-        self.tally.note_cut_off(stopped.saturating_add(unseen).saturating_add(waiting));
+        self.streams.clear();
+        let mut cut_off = unseen.len().saturating_add(waiting);
+        for id in self.in_flight.take() {
+            self.agenda.push(Event::Stop(id));
+            cut_off = cut_off.saturating_add(1);
+        }
+        self.tally.note_cut_off(cut_off);
     }
 
     /// The peer broke the protocol.
     pub(super) fn close(&mut self, violation: Violation) {
-        self.events.push_back(Event::Close(violation));
-    }
-
-    /// Whether there was a plain call that waited.
-    pub(super) fn drop_plain(&mut self) -> bool {
-        self.plain.take().is_some()
+        self.agenda.push(Event::Close(violation));
     }
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
-        if self.is_lent {
-            return None;
-        }
-        if let Some(event) = self.events.pop_front() {
-            return Some(event);
-        }
-        shrink_empty(&mut self.events);
-        if self.plain.is_none() || !self.is_replied() {
-            return None;
-        }
-        self.is_lent = true;
-        self.plain.take().map(Event::Plain)
+        let Self { agenda, in_flight, .. } = self;
+        agenda.poll(|| is_replied(in_flight))
     }
 
     pub(super) fn has_event(&self) -> bool {
-        let has_plain = || self.plain.is_some() && self.is_replied();
-        !self.is_lent && (!self.events.is_empty() || has_plain())
+        self.agenda.has_event(|| is_replied(&self.in_flight))
     }
 
     pub(super) fn note_refusal(&mut self, error: &Error) {
@@ -390,17 +400,8 @@ impl Inbound {
         }
     }
 
-    /// The plain call has given the stream back.
-    pub(super) fn handle_plain_end(&mut self) {
-        self.is_lent = false;
-    }
-
     pub(super) const fn tally(&self) -> Tally {
         self.tally
-    }
-
-    pub(super) const fn one_way(&self) -> &OneWay {
-        &self.one_way
     }
 
     /// Whether a one-way call that comes now has to wait.
@@ -415,13 +416,13 @@ impl Inbound {
     /// Whether every call has its final reply, a plain one its end, and no event waits.
     pub(super) fn is_answered(&self) -> bool {
         let is_empty = self.in_flight.is_empty() && self.one_way.is_empty();
-        is_empty && self.events.is_empty() && self.plain.is_none() && !self.is_lent
+        is_empty && self.agenda.is_empty()
     }
 
     /// Whether what follows cannot be taken in: a plain call waits for the answers before it or has
     /// the stream, or as many one-way calls wait as may.
     pub(super) fn is_held_up(&self) -> bool {
-        self.plain.is_some() || self.is_lent || self.one_way.is_full()
+        self.agenda.has_plain() || self.agenda.is_lent || self.one_way.is_full()
     }
 
     /// Bytes of a reply for which there is room while we wait for replies ourselves. A large one
@@ -446,21 +447,13 @@ impl Inbound {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        !self.is_lent && self.is_at_rest()
+        !self.agenda.is_lent && self.is_at_rest()
     }
 
     /// Whether no handler is running, but perhaps that of a plain call.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.running == 0 && self.plain.is_none() && self.one_way.is_empty()
-    }
-
-    pub(super) const fn earliest(&self) -> Option<Instant> {
-        self.earliest.0
-    }
-
-    /// Whether every call that wants a reply has one.
-    fn is_replied(&self) -> bool {
-        self.in_flight.iter().all(|(id, _)| id.tag == 0)
+        let is_running = self.running > 0 || self.streaming > 0;
+        !is_running && !self.agenda.has_plain() && self.one_way.is_empty()
     }
 
     /// Answers an open call with an error while its handler is still running, or before it is.
@@ -469,19 +462,26 @@ impl Inbound {
         let Some(open) = self.in_flight.remove(id) else {
             return true;
         };
-        let events = self.events.len();
-        self.events.retain(|event| !matches!(event, Event::Call(call) if call.id == id));
-        let was_seen = self.events.len() == events;
+        if id.is_streamed {
+            self.streams.remove(id.tag);
+        }
+        let was_seen = !self.agenda.take_back(id);
         if id.tag != 0 {
             let error = if was_seen { error.after_running() } else { error };
             push_error(id.tag, &error, open.metadata.as_deref(), outbox);
         }
-        if was_seen {
-            self.events.push_back(Event::Stop(id));
-        } else {
-            self.running = self.running.saturating_sub(1);
+        match was_seen {
+            // Its handler has ended, and its items were still to go.
+            true if open.last.is_some() => {}
+            true => self.agenda.push(Event::Stop(id)),
+            false => self.note_handler_ended(id),
         }
         was_seen
+    }
+
+    fn note_handler_ended(&mut self, id: CallId) {
+        let count = if id.is_streamed { &mut self.streaming } else { &mut self.running };
+        *count = count.saturating_sub(1);
     }
 
     /// Answers a call that does not run.
@@ -492,4 +492,9 @@ impl Inbound {
         }
         self.tally.note_refused(tag);
     }
+}
+
+/// Whether every call that wants a reply has one.
+fn is_replied(in_flight: &InFlight) -> bool {
+    in_flight.iter().all(|(id, _)| id.tag == 0)
 }

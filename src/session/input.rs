@@ -29,8 +29,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::calling_back::takes_calls;
 use super::calls::Calls;
-use super::event::{BodyOf, Head, OwnFacts};
+use super::event::{BodyOf, Head, OwnFacts, Whose};
+use super::half::Item;
 use super::keepalive::PING;
+use super::outbound::Answer;
 use super::{Call, CallId, Plain, Received, Violation, one_way};
 use crate::command::Facts;
 use crate::error::{Code, Error};
@@ -73,8 +75,8 @@ pub trait Host {
 pub(super) struct Input {
     decoder: Decoder,
     body_of: Option<BodyOf>,
-    // Decoded, and not taken in yet.
-    deferred: Option<wire::Event>,
+    // Decoded, and not taken in yet. Boxed: most connections never have one.
+    deferred: Option<Box<wire::Event>>,
     // Bytes that were there when the input was looked at last, and whether some have come that the
     // clock has not been told of.
     bytes_seen: usize,
@@ -197,7 +199,7 @@ impl Input {
                 match host.hold(self.holds_with(calls, &body)) {
                     Ok(()) => self.handle_body(calls, host.now(), body),
                     // Those before it may make room.
-                    Err(_) if is_beside => self.deferred = Some(wire::Event::Body(body)),
+                    Err(_) if is_beside => self.deferred = Some(Box::new(wire::Event::Body(body))),
                     Err(error) => self.handle_body_refused(calls, &error),
                 }
                 Taken::Some
@@ -233,7 +235,7 @@ impl Input {
 
     fn decode(&mut self, input: &mut BytesMut) -> Result<Option<wire::Event>, Flaw> {
         match self.deferred.take() {
-            Some(event) => Ok(Some(event)),
+            Some(event) => Ok(Some(*event)),
             None => self.decoder.decode(input),
         }
     }
@@ -263,7 +265,7 @@ impl Input {
                 self.take_body(calls, len);
             }
             Line::Reply(1.., ..) => self.handle_line(calls, now, line, facts),
-            line => self.deferred = Some(wire::Event::Line(line)),
+            line => self.deferred = Some(Box::new(wire::Event::Line(line))),
         }
     }
 
@@ -286,7 +288,7 @@ impl Input {
             Some(BodyOf::Reply(tag, head)) if !is_error(head.as_deref()) => {
                 calls.outbound.facts_of(*tag)
             }
-            Some(BodyOf::Reply(..) | BodyOf::Notice(_)) | None => None,
+            Some(BodyOf::Reply(..) | BodyOf::Item(..) | BodyOf::Notice(_)) | None => None,
         };
         let Some(facts) = facts else {
             // As nearly always.
@@ -321,6 +323,10 @@ impl Input {
         facts: OwnFacts,
     ) -> Result<Body, Violation> {
         match line {
+            // No credit could come behind it.
+            Line::Plain { .. } if calls.inbound.streams.len() > 0 => {
+                Err(Violation::PlainBehindStream)
+            }
             Line::Plain { name, format } => {
                 calls.handle_plain(Plain { name, format });
                 Ok(Body::None)
@@ -334,21 +340,35 @@ impl Input {
                 }
                 Ok(self.expect_call(now, name, tag, options, facts))
             }
-            Line::Request(tag, part, _) => {
+            Line::Request(tag, part, options) => {
                 let Calls { inbound, backlog, .. } = calls;
-                inbound.handle_request(tag, part, &mut backlog.outbox)?;
+                let is_item = inbound.handle_request(tag, part, &mut backlog.outbox)?;
                 inbound.begin_waiting(|| now, &mut backlog.outbox);
+                if is_item {
+                    return Ok(self.expect(BodyOf::Item(Whose::Theirs, tag, options.position())));
+                }
                 Ok(if matches!(part, Part::Item(_)) { Body::Skip } else { Body::None })
             }
             Line::Reply(0, Part::Err(_, word), options) => {
                 Ok(self.expect(BodyOf::Notice(Box::new((word, options)))))
             }
             Line::Reply(0, Part::Ok(0), _) => {
-                calls.outbound.handle_farewell();
+                calls.outbound.parting.handle_farewell();
                 Ok(Body::Skip)
             }
             Line::Reply(tag, part, options) => {
-                let word = calls.outbound.handle_reply(tag, part)?;
+                let Calls { outbound, backlog, wakers, .. } = calls;
+                let answer =
+                    outbound.handle_reply(tag, part, &mut backlog.outbox, &mut wakers.due)?;
+                let word = match answer {
+                    Answer::Final(word) => word,
+                    Answer::Item => {
+                        let position = options.position();
+                        return Ok(self.expect(BodyOf::Item(Whose::Ours, tag, position)));
+                    }
+                    Answer::Unwanted => return Ok(Body::Skip),
+                    Answer::Nothing => return Ok(Body::None),
+                };
                 let is_bare = word.is_none() && options.as_bytes().is_empty();
                 let head = (!is_bare).then(|| Box::new(Head { word, options }));
                 Ok(self.expect(BodyOf::Reply(tag, head)))
@@ -372,7 +392,13 @@ impl Input {
                 };
                 calls.wakers.due.extend(calls.outbound.handle_body(tag, reply));
             }
-            Some(BodyOf::Notice(head)) => calls.outbound.handle_notice(head.0, &head.1, &body),
+            Some(BodyOf::Item(whose, tag, position)) => {
+                let item = Item { payload: body, position };
+                calls.streams_of(whose).handle_item(tag, item);
+            }
+            Some(BodyOf::Notice(head)) => {
+                calls.outbound.parting.handle_notice(head.0, &head.1, &body)
+            }
             None => {}
         }
     }
@@ -384,6 +410,7 @@ impl Input {
             Some(BodyOf::Call(call, _)) => {
                 calls.inbound.refuse(call.id.tag, error, &mut calls.backlog.outbox)
             }
+            Some(BodyOf::Item(whose, tag, _)) => calls.end_stream(whose, tag, error),
             Some(BodyOf::Reply(tag, ..)) => {
                 let error = Error::local(error.code(), error.text().to_owned()).of_reply();
                 calls.wakers.due.extend(calls.outbound.handle_body(tag, Err(error)));
@@ -402,6 +429,7 @@ impl Input {
                 let payload_bytes = Some(body_bytes.saturating_add(call.options_bytes()));
                 return Holds { kept_bytes, payload_bytes };
             }
+            Some(BodyOf::Item(..)) => Item::held_bytes(body_bytes),
             Some(BodyOf::Reply(..) | BodyOf::Notice(_)) | None => body_bytes,
         };
         Holds { kept_bytes: kept_bytes.saturating_add(more_bytes), payload_bytes: None }
@@ -415,7 +443,7 @@ impl Input {
         options: Options,
         facts: OwnFacts,
     ) -> Body {
-        let (id, payload) = (CallId { tag, serial: 0 }, Bytes::new());
+        let (id, payload) = (CallId { tag, is_streamed: false, serial: 0 }, Bytes::new());
         let call = Call { id, name, options, payload, deadline: now };
         self.expect(BodyOf::Call(Box::new(call), facts))
     }

@@ -40,8 +40,9 @@
 //! Each file owns some state and knows only those to the right of it:
 //!
 //! ```text
-//!   whole ──► input ──► calling_back ──► calls ──► inbound ───► in_flight, one_way
-//!  Session    Input                      Calls ├─► outbound ──► cause
+//!   whole ──► input ──► calling_back ──► calls ──► inbound ───► in_flight, one_way, agenda,
+//!   items     Input                      Calls │                streams (half)
+//!  Session                                     ├─► outbound ──► cause, parting, streams
 //!                                              ├─► closing (close) ──► cause
 //!                                              ├─► backlog, room: what waits, and who
 //!                                              ├─► timeouts: who is too slow
@@ -51,6 +52,7 @@
 //! The words that they have in common are in `event`, `violation`, `deadlines`, `tables` and
 //! `told`.
 
+mod agenda;
 mod backlog;
 mod calling_back;
 mod calls;
@@ -58,14 +60,18 @@ mod cause;
 mod close;
 mod deadlines;
 mod event;
+mod half;
 mod in_flight;
 mod inbound;
 mod input;
+mod items;
 mod keepalive;
 mod mistakes;
 mod one_way;
 mod outbound;
+mod parting;
 mod room;
+mod streams;
 mod tables;
 mod timeouts;
 mod told;
@@ -74,8 +80,10 @@ mod wakers;
 mod whole;
 
 pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Received, Side, Tally};
+pub use self::half::{Item, Misuse};
 pub use self::input::{Holds, Host};
 pub use self::room::Place;
+pub use self::streams::StreamId;
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;
 pub use self::whole::Session;

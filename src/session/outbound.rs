@@ -22,16 +22,19 @@ use std::collections::hash_map::Entry;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use foldhash::{HashMap, HashMapExt};
 
 use super::cause::Cause;
 use super::deadlines::Earliest;
+use super::event::Whose;
 use super::keepalive::PING;
+use super::parting::Parting;
+use super::streams::{Halves, StreamId, Streams, Taken};
 use super::tables::TABLE_KEPT_MAX;
 use super::{Received, Violation};
 use crate::command::Facts;
-use crate::error::{Code, CodeWord, Error, TEXT_BYTES_MAX};
+use crate::error::{Code, CodeWord, Error};
 use crate::limits::Limits;
 use crate::wire::{Line, Name, Options, Outbox, Part, Tag};
 
@@ -50,13 +53,23 @@ pub(super) struct Outbound {
     has_claimed: bool,
     // What was sent last wants a reply.
     ends_in_call: bool,
-    // What the peer said of the whole connection; it takes no more calls then.
-    notice: Option<Box<Notice>>,
-    // The peer has answered every call that it took.
-    has_farewell: bool,
+    pub(super) streams: Streams,
+    pub(super) parting: Parting,
     // Of the calls whose command has its own payload_bytes_max, until their final reply is there:
     // also of those that nobody waits for, as the reply still comes.
     facts: HashMap<Tag, Facts>,
+}
+
+/// What the body behind the line of a reply is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The final value, or the error of this word.
+    Final(Option<CodeWord>),
+    Item,
+    /// An item that nobody wants any more.
+    Unwanted,
+    /// There is none.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -66,24 +79,6 @@ enum State {
     Late(Error),
     Answered(Result<Received, Error>),
     Forgotten,
-}
-
-/// What the peer has said of the connection. It has no format in which details could be read.
-#[derive(Clone, Debug)]
-struct Notice {
-    word: CodeWord,
-    retry_after: Option<Duration>,
-    text: Bytes,
-}
-
-impl Notice {
-    fn error(&self) -> Error {
-        let error = Error::from_peer(self.word, &self.text);
-        match self.retry_after {
-            Some(time) => error.with_retry_after(time),
-            None => error,
-        }
-    }
 }
 
 impl Outbound {
@@ -98,8 +93,8 @@ impl Outbound {
             unclaimed_bytes: 0,
             has_claimed: false,
             ends_in_call: false,
-            notice: None,
-            has_farewell: false,
+            streams: Streams::new(Whose::Ours, limits),
+            parting: Parting::default(),
             facts: HashMap::new(),
         }
     }
@@ -113,12 +108,20 @@ impl Outbound {
         waker: &mut Option<Waker>,
         outbox: &mut Outbox,
     ) -> Result<Tag, Error> {
-        if self.asked() >= self.calls_max {
+        let halves = Halves::of(&options);
+        if !halves.are_none() {
+            if let Some(error) = self.streams.check_room(self.streams.len()) {
+                return Err(Error::local(error.code(), error.text().to_owned()));
+            }
+        } else if self.asked() >= self.calls_max {
             let max = self.calls_max;
             let text = format!("calls_per_connection_max ({max}) are waiting for their replies");
             return Err(Error::local(Code::Overloaded, text));
         }
         let tag = self.begin(State::Waiting { deadline, waker: waker.take() });
+        if !halves.are_none() {
+            self.streams.begin(StreamId::Made(tag), halves);
+        }
         push_call(name, tag, options, payload, outbox);
         self.ends_in_call = true;
         self.earliest.note(deadline);
@@ -179,6 +182,7 @@ impl Outbound {
             State::Late(error) => Err(error),
             State::Answered(reply) => {
                 entry.remove();
+                self.streams.remove(tag);
                 self.note_claimed(&reply);
                 self.tidy();
                 reply
@@ -205,11 +209,13 @@ impl Outbound {
         match entry.insert(State::Forgotten) {
             State::Answered(reply) => {
                 entry.remove();
+                self.streams.remove(tag);
                 self.note_claimed(&reply);
                 self.tidy();
                 None
             }
             State::Waiting { waker, .. } => {
+                self.streams.cut_off(tag);
                 outbox.push_line(&cancel(tag));
                 waker
             }
@@ -218,21 +224,53 @@ impl Outbound {
         }
     }
 
-    /// Takes in a reply line; answers the word for its code if its body is an error's.
+    /// Takes in a reply line; answers what its body is.
     pub(super) fn handle_reply(
         &mut self,
         tag: Tag,
         part: Part,
-    ) -> Result<Option<CodeWord>, Violation> {
+        outbox: &mut Outbox,
+        woken: &mut Vec<Waker>,
+    ) -> Result<Answer, Violation> {
         let is_open =
             self.calls.get(&tag).is_some_and(|state| !matches!(state, State::Answered(_)));
         match part {
             _ if !is_open => Err(Violation::UnknownTag(tag)),
-            Part::Ok(_) => Ok(None),
-            Part::Err(_, word) => Ok(Some(word)),
+            Part::Ok(_) => Ok(Answer::Final(None)),
+            Part::Err(_, word) => Ok(Answer::Final(Some(word))),
+            _ if !self.streams.contains(tag) => Err(Violation::NotAStream(tag)),
             Part::Item(_) | Part::Open | Part::End | Part::Cancel | Part::Credit(_) => {
-                Err(Violation::NotAStream(tag))
+                let taken = self.streams.handle_line(tag, part)?;
+                let Part::Item(len) = part else { return Ok(Answer::Nothing) };
+                if let Some(error) = self.streams.check_size(len) {
+                    let error = Error::local(error.code(), error.text().to_owned()).of_reply();
+                    self.give_up(tag, error, outbox, woken);
+                    return Ok(Answer::Unwanted);
+                }
+                Ok(if taken == Taken::Item { Answer::Item } else { Answer::Unwanted })
             }
+        }
+    }
+
+    /// The last item of a request has gone.
+    pub(super) fn end_request(&self, tag: Tag, outbox: &mut Outbox) {
+        outbox.push_line(&Line::Request(tag, Part::End, Options::default()));
+    }
+
+    /// Gives up a call that waits for its reply, with this error for its caller.
+    pub(super) fn give_up(
+        &mut self,
+        tag: Tag,
+        error: Error,
+        outbox: &mut Outbox,
+        woken: &mut Vec<Waker>,
+    ) {
+        if let Some(state @ State::Waiting { .. }) = self.calls.get_mut(&tag) {
+            if let State::Waiting { waker, .. } = std::mem::replace(state, State::Late(error)) {
+                woken.extend(waker);
+            }
+            self.streams.cut_off(tag);
+            outbox.push_line(&cancel(tag));
         }
     }
 
@@ -252,6 +290,7 @@ impl Outbound {
         };
         match entry.insert(State::Forgotten) {
             State::Waiting { waker, .. } => {
+                self.streams.end(tag);
                 let bytes = reply.as_ref().map_or(0, Received::bytes);
                 self.unclaimed = self.unclaimed.saturating_add(1);
                 self.unclaimed_bytes = self.unclaimed_bytes.saturating_add(bytes);
@@ -259,6 +298,7 @@ impl Outbound {
                 waker
             }
             State::Late(error) => {
+                self.streams.remove(tag);
                 self.unclaimed = self.unclaimed.saturating_add(1);
                 entry.insert(State::Answered(Err(error)));
                 None
@@ -269,43 +309,27 @@ impl Outbound {
             }
             State::Forgotten => {
                 entry.remove();
+                self.streams.remove(tag);
                 self.tidy();
                 None
             }
         }
     }
 
-    /// The last notice counts: a peer that drains and then meets a violation has ended calls that
-    /// ran, and `shutting_down` would say that they did not.
-    pub(super) fn handle_notice(&mut self, word: CodeWord, options: &Options, body: &Bytes) {
-        let text = body.get(..options.text_bytes(body.len()).min(TEXT_BYTES_MAX));
-        let text = Bytes::copy_from_slice(text.unwrap_or_default());
-        self.notice = Some(Box::new(Notice { word, retry_after: options.retry_after(), text }));
-    }
-
-    /// The peer says that it has answered every call that it took.
-    pub(super) fn handle_farewell(&mut self) {
-        self.has_farewell = true;
-    }
-
     /// No reply will come any more, for this cause; who is to be woken is added to `woken`.
-    ///
-    /// What the peer said itself comes first. After its farewell a call without an answer did not
-    /// run, and the notice is its answer. A peer that was killed while it drained ends the same way
-    /// but for the farewell.
+    /// What the peer said itself comes first.
     pub(super) fn end(&mut self, cause: &Cause, woken: &mut Vec<Waker>) {
-        let is_refusal = |code| matches!(code, Code::ShuttingDown | Code::Overloaded);
-        match self.notice.as_deref().cloned() {
-            Some(notice) if self.has_farewell || !is_refusal(notice.word.code()) => {
-                self.fail(|| notice.error(), woken);
-            }
-            _ => self.fail(|| cause.of_call(), woken),
+        match self.parting.answer() {
+            Some(notice) => self.fail(|| notice.error(), woken),
+            None => self.fail(|| cause.of_call(), woken),
         }
     }
 
     fn fail(&mut self, error: impl Fn() -> Error, woken: &mut Vec<Waker>) {
         (self.facts, self.ping) = (HashMap::new(), None);
-        self.calls.retain(|_, state| {
+        let streams = &mut self.streams;
+        self.calls.retain(|tag, state| {
+            streams.end(*tag);
             *state = match std::mem::replace(state, State::Forgotten) {
                 State::Waiting { waker, .. } => {
                     woken.extend(waker);
@@ -317,7 +341,10 @@ impl Outbound {
                     State::Answered(Err(error))
                 }
                 answered @ State::Answered(_) => answered,
-                State::Forgotten => return false,
+                State::Forgotten => {
+                    streams.remove(*tag);
+                    return false;
+                }
             };
             true
         });
@@ -337,6 +364,7 @@ impl Outbound {
                 continue;
             };
             woken.extend(waker.take());
+            self.streams.cut_off(*tag);
             outbox.push_line(&cancel(*tag));
             let error = Error::local(Code::Cancelled, text.clone());
             *state = State::Late(error.after_sending());
@@ -363,6 +391,7 @@ impl Outbound {
                 continue;
             }
             woken.extend(waker.take());
+            self.streams.cut_off(*tag);
             outbox.push_line(&cancel(*tag));
             *state = State::Late(late());
         }
@@ -403,24 +432,10 @@ impl Outbound {
         !self.calls.values().any(|state| matches!(state, State::Waiting { .. }))
     }
 
-    /// Whether the peer has answered every call that it took, and takes no more.
-    pub(super) const fn has_farewell(&self) -> bool {
-        self.has_farewell
-    }
-
-    /// Whether the peer has said that no call can be made.
-    pub(super) const fn is_refused(&self) -> bool {
-        self.notice.is_some()
-    }
-
-    /// Why no call can be made, if the peer said so.
-    pub(super) fn refusal(&self) -> Option<Error> {
-        Some(self.notice.as_deref()?.error().before_sending())
-    }
-
     /// Calls of others whose tags are in use.
     fn asked(&self) -> usize {
-        self.calls.len().saturating_sub(usize::from(self.ping.is_some()))
+        let others = usize::from(self.ping.is_some()).saturating_add(self.streams.len());
+        self.calls.len().saturating_sub(others)
     }
 
     fn note_claimed(&mut self, reply: &Result<Received, Error>) {

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::half::Misuse;
 use crate::error::Code;
 use crate::wire::{Flaw, Tag};
 
@@ -21,6 +22,10 @@ pub enum Violation {
     UnknownTag(Tag),
     /// A part of a stream in a call that is none.
     NotAStream(Tag),
+    /// A part of a stream that may not come in it, or not then.
+    Stream(Tag, Misuse),
+    /// A plain call while a streamed one is open.
+    PlainBehindStream,
     /// The stream ended in the middle of a line or a body.
     CutShort,
     /// More errors in a row than `consecutive_errors_max`.
@@ -85,6 +90,8 @@ impl fmt::Display for Violation {
             Self::DuplicateTag(tag) => write!(f, "tag {tag} is of a call that is not answered yet"),
             Self::UnknownTag(tag) => write!(f, "a reply to tag {tag}, which is of no call"),
             Self::NotAStream(tag) => write!(f, "an item or credit for tag {tag}, not a stream"),
+            Self::Stream(tag, misuse) => write!(f, "tag {tag}: {misuse}"),
+            Self::PlainBehindStream => f.write_str("a plain call behind a stream that is open"),
             Self::CutShort => f.write_str("the stream ended in the middle of a line or a body"),
             Self::TooManyErrors(max) => {
                 write!(f, "more errors in a row than consecutive_errors_max ({max})")

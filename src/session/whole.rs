@@ -1,7 +1,7 @@
 //! [`Session`]: everything that can be said to one and asked of it.
 //!
-//! It keeps nothing itself: each method says which parts do it. What many of them must be told
-//! together is in `calls`; what a peer sends is taken apart in `input`.
+//! It keeps nothing itself: each method says which parts do it. What many must be told is in
+//! `calls`, what a peer sends is taken apart in `input`, and items are asked for in `items`.
 
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::wire::{Line, Metadata, Name, Options, Outbox, Part, Position, Tag};
 #[derive(Debug)]
 pub struct Session {
     input: Input,
-    calls: Calls,
+    pub(super) calls: Calls,
 }
 
 impl Session {
@@ -44,9 +44,9 @@ impl Session {
     /// Lends the stream from its beginning on, if it was not closed before; whether it did. To be
     /// followed by [`handle_plain_end`](Self::handle_plain_end).
     pub fn lend(&mut self) -> bool {
-        self.calls.inbound.is_lent = !self.is_finished();
+        self.calls.inbound.agenda.is_lent = !self.is_finished();
         self.calls.handle_input_paused();
-        self.calls.inbound.is_lent
+        self.calls.inbound.agenda.is_lent
     }
 
     /// Asks the peer by `?PING` when nothing has come for `time`, from `now` on, and takes it for
@@ -85,7 +85,7 @@ impl Session {
     /// a mistake, and what comes behind one too many is not to be run.
     #[must_use]
     pub fn calls_at_once_max(&self) -> usize {
-        self.calls.inbound.calls_at_once_max()
+        self.calls.inbound.mistakes.calls_at_once_max()
     }
 
     /// There is no room for what is still to come of a body: what has come of it is dropped, and
@@ -125,9 +125,9 @@ impl Session {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Calls { inbound, room, closing, timeouts, .. } = &self.calls;
-        let calls = earlier(self.poll_call_timeout(), inbound.earliest());
+        let calls = earlier(self.poll_call_timeout(), inbound.earliest.0);
         let ends = earlier(closing.drain_until(), timeouts.earliest(self.calls.is_idle()));
-        let ends = earlier(ends, self.calls.keepalive_due());
+        let ends = earlier(earlier(ends, self.calls.keepalive_due()), self.calls.stall_due());
         earlier(earlier(calls, room.earliest()), ends)
     }
 
@@ -333,7 +333,7 @@ impl Session {
     /// Whether a plain call has the stream, so that nothing else may be written.
     #[must_use]
     pub const fn is_lent(&self) -> bool {
-        self.calls.inbound.is_lent
+        self.calls.inbound.agenda.is_lent
     }
 
     // What goes out.
@@ -341,6 +341,7 @@ impl Session {
     /// Takes out everything that waits to be written, to be written in this order.
     pub fn take_transmit(&mut self) -> Outbox {
         let is_finished = self.is_finished();
+        self.calls.transmit_items();
         let Calls { closing, backlog, outbound, .. } = &mut self.calls;
         if is_finished && closing.take_farewell() {
             backlog.outbox.push_line(&Line::Reply(0, Part::Ok(0), Options::default()));
@@ -352,8 +353,8 @@ impl Session {
     /// Whether anything waits to be taken out.
     #[must_use]
     pub fn has_transmit(&self) -> bool {
-        let Calls { closing, backlog, .. } = &self.calls;
-        !backlog.outbox.is_empty() || closing.owes_farewell() && self.is_finished()
+        let owes_farewell = self.calls.closing.owes_farewell();
+        self.calls.has_transmit() || owes_farewell && self.is_finished()
     }
 
     /// Whether what was sent last is a call, and nobody else is likely to call at once: it is the
@@ -417,7 +418,8 @@ impl Session {
     }
 
     /// Wakers to be taken out after what was handled, and to be woken or dropped.
-    pub const fn wakers(&mut self) -> &mut Wakers {
+    pub fn wakers(&mut self) -> &mut Wakers {
+        self.calls.collect_wakers();
         &mut self.calls.wakers
     }
 

@@ -107,6 +107,28 @@ impl Options {
         }
     }
 
+    /// Those of an item: its place in the source, if that is not the one behind the item before.
+    #[must_use]
+    pub fn of_item(position: Option<u64>) -> Self {
+        let mut text = BytesMut::new();
+        position.into_iter().for_each(|position| push_number(&mut text, b"n", position));
+        Self { text: text.freeze() }
+    }
+
+    /// These options of a call, which is streamed: its request goes on in items, or its caller
+    /// grants credit for items of its reply.
+    #[must_use]
+    pub fn streamed(self, has_items: bool, credit: Option<u32>) -> Self {
+        let mut text = self.without(|key| key == b"stream" || key == b"credit");
+        if has_items {
+            push(&mut text, b"stream", b"1");
+        }
+        if let Some(credit) = credit {
+            push_number(&mut text, b"credit", u64::from(credit));
+        }
+        Self { text: text.freeze() }
+    }
+
     /// These options and `trace=`: a W3C traceparent, or any other word of at most
     /// [`TRACE_BYTES_MAX`](Self::TRACE_BYTES_MAX) bytes.
     ///
@@ -166,6 +188,30 @@ impl Options {
     #[must_use]
     pub fn is_stream(&self) -> bool {
         self.value(b"stream").is_some()
+    }
+
+    /// Whether these say no more than a format of ours, or nothing, as most do.
+    #[inline]
+    pub(crate) fn is_known_format(&self) -> bool {
+        matches!(&*self.text, b"" | b"f=json" | b"f=bytes" | b"f=line" | b"f=gob" | b"f=postcard")
+    }
+
+    /// `credit=`: bytes of items of the reply that its caller grants at first.
+    #[must_use]
+    pub fn credit(&self) -> Option<u32> {
+        self.value(b"credit").and_then(decimal_u32)
+    }
+
+    /// `from=`: where the caller wants to go on.
+    #[must_use]
+    pub fn from(&self) -> Option<u64> {
+        self.value(b"from").and_then(decimal)
+    }
+
+    /// `n=`: the place of an item in its source, or of the first one.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        self.value(b"n").and_then(decimal)
     }
 
     /// `trace=`: a W3C traceparent, not looked into.

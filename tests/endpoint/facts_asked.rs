@@ -114,16 +114,17 @@ async fn an_error_may_be_longer_than_the_payloads_of_its_command() {
 
 #[tokio::test(start_paused = true)]
 async fn a_large_reply_has_more_time() {
-    let check = async |command, len: usize, seconds: u64, text: &str| {
-        let (client, mut peer) = client_and_peer(false);
-        let call = tokio::spawn(client.call(command, &"a".to_owned()).timeout(100 * SECOND));
-        peer.next().await.unwrap();
-        peer.send(format!("<1 ok {len}\n0")).await;
-        let begun = Instant::now();
-        assert_eq!(peer.expect_error(0, Code::DeadlineExceeded).await, text);
-        assert_eq!(begun.elapsed(), Duration::from_secs(seconds));
-        within(call).await.unwrap().unwrap_err();
-    };
+    let check =
+        async |command: Command<String, String, Line>, len: usize, seconds: u64, text: &str| {
+            let (client, mut peer) = client_and_peer(false);
+            let call = tokio::spawn(client.call(command, &"a".to_owned()).timeout(100 * SECOND));
+            peer.next().await.unwrap();
+            peer.send(format!("<1 ok {len}\n0")).await;
+            let begun = Instant::now();
+            assert_eq!(peer.expect_error(0, Code::DeadlineExceeded).await, text);
+            assert_eq!(begun.elapsed(), Duration::from_secs(seconds));
+            within(call).await.unwrap().unwrap_err();
+        };
     let text = "a body took longer than body_time_max of its command (20s)";
     check(LARGE, 16, 20, text).await;
     let text = "a body took longer than body_time_max (10s)";

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use switchboard::format::Line;
+use switchboard::format::{Json, Line};
 use switchboard::wire::Flaw;
-use switchboard::{Code, Command, Endpoint, Error, Limits, Result, blocking, transport};
+use switchboard::{
+    Code, Command, Endpoint, Error, Limits, Result, Sender, Streamed, blocking, transport,
+};
 #[cfg(feature = "gob")]
 use switchboard_testing::gob_bytes::{INT, int, message, slice, structure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::support::*;
 
@@ -495,7 +497,7 @@ async fn idle_time_max() {
     let text = plain.expect_error(0, Code::DeadlineExceeded).await;
     assert_eq!(text, "the payload did not come within idle_time_max (5s)");
     plain.expect_end().await;
-    tokio::time::sleep(10 * SECOND).await;
+    sleep(10 * SECOND).await;
     held.release(1);
     busy.expect("<1 ok 1\na").await;
     check_serves(&endpoint).await;
@@ -511,7 +513,7 @@ async fn write_time_max() {
     some.send(calls).await;
     plain.send("LETTERS\n500000\nECHO\nx\n").await;
     for _ in 0..7 {
-        tokio::time::sleep(SECOND).await;
+        sleep(SECOND).await;
         some.stream.read_u8().await.unwrap();
     }
     check_serves(&endpoint).await;
@@ -534,6 +536,87 @@ async fn call_time_max() {
     let text = "the handler did not answer in time";
     check(&endpoint, "HOLD 1 1 f=line t=1000\na", &ran(1, Code::DeadlineExceeded, text)).await;
     held.ended.reach(3).await;
+    check_serves(&endpoint).await;
+}
+
+/// Sends as many items as it is asked to, of as many bytes.
+const ITEMS: Command<(u32, u32), Streamed<String>, Json> = Command::new("ITEMS");
+
+/// An endpoint with `ITEMS`.
+fn streaming(set: impl FnOnce(&mut Limits)) -> Endpoint {
+    limited(set).on(ITEMS, async |(count, bytes): (u32, u32), out: Sender<String>| {
+        let item = "x".repeat(bytes as usize);
+        for _ in 0..count {
+            out.send(&item).await?;
+        }
+        Ok::<_, Error>(())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_per_connection_max() {
+    let endpoint = streaming(|limits| {
+        limits.streams_per_connection_max = 2;
+        limits.calls_per_connection_max = 1;
+    });
+    let mut peer = peer(&endpoint);
+    for tag in 1..=2 {
+        // Each waits for credit.
+        peer.send(format!("ITEMS {tag} 10 f=json credit=1\n[100,1000]")).await;
+        peer.next().await.unwrap();
+    }
+    peer.send("ITEMS 3 5 f=json credit=1\n[1,1]").await;
+    let text = "streams_per_connection_max (2) are open";
+    assert_eq!(peer.expect_error(3, Code::Overloaded).await, text);
+    // A call has another place, and a stream that was given up leaves its own.
+    peer.send("ECHO 4 1 f=line\nx>1 cancel\n").await;
+    peer.expect("<4 ok 1\nx").await;
+    peer.expect_ran(1, Code::Cancelled).await;
+    settle().await;
+    peer.send("ITEMS 5 5 f=json credit=9\n[1,1]").await;
+    peer.expect("<5 item 3\n\"x\"").await;
+    peer.expect("<5 ok 4\nnull").await;
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn item_bytes_max() {
+    let endpoint = streaming(|limits| limits.item_bytes_max = 10);
+    let client = client(&endpoint);
+    let item = client.call(ITEMS, &(1, 8)).next().await.unwrap().unwrap();
+    assert_eq!(item, "xxxxxxxx");
+    // One of our own is refused before it is sent, and the handler gives up.
+    let error = client.call(ITEMS, &(1, 9)).next().await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::Failed, "the handler failed"));
+    // One of the peer's ends its stream.
+    let own = Endpoint::new().with_limits(Limits::default().with(|own| own.item_bytes_max = 10));
+    let (here, there) = transport::memory();
+    let endpoint = streaming(|_| {});
+    tokio::spawn(async move { endpoint.serve_stream(there).await });
+    let client = own.connect_over(here);
+    let error = client.call(ITEMS, &(1, 9)).next().await.unwrap().unwrap_err();
+    let text = "an item of 11 bytes is over item_bytes_max (10)";
+    assert_eq!((error.code(), error.text()), (Code::TooLarge, text));
+    check_serves(&streaming(|_| {})).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stall_time_max() {
+    let endpoint = streaming(|limits| limits.stall_time_max = 5 * SECOND);
+    let mut peer = peer(&endpoint);
+    let start = Instant::now();
+    peer.send("ITEMS 1 5 f=json credit=1\n[2,1]").await;
+    peer.expect("<1 item 3\n\"x\"").await;
+    let text = "no credit was granted for items within stall_time_max (5s)";
+    assert_eq!(peer.expect_ran(1, Code::DeadlineExceeded).await, text);
+    assert_eq!(start.elapsed(), 5 * SECOND);
+    // Credit that comes in time is as good.
+    peer.send("ITEMS 2 5 f=json credit=1\n[2,1]").await;
+    peer.expect("<2 item 3\n\"x\"").await;
+    sleep(4 * SECOND).await;
+    peer.send(">2 credit 67\n").await;
+    peer.expect("<2 item 3\n\"x\"").await;
+    peer.expect("<2 ok 4\nnull").await;
     check_serves(&endpoint).await;
 }
 
@@ -566,7 +649,7 @@ async fn linger_time_max() {
     let start = Instant::now();
     // It goes on sending, a byte now and then, and never ends.
     while stream.write_all(b"x").await.is_ok() {
-        tokio::time::sleep(SECOND).await;
+        sleep(SECOND).await;
     }
     within(served).await.unwrap();
     assert!(start.elapsed() >= 4 * SECOND && start.elapsed() < 8 * SECOND);

@@ -36,6 +36,7 @@ mod handshake;
 mod held;
 mod hostile;
 mod in_process;
+mod items;
 mod keepalive;
 mod least;
 mod limits;

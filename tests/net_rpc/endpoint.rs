@@ -88,7 +88,7 @@ async fn ask(number: i64) -> Result<i64> {
     let (here, _there) = transport::memory();
     let limits = Limits::default().with(|limits| limits.held_bytes_max = 1);
     let client = Endpoint::new().with_limits(limits).connect_over(here);
-    client.call(Command::<_, (), Gob>::new("ASK"), &"x".repeat(100_000)).await?;
+    client.call(Command::<String, (), Gob>::new("ASK"), &"x".repeat(100_000)).await?;
     Ok(number)
 }
 

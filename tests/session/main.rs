@@ -20,5 +20,6 @@ mod one_way;
 mod plain;
 mod promises;
 mod room;
+mod streams;
 mod time;
 mod wire;

@@ -1,0 +1,409 @@
+//! One streamed call, as its caller sees it.
+//!
+//! ```text
+//!   unsent ──first send or next──► open ──final reply──► over
+//!                                   │ dropped: the call is given up
+//! ```
+//!
+//! Items that have come before the final reply are taken first. Whoever only sends learns of an
+//! early end by the next `send`.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::call::{Call, encode};
+use super::way::Sent;
+use super::{Client, Command};
+use crate::clock::after;
+use crate::command::Streamed;
+use crate::conn::Unsent;
+use crate::error::{Code, Error, Result};
+use crate::format::{Budget, Format};
+#[cfg(doc)]
+use crate::limits::Limits;
+use crate::service::{
+    DecodeItem, EncodeItem, Items, ItemsOfCall, Sender, decode_item, encode_item,
+};
+use crate::session::Received;
+use crate::wire::FormatWord;
+
+/// A command that can be called: what [`Client::call`] is given for it, and what it gives.
+///
+/// `Kind` tells commands of one value each way from streamed ones. It is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be called: its format does not carry its types",
+    note = "see `switchboard::format::Format`"
+)]
+pub trait Callable<Kind> {
+    /// The request, or what it begins with.
+    type Request;
+    /// A call of it.
+    type Call;
+
+    #[doc(hidden)]
+    fn call(self, client: &Client, request: &Self::Request) -> Self::Call;
+}
+
+/// One value each way.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OneEachWay;
+
+/// A reply of items.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ItemsDown;
+
+/// A request of items.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ItemsUp;
+
+/// Items both ways.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ItemsBothWays;
+
+/// A streamed call, made by [`Client::call`]: it is sent when it is first used, and given up when
+/// it is dropped before its end.
+///
+/// `Up` and `Down` say which items go each way, and `Last` what the reply ends with.
+#[must_use = "a streamed call is not sent until it is used"]
+pub struct StreamedCall<Up, Down, Last> {
+    call: Untyped,
+    up: Up,
+    down: Down,
+    decode: fn(Bytes, &Budget) -> Result<Last>,
+}
+
+/// Items of this type are sent.
+pub struct Sends<I> {
+    encode: EncodeItem<I>,
+}
+
+/// Items of this type come.
+pub struct Receives<I> {
+    decode: DecodeItem<I>,
+}
+
+/// There are no items this way.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NoItems;
+
+/// A call without its types.
+struct Untyped {
+    sent: Sent,
+    format: &'static str,
+    // Once it is open.
+    items: Option<Arc<dyn Items>>,
+    last: Last,
+}
+
+enum Last {
+    ToCome,
+    Here(Result<Received>),
+    Given,
+}
+
+impl<Req, Rep, F: Format<Req> + Format<Rep>> Callable<OneEachWay> for Command<Req, Rep, F> {
+    type Request = Req;
+    type Call = Call<Rep>;
+
+    fn call(self, client: &Client, request: &Req) -> Call<Rep> {
+        Call::new::<F>(client.send::<Req, F>(self.name(), self.facts(), request, (false, false)))
+    }
+}
+
+impl<Req, I, R, F> Callable<ItemsDown> for Command<Req, Streamed<I, R>, F>
+where
+    F: Format<Req> + Format<I> + Format<R>,
+{
+    type Request = Req;
+    type Call = StreamedCall<NoItems, Receives<I>, R>;
+
+    fn call(self, client: &Client, request: &Req) -> Self::Call {
+        let sent = client.send::<Req, F>(self.name(), self.facts(), request, (false, true));
+        let down = Receives { decode: <F as Format<I>>::decode };
+        StreamedCall::new::<F>(sent, NoItems, down)
+    }
+}
+
+impl<Head, I, Rep, F> Callable<ItemsUp> for Command<Streamed<I, Head>, Rep, F>
+where
+    F: Format<Head> + Format<I> + Format<Rep>,
+{
+    type Request = Head;
+    type Call = StreamedCall<Sends<I>, NoItems, Rep>;
+
+    fn call(self, client: &Client, head: &Head) -> Self::Call {
+        let sent = client.send::<Head, F>(self.name(), self.facts(), head, (true, false));
+        StreamedCall::new::<F>(sent, Sends { encode: <F as Format<I>>::encode }, NoItems)
+    }
+}
+
+impl<Head, I, J, R, F> Callable<ItemsBothWays> for Command<Streamed<I, Head>, Streamed<J, R>, F>
+where
+    F: Format<Head> + Format<I> + Format<J> + Format<R>,
+{
+    type Request = Head;
+    type Call = StreamedCall<Sends<I>, Receives<J>, R>;
+
+    fn call(self, client: &Client, head: &Head) -> Self::Call {
+        let sent = client.send::<Head, F>(self.name(), self.facts(), head, (true, true));
+        let up = Sends { encode: <F as Format<I>>::encode };
+        StreamedCall::new::<F>(sent, up, Receives { decode: <F as Format<J>>::decode })
+    }
+}
+
+impl Client {
+    fn send<Req, F: Format<Req>>(
+        &self,
+        name: crate::wire::Name,
+        facts: crate::command::Facts,
+        request: &Req,
+        (has_request_items, has_reply_items): (bool, bool),
+    ) -> Sent {
+        let facts = facts.streamed(has_request_items, has_reply_items);
+        let payload = encode::<F, Req>(request, facts, self.way.limits());
+        let format = const { FormatWord::new(F::NAME) };
+        self.way.send(Unsent::new(name, format, facts, payload))
+    }
+}
+
+impl<Up, Down, R> StreamedCall<Up, Down, R> {
+    fn new<F: Format<R>>(sent: Sent, up: Up, down: Down) -> Self {
+        let call = Untyped { sent, format: F::NAME, items: None, last: Last::ToCome };
+        Self { call, up, down, decode: F::decode }
+    }
+
+    /// Ends the call if it has not ended in this time.
+    pub fn timeout(self, time: Duration) -> Self {
+        self.timeout_at(after(time).into_std())
+    }
+
+    /// Ends the call if it has not ended by then.
+    pub fn timeout_at(mut self, deadline: Instant) -> Self {
+        self.call.sent.unsent_mut().deadline = Some(deadline);
+        self
+    }
+
+    /// Says this beside the call; see [`Call::metadata`].
+    pub fn metadata(mut self, key: &str, value: &str) -> Self {
+        self.call.sent.unsent_mut().add_metadata(key, value);
+        self
+    }
+
+    /// Waits for the final reply. Items that have not been taken are dropped, and none is sent
+    /// behind those that were.
+    ///
+    /// # Errors
+    ///
+    /// As a [`Call`].
+    pub async fn finish(mut self) -> Result<R> {
+        let received = poll_fn(|cx| self.call.poll_finish(cx)).await;
+        let decode = self.decode;
+        received
+            .and_then(|Received { payload, .. }| {
+                let budget = Budget::new(self.call.sent.limits(), payload.len());
+                decode(payload, &budget).map_err(Error::of_reply)
+            })
+            .map_err(|error| self.call.explain(error))
+    }
+}
+
+impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
+    /// Sends an item, as soon as there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// Why the call has ended before, if it has; `too_large` if the item is over
+    /// [`item_bytes_max`](Limits::item_bytes_max), and what the format says of it: nothing was sent
+    /// then, and the call goes on.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has sent nothing.
+    pub async fn send(&mut self, item: &I) -> Result<()> {
+        let encoded = encode_item(self.up.encode, item, self.call.sent.limits());
+        let mut item = Some(encoded.map_err(|error| self.call.explain(error))?);
+        let sent = poll_fn(|cx| self.call.poll_send(cx, &mut item)).await;
+        sent.map_err(|error| self.call.explain(error))
+    }
+}
+
+impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
+    /// The call as two halves, of which one may send while the other waits. The items of the
+    /// request end when the reply is [waited for](Self::finish).
+    ///
+    /// # Errors
+    ///
+    /// Why the call could not be sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has given the call up.
+    pub async fn split(mut self) -> Result<(Sender<I>, StreamedCall<NoItems, Receives<J>, R>)> {
+        let opened = poll_fn(|cx| self.call.poll_open(cx)).await;
+        let items = opened.map_err(|error| self.call.explain(error))?;
+        let limits = Arc::new(self.call.sent.limits().clone());
+        let sender = Sender::new(ItemsOfCall { items, limits }, self.up.encode);
+        let Self { call, down, decode, .. } = self;
+        Ok((sender, StreamedCall { call, up: NoItems, down, decode }))
+    }
+}
+
+impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
+    /// The next item; `None` behind the last one of a call that went well.
+    ///
+    /// # Errors
+    ///
+    /// What ended the call, once, behind the items that came before it; `bad_payload` if an item is
+    /// none of this type.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no item is lost.
+    pub async fn next(&mut self) -> Option<Result<I>> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<I>>> {
+        let item = match ready!(self.call.poll_next(cx)) {
+            Ok(None) => return Poll::Ready(None),
+            Ok(Some(item)) => {
+                let item = decode_item(self.down.decode, item, self.call.sent.limits());
+                item.map_err(Error::of_reply)
+            }
+            Err(error) => Err(error),
+        };
+        Poll::Ready(Some(item.map_err(|error| self.call.explain(error))))
+    }
+}
+
+impl Untyped {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<dyn Items>>> {
+        if let Some(items) = &self.items {
+            return Poll::Ready(Ok(Arc::clone(items)));
+        }
+        if !matches!(self.last, Last::ToCome) {
+            return Poll::Ready(Err(self.take_error()));
+        }
+        let opened = ready!(self.sent.poll_open(cx));
+        Poll::Ready(match opened {
+            Ok(items) => {
+                self.items = Some(Arc::clone(&items));
+                Ok(items)
+            }
+            Err(error) => {
+                self.last = Last::Given;
+                Err(error)
+            }
+        })
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        item: &mut Option<crate::session::Item>,
+    ) -> Poll<Result<()>> {
+        let items = ready!(self.poll_open(cx))?;
+        if let Poll::Ready(Ok(())) = items.poll_send(cx, item) {
+            return Poll::Ready(Ok(()));
+        }
+        // The call may be over, and it may be that its answer must be polled to go on.
+        ready!(self.poll_last(cx));
+        Poll::Ready(Err(self.take_error()))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<crate::session::Item>>> {
+        if matches!(self.last, Last::Given) {
+            return Poll::Ready(Ok(None));
+        }
+        let items = ready!(self.poll_open(cx))?;
+        loop {
+            match items.poll_next(cx) {
+                Poll::Ready(Some(item)) => return Poll::Ready(Ok(Some(item))),
+                Poll::Ready(None) => break,
+                Poll::Pending if matches!(self.last, Last::ToCome) => ready!(self.poll_last(cx)),
+                // Whoever still could send answers no more.
+                Poll::Pending => break,
+            }
+        }
+        ready!(self.poll_last(cx));
+        match &self.last {
+            Last::Here(Err(_)) => Poll::Ready(Err(self.take_error())),
+            _ => Poll::Ready(Ok(None)),
+        }
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
+        let items = ready!(self.poll_open(cx))?;
+        items.end();
+        loop {
+            match items.poll_next(cx) {
+                Poll::Ready(Some(_)) => {}
+                Poll::Ready(None) => break,
+                Poll::Pending if matches!(self.last, Last::ToCome) => ready!(self.poll_last(cx)),
+                Poll::Pending => break,
+            }
+        }
+        ready!(self.poll_last(cx));
+        match std::mem::replace(&mut self.last, Last::Given) {
+            Last::Here(received) => Poll::Ready(received),
+            Last::ToCome | Last::Given => Poll::Ready(Err(over())),
+        }
+    }
+
+    /// Waits for the final reply.
+    fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Last::ToCome = self.last {
+            self.last = Last::Here(ready!(self.sent.poll_call(cx)));
+        }
+        Poll::Ready(())
+    }
+
+    fn take_error(&mut self) -> Error {
+        match std::mem::replace(&mut self.last, Last::Given) {
+            Last::Here(Err(error)) => error,
+            Last::Here(received) => {
+                self.last = Last::Here(received);
+                over()
+            }
+            Last::ToCome | Last::Given => over(),
+        }
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        let bytes_max = self.sent.limits().payload_bytes_max;
+        error.in_format(self.format, bytes_max).in_command(self.sent.command())
+    }
+}
+
+fn over() -> Error {
+    Error::local(Code::Cancelled, "the call is over").after_sending()
+}
+
+impl<Up, Down, R> fmt::Debug for StreamedCall<Up, Down, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = self.call.sent.command();
+        f.debug_struct("StreamedCall").field("command", &command).finish_non_exhaustive()
+    }
+}
+
+impl<I> fmt::Debug for Sends<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sends")
+    }
+}
+
+impl<I> fmt::Debug for Receives<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receives")
+    }
+}

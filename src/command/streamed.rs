@@ -1,0 +1,27 @@
+//! The marker of commands whose request or reply comes in items.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+/// In the place of a command's request or reply: it comes in items, and the rest as one value.
+///
+/// The rest is what a request begins with (the name of a file, behind which its content comes) or
+/// what a reply ends with (how many there were). No value of this type is ever made.
+///
+/// ```
+/// # #[cfg(feature = "bincode")] {
+/// use switchboard::{Command, Streamed};
+///
+/// /// One request; a reply of many lines.
+/// const TAIL: Command<u32, Streamed<String>> = Command::new("TAIL");
+/// /// A name and then many pieces; the reply is how many bytes there were.
+/// const STORE: Command<Streamed<Vec<u8>, String>, u64> = Command::new("STORE");
+/// /// Both at once.
+/// const CHAT: Command<Streamed<String, String>, Streamed<String>> = Command::new("CHAT");
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Streamed<Item, Rest = ()> {
+    _types: PhantomData<fn() -> (Item, Rest)>,
+    _never: Infallible,
+}

@@ -1,0 +1,74 @@
+//! A streamed call that came through a channel and goes on over a connection: its items are handed
+//! from one to the other, each way.
+//!
+//! At most one item each way is in here. The next is taken when that has found room, so whoever
+//! sends is held up by whoever takes, however many bridges lie between them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use super::items::SessionItems;
+use super::outgoing::Outgoing;
+use crate::error::Result;
+use crate::service::{Items, Reply};
+use crate::session::Item;
+
+/// The answer to such a call.
+pub(super) struct Bridge {
+    call: Outgoing,
+    // At the side of whoever calls.
+    near: Arc<dyn Items>,
+    // At the side of the connection, once the call is sent.
+    far: Option<SessionItems>,
+    up: Lane,
+    down: Lane,
+}
+
+/// One way over the bridge.
+#[derive(Default)]
+struct Lane {
+    item: Option<Item>,
+    is_closed: bool,
+}
+
+impl Bridge {
+    pub(super) fn new(call: Outgoing, near: Arc<dyn Items>) -> Self {
+        Self { call, near, far: None, up: Lane::default(), down: Lane::default() }
+    }
+}
+
+impl Lane {
+    /// Moves items as long as they go; whether no more will.
+    fn poll(&mut self, cx: &mut Context<'_>, from: &dyn Items, to: &dyn Items) -> Poll<()> {
+        while !self.is_closed {
+            if self.item.is_none() {
+                self.item = ready!(from.poll_next(cx));
+            }
+            if self.item.is_none() {
+                to.end();
+                self.is_closed = true;
+            } else if ready!(to.poll_send(cx, &mut self.item)).is_err() {
+                // Nobody takes them there any more; what that means the reply says.
+                self.is_closed = true;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Future for Bridge {
+    type Output = Result<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { call, near, far, up, down } = &mut *self;
+        if far.is_none() {
+            *far = Some(ready!(call.poll_open(cx))?);
+        }
+        if let Some(far) = far {
+            let _ = up.poll(cx, &**near, far);
+            ready!(down.poll(cx, far, &**near));
+        }
+        call.poll_call(cx).map_ok(Reply::received)
+    }
+}

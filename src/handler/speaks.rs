@@ -1,0 +1,162 @@
+//! What a handler of some shape needs of the command that it answers: which values are read and
+//! written for it, in which formats.
+
+use std::sync::Arc;
+
+use super::{
+    OfBoth, OfBothAndContext, OfReceiver, OfReceiverAndContext, OfRequest, OfRequestAndContext,
+    OfSender, OfSenderAndContext,
+};
+use crate::command::Streamed;
+use crate::error::Result;
+use crate::format::{Codec, Format};
+
+/// A shape of handlers that goes with commands of these types. It is inferred.
+#[diagnostic::on_unimplemented(
+    message = "this handler does not go with `Command<{Req}, {Rep}, {F}>`",
+    note = "a reply that is `Streamed<Item>` is answered by `async fn(Request, Sender<Item>)`, a \
+            request that is `Streamed<Item, Head>` by `async fn(Head, Receiver<Item>)`, and both \
+            by `async fn(Head, Receiver<Item>, Sender<Item>)`"
+)]
+pub trait Speaks<Req, Rep, F> {
+    /// What the payload of the call's line is.
+    #[doc(hidden)]
+    type Head;
+    /// What the final reply is.
+    #[doc(hidden)]
+    type Last;
+    /// The functions for items.
+    #[doc(hidden)]
+    type Items;
+    /// Whether the request, and the reply, come in items.
+    #[doc(hidden)]
+    const IS_STREAMED: (bool, bool);
+
+    /// What the command can be spoken in, its own format first.
+    #[doc(hidden)]
+    fn tongues() -> Result<Tongues<Self::Head, Self::Last, Self::Items>>;
+}
+
+/// The functions for one command, in each of its formats.
+pub(super) type Tongues<Head, Last, Items> = Vec<(Codec<Head>, Codec<Last>, Items)>;
+
+/// The codecs of a type in `F` and in what `F` offers beside it.
+fn codecs<T, F: Format<T>>() -> Vec<Codec<T>> {
+    let others = F::alternatives().into_iter().filter(|codec| codec.name != F::NAME);
+    std::iter::once(Codec::of::<F>()).chain(others).collect()
+}
+
+fn take<T>(codecs: &mut Vec<Codec<T>>, name: &str) -> Option<Codec<T>> {
+    let at = codecs.iter().position(|codec| codec.name == name)?;
+    Some(codecs.swap_remove(at))
+}
+
+macro_rules! unary {
+    ($($shape:ident),*) => {$(
+        impl<Req, Rep, F: Format<Req> + Format<Rep>> Speaks<Req, Rep, F> for $shape {
+            type Head = Req;
+            type Last = Rep;
+            type Items = ();
+            const IS_STREAMED: (bool, bool) = (false, false);
+
+            fn tongues() -> Result<Tongues<Req, Rep, ()>> {
+                <F as Format<Req>>::check_read()?;
+                <F as Format<Rep>>::check()?;
+                let mut replies = codecs::<Rep, F>();
+                let of = |request: Codec<Req>| {
+                    let reply = take(&mut replies, request.name)?;
+                    Some((request, reply, ()))
+                };
+                Ok(codecs::<Req, F>().into_iter().filter_map(of).collect())
+            }
+        }
+    )*};
+}
+
+macro_rules! sending {
+    ($($shape:ident),*) => {$(
+        impl<Req, I, R, F> Speaks<Req, Streamed<I, R>, F> for $shape<I>
+        where
+            F: Format<Req> + Format<I> + Format<R>,
+        {
+            type Head = Req;
+            type Last = R;
+            type Items = Arc<Codec<I>>;
+            const IS_STREAMED: (bool, bool) = (false, true);
+
+            fn tongues() -> Result<Tongues<Req, R, Self::Items>> {
+                <F as Format<Req>>::check_read()?;
+                <F as Format<I>>::check()?;
+                <F as Format<R>>::check()?;
+                let (mut items, mut lasts) = (codecs::<I, F>(), codecs::<R, F>());
+                let of = |head: Codec<Req>| {
+                    let last = take(&mut lasts, head.name)?;
+                    let item = take(&mut items, head.name)?;
+                    Some((head, last, Arc::new(item)))
+                };
+                Ok(codecs::<Req, F>().into_iter().filter_map(of).collect())
+            }
+        }
+    )*};
+}
+
+macro_rules! receiving {
+    ($($shape:ident),*) => {$(
+        impl<Head, I, Rep, F> Speaks<Streamed<I, Head>, Rep, F> for $shape<I>
+        where
+            F: Format<Head> + Format<I> + Format<Rep>,
+        {
+            type Head = Head;
+            type Last = Rep;
+            type Items = Arc<Codec<I>>;
+            const IS_STREAMED: (bool, bool) = (true, false);
+
+            fn tongues() -> Result<Tongues<Head, Rep, Self::Items>> {
+                <F as Format<Head>>::check_read()?;
+                <F as Format<I>>::check_read()?;
+                <F as Format<Rep>>::check()?;
+                let (mut items, mut lasts) = (codecs::<I, F>(), codecs::<Rep, F>());
+                let of = |head: Codec<Head>| {
+                    let last = take(&mut lasts, head.name)?;
+                    let item = take(&mut items, head.name)?;
+                    Some((head, last, Arc::new(item)))
+                };
+                Ok(codecs::<Head, F>().into_iter().filter_map(of).collect())
+            }
+        }
+    )*};
+}
+
+macro_rules! both {
+    ($($shape:ident),*) => {$(
+        impl<Head, I, J, R, F> Speaks<Streamed<I, Head>, Streamed<J, R>, F> for $shape<I, J>
+        where
+            F: Format<Head> + Format<I> + Format<J> + Format<R>,
+        {
+            type Head = Head;
+            type Last = R;
+            type Items = Arc<(Codec<I>, Codec<J>)>;
+            const IS_STREAMED: (bool, bool) = (true, true);
+
+            fn tongues() -> Result<Tongues<Head, R, Self::Items>> {
+                <F as Format<Head>>::check_read()?;
+                <F as Format<I>>::check_read()?;
+                <F as Format<J>>::check()?;
+                <F as Format<R>>::check()?;
+                let (mut up, mut down) = (codecs::<I, F>(), codecs::<J, F>());
+                let mut lasts = codecs::<R, F>();
+                let of = |head: Codec<Head>| {
+                    let last = take(&mut lasts, head.name)?;
+                    let items = (take(&mut up, head.name)?, take(&mut down, head.name)?);
+                    Some((head, last, Arc::new(items)))
+                };
+                Ok(codecs::<Head, F>().into_iter().filter_map(of).collect())
+            }
+        }
+    )*};
+}
+
+unary!(OfRequest, OfRequestAndContext);
+sending!(OfSender, OfSenderAndContext);
+receiving!(OfReceiver, OfReceiverAndContext);
+both!(OfBoth, OfBothAndContext);

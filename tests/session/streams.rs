@@ -1,0 +1,475 @@
+//! Streamed calls: credit, ends, and everything that breaks them.
+
+use std::task::Poll;
+
+use bytes::Bytes;
+use switchboard::session::{CallId, Item, Misuse, StreamId, Violation};
+use switchboard::wire::{Options, Tag};
+use switchboard::{Code, Error, Facts, Limits};
+use switchboard_testing::SECOND;
+use switchboard_testing::pair::{CLIENT, GREET, Pair, Peer, SERVER};
+
+const BOTH: Facts = facts(true, true);
+
+const fn facts(has_request_items: bool, has_reply_items: bool) -> Facts {
+    switchboard::Command::<(), (), ()>::new("GREET")
+        .facts()
+        .streamed(has_request_items, has_reply_items)
+}
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+/// Two ends; every command of the server's has these facts.
+fn pair(limits: &Limits, facts: Facts) -> Pair {
+    let mut pair = Pair::new(limits);
+    pair.peers[SERVER].facts = Some(facts);
+    pair
+}
+
+/// The server alone.
+fn alone(facts: Facts) -> Pair {
+    let mut pair = Pair::alone(&limits());
+    pair.peers[SERVER].facts = Some(facts);
+    pair
+}
+
+fn item(text: &str) -> Item {
+    Item::new(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// Sends an item; whether there was room.
+fn send(peer: &mut Peer, id: StreamId, text: &str) -> bool {
+    let has_room = matches!(peer.session.poll_item_room(id, &mut None), Poll::Ready(Ok(())));
+    if has_room {
+        peer.session.send_item(peer.now, id, item(text));
+    }
+    has_room
+}
+
+/// The next item: `None` if there is none yet, `Some(None)` behind the last.
+fn take(peer: &mut Peer, id: StreamId) -> Option<Option<String>> {
+    match peer.session.poll_item(id, false, &mut None) {
+        Poll::Ready(item) => {
+            Some(item.map(|item| String::from_utf8(item.payload.to_vec()).unwrap()))
+        }
+        Poll::Pending => None,
+    }
+}
+
+/// All items that are there.
+fn take_all(peer: &mut Peer, id: StreamId) -> Vec<String> {
+    std::iter::from_fn(|| take(peer, id).flatten()).collect()
+}
+
+fn text(text: &str) -> Option<Option<String>> {
+    Some(Some(text.to_owned()))
+}
+
+/// Calls the server; answers the call at both ends.
+fn open(pair: &mut Pair, has_items: bool, credit: Option<u32>) -> (Tag, CallId) {
+    let options = Options::default().streamed(has_items, credit);
+    let tag = pair.try_call(CLIENT, "hi", options, 1000 * SECOND).unwrap();
+    pair.drive();
+    (tag, pair.peers[SERVER].calls.pop_front().unwrap().id)
+}
+
+#[test]
+fn items_go_both_ways_and_the_final_reply_ends_both() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, id) = open(&mut pair, true, Some(1000));
+    let (made, taken) = (StreamId::Made(tag), StreamId::Taken(id));
+    pair.peers[SERVER].session.open(id, Some(7));
+    assert!(send(&mut pair.peers[CLIENT], made, "ada"));
+    assert!(send(&mut pair.peers[SERVER], taken, "one"));
+    assert!(send(&mut pair.peers[SERVER], taken, ""));
+    pair.peers[CLIENT].session.end_items(made);
+    pair.drive();
+    assert_eq!(take(&mut pair.peers[SERVER], taken), text("ada"));
+    assert_eq!(take(&mut pair.peers[SERVER], taken), Some(None));
+    pair.peers[SERVER].answer(id, Ok("done"));
+    pair.drive();
+    assert_eq!(take_all(&mut pair.peers[CLIENT], made), ["one", ""]);
+    assert_eq!(take(&mut pair.peers[CLIENT], made), Some(None));
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap(), "done");
+    assert_eq!(
+        pair.peers[CLIENT].take_sent(),
+        "GREET 1 2 stream=1 credit=1000\nhi>1 item 3\nada>1 end\n"
+    );
+    assert_eq!(
+        pair.peers[SERVER].take_sent(),
+        "<1 open n=7\n<1 item 3\none<1 item 0\n<1 ok 4\ndone"
+    );
+    assert_eq!(pair.peers[CLIENT].session.held_bytes(), 0);
+    assert_eq!(pair.peers[SERVER].session.held_bytes(), 0);
+}
+
+#[test]
+fn a_half_waits_for_credit_and_nothing_else_does() {
+    let mut pair = pair(&limits(), facts(false, true));
+    let (tag, id) = open(&mut pair, false, Some(200));
+    let (made, taken) = (StreamId::Made(tag), StreamId::Taken(id));
+    let ten = "0123456789";
+    // Each costs 74, and the third begins above 0.
+    for _ in 0..5 {
+        assert!(send(&mut pair.peers[SERVER], taken, ten));
+    }
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), format!("<1 item 10\n{ten}").repeat(3));
+    // The final reply, too, waits for the items before it. Other calls do not.
+    pair.peers[SERVER].answer(id, Ok("done"));
+    pair.peers[SERVER].facts = None;
+    let other = pair.call(CLIENT, "x", SECOND);
+    pair.drive();
+    pair.peers[SERVER].echo();
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<2 ok 1\nx");
+    assert_eq!(pair.peers[CLIENT].reply(other).unwrap().unwrap(), "x");
+
+    pair.peers[CLIENT].take_sent();
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text(ten));
+    pair.drive();
+    assert_eq!(pair.peers[CLIENT].take_sent(), "", "74 are less than half of 200");
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text(ten));
+    pair.drive();
+    assert_eq!(pair.peers[CLIENT].take_sent(), ">1 credit 148\n");
+    let sent = pair.peers[SERVER].take_sent();
+    assert_eq!(sent, format!("<1 item 10\n{ten}").repeat(2) + "<1 ok 4\ndone");
+    assert_eq!(take_all(&mut pair.peers[CLIENT], made).len(), 3);
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap(), "done");
+}
+
+#[test]
+fn an_error_comes_behind_the_items_before_it() {
+    let mut pair = pair(&limits(), facts(false, true));
+    let (tag, id) = open(&mut pair, false, Some(1));
+    let (made, taken) = (StreamId::Made(tag), StreamId::Taken(id));
+    assert!(send(&mut pair.peers[SERVER], taken, "one"));
+    assert!(send(&mut pair.peers[SERVER], taken, "two"));
+    pair.peers[SERVER].answer(id, Err(Error::new(Code::Conflict, "no more")));
+    assert!(!send(&mut pair.peers[SERVER], taken, "three"), "it has ended");
+    pair.drive();
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text("one"));
+    pair.drive();
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text("two"));
+    assert_eq!(take(&mut pair.peers[CLIENT], made), Some(None));
+    let error = pair.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::Conflict, "no more"));
+}
+
+#[test]
+fn a_call_that_is_given_up_stops_both_sides_and_what_crosses_it_is_dropped() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, id) = open(&mut pair, true, Some(1));
+    let (made, taken) = (StreamId::Made(tag), StreamId::Taken(id));
+    for _ in 0..3 {
+        assert!(send(&mut pair.peers[SERVER], taken, "x"));
+        assert!(send(&mut pair.peers[CLIENT], made, "y"));
+    }
+    pair.peers[CLIENT].session.cancel(tag);
+    assert!(!send(&mut pair.peers[CLIENT], made, "y"));
+    assert_eq!(take(&mut pair.peers[CLIENT], made), Some(None));
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].stops, [id]);
+    assert!(!send(&mut pair.peers[SERVER], taken, "x"));
+    assert_eq!(take(&mut pair.peers[SERVER], taken), Some(None));
+    assert!(
+        pair.peers[SERVER].take_sent().ends_with("<1 err 20 cancelled ran=1\nthe caller cancelled")
+    );
+    for end in [CLIENT, SERVER] {
+        assert!(pair.peers[end].violations.is_empty(), "{:?}", pair.peers[end].violations);
+        assert_eq!(pair.peers[end].session.held_bytes(), 0);
+    }
+    // Its place is free when its handler has ended.
+    pair.peers[SERVER].answer(id, Ok(""));
+    assert!(pair.peers[SERVER].session.is_at_rest());
+}
+
+#[test]
+fn streams_take_turns() {
+    let mut pair = pair(&limits(), facts(false, true));
+    let calls: Vec<_> = (0..3).map(|_| open(&mut pair, false, Some(100_000))).collect();
+    for (_, id) in &calls {
+        assert!(send(&mut pair.peers[SERVER], StreamId::Taken(*id), "a"));
+        assert!(send(&mut pair.peers[SERVER], StreamId::Taken(*id), "b"));
+    }
+    pair.drive();
+    let turn = |letter: char| {
+        calls.iter().map(|(tag, _)| format!("<{tag} item 1\n{letter}")).collect::<String>()
+    };
+    assert_eq!(pair.peers[SERVER].take_sent(), turn('a') + &turn('b'));
+}
+
+#[test]
+fn credit_that_does_not_come_ends_the_call_in_time() {
+    let limits = limits().with(|limits| limits.stall_time_max = 5 * SECOND);
+    let error = "no credit was granted for items within stall_time_max (5s)";
+    let mut streams = pair(&limits, BOTH);
+    let (tag, id) = open(&mut streams, true, Some(1));
+    let taken = StreamId::Taken(id);
+    // No item waits: nothing is due.
+    streams.advance(100 * SECOND);
+    for _ in 0..2 {
+        assert!(send(&mut streams.peers[SERVER], taken, "x"));
+    }
+    streams.advance(4 * SECOND);
+    assert!(streams.peers[CLIENT].reply(tag).is_none());
+    streams.advance(SECOND);
+    let told = streams.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!((told.code(), told.text()), (Code::DeadlineExceeded, error));
+    assert_eq!(streams.peers[SERVER].stops, [id]);
+
+    // The same for the items of a request.
+    let mut streams = pair(&limits, BOTH);
+    let (tag, id) = open(&mut streams, true, Some(1));
+    let large = "x".repeat(16_384);
+    for _ in 0..2 {
+        assert!(send(&mut streams.peers[CLIENT], StreamId::Made(tag), &large));
+        streams.drive();
+    }
+    streams.advance(5 * SECOND);
+    let told = streams.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!(
+        (told.code(), told.text(), told.is_from_peer()),
+        (Code::DeadlineExceeded, error, false)
+    );
+    assert_eq!(streams.peers[SERVER].stops, [id]);
+}
+
+#[test]
+fn a_stream_lasts_as_long_as_its_caller_says() {
+    let mut pair = alone(facts(false, true));
+    pair.inject(SERVER, b"GREET 1 0 credit=1\nGREET 2 0 credit=1 t=90000\n");
+    pair.advance(89 * SECOND);
+    assert_eq!(pair.peers[SERVER].stops, []);
+    pair.advance(SECOND);
+    let [stopped] = pair.peers[SERVER].stops[..] else { panic!() };
+    assert_eq!(stopped.tag(), 2);
+    let told = "<2 err 34 deadline_exceeded ran=1\nthe handler did not answer in time";
+    assert_eq!(pair.peers[SERVER].take_sent(), told);
+}
+
+#[test]
+fn a_call_that_is_not_what_its_command_is_is_refused() {
+    let check = |facts: Facts, options: &str, text: &str| {
+        let mut pair = alone(facts);
+        pair.inject(SERVER, format!("GREET 1 0{options}\n").as_bytes());
+        let told = format!("<1 err {} unsupported_format\n{text}", text.len());
+        assert_eq!(pair.peers[SERVER].take_sent(), told, "{options}");
+        assert!(pair.peers[SERVER].calls.is_empty());
+        // Without a tag nobody is told, and nothing runs.
+        let mut pair = alone(facts);
+        pair.inject(SERVER, format!("GREET 0 0{options}\n").as_bytes());
+        assert_eq!(pair.peers[SERVER].take_sent(), "");
+        assert!(pair.peers[SERVER].calls.is_empty());
+    };
+    check(facts(false, false), " stream=1", "this command takes no stream");
+    check(facts(false, false), " credit=9", "this command answers with one value");
+    check(facts(false, true), " stream=1 credit=9", "this command takes no stream");
+    check(facts(true, false), " stream=1 credit=9", "this command answers with one value");
+    check(facts(true, false), "", "this command takes a stream: call it with stream=1");
+    let credit = "this command answers with a stream: call it with credit=";
+    check(facts(false, true), "", credit);
+    check(facts(true, true), " stream=1", credit);
+
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b"GREET 0 0 stream=1 credit=1\n");
+    assert!(pair.peers[SERVER].calls.is_empty() && pair.peers[SERVER].sent.is_empty());
+}
+
+#[test]
+fn streams_have_places_of_their_own() {
+    let limits = limits().with(|limits| {
+        limits.calls_per_connection_max = 1;
+        limits.streams_per_connection_max = 1;
+    });
+    let mut pair = pair(&limits, facts(false, true));
+    let (tag, id) = open(&mut pair, false, Some(1));
+    let options = Options::default().streamed(false, Some(1));
+    let error = pair.try_call(CLIENT, "", options.clone(), SECOND).unwrap_err();
+    let text = "streams_per_connection_max (1) are open";
+    assert_eq!((error.code(), error.text()), (Code::Overloaded, text));
+    // A call has another place.
+    pair.peers[SERVER].facts = None;
+    let call = pair.call(CLIENT, "x", SECOND);
+    pair.drive();
+    pair.peers[SERVER].echo();
+    pair.drive();
+    assert_eq!(pair.peers[CLIENT].reply(call).unwrap().unwrap(), "x");
+    // One that was given up has its place until its handler has ended.
+    pair.peers[SERVER].facts = Some(facts(false, true));
+    pair.peers[CLIENT].session.cancel(tag);
+    pair.drive();
+    let second = pair.try_call(CLIENT, "", options.clone(), SECOND).unwrap();
+    pair.drive();
+    let error = pair.peers[CLIENT].reply(second).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::Overloaded, text));
+    pair.peers[SERVER].answer(id, Ok(""));
+    pair.try_call(CLIENT, "", options, SECOND).unwrap();
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].calls.len(), 1);
+    // A caller that does not keep to it is told.
+    let mut pair = Pair::alone(&limits);
+    pair.peers[SERVER].facts = Some(facts(false, true));
+    pair.inject(SERVER, b"GREET 1 0 credit=1\nGREET 2 0 credit=1\n");
+    let told = format!("<2 err {} overloaded\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), told);
+}
+
+#[test]
+fn what_a_stream_cannot_have_breaks_the_protocol() {
+    fn check(facts: Facts, sent: &str, violation: Violation) {
+        let mut pair = alone(facts);
+        pair.inject(SERVER, sent.as_bytes());
+        assert_eq!(pair.peers[SERVER].violations, [violation], "{sent:?}");
+    }
+    let misuse = |misuse| Violation::Stream(1, misuse);
+    let begin = "GREET 1 0 stream=1 credit=1\n";
+    let long = "x".repeat(16_384);
+    check(BOTH, &format!("{begin}>1 end\n>1 item 0\n"), misuse(Misuse::Ended));
+    check(BOTH, &format!("{begin}>1 end\n>1 end\n"), misuse(Misuse::Ended));
+    check(BOTH, &format!("{begin}>1 item 16384\n{long}>1 item 0\n"), misuse(Misuse::Ungranted));
+    check(BOTH, &format!("{begin}>1 credit 4294967295\n"), misuse(Misuse::Overflow));
+    check(BOTH, &format!("{begin}STRING\n"), Violation::PlainBehindStream);
+    let begin = "GREET 1 0 credit=1\n";
+    check(facts(false, true), &format!("{begin}>1 item 0\n"), misuse(Misuse::NoHalf));
+    check(facts(false, true), &format!("{begin}>1 end\n"), misuse(Misuse::NoHalf));
+    let begin = "GREET 1 0 stream=1\n";
+    check(facts(true, false), &format!("{begin}>1 credit 1\n"), misuse(Misuse::NoHalf));
+    check(facts(false, false), "GREET 1 0\n>1 item 0\n", Violation::NotAStream(1));
+
+    // What a callee says.
+    fn check_reply(options: &Options, sent: &str, violation: Violation) {
+        let mut pair = Pair::new(&limits());
+        pair.peers[SERVER].facts = Some(BOTH);
+        pair.try_call(CLIENT, "", options.clone(), SECOND).unwrap();
+        pair.inject(CLIENT, sent.as_bytes());
+        assert_eq!(pair.peers[CLIENT].violations, [violation], "{sent:?}");
+    }
+    let both = Options::default().streamed(true, Some(1));
+    check_reply(&both, "<1 open\n<1 open n=1\n", misuse(Misuse::OpenTwice));
+    check_reply(&both, "<1 item 0\n<1 item 0\n", misuse(Misuse::Ungranted));
+    check_reply(&both, "<1 credit 4294967295\n", misuse(Misuse::Overflow));
+    let up = Options::default().streamed(true, None);
+    check_reply(&up, "<1 item 0\n", misuse(Misuse::NoHalf));
+    let down = Options::default().streamed(false, Some(1));
+    check_reply(&down, "<1 credit 1\n", misuse(Misuse::NoHalf));
+    check_reply(&Options::default(), "<1 item 0\n", Violation::NotAStream(1));
+    check_reply(&both, "<2 item 0\n", Violation::UnknownTag(2));
+}
+
+#[test]
+fn what_is_said_of_a_call_that_is_over_is_ignored_with_its_body() {
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b">1 item 3\nabc>1 credit 4294967295\n>1 end\n>1 cancel\n");
+    pair.inject(SERVER, b"GREET 1 0 stream=1 credit=1\n");
+    let id = pair.peers[SERVER].calls.pop_front().unwrap().id;
+    pair.peers[SERVER].answer(id, Ok(""));
+    pair.inject(SERVER, b">1 item 3\nabc>1 end\n>1 end\n");
+    assert_eq!(pair.peers[SERVER].take_sent(), "<1 ok 0\n");
+    assert!(pair.peers[SERVER].violations.is_empty());
+}
+
+#[test]
+fn an_item_that_is_too_large_ends_its_stream_and_no_other() {
+    let limits = limits().with(|limits| limits.item_bytes_max = 3);
+    let text = "an item of 4 bytes is over item_bytes_max (3)";
+    let mut streams = Pair::alone(&limits);
+    streams.peers[SERVER].facts = Some(BOTH);
+    streams.inject(SERVER, b"GREET 1 0 stream=1 credit=1\nGREET 2 0 stream=1 credit=1\n");
+    streams.inject(SERVER, b">1 item 3\nabc>1 item 4\nabcd>2 item 3\nxyz");
+    let told = format!("<1 err {} too_large ran=1\n{text}", text.len());
+    assert_eq!(streams.peers[SERVER].take_sent(), told);
+    let [first, second] = [0, 1].map(|call: usize| streams.peers[SERVER].calls[call].id);
+    assert_eq!(streams.peers[SERVER].stops, [first]);
+    assert_eq!(take_all(&mut streams.peers[SERVER], StreamId::Taken(second)), ["xyz"]);
+
+    let mut streams = Pair::new(&limits);
+    streams.peers[SERVER].facts = Some(BOTH);
+    let (tag, id) = open(&mut streams, true, Some(100));
+    streams.inject(CLIENT, format!("<{tag} item 4\nabcd").as_bytes());
+    let error = streams.peers[CLIENT].reply(tag).unwrap().unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::TooLarge, text));
+    assert_eq!(streams.peers[SERVER].stops, [id]);
+}
+
+#[test]
+fn when_the_connection_is_lost_what_has_come_can_still_be_taken() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, id) = open(&mut pair, true, Some(1000));
+    let (made, taken) = (StreamId::Made(tag), StreamId::Taken(id));
+    assert!(send(&mut pair.peers[SERVER], taken, "one"));
+    pair.drive();
+    pair.lose();
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text("one"));
+    assert_eq!(take(&mut pair.peers[CLIENT], made), Some(None));
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap_err().code(), Code::Disconnected);
+    assert!(!send(&mut pair.peers[CLIENT], made, "x"));
+    assert_eq!(pair.peers[SERVER].stops, [id]);
+    assert!(!send(&mut pair.peers[SERVER], taken, "x"));
+    assert_eq!(take(&mut pair.peers[SERVER], taken), Some(None));
+    assert_eq!(GREET.as_str(), "GREET");
+}
+
+/// Both stream to each other as fast as they can, with next to no room on the way, and both are
+/// slow to take: neither stops reading because of items.
+#[test]
+fn two_peers_that_stream_to_each_other_do_not_lock_up() {
+    const ITEMS: usize = 300;
+    let limits = limits().with(|limits| limits.unwritten_bytes_max = 1000);
+    let mut pair = pair(&limits, BOTH);
+    pair.peers[CLIENT].pipe_bytes_max = 100;
+    pair.peers[SERVER].pipe_bytes_max = 100;
+    let (tag, id) = open(&mut pair, true, Some(16_384));
+    let ids = [StreamId::Made(tag), StreamId::Taken(id)];
+    let text = "x".repeat(1000);
+    let (mut sent, mut taken) = ([0; 2], [0; 2]);
+    for round in 0.. {
+        assert!(round < 10_000, "{sent:?} {taken:?}");
+        let mut is_idle = true;
+        for end in [CLIENT, SERVER] {
+            while sent[end] < ITEMS && send(&mut pair.peers[end], ids[end], &text) {
+                sent[end] += 1;
+                is_idle = false;
+            }
+        }
+        pair.drive();
+        for end in [CLIENT, SERVER] {
+            if take(&mut pair.peers[end], ids[end]).flatten().is_some() {
+                taken[end] += 1;
+                is_idle = false;
+            }
+            // Two windows and an item each, and what waits to go.
+            let held = pair.peers[end].session.held_bytes();
+            assert!(held <= 2 * (16_384 + 1064) + 16_384 + 1064, "{held}");
+        }
+        if is_idle {
+            break;
+        }
+    }
+    assert_eq!((sent, taken), ([ITEMS; 2], [ITEMS; 2]));
+}
+
+#[test]
+fn empty_items_are_not_free() {
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b"GREET 1 0 stream=1 credit=1\n");
+    pair.inject(SERVER, ">1 item 0\n".repeat(16_384 / 64).as_bytes());
+    assert!(pair.peers[SERVER].violations.is_empty());
+    assert_eq!(pair.peers[SERVER].session.held_bytes(), 16_384);
+    pair.inject(SERVER, b">1 item 0\n");
+    let violation = Violation::Stream(1, Misuse::Ungranted);
+    assert_eq!(pair.peers[SERVER].violations, [violation]);
+    let text = "tag 1: an item without credit for it";
+    assert_eq!(violation.to_string(), text);
+}
+
+#[test]
+fn a_command_that_cannot_go_on_says_so() {
+    let mut pair = alone(facts(false, true));
+    pair.inject(SERVER, b"GREET 1 0 credit=1 from=7\n");
+    let text = "this command cannot go on from a position";
+    let told = format!("<1 err {} invalid\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), told);
+}
