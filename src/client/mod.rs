@@ -82,7 +82,9 @@ impl Client {
         Self { way: Way::Connection(handle) }
     }
 
-    /// Calls a command. The request is encoded at once and sent when the [`Call`] is first polled.
+    /// Calls a command: what it gives is a [`Call`], or a [`StreamedCall`] of a command that is
+    /// [`Streamed`](crate::Streamed). The request, or its head, is encoded at once and sent when
+    /// the call is first polled.
     ///
     /// The call says the format of `command`. A peer that knows the command in another one decodes
     /// it as what it is, or refuses it with `unsupported_format`.

@@ -73,6 +73,32 @@ pub struct ItemsBothWays;
 /// it is dropped before its end.
 ///
 /// `Up` and `Down` say which items go each way, and `Last` what the reply ends with.
+///
+/// ```
+/// # #[cfg(feature = "bincode")] {
+/// use switchboard::{Command, Endpoint, Result, Sender, Streamed};
+///
+/// const COUNT: Command<u32, Streamed<u32, String>> = Command::new("COUNT");
+///
+/// async fn count(end: u32, out: Sender<u32>) -> Result<String> {
+///     for number in 1..=end {
+///         out.send(&number).await?;
+///     }
+///     Ok(format!("{end} in all"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let client = Endpoint::new().on(COUNT, count).client();
+/// let mut numbers = client.call(COUNT, &3);
+/// let mut sum = 0;
+/// while let Some(number) = numbers.next().await {
+///     sum += number?;
+/// }
+/// assert_eq!((sum, numbers.finish().await?), (6, "3 in all".to_owned()));
+/// # Ok(())
+/// # } }
+/// ```
 #[must_use = "a streamed call is not sent until it is used"]
 pub struct StreamedCall<Up, Down, Last> {
     call: Untyped,
