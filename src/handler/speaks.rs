@@ -51,6 +51,20 @@ fn take<T>(codecs: &mut Vec<Codec<T>>, name: &str) -> Option<Codec<T>> {
     Some(codecs.swap_remove(at))
 }
 
+/// The functions for a command of which one half comes in items: which one does not matter here.
+fn tongues_with_items<Head, I, Last, F>() -> Tongues<Head, Last, Arc<Codec<I>>>
+where
+    F: Format<Head> + Format<I> + Format<Last>,
+{
+    let (mut items, mut lasts) = (codecs::<I, F>(), codecs::<Last, F>());
+    let of = |head: Codec<Head>| {
+        let last = take(&mut lasts, head.name)?;
+        let item = take(&mut items, head.name)?;
+        Some((head, last, Arc::new(item)))
+    };
+    codecs::<Head, F>().into_iter().filter_map(of).collect()
+}
+
 macro_rules! unary {
     ($($shape:ident),*) => {$(
         impl<Req, Rep, F: Format<Req> + Format<Rep>> Speaks<Req, Rep, F> for $shape {
@@ -88,13 +102,7 @@ macro_rules! sending {
                 <F as Format<Req>>::check_read()?;
                 <F as Format<I>>::check()?;
                 <F as Format<R>>::check()?;
-                let (mut items, mut lasts) = (codecs::<I, F>(), codecs::<R, F>());
-                let of = |head: Codec<Req>| {
-                    let last = take(&mut lasts, head.name)?;
-                    let item = take(&mut items, head.name)?;
-                    Some((head, last, Arc::new(item)))
-                };
-                Ok(codecs::<Req, F>().into_iter().filter_map(of).collect())
+                Ok(tongues_with_items::<Req, I, R, F>())
             }
         }
     )*};
@@ -115,13 +123,7 @@ macro_rules! receiving {
                 <F as Format<Head>>::check_read()?;
                 <F as Format<I>>::check_read()?;
                 <F as Format<Rep>>::check()?;
-                let (mut items, mut lasts) = (codecs::<I, F>(), codecs::<Rep, F>());
-                let of = |head: Codec<Head>| {
-                    let last = take(&mut lasts, head.name)?;
-                    let item = take(&mut items, head.name)?;
-                    Some((head, last, Arc::new(item)))
-                };
-                Ok(codecs::<Head, F>().into_iter().filter_map(of).collect())
+                Ok(tongues_with_items::<Head, I, Rep, F>())
             }
         }
     )*};
