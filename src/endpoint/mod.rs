@@ -367,7 +367,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// `invalid` if the address is none, `disconnected` if nobody answers there within
+    /// `invalid` if it is not an address, `disconnected` if nobody answers there within
     /// `call_time_max`.
     ///
     /// # Cancel safety

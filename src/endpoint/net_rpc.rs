@@ -1,7 +1,7 @@
 //! Go's `net/rpc`, both ways: a door for each connection that is served, and a channel for each
 //! that is dialled.
 //!
-//! The methods of [`Endpoint`] for it stand here: without the feature there are none of them.
+//! The methods of [`Endpoint`] for it stand here: they need the feature.
 //! Limits, draining and the report are those of any other caller, and the handlers see who calls.
 //! Only mistakes in a row are not counted: many goroutines may share a connection, and one that
 //! guesses names would end the calls of the others. Go's own server does not count them either.
@@ -50,7 +50,7 @@ impl Endpoint {
     }
 
     /// As [`serve_net_rpc`](Self::serve_net_rpc) until `stop` is ready, and then drains, as
-    /// [`serve_until`](Self::serve_until) does. Who is turned away at the door is told nothing.
+    /// [`serve_until`](Self::serve_until) does. A peer that is turned away gets no word.
     ///
     /// # Errors
     ///

@@ -188,7 +188,7 @@ impl CodeWord {
     /// The longest such a word can be, in bytes.
     pub const BYTES_MAX: usize = WORD_BYTES_MAX;
 
-    /// The word that `bytes` are; `None` if they are none.
+    /// The word that `bytes` are; `None` if they are not a word.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         is_word(bytes).then(|| Self(Word::copy(bytes)))

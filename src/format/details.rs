@@ -56,8 +56,8 @@ impl Error {
         }))
     }
 
-    /// The value that the peer sent with the error; `None` if there is none. It is in the format of
-    /// the call that failed.
+    /// The value that the peer sent with the error; `None` if it sent no value. It is in the format
+    /// of the call that failed.
     ///
     /// # Errors
     ///

@@ -43,7 +43,7 @@ impl<Rep, E: IntoError<Kind>, Kind> Outcome<Rep, Kind> for Result<Rep, E> {
 ///   `failed`, and the log has the rest;
 /// - **a text**, for which the same holds.
 ///
-/// Most errors of other crates are none of them. Inside a handler, [`Error::internal`] keeps such
+/// Most errors of other crates are not among them. Inside a handler, [`Error::internal`] keeps such
 /// an error for the log, and [`Error::new`] says what the caller shall hear.
 ///
 /// ```

@@ -97,7 +97,7 @@ impl<I> Receiver<I> {
     ///
     /// # Errors
     ///
-    /// `bad_payload` if the item is none of this type. The call ends with this error if the handler
+    /// `bad_payload` if the item is not of this type. The call ends with this error if the handler
     /// returns it.
     ///
     /// # Cancel safety

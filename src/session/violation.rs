@@ -20,7 +20,7 @@ pub enum Violation {
     DuplicateTag(Tag),
     /// A reply to a call that was never made, or was answered before.
     UnknownTag(Tag),
-    /// A part of a stream in a call that is none.
+    /// A part of a stream in a call that is not a stream.
     NotAStream(Tag),
     /// A part of a stream that may not come in it, or not then.
     Stream(Tag, Misuse),
