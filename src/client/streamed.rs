@@ -371,15 +371,7 @@ impl Untyped {
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
         let items = ready!(self.poll_open(cx))?;
         items.end();
-        loop {
-            match items.poll_next(cx) {
-                Poll::Ready(Some(_)) => {}
-                Poll::Ready(None) => break,
-                Poll::Pending if matches!(self.last, Last::ToCome) => ready!(self.poll_last(cx)),
-                Poll::Pending => break,
-            }
-        }
-        ready!(self.poll_last(cx));
+        while ready!(self.poll_next(cx))?.is_some() {}
         match std::mem::replace(&mut self.last, Last::Given) {
             Last::Here(received) => Poll::Ready(received),
             Last::ToCome | Last::Given => Poll::Ready(Err(over())),
