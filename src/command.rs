@@ -195,6 +195,41 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
+    /// Says that the items of its reply have positions in their source, and that a caller may go on
+    /// at one of them: its handler looks at [`Context::resume_at`](crate::Context::resume_at), and
+    /// says by [`Sender::open_at`](crate::Sender::open_at) where its items begin. A call of another
+    /// command that wants to go on is refused with `invalid`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Command, Streamed};
+    /// const FOLLOW: Command<String, Streamed<String>> = Command::new("FOLLOW").resumable();
+    /// assert!(FOLLOW.facts().is_resumable());
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn resumable(mut self) -> Self {
+        self.facts.is_resumable = true;
+        self
+    }
+
+    /// Says that a call of it has no end of its own: a subscription, a log that is followed. When
+    /// its endpoint drains, it ends at once with `cancelled`; other calls have `drain_time_max` to
+    /// come to their end.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Command, Streamed};
+    /// const NEWS: Command<(), Streamed<String>> = Command::new("NEWS").endless();
+    /// assert!(NEWS.facts().is_endless());
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn endless(mut self) -> Self {
+        self.facts.is_endless = true;
+        self
+    }
+
     /// What is said of the command beside its name and its types.
     #[must_use]
     pub const fn facts(&self) -> Facts {
@@ -312,6 +347,8 @@ pub struct Facts {
     payload_bytes_max: Option<NonZeroUsize>,
     has_request_items: bool,
     has_reply_items: bool,
+    is_resumable: bool,
+    is_endless: bool,
 }
 
 impl Facts {
@@ -323,6 +360,8 @@ impl Facts {
             payload_bytes_max: None,
             has_request_items: false,
             has_reply_items: false,
+            is_resumable: false,
+            is_endless: false,
         }
     }
 
@@ -349,6 +388,18 @@ impl Facts {
     #[must_use]
     pub const fn has_reply_items(&self) -> bool {
         self.has_reply_items
+    }
+
+    /// Whether the items of a reply can begin where a caller says; see [`Command::resumable`].
+    #[must_use]
+    pub const fn is_resumable(&self) -> bool {
+        self.is_resumable
+    }
+
+    /// Whether a call of it has no end of its own; see [`Command::endless`].
+    #[must_use]
+    pub const fn is_endless(&self) -> bool {
+        self.is_endless
     }
 
     /// What the command does, for people; see [`Command::about`].
@@ -390,7 +441,8 @@ impl Facts {
 
     /// Whether any of them stands in the place of a limit.
     pub(crate) const fn is_bound(&self) -> bool {
-        self.timeout.is_some() || self.payload_bytes_max.is_some() || self.is_streamed()
+        let is_limited = self.timeout.is_some() || self.payload_bytes_max.is_some();
+        is_limited || self.is_streamed() || self.is_endless
     }
 
     /// These, boxed, if any of them stands in the place of a limit: what a call keeps of them, and

@@ -167,11 +167,11 @@ pub use crate::error::{Code, Error, Fault, Result, UnknownCode};
 #[cfg(feature = "io")]
 pub use crate::handler::{
     Blocking, CommandInfo, Context, Handler, IntoError, Outcome, RawFuture, RawHandler, Speaks,
-    WithState, blocking, with_state,
+    Streaming, WithState, blocking, streaming, with_state,
 };
 pub use crate::limits::Limits;
 #[cfg(feature = "io")]
-pub use crate::service::{Receiver, Sender};
+pub use crate::service::{Encoded, Receiver, Sender};
 #[cfg(feature = "io")]
 pub use crate::stream::Connection;
 pub use crate::wire::Metadata;

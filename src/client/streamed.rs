@@ -10,11 +10,14 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_core::Stream;
+use futures_sink::Sink;
 
 use super::call::{Call, encode};
 use super::way::Sent;
@@ -27,9 +30,9 @@ use crate::format::{Budget, Format};
 #[cfg(doc)]
 use crate::limits::Limits;
 use crate::service::{
-    DecodeItem, EncodeItem, Items, ItemsOfCall, Sender, decode_item, encode_item,
+    DecodeItem, EncodeItem, Items, ItemsOfCall, Sender, decode_item, encode_item, start_send,
 };
-use crate::session::Received;
+use crate::session::{Item, Received};
 use crate::wire::FormatWord;
 
 /// A command that can be called: what [`Client::call`] is given for it, and what it gives.
@@ -126,9 +129,13 @@ pub struct NoItems;
 struct Untyped {
     sent: Sent,
     format: &'static str,
-    // Once it is open.
+    // Once it is sent.
     items: Option<Arc<dyn Items>>,
     last: Last,
+    // Where it is to go on, until the other side has said that it does.
+    resume_at: Option<u64>,
+    // Where the item stands that was taken last.
+    position: Option<u64>,
 }
 
 enum Last {
@@ -204,7 +211,8 @@ impl Client {
 
 impl<Up, Down, R> StreamedCall<Up, Down, R> {
     fn new<F: Format<R>>(sent: Sent, up: Up, down: Down) -> Self {
-        let call = Untyped { sent, format: F::NAME, items: None, last: Last::ToCome };
+        let (format, last) = (F::NAME, Last::ToCome);
+        let call = Untyped { sent, format, items: None, last, resume_at: None, position: None };
         Self { call, up, down, decode: F::decode }
     }
 
@@ -223,6 +231,21 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
         self.call.sent.unsent_mut().add_metadata(key, value);
         self
+    }
+
+    /// Waits until the handler has taken the call: it says so, or sends something. Answers where
+    /// its items begin, if it says that.
+    ///
+    /// # Errors
+    ///
+    /// Why the call has ended before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn opened(&mut self) -> Result<Option<u64>> {
+        let opened = poll_fn(|cx| self.call.poll_opened(cx)).await;
+        opened.map_err(|error| self.call.explain(error))
     }
 
     /// Waits for the final reply. Items that have not been taken are dropped, and none is sent
@@ -256,16 +279,67 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
     ///
     /// Dropped before it is ready, it has sent nothing.
     pub async fn send(&mut self, item: &I) -> Result<()> {
-        let encoded = encode_item(self.up.encode, item, self.call.sent.limits());
-        let mut item = Some(encoded.map_err(|error| self.call.explain(error))?);
+        let mut item = Some(Item::new(self.encoded(item)?));
         let sent = poll_fn(|cx| self.call.poll_send(cx, &mut item)).await;
         sent.map_err(|error| self.call.explain(error))
+    }
+
+    /// Says that the request has no more items, while those of the reply may go on.
+    /// [`finish`](Self::finish) says it as well.
+    ///
+    /// # Errors
+    ///
+    /// Why the call could not be sent, if it had not been.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it may have given the call up.
+    pub async fn end(&mut self) -> Result<()> {
+        poll_fn(|cx| self.poll_end(cx)).await
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let items = ready!(self.call.poll_open(cx));
+        let items = items.map_err(|error| self.call.explain(error))?;
+        items.end();
+        Poll::Ready(Ok(()))
+    }
+
+    fn encoded(&self, item: &I) -> Result<Bytes> {
+        let encoded = encode_item(self.up.encode, item, self.call.sent.limits());
+        encoded.map_err(|error| self.call.explain(error))
+    }
+}
+
+/// The items of a request. One counts as flushed when the call has taken it; to close it ends the
+/// request.
+impl<I, Down: Unpin, R> Sink<I> for StreamedCall<Sends<I>, Down, R> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let room = ready!(self.call.poll_send(cx, &mut None));
+        Poll::Ready(room.map_err(|error| self.call.explain(error)))
+    }
+
+    fn start_send(self: Pin<&mut Self>, item: I) -> Result<()> {
+        let payload = self.encoded(&item)?;
+        let items = self.call.items.as_deref().ok_or_else(over)?;
+        start_send(items, payload).map_err(|error| self.call.explain(error))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_end(cx)
     }
 }
 
 impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
     /// The call as two halves, of which one may send while the other waits. The items of the
-    /// request end when the reply is [waited for](Self::finish).
+    /// request end by [`Sender::end`], or when the reply is [waited for](Self::finish); a sender
+    /// that is dropped before has given the call up.
     ///
     /// # Errors
     ///
@@ -278,13 +352,31 @@ impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
         let opened = poll_fn(|cx| self.call.poll_open(cx)).await;
         let items = opened.map_err(|error| self.call.explain(error))?;
         let limits = Arc::new(self.call.sent.limits().clone());
-        let sender = Sender::new(ItemsOfCall { items, limits }, self.up.encode);
+        let of = ItemsOfCall { items, limits };
+        let sender = Sender::of_caller(of, self.call.format, self.up.encode);
         let Self { call, down, decode, .. } = self;
         Ok((sender, StreamedCall { call, up: NoItems, down, decode }))
     }
 }
 
 impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
+    /// Wants the items from this position of their source on, of a
+    /// [resumable](crate::Command::resumable) command. Its first item is at this position, or the
+    /// call fails: with `invalid` if the command cannot go on, or does not say that it does, and
+    /// with `not_found` if nothing is there; [`Error::positions`] tells what is.
+    pub fn resume_at(mut self, position: u64) -> Self {
+        self.call.sent.unsent_mut().resume_at = Some(position);
+        self.call.resume_at = Some(position);
+        self
+    }
+
+    /// Where in its source the item stands that came last, if its sender says so. To go on behind
+    /// it later, [`resume_at`](Self::resume_at) the next one.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        self.call.position
+    }
+
     /// The next item; `None` behind the last one of a call that went well.
     ///
     /// # Errors
@@ -296,10 +388,10 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
     ///
     /// Cancel safe: no item is lost.
     pub async fn next(&mut self) -> Option<Result<I>> {
-        poll_fn(|cx| self.poll_next(cx)).await
+        poll_fn(|cx| self.poll_item(cx)).await
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<I>>> {
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<I>>> {
         let item = match ready!(self.call.poll_next(cx)) {
             Ok(None) => return Poll::Ready(None),
             Ok(Some(item)) => {
@@ -309,6 +401,14 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
             Err(error) => Err(error),
         };
         Poll::Ready(Some(item.map_err(|error| self.call.explain(error))))
+    }
+}
+
+impl<Up: Unpin, I, R> Stream for StreamedCall<Up, Receives<I>, R> {
+    type Item = Result<I>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<I>>> {
+        self.poll_item(cx)
     }
 }
 
@@ -333,11 +433,7 @@ impl Untyped {
         })
     }
 
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        item: &mut Option<crate::session::Item>,
-    ) -> Poll<Result<()>> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, item: &mut Option<Item>) -> Poll<Result<()>> {
         let items = ready!(self.poll_open(cx))?;
         if let Poll::Ready(Ok(())) = items.poll_send(cx, item) {
             return Poll::Ready(Ok(()));
@@ -347,24 +443,73 @@ impl Untyped {
         Poll::Ready(Err(self.take_error()))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<crate::session::Item>>> {
+    fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>> {
+        let items = ready!(self.poll_open(cx))?;
+        match self.poll_items(cx, |cx| items.poll_opened(cx)) {
+            Poll::Ready(Some(position)) => Poll::Ready(Ok(position)),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => {
+                ready!(self.poll_last(cx));
+                match &self.last {
+                    Last::Here(Err(_)) | Last::Given => Poll::Ready(Err(self.take_error())),
+                    Last::Here(Ok(_)) | Last::ToCome => Poll::Ready(Ok(None)),
+                }
+            }
+        }
+    }
+
+    /// Waits until the other side has said that it goes on where it was asked to.
+    fn poll_resumed(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(position) = self.resume_at else {
+            return Poll::Ready(Ok(()));
+        };
+        let opened = ready!(self.poll_opened(cx))?;
+        self.resume_at = None;
+        if opened == Some(position) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(()) = self.poll_last(cx)
+            && matches!(self.last, Last::Here(Err(_)))
+        {
+            return Poll::Ready(Err(self.take_error()));
+        }
+        self.last = Last::Given;
+        let text = format!("the other side does not say that it goes on at position {position}");
+        Poll::Ready(Err(Error::local(Code::Invalid, text).after_sending()))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
         if matches!(self.last, Last::Given) {
             return Poll::Ready(Ok(None));
         }
         let items = ready!(self.poll_open(cx))?;
-        loop {
-            match items.poll_next(cx) {
-                Poll::Ready(Some(item)) => return Poll::Ready(Ok(Some(item))),
-                Poll::Ready(None) => break,
-                Poll::Pending if matches!(self.last, Last::ToCome) => ready!(self.poll_last(cx)),
-                // Whoever still could send answers no more.
-                Poll::Pending => break,
-            }
+        ready!(self.poll_resumed(cx))?;
+        if let Some(Some(item)) = ready!(self.poll_items(cx, |cx| items.poll_next(cx))) {
+            self.position = item.position;
+            return Poll::Ready(Ok(Some(item)));
         }
         ready!(self.poll_last(cx));
         match &self.last {
             Last::Here(Err(_)) => Poll::Ready(Err(self.take_error())),
             _ => Poll::Ready(Ok(None)),
+        }
+    }
+
+    /// What the other side sends; `None` if no more can come. While that is pending its answer is
+    /// polled, by which it may go on.
+    fn poll_items<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T>>,
+    ) -> Poll<Option<T>> {
+        loop {
+            match poll(cx) {
+                Poll::Ready(Ok(next)) => return Poll::Ready(Some(next)),
+                Poll::Ready(Err(_)) => return Poll::Ready(None),
+                Poll::Pending if matches!(self.last, Last::ToCome) => ready!(self.poll_last(cx)),
+                // Whoever still could send answers no more.
+                Poll::Pending => return Poll::Ready(None),
+            }
         }
     }
 

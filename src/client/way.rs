@@ -179,6 +179,9 @@ impl OverChannel {
             request = request.with_timeout(time);
         }
         request.set_facts(self.unsent.facts.clone());
+        if let Some(position) = self.unsent.resume_at {
+            request = request.resume_at(position);
+        }
         if let Some(trace) = &self.unsent.trace {
             request = request.with_trace(trace)?;
         }

@@ -29,11 +29,13 @@ pub(super) struct Bridge {
 #[derive(Default)]
 struct Lane {
     item: Option<Item>,
+    is_opened: bool,
     is_closed: bool,
 }
 
 impl Bridge {
     pub(super) fn new(call: Outgoing, near: Arc<dyn Items>) -> Self {
+        near.charge_to(call.handle().shared().quota());
         Self { call, near, far: None, up: Lane::default(), down: Lane::default() }
     }
 }
@@ -41,9 +43,22 @@ impl Bridge {
 impl Lane {
     /// Moves items as long as they go; whether no more will.
     fn poll(&mut self, cx: &mut Context<'_>, from: &dyn Items, to: &dyn Items) -> Poll<()> {
+        if !self.is_opened
+            && let Poll::Ready(position) = from.poll_opened(cx)
+        {
+            self.is_opened = true;
+            position.into_iter().for_each(|position| to.open(position));
+        }
         while !self.is_closed {
             if self.item.is_none() {
-                self.item = ready!(from.poll_next(cx));
+                self.item = match ready!(from.poll_next(cx)) {
+                    Ok(item) => item,
+                    Err(_) => {
+                        to.abort();
+                        self.is_closed = true;
+                        break;
+                    }
+                };
             }
             if self.item.is_none() {
                 to.end();

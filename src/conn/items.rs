@@ -39,7 +39,7 @@ impl Items for SessionItems {
         room
     }
 
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.shared.lock();
         let is_scarce = !state.held.is_roomy();
@@ -56,7 +56,23 @@ impl Items for SessionItems {
         item
     }
 
+    fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>> {
+        let mut waker = Some(cx.waker().clone());
+        let mut state = self.shared.lock();
+        let opened = state.session.poll_opened(self.id, &mut waker);
+        unlock_and_wake_callers(state);
+        opened
+    }
+
+    fn open(&self, position: Option<u64>) {
+        self.shared.with(|session| session.open(self.id, position));
+    }
+
     fn end(&self) {
         self.shared.with(|session| session.end_items(self.id));
+    }
+
+    fn abort(&self) {
+        self.shared.abort_items(self.id);
     }
 }

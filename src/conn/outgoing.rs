@@ -23,7 +23,7 @@ use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::service::{Request, bad_trace};
-use crate::session::{Place, Received, Session, StreamId};
+use crate::session::{Place, Received, Session};
 use crate::wire::{FormatWord, Metadata, Name, Options, Tag};
 
 /// What a caller wants to send.
@@ -37,6 +37,8 @@ pub(crate) struct Unsent {
     pub(crate) deadline: Option<Instant>,
     pub(crate) trace: Option<Box<str>>,
     pub(crate) metadata: Option<Box<Metadata>>,
+    // Where a streamed call is to go on.
+    pub(crate) resume_at: Option<u64>,
     // What the command has in place of limits.
     pub(crate) facts: Option<Box<Facts>>,
 }
@@ -69,8 +71,8 @@ impl Unsent {
         // What every tagged call is in that says nothing is not said.
         let format = Some(format).filter(|format| !format.is_default());
         let (payload, facts) = (Some(payload), facts.of_call());
-        let (deadline, trace, metadata) = (None, None, None);
-        Self { name, format, payload, deadline, trace, metadata, facts }
+        let (deadline, trace, metadata, resume_at) = (None, None, None, None);
+        Self { name, format, payload, deadline, trace, metadata, resume_at, facts }
     }
 
     /// The time that the command gives a call whose caller sets none. A one-way call is given none:
@@ -116,6 +118,7 @@ impl Unsent {
             deadline: request.deadline(),
             trace: request.trace().map(Into::into),
             metadata: Some(request.metadata()).filter(|some| !some.is_empty()).map(Box::new),
+            resume_at: request.resume_position(),
             facts: request.take_facts(),
         }
     }
@@ -161,7 +164,11 @@ impl Outgoing {
             self.state = State::Sent(tag);
         }
         Poll::Ready(match self.state {
-            State::Sent(tag) => Ok(SessionItems::new(self.handle.shared(), StreamId::Made(tag))),
+            State::Sent(tag) => {
+                let shared = self.handle.shared();
+                let id = shared.with(|session| session.stream_of(tag));
+                id.map(|id| SessionItems::new(shared, id)).ok_or_else(polled_too_late)
+            }
             State::Unsent | State::Done => Err(polled_too_late()),
         })
     }
@@ -262,6 +269,9 @@ impl Outgoing {
         if let Some(facts) = self.unsent.facts.as_ref().filter(|_| self.unsent.is_streamed()) {
             let credit = facts.has_reply_items().then_some(WINDOW_BYTES);
             options = options.streamed(facts.has_request_items(), credit);
+        }
+        if let Some(position) = self.unsent.resume_at {
+            options = options.with_from(position);
         }
         if let Some(trace) = &self.unsent.trace {
             options = options.with_trace(trace).map_err(bad_trace)?;

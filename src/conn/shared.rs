@@ -29,7 +29,7 @@ use crate::clock::now;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::quota::{Quota, call_bytes};
-use crate::session::{CallId, Place, Received, Session, Side, Tally};
+use crate::session::{CallId, Place, Received, Session, Side, StreamId, Tally};
 use crate::transport::{Peer, SharedIo};
 use crate::wire::{Outbox, Tag};
 
@@ -278,8 +278,17 @@ impl Shared {
 
     /// Gives up a call of ours.
     pub(crate) fn cancel(&self, tag: Tag) {
+        self.give_up(|session| session.cancel(tag));
+    }
+
+    /// Gives up a streamed call of ours, if its request has not ended.
+    pub(crate) fn abort_items(&self, id: StreamId) {
+        self.give_up(|session| session.abort_items(id));
+    }
+
+    fn give_up(&self, cancel: impl FnOnce(&mut Session)) {
         let mut state = self.lock();
-        state.session.cancel(tag);
+        cancel(&mut state.session);
         state.cover_no_more();
         unlock_and_wake(state);
     }

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::handler::Router;
 use crate::quota::unheld;
 use crate::service::{Answer, Reply, Request};
-use crate::session::{Call, CallId, StreamId};
+use crate::session::{Call, CallId};
 
 /// The calls of one connection: those that are to begin, and those that go on in tasks.
 pub(super) struct Calls {
@@ -77,7 +77,7 @@ impl Calls {
         let mut in_flight = InFlight::new(shared, &call);
         let mut request = Request::of_session(call, Arc::<Shared>::clone(shared));
         if id.is_streamed() {
-            request.set_items(Arc::new(SessionItems::new(shared, StreamId::Taken(id))));
+            request.set_items(Arc::new(SessionItems::new(shared, id.into())));
         }
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {

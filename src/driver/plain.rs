@@ -142,6 +142,7 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
     let mut request = Request::of_session(call, link.shared.clone());
     let items = route.facts().is_streamed().then(|| {
         let (near, far) = pipe();
+        near.charge_to(link.shared.quota());
         request.set_items(Arc::new(far));
         near
     });
@@ -194,17 +195,19 @@ async fn print_items(
     };
     let mut end = None;
     loop {
-        let next = poll_fn(|cx| match items.poll_next(cx) {
-            Poll::Ready(item) => Poll::Ready(item),
-            Poll::Pending => {
+        let next = poll_fn(|cx| {
+            let mut next = items.poll_next(cx);
+            if next.is_pending() {
                 if end.is_none() {
                     end = Some(ready!(Pin::new(&mut answer).poll(cx)));
                 }
                 // What it sent last is here by now.
-                match items.poll_next(cx) {
-                    Poll::Ready(item) => Poll::Ready(item),
-                    Poll::Pending => Poll::Ready(None),
-                }
+                next = items.poll_next(cx);
+            }
+            match next {
+                Poll::Ready(Ok(item)) => Poll::Ready(item),
+                // Nobody is left to send more; the answer says why.
+                Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
             }
         });
         match attend(&link.shared, &mut link.clock, next).await {

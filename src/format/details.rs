@@ -4,9 +4,13 @@
 //! a function that encodes it in any format of serde, and becomes bytes where the reply would. They
 //! are read the same way, in the format of the call that failed.
 
+#[cfg(feature = "io")]
+use std::ops::Range;
 use std::sync::Arc;
 
 use ::bytes::Bytes;
+#[cfg(feature = "io")]
+use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -72,6 +76,47 @@ impl Error {
         let budget = Budget::new(&Limits::default(), bytes.len());
         Some((codec.decode)(Bytes::clone(bytes), &budget).map_err(Self::of_reply))
     }
+}
+
+#[cfg(feature = "io")]
+impl Error {
+    /// The error of a call that wants to go on at a position that its source has no more, or not
+    /// yet: `not_found`, with the positions that are there, the last one not included.
+    ///
+    /// ```
+    /// use switchboard::{Code, Error};
+    ///
+    /// let error = Error::no_such_position(100..250);
+    /// assert_eq!(error.code(), Code::NotFound);
+    /// assert_eq!(error.text(), "the positions 100 to 249 are there, and 250 is the next");
+    /// ```
+    #[must_use]
+    pub fn no_such_position(there: Range<u64>) -> Self {
+        let Range { start: first, end: next } = there;
+        let text = match next.checked_sub(1).filter(|last| *last >= first) {
+            Some(last) => {
+                format!("the positions {first} to {last} are there, and {next} is the next")
+            }
+            None => format!("nothing is there, and {next} is the next"),
+        };
+        Self::new(Code::NotFound, text).with_details(Positions { first, next })
+    }
+
+    /// The positions that are there, if this is the error of a call that wanted to go on at another
+    /// one. It is read in the format of the call that failed.
+    #[must_use]
+    pub fn positions(&self) -> Option<Range<u64>> {
+        let Positions { first, next } = self.details::<Positions>()?.ok()?;
+        (self.code() == Code::NotFound).then_some(first..next)
+    }
+}
+
+/// The positions of a source, for whoever wants to go on at another one.
+#[cfg(feature = "io")]
+#[derive(Serialize, Deserialize)]
+struct Positions {
+    first: u64,
+    next: u64,
 }
 
 /// The format of this name, if it is one of serde.

@@ -41,9 +41,20 @@ pub struct Blocking<F> {
     pub(super) function: Arc<F>,
 }
 
-/// What came of a function on a thread of its own: what it returned, or why it returned nothing.
+/// What came of a function that runs elsewhere, or whose stream is sent: what it returned, or why
+/// that is not known.
 #[derive(Debug)]
 pub struct Ran<Reply>(Result<Reply>);
+
+impl<Reply> Ran<Reply> {
+    pub(super) const fn of(reply: Reply) -> Self {
+        Self(Ok(reply))
+    }
+
+    pub(super) const fn failed(error: Error) -> Self {
+        Self(Err(error))
+    }
+}
 
 impl<Rep, Reply: Outcome<Rep, Kind>, Kind> Outcome<Rep, Kind> for Ran<Reply> {
     fn outcome(self) -> Result<Rep> {

@@ -107,6 +107,15 @@ impl Context {
         self.request.is_one_way()
     }
 
+    /// Where in their source the caller wants the items of the reply to begin, if it goes on with
+    /// what it had before: asked of [resumable](crate::Command::resumable) commands alone. The
+    /// handler says by [`Sender::open_at`](crate::Sender::open_at) of the same position that they
+    /// do, or returns [`Error::no_such_position`](crate::Error::no_such_position).
+    #[must_use]
+    pub fn resume_at(&self) -> Option<u64> {
+        self.request.resume_position()
+    }
+
     /// The W3C traceparent that the caller sent, not looked into.
     #[must_use]
     pub fn trace(&self) -> Option<&str> {

@@ -14,6 +14,8 @@ mod registry;
 mod route;
 mod router;
 mod speaks;
+mod streamed;
+mod streaming;
 
 pub use self::blocking::{Blocking, blocking};
 use self::blocking::{BlockingAnswer, run_blocking};
@@ -25,17 +27,15 @@ pub(crate) use self::registry::{Entry, Registry};
 pub(crate) use self::route::{Route, Typed};
 pub(crate) use self::router::Router;
 pub use self::speaks::Speaks;
+pub use self::streaming::{Streaming, streaming};
 
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::command::Streamed;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
-use crate::format::Codec;
-use crate::service::{Receiver, Sender};
 use crate::stream::Connection;
 
 /// A function that answers calls whose request is a `Req`:
@@ -45,6 +45,10 @@ use crate::stream::Connection;
 /// - either of them with shared state in front, by [`with_state`],
 /// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking()`],
 /// - either of these with shared state in front, by both: `with_state(&state, blocking(f))`.
+///
+/// Where the command is [`Streamed`](crate::Streamed), a [`Receiver`](crate::Receiver) and a
+/// [`Sender`](crate::Sender) stand between the request and the `Context`, as it has them; or the
+/// function returns a `Stream`, by [`streaming`].
 ///
 /// `E` is an [`Error`], a type of the program's that becomes one by [`From`], or any error whose
 /// type says nothing: `anyhow::Error`, a boxed error, a text ([`IntoError`]). An `Error` made by
@@ -198,6 +202,14 @@ pub struct OfBoth<I, J>(PhantomData<fn() -> (I, J)>);
 #[derive(Debug)]
 pub struct OfBothAndContext<I, J>(PhantomData<fn() -> (I, J)>);
 
+/// The shape of a handler that takes the request and returns a stream.
+#[derive(Debug)]
+pub struct OfStream<I>(PhantomData<fn() -> I>);
+
+/// The shape of a handler that takes the request and a [`Context`], and returns a stream.
+#[derive(Debug)]
+pub struct OfStreamAndContext<I>(PhantomData<fn() -> I>);
+
 /// The handlers of one shape: a function, one that blocks, and either with state in front. The
 /// shape names the context, and behind `=>` says what of it the function is given.
 macro_rules! handlers {
@@ -270,79 +282,6 @@ macro_rules! handlers {
 
 handlers!(OfRequest(_));
 handlers!(OfRequestAndContext(context => context: Context));
-
-/// The handlers of one shape for streamed commands: a function, and one with state in front. Behind
-/// `=>` stands the request of the command, and what the function is given beside its head.
-macro_rules! streamed_handlers {
-    (
-        $shape:ident<$($item:ident),+> => $request:ty, $items:ty,
-        ($context:ident, $codecs:ident) => $($argument:expr, $type:ty);+
-    ) => {
-        #[diagnostic::do_not_recommend]
-        impl<F, Head, $($item: 'static,)+ Answer> Handler<$request, $shape<$($item),+>> for F
-        where
-            F: Fn(Head, $($type),+) -> Answer + Send + Sync + 'static,
-        {
-            type Head = Head;
-            type Answer = Answer;
-            type Items = $items;
-
-            fn call(&self, head: Head, $context: Context, $codecs: &$items) -> Answer {
-                self(head, $($argument),+)
-            }
-        }
-
-        #[diagnostic::do_not_recommend]
-        impl<S, F, Head, $($item: 'static,)+ Answer> Handler<$request, $shape<$($item),+>>
-            for WithState<S, F>
-        where
-            S: Send + Sync + 'static,
-            F: Fn(Arc<S>, Head, $($type),+) -> Answer + Send + Sync + 'static,
-        {
-            type Head = Head;
-            type Answer = Answer;
-            type Items = $items;
-
-            fn call(&self, head: Head, $context: Context, $codecs: &$items) -> Answer {
-                (self.function)(Arc::clone(&self.state), head, $($argument),+)
-            }
-        }
-    };
-}
-
-streamed_handlers!(
-    OfSender<I> => Head, Arc<Codec<I>>,
-    (context, codec) => Sender::new(context.items_of_call(), codec.encode), Sender<I>
-);
-streamed_handlers!(
-    OfSenderAndContext<I> => Head, Arc<Codec<I>>,
-    (context, codec) =>
-        Sender::new(context.items_of_call(), codec.encode), Sender<I>;
-        context, Context
-);
-streamed_handlers!(
-    OfReceiver<I> => Streamed<I, Head>, Arc<Codec<I>>,
-    (context, codec) => Receiver::new(context.items_of_call(), codec.decode), Receiver<I>
-);
-streamed_handlers!(
-    OfReceiverAndContext<I> => Streamed<I, Head>, Arc<Codec<I>>,
-    (context, codec) =>
-        Receiver::new(context.items_of_call(), codec.decode), Receiver<I>;
-        context, Context
-);
-streamed_handlers!(
-    OfBoth<I, J> => Streamed<I, Head>, Arc<(Codec<I>, Codec<J>)>,
-    (context, codecs) =>
-        Receiver::new(context.items_of_call(), codecs.0.decode), Receiver<I>;
-        Sender::new(context.items_of_call(), codecs.1.encode), Sender<J>
-);
-streamed_handlers!(
-    OfBothAndContext<I, J> => Streamed<I, Head>, Arc<(Codec<I>, Codec<J>)>,
-    (context, codecs) =>
-        Receiver::new(context.items_of_call(), codecs.0.decode), Receiver<I>;
-        Sender::new(context.items_of_call(), codecs.1.encode), Sender<J>;
-        context, Context
-);
 
 impl<'a, F, Fut, E, Kind> RawHandler<'a, Kind> for F
 where

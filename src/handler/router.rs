@@ -15,6 +15,7 @@ use crate::quota::{Held, Permit, Quota, call_bytes};
 use crate::service::{
     Answer, Began, Commands, Direct, Origin, Request, Service, Time, Work, caught, log_refusal,
 };
+use crate::session::NOT_RESUMABLE;
 use crate::wire::Name;
 
 /// Handlers under names, and what their calls are bounded by.
@@ -122,6 +123,9 @@ impl Router {
             let text = "this command is streamed, and this way to call it carries no items";
             return Err(Error::found(Code::UnsupportedFormat, text));
         }
+        if request.resume_position().is_some() && !facts.is_resumable() {
+            return Err(Error::found(Code::Invalid, NOT_RESUMABLE));
+        }
         let (deadline, time) = self.time_of(&request, facts);
         if origin != Origin::Tagged && deadline <= now() {
             let text = "the deadline had passed when the call arrived";
@@ -187,6 +191,9 @@ impl Service for Router {
         let mut held = Held::new(&self.quota);
         if let Err(error) = held.cover(call_bytes(request.payload().len())) {
             return Answer::refused_directly(error);
+        }
+        if let Some(items) = request.items() {
+            items.charge_to(&self.quota);
         }
         let direct = Direct::new(request.peer().clone(), Arc::clone(&self.quota));
         request.set_caller(Arc::<Direct>::clone(&direct));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     OfBoth, OfBothAndContext, OfReceiver, OfReceiverAndContext, OfRequest, OfRequestAndContext,
-    OfSender, OfSenderAndContext,
+    OfSender, OfSenderAndContext, OfStream, OfStreamAndContext,
 };
 use crate::command::Streamed;
 use crate::error::Result;
@@ -159,6 +159,6 @@ macro_rules! both {
 }
 
 unary!(OfRequest, OfRequestAndContext);
-sending!(OfSender, OfSenderAndContext);
+sending!(OfSender, OfSenderAndContext, OfStream, OfStreamAndContext);
 receiving!(OfReceiver, OfReceiverAndContext);
 both!(OfBoth, OfBothAndContext);

@@ -2,12 +2,20 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_sink::Sink;
+use tokio::runtime::Handle;
+
+use super::encoded::Encoded;
 use super::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
+use crate::session::Item;
 
 /// Sends the items of a reply: an argument of a handler of a command whose reply is
 /// [`Streamed`](crate::Streamed). [`StreamedCall::split`](crate::StreamedCall::split) gives one for
@@ -15,7 +23,10 @@ use crate::limits::Limits;
 ///
 /// What is sent goes to the caller as fast as that takes it, and no faster: [`send`](Self::send)
 /// waits for room. The stream ends when the handler returns: with its value if it went well, with
-/// its error if not.
+/// its error if not. A sender of a request ends it by [`end`](Self::end); one that is dropped
+/// before has given the call up.
+///
+/// It is a [`Sink`], too: an item counts as flushed when the call has taken it.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -35,11 +46,16 @@ use crate::limits::Limits;
 /// ```
 pub struct Sender<I> {
     of: ItemsOfCall,
+    format: &'static str,
     encode: EncodeItem<I>,
+    // Whoever made the call, and has not ended its request.
+    gives_up: bool,
 }
 
 /// Takes the items of a request: an argument of a handler of a command whose request is
 /// [`Streamed`](crate::Streamed), behind what the request begins with.
+///
+/// It is a [`Stream`] of results, too, which ends behind an error of the call.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -61,6 +77,8 @@ pub struct Sender<I> {
 pub struct Receiver<I> {
     of: ItemsOfCall,
     decode: DecodeItem<I>,
+    position: Option<u64>,
+    is_over: bool,
 }
 
 /// The items of one call, without their types, and what bounds them.
@@ -70,6 +88,13 @@ pub(crate) struct ItemsOfCall {
     pub(crate) limits: Arc<Limits>,
 }
 
+impl ItemsOfCall {
+    async fn send(&self, payload: Result<Bytes>, position: Option<u64>) -> Result<()> {
+        let mut item = Some(Item { payload: payload?, position });
+        poll_fn(|cx| self.items.poll_send(cx, &mut item)).await
+    }
+}
+
 impl<I> Sender<I> {
     /// Sends an item, as soon as there is room for it.
     ///
@@ -77,18 +102,136 @@ impl<I> Sender<I> {
     ///
     /// `cancelled` if nobody takes items any more: the caller is gone, has given up, or its time is
     /// over. `too_large` if the item is over [`item_bytes_max`](Limits::item_bytes_max), and what
-    /// the format says of it; nothing was sent then.
+    /// the format says of it; nothing was sent then. `overloaded` if the endpoint has no memory for
+    /// it.
     ///
     /// # Cancel safety
     ///
     /// Dropped before it is ready, it has sent nothing.
-    pub async fn send(&self, item: &I) -> Result<()> {
-        let mut item = Some(encode_item(self.encode, item, &self.of.limits)?);
-        poll_fn(|cx| self.of.items.poll_send(cx, &mut item)).await
+    pub fn send<'a>(&'a self, item: &I) -> impl Future<Output = Result<()>> + Send + use<'a, I> {
+        self.of.send(self.encoded(item), None)
     }
 
-    pub(crate) fn new(of: ItemsOfCall, encode: EncodeItem<I>) -> Self {
-        Self { of, encode }
+    /// Sends an item that stands at this position of its source: for one that does not follow the
+    /// item before. See [`open_at`](Self::open_at).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_at<'a>(
+        &'a self,
+        position: u64,
+        item: &I,
+    ) -> impl Future<Output = Result<()>> + Send + use<'a, I> {
+        self.of.send(self.encoded(item), Some(position))
+    }
+
+    /// Sends an item that others send as well, and that is encoded once for all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_encoded<'a>(
+        &'a self,
+        item: &Encoded<I>,
+    ) -> impl Future<Output = Result<()>> + Send + use<'a, I> {
+        self.of.send(item.payload(self.format, self.encode, &self.of.limits), None)
+    }
+
+    /// As [`send`](Self::send), in a function that blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Panics
+    ///
+    /// In an async function, and on a thread of no tokio runtime.
+    pub fn blocking_send(&self, item: &I) -> Result<()> {
+        Handle::current().block_on(self.send(item))
+    }
+
+    /// Says that the call is taken, before there is an item: the caller learns it by
+    /// [`StreamedCall::opened`](crate::StreamedCall::opened). Behind an item it says nothing.
+    pub fn open(&self) {
+        self.of.items.open(None);
+    }
+
+    /// Says that the call is taken, and that its items begin at this position of their source. Each
+    /// item that is [sent](Self::send) stands one behind the item before it.
+    ///
+    /// If the caller wants to [go on](crate::Context::resume_at) from a position, it takes items
+    /// only when this was said of that position.
+    pub fn open_at(&self, position: u64) {
+        self.of.items.open(Some(position));
+    }
+
+    /// Says that no more items come. In a handler it says nothing: those of a reply end when the
+    /// handler returns.
+    pub fn end(mut self) {
+        self.gives_up = false;
+        self.of.items.end();
+    }
+
+    /// Of a handler.
+    pub(crate) fn new(of: ItemsOfCall, format: &'static str, encode: EncodeItem<I>) -> Self {
+        Self { of, format, encode, gives_up: false }
+    }
+
+    /// Of whoever made the call.
+    pub(crate) fn of_caller(of: ItemsOfCall, format: &'static str, encode: EncodeItem<I>) -> Self {
+        Self { of, format, encode, gives_up: true }
+    }
+
+    fn encoded(&self, item: &I) -> Result<Bytes> {
+        encode_item(self.encode, item, &self.of.limits)
+    }
+}
+
+impl<I> Drop for Sender<I> {
+    fn drop(&mut self) {
+        if self.gives_up {
+            self.of.items.abort();
+        }
+    }
+}
+
+impl<I> Sink<I> for Sender<I> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.of.items.poll_send(cx, &mut None)
+    }
+
+    fn start_send(self: Pin<&mut Self>, item: I) -> Result<()> {
+        start_send(&*self.of.items, self.encoded(&item)?)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+        self.gives_up = false;
+        self.of.items.end();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Sends an item for which there was room when it was looked for.
+pub(crate) fn start_send(items: &dyn Items, payload: Bytes) -> Result<()> {
+    let mut item = Some(Item::new(payload));
+    match items.poll_send(&mut Context::from_waker(Waker::noop()), &mut item) {
+        Poll::Ready(sent) => sent,
+        Poll::Pending => Err(Error::local(Code::Failed, "an item was sent before it was its turn")),
     }
 }
 
@@ -97,26 +240,60 @@ impl<I> Receiver<I> {
     ///
     /// # Errors
     ///
-    /// `bad_payload` if the item is not of this type. The call ends with this error if the handler
-    /// returns it.
+    /// `bad_payload` if the item is not of this type. `cancelled` if the call is over, and there
+    /// was no last item: an async handler has been stopped by then. The call ends with this error
+    /// if the handler returns it.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: no item is lost.
     pub async fn next(&mut self) -> Result<Option<I>> {
-        poll_fn(|cx| self.poll_next(cx)).await
+        poll_fn(|cx| self.poll_item(cx)).await
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<I>>> {
-        let Some(item) = ready!(self.of.items.poll_next(cx)) else {
+    /// As [`next`](Self::next), in a function that blocks.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    ///
+    /// # Panics
+    ///
+    /// In an async function, and on a thread of no tokio runtime.
+    pub fn blocking_next(&mut self) -> Result<Option<I>> {
+        Handle::current().block_on(self.next())
+    }
+
+    /// Where in its source the item stands that came last, if its sender says so.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        self.position
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<I>>> {
+        let next = ready!(self.of.items.poll_next(cx));
+        self.is_over = !matches!(next, Ok(Some(_)));
+        let Some(item) = next? else {
             return Poll::Ready(Ok(None));
         };
+        self.position = item.position;
         let item = decode_item(self.decode, item, &self.of.limits);
         Poll::Ready(item.map(Some).map_err(Error::for_caller))
     }
 
     pub(crate) fn new(of: ItemsOfCall, decode: DecodeItem<I>) -> Self {
-        Self { of, decode }
+        Self { of, decode, position: None, is_over: false }
+    }
+}
+
+impl<I> Stream for Receiver<I> {
+    type Item = Result<I>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<I>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        self.poll_item(cx).map(Result::transpose)
     }
 }
 

@@ -1,17 +1,18 @@
 //! The items of one streamed call, as one of its two sides sends and takes them.
 //!
 //! Items are pulled: one is sent when there is room for it, which the other side makes by taking.
-//! What lies between the two, a session's credit or a queue in memory, is behind [`Items`].
+//! What lies between the two, a session's credit or a queue in memory (`pipe`), is behind
+//! [`Items`].
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, PAYLOAD_BYTES_USUAL};
 use crate::limits::Limits;
+use crate::quota::Quota;
 use crate::session::Item;
 
 /// [`Format::encode`](crate::format::Format::encode).
@@ -22,7 +23,8 @@ pub(crate) type DecodeItem<I> = fn(Bytes, &Budget) -> Result<I>;
 
 /// One side of a streamed call.
 pub(crate) trait Items: Send + Sync {
-    /// Sends the item, which is taken, when there is room for it.
+    /// Sends the item, which is taken, when there is room for it. Without one it tells whether
+    /// there is room.
     ///
     /// # Errors
     ///
@@ -30,120 +32,50 @@ pub(crate) trait Items: Send + Sync {
     fn poll_send(&self, cx: &mut Context<'_>, item: &mut Option<Item>) -> Poll<Result<()>>;
 
     /// The next item of the other side; `None` behind its last.
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Item>>;
+    ///
+    /// # Errors
+    ///
+    /// The call is over, and there was no last one.
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>>;
+
+    /// Where the items of the other side begin: known when it has taken the call.
+    ///
+    /// # Errors
+    ///
+    /// The call is over.
+    fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>>;
+
+    /// Says that this side has taken the call, and where its items begin. Behind an item it says
+    /// nothing.
+    fn open(&self, position: Option<u64>);
 
     /// Says that this side sends no more.
     fn end(&self);
-}
 
-/// One end of a streamed call that comes through no connection.
-pub(crate) struct PipeEnd {
-    ours: Arc<Half>,
-    theirs: Arc<Half>,
-}
+    /// Says that this side will not send what was still to come: for whoever has made the call,
+    /// that gives it up.
+    fn abort(&self);
 
-/// The items of one direction.
-#[derive(Default)]
-struct Half {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    items: VecDeque<Item>,
-    bytes: usize,
-    is_ended: bool,
-    sender: Option<Waker>,
-    receiver: Option<Waker>,
-}
-
-/// The two ends of a call: items of each come out at the other.
-pub(crate) fn pipe() -> (PipeEnd, PipeEnd) {
-    let (up, down) = (Arc::<Half>::default(), Arc::<Half>::default());
-    let far = PipeEnd { ours: Arc::clone(&down), theirs: Arc::clone(&up) };
-    (PipeEnd { ours: up, theirs: down }, far)
-}
-
-impl Half {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Nothing comes behind what is there.
-    fn end(&self) {
-        let mut state = self.lock();
-        state.is_ended = true;
-        let wakers = [state.sender.take(), state.receiver.take()];
-        drop(state);
-        wakers.into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
-impl Items for PipeEnd {
-    fn poll_send(&self, cx: &mut Context<'_>, item: &mut Option<Item>) -> Poll<Result<()>> {
-        let waker = cx.waker().clone();
-        let mut state = self.ours.lock();
-        if state.is_ended {
-            return Poll::Ready(Err(over()));
-        }
-        if state.bytes >= BYTES_MAX {
-            let spent = state.sender.replace(waker);
-            drop(state);
-            drop(spent);
-            return Poll::Pending;
-        }
-        if let Some(item) = item.take() {
-            state.bytes = state.bytes.saturating_add(Item::held_bytes(item.payload.len()));
-            state.items.push_back(item);
-        }
-        let receiver = state.receiver.take();
-        drop(state);
-        receiver.into_iter().for_each(Waker::wake);
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        let waker = cx.waker().clone();
-        let mut state = self.theirs.lock();
-        let Some(item) = state.items.pop_front() else {
-            if state.is_ended {
-                return Poll::Ready(None);
-            }
-            let spent = state.receiver.replace(waker);
-            drop(state);
-            drop(spent);
-            return Poll::Pending;
-        };
-        state.bytes = state.bytes.saturating_sub(Item::held_bytes(item.payload.len()));
-        let sender = if state.bytes < BYTES_MAX { state.sender.take() } else { None };
-        drop(state);
-        sender.into_iter().for_each(Waker::wake);
-        Poll::Ready(Some(item))
-    }
-
-    fn end(&self) {
-        self.ours.end();
-    }
-}
-
-/// The other end learns that nobody is here any more.
-impl Drop for PipeEnd {
-    fn drop(&mut self) {
-        self.ours.end();
-        self.theirs.end();
-    }
+    /// What waits is from now on held by an endpoint. A connection has its own account.
+    fn charge_to(&self, _quota: &Arc<Quota>) {}
 }
 
 /// An item as its bytes.
-pub(crate) fn encode_item<I>(encode: EncodeItem<I>, item: &I, limits: &Limits) -> Result<Item> {
+pub(crate) fn encode_item<I>(encode: EncodeItem<I>, item: &I, limits: &Limits) -> Result<Bytes> {
     let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
     encode(item, limits, &mut payload).map_err(Error::by_library)?;
-    let (bytes, max) = (payload.len(), limits.item_bytes_max);
+    check_item_bytes(payload.len(), limits)?;
+    Ok(payload.freeze())
+}
+
+/// Whether an item may be so large.
+pub(crate) fn check_item_bytes(bytes: usize, limits: &Limits) -> Result<()> {
+    let max = limits.item_bytes_max;
     if bytes > max {
         let text = format!("an item of {bytes} bytes is over item_bytes_max ({max})");
         return Err(Error::local(Code::TooLarge, text));
     }
-    Ok(Item::new(payload.freeze()))
+    Ok(())
 }
 
 /// An item of its bytes.
@@ -151,10 +83,3 @@ pub(crate) fn decode_item<I>(decode: DecodeItem<I>, item: Item, limits: &Limits)
     let budget = Budget::new(limits, item.payload.len());
     decode(item.payload, &budget)
 }
-
-fn over() -> Error {
-    Error::local(Code::Cancelled, "the call is over, and takes no more items")
-}
-
-/// Bytes of items that wait in one direction, but for one more item.
-const BYTES_MAX: usize = 64 * 1024;

@@ -287,10 +287,19 @@ impl Request {
     ///
     /// `bad_payload` if it is empty, longer than 128 bytes or has other than printable ASCII in it.
     pub fn with_trace(mut self, traceparent: &str) -> Result<Self> {
-        let options = Options::new(self.format_word(), None);
+        let mut options = Options::new(self.format_word(), None);
+        if let Some(position) = self.resume_position() {
+            options = options.with_from(position);
+        }
         let options = options.with_trace(traceparent).map_err(bad_trace)?;
         self.call.options = options.with_metadata(&self.metadata());
         Ok(self)
+    }
+
+    /// Wants the items of a streamed reply from this position of their source on.
+    pub fn resume_at(mut self, position: u64) -> Self {
+        self.call.options = std::mem::take(&mut self.call.options).with_from(position);
+        self
     }
 
     /// Says this beside the call, in the place of what was said.
@@ -369,6 +378,12 @@ impl Request {
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         self.call.options.metadata()
+    }
+
+    /// Where the caller wants to go on; see [`resume_at`](Self::resume_at).
+    #[must_use]
+    pub fn resume_position(&self) -> Option<u64> {
+        self.call.options.from()
     }
 
     /// Says this beside the reply.

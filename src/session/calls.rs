@@ -27,7 +27,7 @@ use super::wakers::Wakers;
 use super::{Place, Plain, PlainEnd, Side, Slowness, Violation};
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::wire::{Position, Tag};
+use crate::wire::{Outbox, Position, Tag};
 
 #[derive(Debug)]
 pub(super) struct Calls {
@@ -58,11 +58,13 @@ impl Calls {
 
     // Streams.
 
-    pub(super) fn streams_of(&mut self, whose: Whose) -> &mut Streams {
-        match whose {
+    /// The streams of one side, with what they add to.
+    pub(super) fn streams_of(&mut self, whose: Whose) -> (&mut Streams, &mut Wakers, &mut Outbox) {
+        let streams = match whose {
             Whose::Ours => &mut self.outbound.streams,
             Whose::Theirs => &mut self.inbound.streams,
-        }
+        };
+        (streams, &mut self.wakers, &mut self.backlog.outbox)
     }
 
     /// Ends a streamed call, and no other, because of this.
@@ -89,9 +91,8 @@ impl Calls {
         while (outbound.streams.has_transmit() || inbound.streams.has_transmit())
             && backlog.outbox.len().saturating_sub(before) < ITEM_BYTES_AT_ONCE
         {
-            if let Some(tag) = outbound.streams.transmit(&mut backlog.outbox) {
-                outbound.end_request(tag, &mut backlog.outbox);
-            }
+            // A request ends in itself.
+            let _ = outbound.streams.transmit(&mut backlog.outbox);
             if let Some(tag) = inbound.streams.transmit(&mut backlog.outbox) {
                 inbound.handle_last_item(tag, &mut backlog.outbox);
             }
@@ -115,7 +116,7 @@ impl Calls {
             return;
         }
         for whose in [Whose::Ours, Whose::Theirs] {
-            let streams = self.streams_of(whose);
+            let (streams, ..) = self.streams_of(whose);
             let error = streams.stall_error();
             for tag in streams.stalled(now) {
                 self.end_stream(whose, tag, &error);

@@ -28,6 +28,7 @@ use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 
+use super::positions::Positions;
 use super::tables::shrink_empty;
 
 /// Items of this side, which wait for credit and for their turn.
@@ -37,6 +38,7 @@ pub(super) struct Sending {
     items: VecDeque<Item>,
     // What the items in `items` cost.
     waiting_cost: u64,
+    positions: Positions,
     is_ended: bool,
     // Of whoever waits for room.
     waker: Option<Waker>,
@@ -50,6 +52,7 @@ pub(super) struct Receiving {
     window: u32,
     items: VecDeque<Item>,
     waiting_cost: u64,
+    positions: Positions,
     is_ended: bool,
     // By this side.
     is_cut_off: bool,
@@ -63,7 +66,7 @@ pub(super) struct Receiving {
 pub struct Item {
     /// Its value, in the format of the call.
     pub payload: Bytes,
-    /// Its place in the source, if it is not that behind the item before.
+    /// Its place in the source, if that is known.
     pub position: Option<u64>,
 }
 
@@ -96,7 +99,7 @@ impl fmt::Display for Misuse {
 }
 
 impl Item {
-    /// An item behind the one before it.
+    /// An item of which no place is known but that it is behind the one before it.
     #[must_use]
     pub const fn new(payload: Bytes) -> Self {
         Self { payload, position: None }
@@ -117,7 +120,13 @@ impl Sending {
     /// A half that begins with so much credit.
     pub(super) fn new(credit: u32) -> Self {
         let (balance, items) = (i64::from(credit), VecDeque::new());
-        Self { balance, items, waiting_cost: 0, is_ended: false, waker: None }
+        let positions = Positions::default();
+        Self { balance, items, waiting_cost: 0, positions, is_ended: false, waker: None }
+    }
+
+    /// The first item stands here.
+    pub(super) const fn begin_at(&mut self, position: Option<u64>) {
+        self.positions.begin(position);
     }
 
     /// The peer grants more.
@@ -143,8 +152,9 @@ impl Sending {
         Poll::Pending
     }
 
-    /// Adds an item, for which there is room.
-    pub(super) fn push(&mut self, item: Item) {
+    /// Adds an item, for which there is room. Of its position it keeps what is to be said.
+    pub(super) fn push(&mut self, mut item: Item) {
+        item.position = self.positions.tell(item.position);
         self.waiting_cost = self.waiting_cost.saturating_add(item.cost());
         self.items.push_back(item);
     }
@@ -203,8 +213,15 @@ impl Receiving {
     /// A half whose peer begins with this window as its credit.
     pub(super) fn new(window: u32) -> Self {
         let (balance, items) = (i64::from(window), VecDeque::new());
-        let (is_ended, is_cut_off) = (false, false);
-        Self { balance, window, items, waiting_cost: 0, is_ended, is_cut_off, waker: None }
+        let (is_ended, is_cut_off, waker) = (false, false, None);
+        let positions = Positions::default();
+        let waiting_cost = 0;
+        Self { balance, window, items, waiting_cost, positions, is_ended, is_cut_off, waker }
+    }
+
+    /// The first item stands here.
+    pub(super) const fn begin_at(&mut self, position: Option<u64>) {
+        self.positions.begin(position);
     }
 
     /// The line of an item came: whether somebody wants it.
@@ -224,7 +241,8 @@ impl Receiving {
     }
 
     /// Takes in an item whose line may come; answers who waits for it.
-    pub(super) fn handle_item(&mut self, item: Item) -> Option<Waker> {
+    pub(super) fn handle_item(&mut self, mut item: Item) -> Option<Waker> {
+        item.position = self.positions.pass(item.position);
         self.waiting_cost = self.waiting_cost.saturating_add(item.cost());
         self.items.push_back(item);
         self.waker.take()

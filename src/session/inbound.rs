@@ -28,7 +28,8 @@ use super::event::{OwnFacts, Whose};
 use super::in_flight::{InFlight, Open};
 use super::mistakes::Mistakes;
 use super::one_way::OneWay;
-use super::streams::{Halves, StreamId, Streams, Taken};
+use super::stream::Halves;
+use super::streams::{Streams, Taken};
 use super::told::{no_more_calls, push_error};
 use super::{Call, CallId, Event, Tally, Violation};
 use crate::command::Facts;
@@ -200,7 +201,7 @@ impl Inbound {
         self.in_flight.insert(id, open);
         if is_streamed {
             self.streaming = self.streaming.saturating_add(1);
-            self.streams.begin(StreamId::Taken(id), halves);
+            self.streams.begin_taken(id, halves);
         } else {
             self.running = self.running.saturating_add(1);
         }
@@ -227,7 +228,7 @@ impl Inbound {
         if !id.is_streamed {
             return Err(Violation::NotAStream(tag));
         }
-        let taken = self.streams.handle_line(tag, part)?;
+        let taken = self.streams.handle_line(tag, part, None)?;
         let Part::Item(len) = part else { return Ok(false) };
         if let Some(error) = self.streams.check_size(len) {
             self.end_stream(id, error, outbox);
@@ -249,7 +250,7 @@ impl Inbound {
         outbox: &mut Outbox,
     ) {
         self.note_handler_ended(id);
-        if id.is_streamed && self.streams.finish(StreamId::Taken(id)) == Some(false) {
+        if id.is_streamed && !self.streams.finish(id.into()) {
             if let Some(open) = self.in_flight.find_mut(id) {
                 open.last = Some(Box::new(reply));
             }

@@ -358,8 +358,8 @@ impl Input {
             }
             Line::Reply(tag, part, options) => {
                 let Calls { outbound, backlog, wakers, .. } = calls;
-                let answer =
-                    outbound.handle_reply(tag, part, &mut backlog.outbox, &mut wakers.due)?;
+                let line = (tag, part, &options);
+                let answer = outbound.handle_reply(line, &mut backlog.outbox, &mut wakers.due)?;
                 let word = match answer {
                     Answer::Final(word) => word,
                     Answer::Item => {
@@ -394,7 +394,7 @@ impl Input {
             }
             Some(BodyOf::Item(whose, tag, position)) => {
                 let item = Item { payload: body, position };
-                calls.streams_of(whose).handle_item(tag, item);
+                calls.streams_of(whose).0.handle_item(tag, item);
             }
             Some(BodyOf::Notice(head)) => {
                 calls.outbound.parting.handle_notice(head.0, &head.1, &body)

@@ -3,31 +3,44 @@
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use super::calls::Calls;
 use super::event::Whose;
 use super::streams::{StreamId, push_part};
-use super::{CallId, Item, Session};
+use super::{Item, Session};
 use crate::error::Error;
-use crate::wire::{Options, Part};
+use crate::wire::{Options, Part, Tag};
 
 impl Session {
-    /// The next item that the peer has sent for this call; `None` behind the last, or if the call
-    /// is over: its reply says which, where it is one of ours. If there is none yet, `waker` is
-    /// taken, and woken then.
+    /// The next item that the peer has sent for this call; `None` behind the last. If there is none
+    /// yet, `waker` is taken, and woken then.
     ///
     /// What is taken is granted to the peer again, unless memory `is_scarce` and items wait.
+    ///
+    /// # Errors
+    ///
+    /// The call is over: its reply says why, where it is one of ours.
     pub fn poll_item(
         &mut self,
         id: StreamId,
         is_scarce: bool,
         waker: &mut Option<Waker>,
-    ) -> Poll<Option<Item>> {
-        let Calls { outbound, inbound, backlog, wakers, .. } = &mut self.calls;
-        let streams = match id.whose() {
-            Whose::Ours => &mut outbound.streams,
-            Whose::Theirs => &mut inbound.streams,
-        };
-        streams.poll_item(id, is_scarce, waker, &mut wakers.spent, &mut backlog.outbox)
+    ) -> Poll<Result<Option<Item>, Error>> {
+        let (streams, wakers, outbox) = self.calls.streams_of(id.whose());
+        streams.poll_item(id, is_scarce, waker, &mut wakers.spent, outbox)
+    }
+
+    /// Where the peer's items begin, if it says so: known when it has said that it took the call,
+    /// or anything that comes behind that. Until then `waker` is taken, and woken then.
+    ///
+    /// # Errors
+    ///
+    /// The call is over.
+    pub fn poll_opened(
+        &mut self,
+        id: StreamId,
+        waker: &mut Option<Waker>,
+    ) -> Poll<Result<Option<u64>, Error>> {
+        let (streams, wakers, _) = self.calls.streams_of(id.whose());
+        streams.poll_opened(id, waker, &mut wakers.spent)
     }
 
     /// Whether an item may be added for this call. If not yet, `waker` is taken, and woken then.
@@ -40,37 +53,42 @@ impl Session {
         id: StreamId,
         waker: &mut Option<Waker>,
     ) -> Poll<Result<(), Error>> {
-        let Calls { outbound, inbound, wakers, .. } = &mut self.calls;
-        let streams = match id.whose() {
-            Whose::Ours => &mut outbound.streams,
-            Whose::Theirs => &mut inbound.streams,
-        };
+        let (streams, wakers, _) = self.calls.streams_of(id.whose());
         streams.poll_room(id, waker, &mut wakers.spent)
     }
 
     /// Sends an item, for which there is room. It goes when the peer has granted credit.
     pub fn send_item(&mut self, now: Instant, id: StreamId, item: Item) {
-        self.calls.streams_of(id.whose()).push_item(now, id, item);
+        self.calls.streams_of(id.whose()).0.push_item(now, id, item);
     }
 
-    /// Says that the request of this call of ours has no more items. The items of a reply end with
-    /// the final one.
+    /// Says that this half of the call has no more items. The final reply of a call of the peer
+    /// says it as well.
     pub fn end_items(&mut self, id: StreamId) {
-        let calls = &mut self.calls;
-        if let StreamId::Made(tag) = id
-            && calls.outbound.streams.finish(id) == Some(true)
-        {
-            calls.outbound.end_request(tag, &mut calls.backlog.outbox);
+        let (streams, _, outbox) = self.calls.streams_of(id.whose());
+        streams.end_items(id, outbox);
+    }
+
+    /// Says that this streamed call of the peer is taken, and where its items begin if they have
+    /// positions. Behind an item it says nothing.
+    pub fn open(&mut self, id: StreamId, position: Option<u64>) {
+        let (streams, _, outbox) = self.calls.streams_of(id.whose());
+        if id.whose() == Whose::Theirs && streams.open(id, position) {
+            push_part((id.whose(), id.tag()), Part::Open, Options::of_item(position), outbox);
         }
     }
 
-    /// Says that this streamed call of the peer is taken, from this position of its source on if it
-    /// has some.
-    pub fn open(&mut self, id: CallId, position: Option<u64>) {
-        let calls = &mut self.calls;
-        if calls.inbound.is_wanted(id) {
-            let (key, options) = ((Whose::Theirs, id.tag), Options::of_item(position));
-            push_part(key, Part::Open, options, &mut calls.backlog.outbox);
+    /// This call of ours, which has just been sent, if it is streamed.
+    #[must_use]
+    pub fn stream_of(&self, tag: Tag) -> Option<StreamId> {
+        self.calls.outbound.streams.id_of(tag)
+    }
+
+    /// Gives up a streamed call of ours, if its request has not ended: nobody will end it.
+    pub fn abort_items(&mut self, id: StreamId) {
+        let (streams, ..) = self.calls.streams_of(id.whose());
+        if id.whose() == Whose::Ours && streams.is_sending(id) {
+            self.cancel(id.tag());
         }
     }
 }

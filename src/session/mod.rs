@@ -41,7 +41,7 @@
 //!
 //! ```text
 //!   whole ──► input ──► calling_back ──► calls ──► inbound ───► in_flight, one_way, agenda,
-//!   items     Input                      Calls │                streams (half)
+//!   items     Input                      Calls │                streams (stream, half)
 //!  Session                                     ├─► outbound ──► cause, parting, streams
 //!                                              ├─► closing (close) ──► cause
 //!                                              ├─► backlog, room: what waits, and who
@@ -70,7 +70,9 @@ mod mistakes;
 mod one_way;
 mod outbound;
 mod parting;
+mod positions;
 mod room;
+mod stream;
 mod streams;
 mod tables;
 mod timeouts;
@@ -82,8 +84,11 @@ mod whole;
 pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Received, Side, Tally};
 pub use self::half::{Item, Misuse};
 pub use self::input::{Holds, Host};
+pub(crate) use self::positions::Positions;
 pub use self::room::Place;
+pub(crate) use self::stream::NOT_RESUMABLE;
 pub use self::streams::StreamId;
+pub(crate) use self::told::takes_no_items;
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;
 pub use self::whole::Session;

@@ -30,7 +30,8 @@ use super::deadlines::Earliest;
 use super::event::Whose;
 use super::keepalive::PING;
 use super::parting::Parting;
-use super::streams::{Halves, StreamId, Streams, Taken};
+use super::stream::Halves;
+use super::streams::{Streams, Taken};
 use super::tables::TABLE_KEPT_MAX;
 use super::{Received, Violation};
 use crate::command::Facts;
@@ -120,7 +121,7 @@ impl Outbound {
         }
         let tag = self.begin(State::Waiting { deadline, waker: waker.take() });
         if !halves.are_none() {
-            self.streams.begin(StreamId::Made(tag), halves);
+            self.streams.begin_made(tag, halves);
         }
         push_call(name, tag, options, payload, outbox);
         self.ends_in_call = true;
@@ -227,8 +228,7 @@ impl Outbound {
     /// Takes in a reply line; answers what its body is.
     pub(super) fn handle_reply(
         &mut self,
-        tag: Tag,
-        part: Part,
+        (tag, part, options): (Tag, Part, &Options),
         outbox: &mut Outbox,
         woken: &mut Vec<Waker>,
     ) -> Result<Answer, Violation> {
@@ -240,7 +240,7 @@ impl Outbound {
             Part::Err(_, word) => Ok(Answer::Final(Some(word))),
             _ if !self.streams.contains(tag) => Err(Violation::NotAStream(tag)),
             Part::Item(_) | Part::Open | Part::End | Part::Cancel | Part::Credit(_) => {
-                let taken = self.streams.handle_line(tag, part)?;
+                let taken = self.streams.handle_line(tag, part, options.position())?;
                 let Part::Item(len) = part else { return Ok(Answer::Nothing) };
                 if let Some(error) = self.streams.check_size(len) {
                     let error = Error::local(error.code(), error.text().to_owned()).of_reply();
@@ -250,11 +250,6 @@ impl Outbound {
                 Ok(if taken == Taken::Item { Answer::Item } else { Answer::Unwanted })
             }
         }
-    }
-
-    /// The last item of a request has gone.
-    pub(super) fn end_request(&self, tag: Tag, outbox: &mut Outbox) {
-        outbox.push_line(&Line::Request(tag, Part::End, Options::default()));
     }
 
     /// Gives up a call that waits for its reply, with this error for its caller.

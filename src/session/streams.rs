@@ -15,21 +15,21 @@ use std::time::{Duration, Instant};
 use foldhash::HashMap;
 
 use super::event::Whose;
-use super::half::{Item, Misuse, Receiving, Sending};
+use super::half::{Item, Misuse, Sending};
+use super::stream::{Halves, Stream};
+use super::told::takes_no_items;
 use super::{CallId, Violation};
-use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
 use crate::wire::{Line, Options, Outbox, Part, Tag};
 
-/// One streamed call, as whoever sends or takes its items names it.
+/// One streamed call, as whoever sends or takes its items names it. It is never reused, as its tag
+/// is: whoever still has the id of a call that is over reaches no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StreamId {
-    /// Of a call that this side made.
-    Made(Tag),
-    /// Of a call that the peer made.
-    Taken(CallId),
+pub struct StreamId {
+    whose: Whose,
+    tag: Tag,
+    serial: u64,
 }
 
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub(super) struct Streams {
     item_bytes_max: u32,
     // Boxed, and only there while it is needed: most connections never have a stream.
     open: Option<Box<Open>>,
+    // Of those that this side has made.
+    last_serial: u32,
 }
 
 /// The streams that are open.
@@ -55,18 +57,6 @@ struct Open {
     has_moved: bool,
 }
 
-#[derive(Debug)]
-struct Stream {
-    serial: u64,
-    sending: Option<Sending>,
-    receiving: Option<Receiving>,
-    is_listed: bool,
-    is_open: bool,
-    // `end` is still to be said, or the final reply.
-    is_last_due: bool,
-    stalled_since: Option<Instant>,
-}
-
 /// What to do with a line about a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -78,111 +68,20 @@ pub(super) enum Taken {
     Unwanted,
 }
 
-/// The halves that a call begins with.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Halves {
-    /// The request goes on in items.
-    pub(super) has_request: bool,
-    /// The reply comes in items, for which its caller grants so much at first.
-    pub(super) reply_credit: Option<u32>,
-    /// The caller wants to go on where it was.
-    pub(super) has_position: bool,
-}
-
 impl StreamId {
     pub(super) const fn whose(self) -> Whose {
-        match self {
-            Self::Made(_) => Whose::Ours,
-            Self::Taken(_) => Whose::Theirs,
-        }
+        self.whose
     }
 
-    const fn tag(self) -> Tag {
-        match self {
-            Self::Made(tag) => tag,
-            Self::Taken(id) => id.tag,
-        }
-    }
-
-    fn is_of(self, stream: &Stream) -> bool {
-        match self {
-            Self::Made(_) => true,
-            Self::Taken(id) => id.serial == stream.serial,
-        }
+    pub(super) const fn tag(self) -> Tag {
+        self.tag
     }
 }
 
-impl Halves {
-    #[inline]
-    pub(super) fn of(options: &Options) -> Self {
-        if options.is_known_format() {
-            // As nearly always.
-            return Self::default();
-        }
-        let (has_request, reply_credit) = (options.is_stream(), options.credit());
-        Self { has_request, reply_credit, has_position: options.from().is_some() }
-    }
-
-    pub(super) const fn are_none(self) -> bool {
-        !self.has_request && self.reply_credit.is_none()
-    }
-
-    /// Why a command with these facts cannot be called like this.
-    pub(super) fn mismatch(self, tag: Tag, facts: Option<&Facts>) -> Option<Error> {
-        let facts = facts.copied().unwrap_or_default();
-        let text = match (self.has_request, self.reply_credit.is_some()) {
-            (true, _) if !facts.has_request_items() => "this command takes no stream",
-            (_, true) if !facts.has_reply_items() => "this command answers with one value",
-            (false, _) if facts.has_request_items() => {
-                "this command takes a stream: call it with stream=1"
-            }
-            (_, false) if facts.has_reply_items() => {
-                "this command answers with a stream: call it with credit="
-            }
-            (false, false) => return None,
-            _ if tag == 0 => "a streamed call has a tag",
-            _ if self.has_position => {
-                let text = "this command cannot go on from a position";
-                return Some(Error::found(Code::Invalid, text));
-            }
-            _ => return None,
-        };
-        Some(Error::found(Code::UnsupportedFormat, text))
-    }
-}
-
-impl Stream {
-    fn new(whose: Whose, serial: u64, halves: Halves) -> Self {
-        let request = halves.has_request.then_some(REQUEST_CREDIT);
-        let (sent, received) = match whose {
-            Whose::Ours => (request, halves.reply_credit),
-            Whose::Theirs => (halves.reply_credit, request),
-        };
-        Self {
-            serial,
-            sending: sent.map(Sending::new),
-            receiving: received.map(Receiving::new),
-            is_listed: false,
-            is_open: false,
-            is_last_due: false,
-            stalled_since: None,
-        }
-    }
-
-    fn held_bytes(&self) -> u64 {
-        let sent = self.sending.as_ref().map_or(0, Sending::held_bytes);
-        sent.saturating_add(self.receiving.as_ref().map_or(0, Receiving::held_bytes))
-    }
-
-    fn is_stalled(&self) -> bool {
-        self.sending.as_ref().is_some_and(Sending::is_stalled)
-    }
-
-    /// Drops what waits; whoever waits for it is to be woken.
-    fn cut_off(&mut self, due: &mut Vec<Waker>) {
-        due.extend(self.sending.as_mut().and_then(Sending::cut_off));
-        due.extend(self.receiving.as_mut().and_then(Receiving::cut_off));
-        (self.is_last_due, self.stalled_since) = (false, None);
+/// A call of the peer.
+impl From<CallId> for StreamId {
+    fn from(id: CallId) -> Self {
+        Self { whose: Whose::Theirs, tag: id.tag, serial: id.serial }
     }
 }
 
@@ -194,6 +93,7 @@ impl Streams {
             streams_max: u32::try_from(limits.streams_per_connection_max).unwrap_or(u32::MAX),
             item_bytes_max: u32::try_from(limits.item_bytes_max).unwrap_or(u32::MAX),
             open: None,
+            last_serial: 0,
         }
     }
 
@@ -216,11 +116,26 @@ impl Streams {
         Some(Error::found(Code::TooLarge, text))
     }
 
-    /// A streamed call has begun.
-    pub(super) fn begin(&mut self, id: StreamId, halves: Halves) {
-        let serial = if let StreamId::Taken(id) = id { id.serial } else { 0 };
+    /// A streamed call of this side has begun.
+    pub(super) fn begin_made(&mut self, tag: Tag, halves: Halves) {
+        self.last_serial = self.last_serial.wrapping_add(1);
+        self.begin(tag, u64::from(self.last_serial), halves);
+    }
+
+    /// A streamed call of the peer has begun.
+    pub(super) fn begin_taken(&mut self, id: CallId, halves: Halves) {
+        self.begin(id.tag, id.serial, halves);
+    }
+
+    fn begin(&mut self, tag: Tag, serial: u64, halves: Halves) {
         let stream = Stream::new(self.whose, serial, halves);
-        self.open.get_or_insert_default().table.insert(id.tag(), stream);
+        self.open.get_or_insert_default().table.insert(tag, stream);
+    }
+
+    /// The call with this tag, if it is streamed.
+    pub(super) fn id_of(&self, tag: Tag) -> Option<StreamId> {
+        let serial = self.open.as_ref()?.table.get(&tag)?.serial;
+        Some(StreamId { whose: self.whose, tag, serial })
     }
 
     /// The call has its final reply, or none will come: whoever waits for items is woken.
@@ -238,11 +153,7 @@ impl Streams {
 
     /// No more will come for a call of ours: what has come may still be taken.
     pub(super) fn end(&mut self, tag: Tag) {
-        self.change(tag, |stream, due| {
-            due.extend(stream.sending.as_mut().and_then(Sending::cut_off));
-            due.extend(stream.receiving.as_mut().and_then(|half| half.handle_end().ok().flatten()));
-            (stream.is_last_due, stream.stalled_since) = (false, None);
-        });
+        self.change(tag, Stream::end);
     }
 
     /// None goes on.
@@ -269,18 +180,23 @@ impl Streams {
 
     // What arrives.
 
-    /// Takes in a line about a call that is under way.
-    pub(super) fn handle_line(&mut self, tag: Tag, part: Part) -> Result<Taken, Violation> {
+    /// Takes in a line about a call that is under way; with `open` a position may be said.
+    pub(super) fn handle_line(
+        &mut self,
+        tag: Tag,
+        part: Part,
+        position: Option<u64>,
+    ) -> Result<Taken, Violation> {
         let taken = self.change(tag, |stream, due| match part {
             Part::Item(len) => {
                 let receiving = stream.receiving.as_mut().ok_or(Misuse::NoHalf)?;
-                receiving
-                    .handle_line(len)
-                    .map(|is_wanted| if is_wanted { Taken::Item } else { Taken::Unwanted })
+                let is_wanted = receiving.handle_line(len)?;
+                Ok(if is_wanted { Taken::Item } else { Taken::Unwanted })
             }
             Part::End => {
                 let receiving = stream.receiving.as_mut().ok_or(Misuse::NoHalf)?;
                 due.extend(receiving.handle_end()?);
+                stream.note_opened(None, due);
                 Ok(Taken::Done)
             }
             Part::Credit(credit) => {
@@ -291,8 +207,8 @@ impl Streams {
                 }
                 Ok(Taken::Done)
             }
-            Part::Open if std::mem::replace(&mut stream.is_open, true) => Err(Misuse::OpenTwice),
-            Part::Open | Part::Cancel | Part::Ok(_) | Part::Err(..) => Ok(Taken::Done),
+            Part::Open => stream.handle_open(position, due).map(|()| Taken::Done),
+            Part::Cancel | Part::Ok(_) | Part::Err(..) => Ok(Taken::Done),
         });
         let taken = taken.unwrap_or(Err(Misuse::NoHalf));
         taken.map_err(|misuse| Violation::Stream(tag, misuse))
@@ -302,12 +218,17 @@ impl Streams {
     pub(super) fn handle_item(&mut self, tag: Tag, item: Item) {
         self.change(tag, |stream, due| {
             due.extend(stream.receiving.as_mut().and_then(|half| half.handle_item(item)));
+            stream.note_opened(None, due);
         });
     }
 
     // Whoever takes items.
 
     /// The next item of the peer, `None` behind the last; credit for more goes to `outbox`.
+    ///
+    /// # Errors
+    ///
+    /// The call is over, and there was no last one.
     pub(super) fn poll_item(
         &mut self,
         id: StreamId,
@@ -315,10 +236,15 @@ impl Streams {
         waker: &mut Option<Waker>,
         spent: &mut Vec<Waker>,
         outbox: &mut Outbox,
-    ) -> Poll<Option<Item>> {
+    ) -> Poll<Result<Option<Item>, Error>> {
         let whose = self.whose;
         let polled = self.change_own(id, |stream, _| {
-            let receiving = stream.receiving.as_mut()?;
+            if stream.is_cut_off {
+                return None;
+            }
+            let Some(receiving) = &mut stream.receiving else {
+                return Some(Poll::Ready(None));
+            };
             let item = receiving.poll_next(waker, spent);
             if matches!(item, Poll::Ready(Some(_)))
                 && let Some(credit) = receiving.take_credit(is_scarce)
@@ -327,10 +253,44 @@ impl Streams {
             }
             Some(item)
         });
-        polled.flatten().unwrap_or(Poll::Ready(None))
+        match polled.flatten() {
+            Some(item) => item.map(Ok),
+            None => Poll::Ready(Err(takes_no_items())),
+        }
+    }
+
+    /// Where the items of the peer begin; `waker` is kept until that is known.
+    ///
+    /// # Errors
+    ///
+    /// The call is over.
+    pub(super) fn poll_opened(
+        &mut self,
+        id: StreamId,
+        waker: &mut Option<Waker>,
+        spent: &mut Vec<Waker>,
+    ) -> Poll<Result<Option<u64>, Error>> {
+        match self.change_own(id, |stream, _| stream.poll_opened(waker, spent)) {
+            Some(Poll::Ready(Some(position))) => Poll::Ready(Ok(position)),
+            Some(Poll::Pending) => Poll::Pending,
+            Some(Poll::Ready(None)) | None => Poll::Ready(Err(takes_no_items())),
+        }
     }
 
     // Whoever makes items.
+
+    /// Whether more items of this side may come.
+    pub(super) fn is_sending(&mut self, id: StreamId) -> bool {
+        let sending = self.change_own(id, |stream, _| {
+            stream.sending.as_ref().is_some_and(|sending| !sending.is_ended())
+        });
+        sending == Some(true)
+    }
+
+    /// This side has taken the call; whether that can still be said.
+    pub(super) fn open(&mut self, id: StreamId, position: Option<u64>) -> bool {
+        self.change_own(id, |stream, _| stream.open(position)) == Some(true)
+    }
 
     /// Whether an item may be added; `waker` is kept if it may not yet.
     ///
@@ -348,13 +308,17 @@ impl Streams {
         });
         match polled.flatten() {
             Some(poll) => poll.map(Ok),
-            None => Poll::Ready(Err(over())),
+            None => Poll::Ready(Err(takes_no_items())),
         }
     }
 
     /// Adds an item, for which there is room.
     pub(super) fn push_item(&mut self, now: Instant, id: StreamId, item: Item) {
+        let whose = self.whose;
         self.change_own(id, |stream, _| {
+            if whose == Whose::Theirs {
+                stream.note_open();
+            }
             if let Some(sending) = &mut stream.sending {
                 sending.push(item);
             }
@@ -364,16 +328,36 @@ impl Streams {
         });
     }
 
-    /// Nothing comes behind what waits: `end` of a request, or the final reply. Whether nothing
-    /// waits, and it can be said at once; `None` if there is no such half, or it has ended.
-    pub(super) fn finish(&mut self, id: StreamId) -> Option<bool> {
-        let is_done = self.change_own(id, |stream, _| {
-            let sending = stream.sending.as_mut().filter(|half| !half.is_ended())?;
+    /// Nothing comes behind what waits: `end` is said behind it. Not of a reply, whose final value
+    /// or error is its end.
+    pub(super) fn end_items(&mut self, id: StreamId, outbox: &mut Outbox) {
+        let whose = self.whose;
+        if whose == Whose::Theirs {
+            return;
+        }
+        self.change_own(id, |stream, _| {
+            let Some(sending) = stream.sending.as_mut().filter(|half| !half.is_ended()) else {
+                return;
+            };
             sending.end();
-            stream.is_last_due = !sending.is_done();
-            Some(!stream.is_last_due)
+            stream.is_end_due = !sending.is_done();
+            if !stream.is_end_due {
+                push_part((whose, id.tag()), Part::End, Options::default(), outbox);
+            }
         });
-        is_done.flatten()
+    }
+
+    /// The final reply comes behind what waits. Whether nothing waits, and it can be said at once.
+    pub(super) fn finish(&mut self, id: StreamId) -> bool {
+        let is_done = self.change_own(id, |stream, _| {
+            let Some(sending) = &mut stream.sending else { return true };
+            sending.end();
+            // The reply is an end as well.
+            stream.is_end_due = false;
+            stream.is_last_due = !sending.is_done();
+            !stream.is_last_due
+        });
+        is_done != Some(false)
     }
 
     // What goes out.
@@ -382,8 +366,8 @@ impl Streams {
         self.open.as_ref().is_some_and(|open| !open.ready.is_empty())
     }
 
-    /// Hands the next item over, of the stream whose turn it is. Answers the call if that was its
-    /// last one, and its end is to be said now.
+    /// Hands the next item over, of the stream whose turn it is, and `end` behind the last one.
+    /// Answers the call whose final reply is to be said now.
     pub(super) fn transmit(&mut self, outbox: &mut Outbox) -> Option<Tag> {
         let open = self.open.as_mut()?;
         let tag = open.ready.pop_front()?;
@@ -396,7 +380,11 @@ impl Streams {
             let len = u64::try_from(item.payload.len()).unwrap_or(u64::MAX);
             push_part((whose, tag), Part::Item(len), Options::of_item(item.position), outbox);
             outbox.push_body(item.payload);
-            Some(sending.is_done() && std::mem::take(&mut stream.is_last_due))
+            let is_done = sending.is_done();
+            if is_done && std::mem::take(&mut stream.is_end_due) {
+                push_part((whose, tag), Part::End, Options::default(), outbox);
+            }
+            Some(is_done && std::mem::take(&mut stream.is_last_due))
         });
         (is_last.flatten() == Some(true)).then_some(tag)
     }
@@ -454,8 +442,17 @@ impl Streams {
         tag: Tag,
         change: impl FnOnce(&mut Stream, &mut Vec<Waker>) -> R,
     ) -> Option<R> {
+        self.change_if(tag, |_| true, change)
+    }
+
+    fn change_if<R>(
+        &mut self,
+        tag: Tag,
+        is_it: impl FnOnce(&Stream) -> bool,
+        change: impl FnOnce(&mut Stream, &mut Vec<Waker>) -> R,
+    ) -> Option<R> {
         let open = self.open.as_deref_mut()?;
-        let stream = open.table.get_mut(&tag)?;
+        let stream = open.table.get_mut(&tag).filter(|stream| is_it(stream))?;
         let before = stream.held_bytes();
         let result = change(stream, &mut open.due);
         let after = stream.held_bytes();
@@ -473,9 +470,7 @@ impl Streams {
         id: StreamId,
         change: impl FnOnce(&mut Stream, &mut Vec<Waker>) -> R,
     ) -> Option<R> {
-        let stream = self.open.as_ref()?.table.get(&id.tag());
-        let is_it = stream.is_some_and(|stream| id.is_of(stream));
-        if is_it { self.change(id.tag(), change) } else { None }
+        self.change_if(id.tag, |stream| stream.serial == id.serial, change)
     }
 }
 
@@ -491,10 +486,3 @@ pub(super) fn push_part(
         Whose::Theirs => Line::Reply(tag, part, options),
     });
 }
-
-fn over() -> Error {
-    Error::local(Code::Cancelled, "the call is over, and takes no more items")
-}
-
-/// What the half of a request begins with.
-const REQUEST_CREDIT: u32 = 16_384;

@@ -9,6 +9,11 @@ pub(super) fn no_more_calls() -> Error {
     Error::found(Code::ShuttingDown, "no more calls are taken")
 }
 
+/// The error of whoever sends or takes items of a call that is over.
+pub(crate) fn takes_no_items() -> Error {
+    Error::local(Code::Cancelled, "the call is over, and takes no more items")
+}
+
 /// Writes an error, as far as it is for the peer: with tag 0 about the whole connection.
 pub(super) fn push_error(
     tag: Tag,

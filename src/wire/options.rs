@@ -129,6 +129,15 @@ impl Options {
         Self { text: text.freeze() }
     }
 
+    /// These options of a streamed call and `from=`: where its caller wants to go on, in the place
+    /// of what there was.
+    #[must_use]
+    pub fn with_from(self, position: u64) -> Self {
+        let mut text = self.without(|key| key == b"from");
+        push_number(&mut text, b"from", position);
+        Self { text: text.freeze() }
+    }
+
     /// These options and `trace=`: a W3C traceparent, or any other word of at most
     /// [`TRACE_BYTES_MAX`](Self::TRACE_BYTES_MAX) bytes.
     ///

@@ -54,10 +54,13 @@ fn streaming() -> Endpoint {
 
 /// A client for each way there is.
 fn clients() -> [Client; 4] {
-    let endpoint = streaming();
-    let over = client(&endpoint);
+    clients_of(&streaming())
+}
+
+pub fn clients_of(endpoint: &Endpoint) -> [Client; 4] {
+    let over = client(endpoint);
     // Made of another, as a wrapper is.
-    let wrapped = Client::over(Through(client(&endpoint)));
+    let wrapped = Client::over(Through(client(endpoint)));
     let in_process = Client::over(Through(endpoint.client()));
     [over, endpoint.client(), wrapped, in_process]
 }
@@ -335,6 +338,7 @@ async fn one_half_may_send_while_the_other_waits() {
             for number in 0..COUNT_MAX {
                 up.send(&number).await.unwrap();
             }
+            up.end();
         });
         for number in 0..COUNT_MAX {
             assert_eq!(down.next().await.unwrap().unwrap(), number);

@@ -45,12 +45,14 @@ mod one_way;
 mod own;
 mod own_errors;
 mod plain;
+mod positions;
 mod queued;
 #[cfg(feature = "gob")]
 mod raised;
 mod rest;
 mod seam;
 mod shutdown;
+mod sinks;
 mod streams;
 mod support;
 mod under_attack;

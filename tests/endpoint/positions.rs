@@ -1,0 +1,146 @@
+//! Streams that go on at a position of their source, through every door there is.
+
+use std::ops::Range;
+
+use switchboard::{Code, Command, Context, Endpoint, Error, Sender, Streamed};
+
+use super::items::clients_of;
+use super::support::*;
+
+/// The entries 100 to 109, and 120, of a log that begins at 100.
+const FOLLOW: Command<(), Streamed<String>> = Command::new("FOLLOW").resumable();
+/// Says nothing of positions.
+const PLAIN: Command<(), Streamed<String>> = Command::new("PLAIN");
+/// Says that it can go on, and does not.
+const DEAF: Command<(), Streamed<String>> = Command::new("DEAF").resumable();
+/// Begins one further than it is asked to.
+const SKIPS: Command<(), Streamed<String>> = Command::new("SKIPS").resumable();
+/// Says that it is there, and no more.
+const QUIET: Command<(), Streamed<String>> = Command::new("QUIET").resumable();
+
+async fn follow((): (), out: Sender<String>, context: Context) -> Result<(), Error> {
+    let first = context.resume_at().unwrap_or(100);
+    if !(100..=121).contains(&first) {
+        return Err(Error::no_such_position(100..121));
+    }
+    out.open_at(first);
+    for position in first..110 {
+        out.send(&position.to_string()).await?;
+    }
+    if first <= 120 {
+        out.send_at(120, &"120".to_owned()).await?;
+    }
+    Ok(())
+}
+
+async fn deaf((): (), out: Sender<String>) -> Result<(), Error> {
+    out.send(&"x".to_owned()).await
+}
+
+async fn skips((): (), out: Sender<String>, context: Context) -> Result<(), Error> {
+    out.open_at(context.resume_at().unwrap_or_default() + 1);
+    out.send(&"x".to_owned()).await
+}
+
+async fn quiet((): (), out: Sender<String>, context: Context) -> Result<(), Error> {
+    match context.resume_at() {
+        Some(position) => out.open_at(position),
+        None => out.open(),
+    }
+    std::future::pending().await
+}
+
+fn logging() -> Endpoint {
+    endpoint().on(FOLLOW, follow).on(PLAIN, deaf).on(DEAF, deaf).on(SKIPS, skips).on(QUIET, quiet)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_goes_on_where_it_was() {
+    for client in clients_of(&logging()) {
+        for first in [100, 105, 109, 110, 120, 121] {
+            let mut lines = client.call(FOLLOW, &()).resume_at(first);
+            let mut expected = (first..110).chain([120]).filter(|position| *position >= first);
+            while let Some(line) = lines.next().await {
+                let (line, position) = (line.unwrap(), expected.next().unwrap());
+                assert_eq!((line, lines.position()), (position.to_string(), Some(position)));
+            }
+            assert_eq!(expected.next(), None);
+            lines.finish().await.unwrap();
+        }
+        // Positions are told to whoever does not ask to go on as well.
+        let mut lines = client.call(FOLLOW, &());
+        assert_eq!(lines.opened().await.unwrap(), Some(100));
+        assert_eq!(lines.next().await.unwrap().unwrap(), "100");
+        assert_eq!(lines.position(), Some(100));
+        // Where there are none, none are told.
+        let mut lines = client.call(PLAIN, &());
+        assert_eq!(lines.next().await.unwrap().unwrap(), "x");
+        assert_eq!((lines.position(), lines.opened().await.unwrap()), (None, None));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_it_cannot_go_on_a_caller_is_told() {
+    for client in clients_of(&logging()) {
+        let check = async |command: Command<(), Streamed<String>>,
+                           position,
+                           code,
+                           there: Option<Range<u64>>,
+                           text: &str| {
+            for finishes in [false, true] {
+                let mut lines = client.call(command, &()).resume_at(position);
+                let error = if finishes {
+                    lines.finish().await.unwrap_err()
+                } else {
+                    let error = lines.next().await.unwrap().unwrap_err();
+                    assert!(lines.next().await.is_none());
+                    error
+                };
+                assert_eq!((error.code(), error.positions()), (code, there.clone()), "{error}");
+                assert!(error.text().contains(text), "{error}");
+            }
+        };
+        let there = Some(100..121);
+        let text = "the positions 100 to 120 are there, and 121 is the next";
+        check(FOLLOW, 99, Code::NotFound, there.clone(), text).await;
+        check(FOLLOW, 122, Code::NotFound, there, text).await;
+        let text = "this command cannot go on from a position";
+        check(PLAIN, 7, Code::Invalid, None, text).await;
+        let text = "the other side does not say that it goes on at position 7";
+        check(DEAF, 7, Code::Invalid, None, text).await;
+        check(SKIPS, 7, Code::Invalid, None, text).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_knows_that_its_call_is_taken_before_there_is_an_item() {
+    for client in clients_of(&logging()) {
+        let mut lines = client.call(QUIET, &());
+        assert_eq!(lines.opened().await.unwrap(), None);
+        let mut lines = client.call(QUIET, &()).resume_at(7);
+        assert_eq!(lines.opened().await.unwrap(), Some(7));
+        let mut lines = client.call(FOLLOW, &()).resume_at(7);
+        assert_eq!(lines.opened().await.unwrap_err().code(), Code::NotFound);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn positions_are_said_where_they_must_be() {
+    let mut peer = peer(&logging());
+    peer.send("FOLLOW 1 0 credit=10000 from=108\n").await;
+    peer.expect("<1 open n=108\n").await;
+    peer.expect("<1 item 4\n\u{3}108").await;
+    peer.expect("<1 item 4\n\u{3}109").await;
+    peer.expect("<1 item 4 n=120\n\u{3}120").await;
+    peer.expect("<1 ok 0\n").await;
+    // That of a caller is passed on, and the answer of one that says nothing is none.
+    let (client, mut peer) = client_and_peer();
+    let mut lines = client.call(FOLLOW, &()).resume_at(5);
+    let lines = tokio::spawn(async move { lines.next().await });
+    assert_eq!(peer.next().await.unwrap(), "FOLLOW 1 0 credit=65536 from=5\n");
+    peer.send("<1 item 2 n=5\n\u{1}x").await;
+    let error = lines.await.unwrap().unwrap().unwrap_err();
+    assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Invalid, false));
+    // It wants no more of it.
+    assert_eq!(peer.next().await.unwrap(), ">1 cancel\n");
+}
