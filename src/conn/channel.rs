@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::bridge::Bridge;
 use super::handle::Handle;
 use super::outgoing::{Outgoing, Unsent};
@@ -9,7 +11,7 @@ use super::shared::Shared;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::quota::Quota;
-use crate::service::{Answer, BoxFuture, Caller, Channel, Reply, Request, Service};
+use crate::service::{Answer, BoxFuture, Caller, Channel, Reply, Request, Service, Tasks};
 use crate::session::CallId;
 use crate::transport::Peer;
 use crate::wire::Metadata;
@@ -73,6 +75,18 @@ impl Caller for Shared {
     /// A plain call is waited for as long as its connection lives.
     fn is_waiting(&self, call: CallId) -> bool {
         call.is_plain() || self.with(|session| session.is_wanted(call))
+    }
+
+    fn cancelled(&self, call: CallId) -> CancellationToken {
+        Self::cancelled(self, call)
+    }
+
+    fn draining(&self) -> CancellationToken {
+        Self::draining(self)
+    }
+
+    fn tasks(&self) -> Option<&Arc<Tasks>> {
+        Self::tasks(self)
     }
 
     fn set_reply_metadata(&self, call: CallId, metadata: Metadata) {

@@ -10,6 +10,7 @@ mod in_flight;
 mod items;
 mod outgoing;
 mod shared;
+mod signals;
 mod state;
 mod watch;
 mod writer;

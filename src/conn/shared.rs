@@ -21,6 +21,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::state::{Held, State, unlock_and_wake, unlock_and_wake_callers};
 use super::watch::{self, Watched, single_runtime};
@@ -29,6 +30,7 @@ use crate::clock::now;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::quota::{Quota, call_bytes};
+use crate::service::Tasks;
 use crate::session::{CallId, Place, Received, Session, Side, StreamId, Tally};
 use crate::transport::{Peer, SharedIo};
 use crate::wire::{Outbox, Tag};
@@ -42,6 +44,8 @@ pub(crate) struct Shared {
     limits: Arc<Limits>,
     quota: Arc<Quota>,
     peer: Peer,
+    // Of the listener that accepted it.
+    tasks: Option<Arc<Tasks>>,
 }
 
 /// What a caller sends.
@@ -80,6 +84,7 @@ impl Shared {
         peer: Peer,
         limits: Arc<Limits>,
         quota: Arc<Quota>,
+        tasks: Option<Arc<Tasks>>,
     ) -> Arc<Self> {
         let state = State::new(Session::new(now(), side, &limits), &quota);
         let writer = Writer::new(io);
@@ -91,6 +96,7 @@ impl Shared {
             limits,
             quota,
             peer,
+            tasks,
         })
     }
 
@@ -336,6 +342,9 @@ impl Shared {
         let is_panicking = std::thread::panicking();
         state.session.handle_abandoned(if is_panicking { PANICKED } else { STOPPED });
         state.is_ended = true;
+        if let Some(signals) = &mut state.signals {
+            signals.end();
+        }
         state.cover_no_more();
         let watchers = state.watchers.take_wakers();
         unlock_and_wake(state);
@@ -346,7 +355,42 @@ impl Shared {
 
     /// Takes no more calls; see [`Session::close`].
     pub(crate) fn close(&self) {
-        self.with(|session| session.close(now()));
+        let mut state = self.lock();
+        state.session.close(now());
+        if let Some(signals) = &mut state.signals {
+            signals.drain();
+        }
+        unlock_and_wake(state);
+    }
+
+    /// Cancelled when nobody waits for the answer to this call any more.
+    pub(super) fn cancelled(&self, id: CallId) -> CancellationToken {
+        let signal = CancellationToken::new();
+        let mut state = self.lock();
+        let is_waiting = if id.is_plain() { !state.is_ended } else { state.session.is_wanted(id) };
+        if !is_waiting {
+            drop(state);
+            signal.cancel();
+            return signal;
+        }
+        state.signals.get_or_insert_default().of_call(id, signal)
+    }
+
+    /// Cancelled when the connection drains, or the listener that accepted it.
+    pub(super) fn draining(&self) -> CancellationToken {
+        let signal = self.tasks.as_ref().map(|tasks| tasks.draining()).unwrap_or_default();
+        let mut state = self.lock();
+        if state.session.is_draining() {
+            drop(state);
+            signal.cancel();
+            return signal;
+        }
+        state.signals.get_or_insert_default().of_drain(signal)
+    }
+
+    /// Of the listener that accepted the connection.
+    pub(super) fn tasks(&self) -> Option<&Arc<Tasks>> {
+        self.tasks.as_ref()
     }
 
     /// Waits until the driver is gone.

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
+use super::signals::Signals;
 use super::watch::Watchers;
 use super::writer::FLUSH_BYTES;
 use crate::clock::now;
@@ -25,6 +26,8 @@ pub(super) struct State {
     pub(super) is_driver_wanted: bool,
     pub(super) watchers: Watchers,
     pub(super) held: Held,
+    // Boxed, and only there when some handler has asked.
+    pub(super) signals: Option<Box<Signals>>,
     pub(super) is_ended: bool,
 }
 
@@ -45,6 +48,7 @@ impl State {
             is_driver_wanted: false,
             watchers: Watchers::default(),
             held: Held { reservation: Reservation::new(quota), calls_bytes: 0 },
+            signals: None,
             is_ended: false,
         }
     }
@@ -92,6 +96,9 @@ impl State {
         held_bytes: usize,
     ) {
         let bytes = reply.as_ref().map_or(0, BytesMut::len);
+        if let Some(signals) = &mut self.signals {
+            signals.end_call(id);
+        }
         // Not given back in between, or somebody else might take what the reply needs.
         self.held.end_call(held_bytes);
         let covered = self.cover(bytes).map_err(unheld);
@@ -146,17 +153,19 @@ pub(super) fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
 
 /// Lets go of the lock, and wakes those who have called.
 pub(super) fn unlock_and_wake_callers(mut state: MutexGuard<'_, State>) {
+    let signals = state.signals.as_mut().map(|signals| signals.take_due());
     let wakers = state.session.wakers();
-    if wakers.is_empty() {
-        return;
-    }
     if let Some(waker) = wakers.take_only() {
         drop(state);
         waker.wake();
-        return;
+    } else if !wakers.is_empty() {
+        let (due, spent) = (wakers.take_due(), wakers.take_spent());
+        drop(state);
+        drop(spent);
+        due.into_iter().for_each(Waker::wake);
+    } else {
+        drop(state);
     }
-    let (due, spent) = (wakers.take_due(), wakers.take_spent());
-    drop(state);
-    drop(spent);
-    due.into_iter().for_each(Waker::wake);
+    // None, but on the few connections whose handlers wait for one.
+    signals.into_iter().flatten().for_each(|signal| signal.cancel());
 }

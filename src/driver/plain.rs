@@ -36,7 +36,7 @@ use crate::format::Framing;
 use crate::handler::{AnyRaw, Entry, Route, Router};
 use crate::quota::{Reservation, unheld};
 use crate::service::{Answer, Began, Items, PipeEnd, Request, caught, pipe, told};
-use crate::session::{Call, Plain, PlainEnd, Session};
+use crate::session::{Call, Plain, PlainEnd, Session, endless};
 use crate::wire::{Name, Options};
 
 /// Runs a plain call. How it ended is in the session then.
@@ -193,7 +193,7 @@ async fn print_items(
         Ok(framing) => framing.unwrap_or(Framing::Line),
         Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
     };
-    let mut end = None;
+    let (mut end, is_endless) = (None, route.facts().is_endless());
     loop {
         let next = poll_fn(|cx| {
             let mut next = items.poll_next(cx);
@@ -210,7 +210,7 @@ async fn print_items(
                 Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
             }
         });
-        match attend(&link.shared, &mut link.clock, next).await {
+        match attend_until(&link.shared, &mut link.clock, is_endless, next).await {
             Ok(Some(item)) => {
                 if let Err(error) = link.connection.write_payload(framing, &item.payload).await {
                     link.lost(&error);
@@ -273,12 +273,25 @@ fn end_of(link: &mut Link, plain: Plain, written: Result<()>) -> PlainEnd {
 ///
 /// If the session ends before it, by its draining or by the peer.
 async fn attend<T>(shared: &Shared, clock: &mut Clock, work: impl Future<Output = T>) -> Result<T> {
+    attend_until(shared, clock, false, work).await
+}
+
+/// The same for a call that, being endless, is over when no more calls are taken.
+async fn attend_until<T>(
+    shared: &Shared,
+    clock: &mut Clock,
+    is_endless: bool,
+    work: impl Future<Output = T>,
+) -> Result<T> {
     let mut work = pin!(work);
     poll_fn(|cx| {
         // Else the driver would wake itself by what it does here, and never sleep again.
         shared.rise();
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(done));
+        }
+        if is_endless && shared.with(|session| session.is_draining()) {
+            return Poll::Ready(Err(endless()));
         }
         loop {
             let due = shared.with(|session| session.poll_timeout());

@@ -26,8 +26,10 @@ use tokio::time::timeout;
 
 use super::connections::{Connections, OpenConnection};
 use super::limiter::{ConnectionLimiter, Permit};
+use crate::clock::after;
 use crate::error::Error;
-use crate::service::caught;
+use crate::limits::Limits;
+use crate::service::{Tasks, caught};
 use crate::transport::{Accepted, Begun, BoxedIo, Handshake, Listener, Peer};
 
 /// One listener being served.
@@ -36,6 +38,7 @@ pub(super) struct Accept<S> {
     // How one stream is served, and how it is told to end.
     serve: Arc<S>,
     handshake_time_max: Duration,
+    drain_time_max: Duration,
     connections: Arc<Connections>,
     // Those who are being told that there is no place for them.
     refusals: Arc<Semaphore>,
@@ -65,22 +68,23 @@ pub struct Report {
     /// are also logged, as a number, at most once a second. Those that had not been read when their
     /// connection ended are in no count.
     pub one_way_calls_refused: u64,
+    /// What handlers had [spawned](crate::Context::spawn) and was dropped, as `drain_time_max` had
+    /// passed.
+    pub tasks_cut_off: u64,
 }
 
 impl<S, F> Accept<S>
 where
-    S: Fn(BoxedIo, Peer) -> (F, OpenConnection) + Send + Sync + 'static,
+    S: Fn(BoxedIo, Peer, &Arc<Tasks>) -> (F, OpenConnection) + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    pub(super) fn new(
-        limiter: Arc<ConnectionLimiter>,
-        handshake_time_max: Duration,
-        serve: S,
-    ) -> Self {
+    pub(super) fn new(limiter: Arc<ConnectionLimiter>, limits: &Limits, serve: S) -> Self {
+        let &Limits { handshake_time_max, drain_time_max, .. } = limits;
         Self {
             limiter,
             serve: Arc::new(serve),
             handshake_time_max,
+            drain_time_max,
             connections: Arc::default(),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             report: Report::default(),
@@ -114,9 +118,11 @@ where
             }
         }
         self.connections.close();
+        let drained = after(self.drain_time_max);
         self.welcome_waiting(&mut listener).await;
         drop(listener);
         self.connections.empty().await;
+        let tasks_cut_off = self.connections.tasks().end(drained).await;
         let (connections, handshakes_failed, tally) = self.connections.outcome();
         Report {
             connections,
@@ -125,6 +131,7 @@ where
             calls_cut_off: tally.cut_off,
             one_way_calls: tally.one_way,
             one_way_calls_refused: tally.one_way_refused,
+            tasks_cut_off,
             ..self.report
         }
     }
@@ -160,7 +167,7 @@ where
     }
 
     fn serve(&self, io: BoxedIo, peer: Peer, permit: Permit) {
-        let (served, connection) = (self.serve)(io, peer);
+        let (served, connection) = (self.serve)(io, peer, self.connections.tasks());
         let registration = self.connections.register(&connection);
         tokio::spawn(async move {
             served.await;
@@ -174,6 +181,7 @@ where
         let open = OpenConnection::Handshake(Arc::clone(&give_up));
         let registration = self.connections.register(&open);
         let (serve, time_max) = (Arc::clone(&self.serve), self.handshake_time_max);
+        let tasks = Arc::clone(self.connections.tasks());
         let handshake = timeout(time_max, handshake.run());
         tokio::spawn(async move {
             let made = tokio::select! {
@@ -188,7 +196,7 @@ where
                     return;
                 }
             };
-            let (served, connection) = serve(io, peer);
+            let (served, connection) = serve(io, peer, &tasks);
             registration.become_open(&connection);
             served.await;
             drop((registration, permit));
@@ -200,7 +208,7 @@ where
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (served, connection) = (self.serve)(io, peer);
+        let (served, connection) = (self.serve)(io, peer, self.connections.tasks());
         connection.turn_away(error);
         tokio::spawn(async move {
             // A peer that does not listen is not waited for.

@@ -12,6 +12,7 @@ use crate::conn::Shared;
 use crate::error::Error;
 #[cfg(feature = "gob")]
 use crate::service::Door;
+use crate::service::Tasks;
 use crate::session::Tally;
 
 /// A connection that is open, as far as it can be told to end.
@@ -61,6 +62,7 @@ impl OpenConnection {
 pub(super) struct Connections {
     open: Mutex<Open>,
     left: Notify,
+    tasks: Arc<Tasks>,
 }
 
 #[derive(Default)]
@@ -86,8 +88,14 @@ impl Connections {
         Registration { connections: Arc::clone(self), id: self.put(None, connection) }
     }
 
+    /// What the handlers of their calls leave running.
+    pub(super) fn tasks(&self) -> &Arc<Tasks> {
+        &self.tasks
+    }
+
     /// Tells every connection to take no more calls.
     pub(super) fn close(&self) {
+        self.tasks.drain();
         let connections: Vec<_> = {
             let mut open = self.open();
             open.is_closing = true;

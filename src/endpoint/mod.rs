@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::handler::{Entry, Handler, Outcome, RawHandler, Router, Speaks, Typed, any_raw};
 use crate::limits::Limits;
 use crate::quota::Quota;
-use crate::service::Door;
+use crate::service::{Door, Tasks};
 use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, TcpKeepalive};
 
 /// Handlers under names, and the means to serve them.
@@ -273,7 +273,9 @@ impl Endpoint {
     /// Dropping the future stops accepting, and the connections drain in the background.
     pub async fn serve_until(&self, listener: impl Listener, stop: impl Future) -> Result<Report> {
         let router = Arc::clone(&self.router);
-        let accept = self.accept(move |io, peer| serving::accepted(&router, io, peer));
+        let accept = self.accept(move |io, peer, tasks: &Arc<Tasks>| {
+            serving::accepted(&router, io, peer, Some(Arc::clone(tasks)))
+        });
         Ok(accept.run(listener, stop).await)
     }
 
@@ -329,7 +331,9 @@ impl Endpoint {
         stop: impl Future,
     ) -> Result<Report> {
         let (router, handler) = (Arc::clone(&self.router), any_raw(handler));
-        let serve = move |io, peer| serving::accepted_raw(&router, Arc::clone(&handler), io, peer);
+        let serve = move |io, peer, _: &Arc<Tasks>| {
+            serving::accepted_raw(&router, Arc::clone(&handler), io, peer)
+        };
         let accept = self.accept(serve);
         Ok(accept.run(listener, stop).await)
     }
@@ -341,7 +345,7 @@ impl Endpoint {
     ///
     /// Dropping the future closes the connection; calls under way are stopped.
     pub async fn serve_stream(&self, io: impl Io) {
-        let (served, _) = serving::accepted(&self.router, Box::new(io), Peer::unknown());
+        let (served, _) = serving::accepted(&self.router, Box::new(io), Peer::unknown(), None);
         served.await;
     }
 
@@ -417,7 +421,7 @@ impl Endpoint {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::over(InProcess::new(self.door_of(Peer::memory())))
+        Client::over(InProcess::new(self.door_of(Peer::memory(), Arc::default())))
     }
 
     /// A way in that is not a stream: calls are made by it as values, and it drains.
@@ -439,23 +443,22 @@ impl Endpoint {
     /// ```
     #[must_use]
     pub fn door(&self) -> Door {
-        self.door_of(Peer::unknown())
+        self.door_of(Peer::unknown(), Arc::default())
     }
 
-    fn door_of(&self, peer: Peer) -> Door {
+    fn door_of(&self, peer: Peer, tasks: Arc<Tasks>) -> Door {
         let router: Arc<Router> = Arc::clone(&self.router);
         let (limits, quota) = (self.router.limits(), self.router.quota());
-        Door::new(router, Arc::clone(limits), Arc::clone(quota), peer)
+        Door::new(router, Arc::clone(limits), Arc::clone(quota), peer, tasks)
     }
 
     /// What serves a listener, each of its streams by `serve`.
     fn accept<S, F>(&self, serve: S) -> Accept<S>
     where
-        S: Fn(BoxedIo, Peer) -> (F, OpenConnection) + Send + Sync + 'static,
+        S: Fn(BoxedIo, Peer, &Arc<Tasks>) -> (F, OpenConnection) + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let handshake_time_max = self.router.limits().handshake_time_max;
-        Accept::new(Arc::clone(&self.limiter), handshake_time_max, serve)
+        Accept::new(Arc::clone(&self.limiter), self.router.limits(), serve)
     }
 
     #[track_caller]

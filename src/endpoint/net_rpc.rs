@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::handler::Router;
 use crate::net_rpc::{client, log_end, net_rpc};
-use crate::service::Door;
+use crate::service::{Door, Tasks};
 use crate::stream::Connection;
 use crate::transport::{Address, BoxedIo, Io, Listener, Peer, SharedIo};
 
@@ -65,8 +65,9 @@ impl Endpoint {
         stop: impl Future,
     ) -> Result<Report> {
         let endpoint = self.clone();
-        let accept = self.accept(move |io, peer: Peer| {
-            accepted(&endpoint.router, endpoint.door_of(peer.clone()), io, peer)
+        let accept = self.accept(move |io, peer: Peer, tasks: &Arc<Tasks>| {
+            let door = endpoint.door_of(peer.clone(), Arc::new(tasks.of_connection()));
+            accepted(&endpoint.router, door, io, peer)
         });
         Ok(accept.run(listener, stop).await)
     }

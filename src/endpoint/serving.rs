@@ -13,6 +13,7 @@ use crate::driver::Driver;
 use crate::error::{Error, Result};
 use crate::handler::{AnyRaw, Router};
 use crate::limits::{TIME_LEAST, at_least};
+use crate::service::Tasks;
 use crate::session::{Session, Side};
 use crate::stream::Connection;
 use crate::transport::{self, Address, BoxedIo, Peer, SharedIo, TcpKeepalive};
@@ -22,8 +23,9 @@ pub(super) fn accepted(
     router: &Arc<Router>,
     io: BoxedIo,
     peer: Peer,
+    tasks: Option<Arc<Tasks>>,
 ) -> (impl Future<Output = ()> + use<>, OpenConnection) {
-    let (driver, shared) = driver(router, io, peer, Side::Accepted);
+    let (driver, shared) = driver(router, io, peer, Side::Accepted, tasks);
     (driver.run(), OpenConnection::Stream(shared))
 }
 
@@ -34,7 +36,7 @@ pub(super) fn accepted_raw(
     io: BoxedIo,
     peer: Peer,
 ) -> (impl Future<Output = ()> + use<>, OpenConnection) {
-    let (driver, shared) = driver(router, io, peer, Side::Accepted);
+    let (driver, shared) = driver(router, io, peer, Side::Accepted, None);
     shared.with(Session::silence);
     (driver.run_raw(handler), OpenConnection::Stream(shared))
 }
@@ -69,7 +71,7 @@ pub(super) fn dialled(
     peer: Peer,
     keepalive_time: Option<Duration>,
 ) -> Client {
-    let (driver, shared) = driver(router, io, peer, Side::Dialled);
+    let (driver, shared) = driver(router, io, peer, Side::Dialled, None);
     if let Some(time) = keepalive_time {
         shared.with(|session| session.keep_alive(now(), time));
     }
@@ -78,11 +80,17 @@ pub(super) fn dialled(
 }
 
 /// The driver of a connection, and what it shares.
-fn driver(router: &Arc<Router>, io: BoxedIo, peer: Peer, side: Side) -> (Box<Driver>, Arc<Shared>) {
+fn driver(
+    router: &Arc<Router>,
+    io: BoxedIo,
+    peer: Peer,
+    side: Side,
+    tasks: Option<Arc<Tasks>>,
+) -> (Box<Driver>, Arc<Shared>) {
     let (limits, quota) = (router.limits(), router.quota());
     let io = SharedIo::new(io);
     let connection = Connection::new(io.clone(), peer.clone(), Arc::clone(limits), quota);
-    let shared = Shared::new(side, io, peer, Arc::clone(limits), Arc::clone(quota));
+    let shared = Shared::new(side, io, peer, Arc::clone(limits), Arc::clone(quota), tasks);
     if router.is_silent() {
         shared.with(Session::silence);
     }

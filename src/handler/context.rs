@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::Instrument;
+
 use crate::client::Client;
 use crate::clock::now;
 use crate::limits::Limits;
@@ -99,6 +101,60 @@ impl Context {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.request.is_cancelled()
+    }
+
+    /// Is ready when nobody waits for the answer any more: the caller has cancelled, the deadline
+    /// has passed, the connection is lost, or the answer is there. For what goes on beside the
+    /// handler, in tasks and on threads: the handler itself is stopped at its next await.
+    ///
+    /// ```
+    /// use switchboard::{Context, Result};
+    ///
+    /// async fn start(job: String, context: Context) -> Result<()> {
+    ///     let cancelled = context.cancelled();
+    ///     tokio::spawn(async move {
+    ///         tokio::select! {
+    ///             () = cancelled => {}
+    ///             () = work(job) => {}
+    ///         }
+    ///     });
+    ///     std::future::pending().await
+    /// }
+    /// # async fn work(_: String) {}
+    /// ```
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.request.cancelled().cancelled_owned()
+    }
+
+    /// Is ready when no more calls are taken where this one came in: its listener, its door or its
+    /// connection drains. What is under way has `drain_time_max` to end from then on; a handler
+    /// that could go on for longer ends here with what it has.
+    ///
+    /// A call that came to an endpoint as a value, through no door, is told of no drain.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.request.draining().cancelled_owned()
+    }
+
+    /// Runs work that is to outlive its call, which a drain waits for: that of the listener by
+    /// which the call came in, or of its door, and no longer than `drain_time_max`. What is not
+    /// done then is dropped at its next await, and counted by
+    /// [`Report::tasks_cut_off`](crate::Report::tasks_cut_off).
+    ///
+    /// Nobody waits for what comes of a call on a connection that this side has opened, on one
+    /// [without a listener](crate::Endpoint::serve_stream), or through no door. It counts against
+    /// no limit: bound it, or what starts it.
+    ///
+    /// Use this for what must be done although the caller is gone, `tokio::spawn` for what nobody
+    /// misses, and no task at all for what only its caller wants.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime. No handler is.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        match self.request.tasks() {
+            Some(tasks) => tasks.spawn(work),
+            None => drop(tokio::spawn(work.in_current_span())),
+        }
     }
 
     /// Whether the caller wants no reply.

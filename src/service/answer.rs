@@ -15,13 +15,14 @@ use std::fmt;
 use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use bytes::BytesMut;
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::log::{Began, in_time, log_lateness};
@@ -99,6 +100,8 @@ pub(crate) enum Time {
 #[derive(Default)]
 pub(super) struct Life {
     is_over: AtomicBool,
+    // Once somebody asks.
+    signal: OnceLock<CancellationToken>,
     metadata: Mutex<Option<Metadata>>,
 }
 
@@ -108,7 +111,17 @@ pub(super) struct Waiting(Arc<Life>);
 impl Life {
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    /// Cancelled when nobody waits for the answer any more.
+    pub(super) fn signal(&self) -> CancellationToken {
+        let signal = self.signal.get_or_init(CancellationToken::new).clone();
+        // Looked at behind the signal, which whoever ends it looks for behind this.
+        if self.is_over() {
+            signal.cancel();
+        }
+        signal
     }
 
     /// What the handler says beside its reply.
@@ -130,7 +143,10 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Release);
+        self.0.is_over.store(true, Ordering::SeqCst);
+        if let Some(signal) = self.0.signal.get() {
+            signal.cancel();
+        }
     }
 }
 

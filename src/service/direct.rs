@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::answer::{Answer, Life, Waiting};
 use super::seam::{Caller, Channel};
+use super::tasks::Tasks;
 use crate::limits::PayloadMax;
 use crate::quota::{Held, Quota};
 use crate::session::CallId;
@@ -39,6 +42,19 @@ impl Caller for Direct {
 
     fn is_waiting(&self, _: CallId) -> bool {
         !self.life.is_over()
+    }
+
+    fn cancelled(&self, _: CallId) -> CancellationToken {
+        self.life.signal()
+    }
+
+    /// One that came through a door has been told by that.
+    fn draining(&self) -> CancellationToken {
+        CancellationToken::new()
+    }
+
+    fn tasks(&self) -> Option<&Arc<Tasks>> {
+        None
     }
 
     fn set_reply_metadata(&self, _: CallId, metadata: Metadata) {

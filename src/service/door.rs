@@ -20,6 +20,7 @@ use super::answer::{Answer, BoxFuture};
 use super::commands::Commands;
 use super::reply::Reply;
 use super::seam::{Channel, Request, Service};
+use super::tasks::Tasks;
 use crate::clock::{after, timer};
 #[cfg(feature = "gob")]
 use crate::command::Facts;
@@ -28,8 +29,8 @@ use crate::limits::Limits;
 use crate::quota::{Held, Quota};
 #[cfg(feature = "gob")]
 use crate::session::Tally;
+use crate::session::endless;
 use crate::transport::Peer;
-#[cfg(feature = "gob")]
 use crate::wire::Name;
 
 /// A handle to call an [`Endpoint`](crate::Endpoint) by, for whatever brings calls to it: a
@@ -54,6 +55,7 @@ struct Shared {
     answered: AtomicU64,
     cut_off: AtomicU64,
     ended: Notify,
+    tasks: Arc<Tasks>,
     // When it was closed, until when calls may go on.
     closed: watch::Sender<Option<Instant>>,
 }
@@ -70,6 +72,7 @@ impl Door {
         limits: Arc<Limits>,
         quota: Arc<Quota>,
         peer: Peer,
+        tasks: Arc<Tasks>,
     ) -> Self {
         let shared = Shared {
             service,
@@ -80,6 +83,7 @@ impl Door {
             answered: AtomicU64::new(0),
             cut_off: AtomicU64::new(0),
             ended: Notify::new(),
+            tasks,
             closed: watch::Sender::new(None),
         };
         Self { shared: Arc::new(shared) }
@@ -96,6 +100,7 @@ impl Door {
                 true
             }
         });
+        self.shared.tasks.drain();
     }
 
     /// Whether it was closed.
@@ -104,22 +109,24 @@ impl Door {
         self.shared.closed.borrow().is_some()
     }
 
-    /// Waits until it was closed and no call is under way.
+    /// Waits until it was closed, no call is under way, and what their handlers have
+    /// [spawned](crate::Context::spawn) is done or was dropped.
     ///
     /// # Cancel safety
     ///
     /// Only waits; nothing is lost.
     pub async fn closed(&self) {
-        self.shared.closing().await;
+        let drained = self.shared.closing().await;
         loop {
             let mut ended = pin!(self.shared.ended.notified());
             // Registered before looking, so that nothing in between is missed.
             ended.as_mut().enable();
             if self.shared.calls.load(Ordering::Acquire) == 0 {
-                return;
+                break;
             }
             ended.await;
         }
+        let _ = self.shared.tasks.end(drained).await;
     }
 
     /// What became of its calls.
@@ -183,6 +190,11 @@ impl Shared {
         }
     }
 
+    /// Whether calls of this command have no end of their own.
+    fn is_endless(&self, name: &Name) -> bool {
+        self.service.facts_of(name).is_some_and(|facts| facts.is_endless())
+    }
+
     /// The error of a call that is still under way when it may not be any longer.
     fn cut_off(&self) -> Error {
         let time = self.limits.drain_time_max;
@@ -193,6 +205,7 @@ impl Shared {
 
 /// The answer to a call that has a place at a door.
 struct Attended {
+    name: Name,
     // Dropped before its place is given back.
     answer: Answer,
     // Until the drain is over; made when the answer has been pending once.
@@ -201,8 +214,8 @@ struct Attended {
 }
 
 impl Attended {
-    fn new(answer: Answer, place: Place) -> Self {
-        Self { answer, drained: None, place }
+    fn new(name: Name, answer: Answer, place: Place) -> Self {
+        Self { name, answer, drained: None, place }
     }
 }
 
@@ -210,23 +223,29 @@ impl Future for Attended {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { answer, drained, place } = &mut *self;
+        let Self { name, answer, drained, place } = &mut *self;
         if let Poll::Ready(reply) = Pin::new(answer).poll(cx) {
             place.is_answered = true;
             return Poll::Ready(reply);
         }
         let drained = drained.get_or_insert_with(|| {
             let shared = Arc::clone(&place.shared);
+            let is_endless = shared.is_endless(name);
             // It is over in time, however much the handler does.
             Box::pin(unconstrained(async move {
                 match timer(shared.closing().await.into_std()) {
-                    Some(timer) => timer.await,
-                    None => std::future::pending().await,
+                    Some(timer) if !is_endless => timer.await,
+                    None if !is_endless => std::future::pending().await,
+                    _ => {}
                 }
             }))
         });
         ready!(drained.as_mut().poll(cx));
-        Poll::Ready(Err(place.shared.cut_off()))
+        let is_endless = place.shared.is_endless(name);
+        let error =
+            if is_endless { endless().after_running().heard() } else { place.shared.cut_off() };
+        place.is_answered |= is_endless;
+        Poll::Ready(Err(error))
     }
 }
 
@@ -242,9 +261,11 @@ impl Service for Door {
     fn call(&self, request: Request) -> Answer {
         match self.shared.enter() {
             Ok(place) => {
-                let is_one_way = request.is_one_way();
-                let answer = self.shared.service.call(request.or_peer(&self.shared.peer));
-                let answer = Answer::new(Attended::new(answer, place));
+                let (name, is_one_way) = (request.name(), request.is_one_way());
+                let mut request = request.or_peer(&self.shared.peer);
+                request.set_tasks(&self.shared.tasks);
+                let answer = self.shared.service.call(request);
+                let answer = Answer::new(Attended::new(name, answer, place));
                 if is_one_way { answer.when_taken() } else { answer }
             }
             Err(error) => Answer::refused_directly(error),

@@ -302,6 +302,7 @@ impl Calls {
             return;
         }
         self.tell(&no_more_calls());
+        self.inbound.cancel_endless(&mut self.backlog.outbox);
         self.refuse_plain();
         self.room.wake_all(&mut self.wakers.due);
     }

@@ -30,7 +30,7 @@ use super::mistakes::Mistakes;
 use super::one_way::OneWay;
 use super::stream::Halves;
 use super::streams::{Streams, Taken};
-use super::told::{no_more_calls, push_error};
+use super::told::{endless, no_more_calls, push_error};
 use super::{Call, CallId, Event, Tally, Violation};
 use crate::command::Facts;
 use crate::error::{Code, Error};
@@ -360,6 +360,15 @@ impl Inbound {
         self.tally.note_cut_off(ids.len().saturating_add(waiting));
         for id in ids {
             let _ = self.stop(id, error(), outbox);
+        }
+    }
+
+    /// Ends every call that has no end of its own.
+    pub(super) fn cancel_endless(&mut self, outbox: &mut Outbox) {
+        let is_endless = |open: &Open| open.facts.as_ref().is_some_and(|facts| facts.is_endless());
+        let open = self.in_flight.iter().filter(|(_, open)| is_endless(open));
+        for id in open.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.end_stream(id, endless(), outbox);
         }
     }
 

@@ -88,7 +88,7 @@ pub(crate) use self::positions::Positions;
 pub use self::room::Place;
 pub(crate) use self::stream::NOT_RESUMABLE;
 pub use self::streams::StreamId;
-pub(crate) use self::told::takes_no_items;
+pub(crate) use self::told::{endless, takes_no_items};
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;
 pub use self::whole::Session;

@@ -9,6 +9,11 @@ pub(super) fn no_more_calls() -> Error {
     Error::found(Code::ShuttingDown, "no more calls are taken")
 }
 
+/// The error of a call without an end of its own, when no more calls are taken.
+pub(crate) fn endless() -> Error {
+    Error::found(Code::Cancelled, "the call would not end by itself, and the endpoint drains")
+}
+
 /// The error of whoever sends or takes items of a call that is over.
 pub(crate) fn takes_no_items() -> Error {
     Error::local(Code::Cancelled, "the call is over, and takes no more items")

@@ -451,6 +451,12 @@ impl Session {
         self.is_finished() && self.unwritten_bytes() == 0 && !self.has_transmit()
     }
 
+    /// Whether no more calls are taken.
+    #[must_use]
+    pub const fn is_draining(&self) -> bool {
+        self.calls.closing.is_draining()
+    }
+
     /// Whether `drain_time_max` has passed since the session was closed.
     #[must_use]
     pub const fn is_drained(&self) -> bool {

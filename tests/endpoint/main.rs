@@ -53,6 +53,7 @@ mod rest;
 mod seam;
 mod shutdown;
 mod sinks;
+mod stopping;
 mod streams;
 mod support;
 mod under_attack;
