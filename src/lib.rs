@@ -160,7 +160,7 @@ pub mod gob {
 pub use crate::client::{
     Call, CallWithMetadata, Callable, Client, NoItems, Notification, Receives, Sends, StreamedCall,
 };
-pub use crate::command::{Command, Facts, Signature, Streamed, check_all};
+pub use crate::command::{Command, Described, Facts, Signature, Streamed, check_all};
 #[cfg(feature = "io")]
 pub use crate::endpoint::{Endpoint, Report};
 pub use crate::error::{Code, Error, Fault, Result, UnknownCode};

@@ -142,8 +142,8 @@ pub struct Limits {
     pub unwritten_bytes_max: usize,
 
     /// Streamed calls of one connection that may be open at a time, in each direction. Default 100,
-    /// at least 1. One more is refused with `overloaded`. They count in `calls_max`, and not in
-    /// `calls_per_connection_max`.
+    /// at least 1. One more is refused with `overloaded`. They count in `streams_max`, and not in
+    /// the limits of other calls.
     ///
     /// Worst case: the credit that was granted to each, and one item.
     pub streams_per_connection_max: usize,
@@ -154,6 +154,9 @@ pub struct Limits {
     ///
     /// One more is refused with `overloaded`.
     pub calls_max: usize,
+    /// Streamed calls that may be open at a time in the whole endpoint. Default 16,384, at least 1.
+    /// One more is refused with `overloaded`.
+    pub streams_max: usize,
     /// Blocking handlers that may run at a time in the whole endpoint, each on a thread of its own,
     /// or wait for a thread of the runtime. Default 64. One more is refused with `overloaded`.
     pub blocking_calls_max: usize,
@@ -264,6 +267,7 @@ impl Limits {
             streams_per_connection_max,
             item_bytes_max: _,
             calls_max,
+            streams_max,
             blocking_calls_max: _,
             held_bytes_max: _,
             connections_max,
@@ -286,6 +290,7 @@ impl Limits {
         at_least("unwritten_bytes_max", unwritten_bytes_max, &1)?;
         at_least("streams_per_connection_max", streams_per_connection_max, &1)?;
         at_least("calls_max", calls_max, &1)?;
+        at_least("streams_max", streams_max, &1)?;
         at_least("connections_max", connections_max, &1)?;
         at_least("connections_per_peer_max", connections_per_peer_max, &1)?;
         at_least("handshake_time_max", handshake_time_max, &TIME_LEAST)?;
@@ -334,6 +339,7 @@ impl Default for Limits {
             streams_per_connection_max: 100,
             item_bytes_max: 64 * 1024,
             calls_max: 16_384,
+            streams_max: 16_384,
             blocking_calls_max: 64,
             held_bytes_max: 256 * MIB,
             connections_max: 10_240,

@@ -21,10 +21,12 @@ use crate::limits::{Limits, over_held};
 pub(crate) struct Quota {
     held_bytes: AtomicUsize,
     calls: AtomicUsize,
+    streams: AtomicUsize,
     blocking_calls: AtomicUsize,
     unheard: Mutex<Unheard>,
     held_bytes_max: usize,
     calls_max: usize,
+    streams_max: usize,
     blocking_calls_max: usize,
 }
 
@@ -53,7 +55,8 @@ pub(crate) struct Held {
     bytes: usize,
 }
 
-/// A call that counts against `calls_max`, or a blocking one against `blocking_calls_max`.
+/// A call that counts against `calls_max`, a streamed one that counts against `streams_max`, or a
+/// blocking one that counts against `blocking_calls_max`.
 #[derive(Debug)]
 pub(crate) struct Permit {
     quota: Arc<Quota>,
@@ -65,10 +68,12 @@ impl Quota {
         Arc::new(Self {
             held_bytes: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
             blocking_calls: AtomicUsize::new(0),
             unheard: Mutex::default(),
             held_bytes_max: limits.held_bytes_max,
             calls_max: limits.calls_max,
+            streams_max: limits.streams_max,
             blocking_calls_max: limits.blocking_calls_max,
         })
     }
@@ -81,6 +86,16 @@ impl Quota {
     pub(crate) fn call(self: &Arc<Self>) -> Result<Permit, Error> {
         take_one(&self.calls, self.calls_max, "calls_max")?;
         Ok(Permit { quota: Arc::clone(self), counter: |quota| &quota.calls })
+    }
+
+    /// Counts a streamed call until the permit is dropped.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if `streams_max` are open.
+    pub(crate) fn stream(self: &Arc<Self>) -> Result<Permit, Error> {
+        take_one(&self.streams, self.streams_max, "streams_max")?;
+        Ok(Permit { quota: Arc::clone(self), counter: |quota| &quota.streams })
     }
 
     /// Notes that so many one-way calls did not run; answers how many are to be logged now. That is

@@ -30,7 +30,7 @@ use switchboard::format::Gob;
 #[cfg(feature = "postcard")]
 use switchboard::format::Postcard;
 use switchboard::format::{Bincode, Budget, Format, Json};
-use switchboard::{Code, Command, Limits, Result, check_all};
+use switchboard::{Code, Command, Limits, Result, Streamed, check_all};
 use switchboard_testing::random::{Random, rounds};
 
 fn encode<F: Format<T>, T>(value: &T) -> Result<Bytes> {
@@ -349,6 +349,16 @@ fn one_line_checks_all_commands() {
     assert_eq!(lines.len(), 2, "{error}");
     assert!(lines[0].starts_with("REQUEST, the request: `carried::Untagged` has no form in bin"));
     assert!(lines[1].starts_with("REPLY, the reply: `carried::Shifted` has no form in bincode: "));
+
+    // Items are checked as well.
+    const ITEMS: Command<Streamed<Untagged, u8>, Streamed<u8, u8>> = Command::new("ITEMS");
+    const DOWN: Command<u8, Streamed<Shifted, u8>> = Command::new("DOWN");
+    const WHOLE: Command<Streamed<Every>, Streamed<Deep>> = Command::new("WHOLE");
+    WHOLE.check().unwrap();
+    let error = check_all([ITEMS.check(), DOWN.check()]).unwrap_err();
+    let lines: Vec<_> = error.text().lines().collect();
+    assert!(lines[0].starts_with("ITEMS, the items of the request: `carried::Untagged` has no"));
+    assert!(lines[1].starts_with("DOWN, the items of the reply: `carried::Shifted` has no"));
 }
 
 // --- the same value ---

@@ -16,7 +16,7 @@ use switchboard_testing::random::{Random, rounds};
 type Set = fn(&mut Limits, u64);
 
 /// Each field, how it is set (times in ns), and the least value that works.
-const FIELDS: [(&str, Set, u64); 28] = [
+const FIELDS: [(&str, Set, u64); 29] = [
     ("line_bytes_max", |limits, value| limits.line_bytes_max = count(value), 8192),
     ("payload_bytes_max", |limits, value| limits.payload_bytes_max = count(value), 0),
     ("depth_max", |limits, value| limits.depth_max = count(value).min(Limits::DEPTH_MOST), 0),
@@ -43,6 +43,7 @@ const FIELDS: [(&str, Set, u64); 28] = [
     ),
     ("unwritten_bytes_max", |limits, value| limits.unwritten_bytes_max = count(value), 1),
     ("calls_max", |limits, value| limits.calls_max = count(value), 1),
+    ("streams_max", |limits, value| limits.streams_max = count(value), 1),
     ("blocking_calls_max", |limits, value| limits.blocking_calls_max = count(value), 0),
     ("held_bytes_max", |limits, value| limits.held_bytes_max = count(value), 0),
     ("connections_max", |limits, value| limits.connections_max = count(value), 1),

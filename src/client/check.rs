@@ -55,15 +55,37 @@ fn difference(signature: &Signature, theirs: &Value) -> Option<String> {
         let theirs = spoken.first().and_then(|first| first.as_str()).unwrap_or("unknown");
         return Some(format!("the format is {format} here, and {theirs} there"));
     }
-    let parts = [("request", &signature.request), ("reply", &signature.reply)];
-    let differences = parts.into_iter().flat_map(|(part, ours)| {
-        let theirs = theirs.get(part).and_then(|part| part.get("shapes")?.get(format));
-        let theirs = theirs.and_then(|shape| Shape::deserialize(shape).ok());
-        let compare = |(ours, theirs): (&Outline, Shape)| ours.differences(part, &theirs);
-        ours.as_ref().zip(theirs).map(compare).unwrap_or_default()
-    });
-    let texts: Vec<_> = differences.map(|difference| difference.to_string()).collect();
+    let request = (&signature.request, signature.request_items.as_ref());
+    let reply = (&signature.reply, signature.reply_items.as_ref());
+    let mut texts = Vec::new();
+    for (part, (ours, our_items)) in [("request", request), ("reply", reply)] {
+        let theirs = theirs.get(part).unwrap_or(&Value::Null);
+        texts.extend(differences(part, ours.as_ref(), theirs, format));
+        let their_items = theirs.get("items").filter(|items| !items.is_null());
+        match (our_items, their_items) {
+            (Some(ours), Some(theirs)) => {
+                let name = format!("item of the {part}");
+                texts.extend(differences(&name, ours.as_ref(), theirs, format));
+            }
+            (Some(_), None) => {
+                texts.push(format!("the {part} comes in items here, and as one value there"));
+            }
+            (None, Some(_)) => {
+                texts.push(format!("the {part} comes as one value here, and in items there"));
+            }
+            (None, None) => {}
+        }
+    }
     (!texts.is_empty()).then(|| readable(texts.join("; ")))
+}
+
+/// Where their part of a command looks different in this format.
+fn differences(name: &str, ours: Option<&Outline>, theirs: &Value, format: &str) -> Vec<String> {
+    let shape = theirs.get("shapes").and_then(|shapes| shapes.get(format));
+    let shape = shape.and_then(|shape| Shape::deserialize(shape).ok());
+    let compare = |(ours, theirs): (&Outline, Shape)| ours.differences(name, &theirs);
+    let differences = ours.zip(shape).map(compare).unwrap_or_default();
+    differences.iter().map(ToString::to_string).collect()
 }
 
 /// A text with names of the peer's in it, as [`Error::text`] has what a peer says: no longer than

@@ -9,6 +9,7 @@ mod call;
 #[cfg(feature = "json")]
 mod check;
 mod streamed;
+mod untyped;
 mod way;
 
 pub use self::call::{Call, CallWithMetadata, Notification};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use self::way::Way;
 use crate::command::Command;
 #[cfg(feature = "json")]
-use crate::command::Signature;
+use crate::command::{Described, Signature, Types};
 use crate::conn::{ConnectionChannel, Handle, Unsent};
 use crate::error::Result;
 use crate::format::Format;
@@ -164,9 +165,9 @@ impl Client {
     ///
     /// Only asks; nothing is lost.
     #[cfg(feature = "json")]
-    pub async fn check<Req, Rep, F>(&self, command: Command<Req, Rep, F>) -> Result<()>
+    pub async fn check<Req, Rep, F, Kind>(&self, command: Command<Req, Rep, F>) -> Result<()>
     where
-        F: Format<Req> + Format<Rep>,
+        Types<Req, Rep, F>: Described<Kind>,
     {
         self.check_all([command.signature()]).await
     }

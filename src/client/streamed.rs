@@ -20,18 +20,17 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use super::call::{Call, encode};
+use super::untyped::Untyped;
 use super::way::Sent;
 use super::{Client, Command};
 use crate::clock::after;
-use crate::command::Streamed;
+use crate::command::{ItemsBothWays, ItemsDown, ItemsUp, OneEachWay, Streamed};
 use crate::conn::Unsent;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::format::{Budget, Format};
 #[cfg(doc)]
 use crate::limits::Limits;
-use crate::service::{
-    DecodeItem, EncodeItem, Items, ItemsOfCall, Sender, decode_item, encode_item, start_send,
-};
+use crate::service::{DecodeItem, EncodeItem, ItemsOfCall, Sender, decode_item, encode_item};
 use crate::session::{Item, Received};
 use crate::wire::FormatWord;
 
@@ -51,26 +50,6 @@ pub trait Callable<Kind> {
     #[doc(hidden)]
     fn call(self, client: &Client, request: &Self::Request) -> Self::Call;
 }
-
-/// One value each way.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct OneEachWay;
-
-/// A reply of items.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct ItemsDown;
-
-/// A request of items.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct ItemsUp;
-
-/// Items both ways.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct ItemsBothWays;
 
 /// A streamed call, made by [`Client::call`]: it is sent when it is first used, and given up when
 /// it is dropped before its end.
@@ -124,25 +103,6 @@ pub struct Receives<I> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NoItems;
-
-/// A call without its types.
-struct Untyped {
-    sent: Sent,
-    format: &'static str,
-    // Once it is sent.
-    items: Option<Arc<dyn Items>>,
-    last: Last,
-    // Where it is to go on, until the other side has said that it does.
-    resume_at: Option<u64>,
-    // Where the item stands that was taken last.
-    position: Option<u64>,
-}
-
-enum Last {
-    ToCome,
-    Here(Result<Received>),
-    Given,
-}
 
 impl<Req, Rep, F: Format<Req> + Format<Rep>> Callable<OneEachWay> for Command<Req, Rep, F> {
     type Request = Req;
@@ -211,8 +171,7 @@ impl Client {
 
 impl<Up, Down, R> StreamedCall<Up, Down, R> {
     fn new<F: Format<R>>(sent: Sent, up: Up, down: Down) -> Self {
-        let (format, last) = (F::NAME, Last::ToCome);
-        let call = Untyped { sent, format, items: None, last, resume_at: None, position: None };
+        let call = Untyped::new(sent, F::NAME);
         Self { call, up, down, decode: F::decode }
     }
 
@@ -323,8 +282,7 @@ impl<I, Down: Unpin, R> Sink<I> for StreamedCall<Sends<I>, Down, R> {
 
     fn start_send(self: Pin<&mut Self>, item: I) -> Result<()> {
         let payload = self.encoded(&item)?;
-        let items = self.call.items.as_deref().ok_or_else(over)?;
-        start_send(items, payload).map_err(|error| self.call.explain(error))
+        self.call.start_send(payload)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -410,146 +368,6 @@ impl<Up: Unpin, I, R> Stream for StreamedCall<Up, Receives<I>, R> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<I>>> {
         self.poll_item(cx)
     }
-}
-
-impl Untyped {
-    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<dyn Items>>> {
-        if let Some(items) = &self.items {
-            return Poll::Ready(Ok(Arc::clone(items)));
-        }
-        if !matches!(self.last, Last::ToCome) {
-            return Poll::Ready(Err(self.take_error()));
-        }
-        let opened = ready!(self.sent.poll_open(cx));
-        Poll::Ready(match opened {
-            Ok(items) => {
-                self.items = Some(Arc::clone(&items));
-                Ok(items)
-            }
-            Err(error) => {
-                self.last = Last::Given;
-                Err(error)
-            }
-        })
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>, item: &mut Option<Item>) -> Poll<Result<()>> {
-        let items = ready!(self.poll_open(cx))?;
-        if let Poll::Ready(Ok(())) = items.poll_send(cx, item) {
-            return Poll::Ready(Ok(()));
-        }
-        // The call may be over, and it may be that its answer must be polled to go on.
-        ready!(self.poll_last(cx));
-        Poll::Ready(Err(self.take_error()))
-    }
-
-    fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>> {
-        let items = ready!(self.poll_open(cx))?;
-        match self.poll_items(cx, |cx| items.poll_opened(cx)) {
-            Poll::Ready(Some(position)) => Poll::Ready(Ok(position)),
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => {
-                ready!(self.poll_last(cx));
-                match &self.last {
-                    Last::Here(Err(_)) | Last::Given => Poll::Ready(Err(self.take_error())),
-                    Last::Here(Ok(_)) | Last::ToCome => Poll::Ready(Ok(None)),
-                }
-            }
-        }
-    }
-
-    /// Waits until the other side has said that it goes on where it was asked to.
-    fn poll_resumed(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Some(position) = self.resume_at else {
-            return Poll::Ready(Ok(()));
-        };
-        let opened = ready!(self.poll_opened(cx))?;
-        self.resume_at = None;
-        if opened == Some(position) {
-            return Poll::Ready(Ok(()));
-        }
-        if let Poll::Ready(()) = self.poll_last(cx)
-            && matches!(self.last, Last::Here(Err(_)))
-        {
-            return Poll::Ready(Err(self.take_error()));
-        }
-        self.last = Last::Given;
-        let text = format!("the other side does not say that it goes on at position {position}");
-        Poll::Ready(Err(Error::local(Code::Invalid, text).after_sending()))
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
-        if matches!(self.last, Last::Given) {
-            return Poll::Ready(Ok(None));
-        }
-        let items = ready!(self.poll_open(cx))?;
-        ready!(self.poll_resumed(cx))?;
-        if let Some(Some(item)) = ready!(self.poll_items(cx, |cx| items.poll_next(cx))) {
-            self.position = item.position;
-            return Poll::Ready(Ok(Some(item)));
-        }
-        ready!(self.poll_last(cx));
-        match &self.last {
-            Last::Here(Err(_)) => Poll::Ready(Err(self.take_error())),
-            _ => Poll::Ready(Ok(None)),
-        }
-    }
-
-    /// What the other side sends; `None` if no more can come. While that is pending its answer is
-    /// polled, by which it may go on.
-    fn poll_items<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T>>,
-    ) -> Poll<Option<T>> {
-        loop {
-            match poll(cx) {
-                Poll::Ready(Ok(next)) => return Poll::Ready(Some(next)),
-                Poll::Ready(Err(_)) => return Poll::Ready(None),
-                Poll::Pending if matches!(self.last, Last::ToCome) => ready!(self.poll_last(cx)),
-                // Whoever still could send answers no more.
-                Poll::Pending => return Poll::Ready(None),
-            }
-        }
-    }
-
-    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
-        let items = ready!(self.poll_open(cx))?;
-        items.end();
-        while ready!(self.poll_next(cx))?.is_some() {}
-        match std::mem::replace(&mut self.last, Last::Given) {
-            Last::Here(received) => Poll::Ready(received),
-            Last::ToCome | Last::Given => Poll::Ready(Err(over())),
-        }
-    }
-
-    /// Waits for the final reply.
-    fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Last::ToCome = self.last {
-            self.last = Last::Here(ready!(self.sent.poll_call(cx)));
-        }
-        Poll::Ready(())
-    }
-
-    fn take_error(&mut self) -> Error {
-        match std::mem::replace(&mut self.last, Last::Given) {
-            Last::Here(Err(error)) => error,
-            Last::Here(received) => {
-                self.last = Last::Here(received);
-                over()
-            }
-            Last::ToCome | Last::Given => over(),
-        }
-    }
-
-    fn explain(&self, error: Error) -> Error {
-        let bytes_max = self.sent.limits().payload_bytes_max;
-        error.in_format(self.format, bytes_max).in_command(self.sent.command())
-    }
-}
-
-fn over() -> Error {
-    Error::local(Code::Cancelled, "the call is over").after_sending()
 }
 
 impl<Up, Down, R> fmt::Debug for StreamedCall<Up, Down, R> {

@@ -1,4 +1,5 @@
-//! The marker of commands whose request or reply comes in items.
+//! The marker of commands whose request or reply comes in items, and the kinds of commands that
+//! are told apart by it.
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -25,3 +26,23 @@ pub struct Streamed<Item, Rest = ()> {
     _types: PhantomData<fn() -> (Item, Rest)>,
     _never: Infallible,
 }
+
+/// One value each way.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OneEachWay;
+
+/// A reply of items.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ItemsDown;
+
+/// A request of items.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ItemsUp;
+
+/// Items both ways.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ItemsBothWays;

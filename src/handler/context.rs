@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::clock::now;
 use crate::limits::Limits;
 use crate::quota::Quota;
-use crate::service::{Extensions, ItemsOfCall, Request, pipe};
+use crate::service::{Extensions, ItemsOfCall, Request, pipe, way_back};
 use crate::transport::Peer;
 use crate::wire::Metadata;
 
@@ -80,7 +80,7 @@ impl Context {
     /// connection nobody can be called, and calls fail with `unknown_command`.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::over_shared(self.request.channel())
+        Client::over_shared(way_back(&self.request))
     }
 
     /// When the answer is due; after it the handler is stopped and the caller told.

@@ -63,31 +63,52 @@ impl CommandInfo {
             return serde_json::json!({ "name": name, "raw": true });
         }
         let shapes = |part: fn(&Outlines) -> &Option<Outline>| {
-            let shape = |outlines| {
+            let shape = |outlines: &Outlines| {
                 let shape = serde_json::to_value(&part(outlines).as_ref()?.shape).ok()?;
-                Some((outlines.0.to_owned(), shape))
+                Some((outlines.format.to_owned(), shape))
             };
             let shapes: serde_json::Map<_, _> = outlines.iter().filter_map(shape).collect();
-            shapes
+            serde_json::Value::Object(shapes)
         };
+        let items = |has_items: bool, part| {
+            has_items.then(|| serde_json::json!({ "shapes": shapes(part) }))
+        };
+        let request_items = items(facts.has_request_items(), |outlines| &outlines.request_items);
+        let reply_items = items(facts.has_reply_items(), |outlines| &outlines.reply_items);
         let timeout_ms = facts.timeout().map(|time| u64::try_from(time.as_millis()).ok());
         serde_json::json!({
             "name": name,
             "raw": false,
             "formats": formats,
-            "request": { "type": request_type, "shapes": shapes(|(_, request, _)| request) },
-            "reply": { "type": reply_type, "shapes": shapes(|(.., reply)| reply) },
+            "request": {
+                "type": request_type,
+                "shapes": shapes(|outlines| &outlines.request),
+                "items": request_items,
+            },
+            "reply": {
+                "type": reply_type,
+                "shapes": shapes(|outlines| &outlines.reply),
+                "items": reply_items,
+            },
             "about": facts.about(),
             "idempotent": facts.is_idempotent(),
+            "resumable": facts.is_resumable(),
+            "endless": facts.is_endless(),
             "timeout_ms": timeout_ms,
             "payload_bytes_max": facts.payload_bytes_max(),
         })
     }
 }
 
-/// What request and reply look like in a format, by its name.
+/// What the parts of a command look like in a format.
 #[cfg(feature = "json")]
-pub(super) type Outlines = (&'static str, Option<Outline>, Option<Outline>);
+pub(super) struct Outlines {
+    pub(super) format: &'static str,
+    pub(super) request: Option<Outline>,
+    pub(super) reply: Option<Outline>,
+    pub(super) request_items: Option<Outline>,
+    pub(super) reply_items: Option<Outline>,
+}
 
 impl fmt::Display for CommandInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,6 +119,12 @@ impl fmt::Display for CommandInfo {
         write!(f, "{name} {} {request_type} -> {reply_type}", formats.join(","))?;
         if facts.is_idempotent() {
             f.write_str(", idempotent")?;
+        }
+        if facts.is_resumable() {
+            f.write_str(", resumable")?;
+        }
+        if facts.is_endless() {
+            f.write_str(", endless")?;
         }
         if let Some(time) = facts.timeout() {
             write!(f, ", timeout {time:?}")?;

@@ -16,6 +16,8 @@ use serde_json::Value;
 use super::info::CommandInfo;
 #[cfg(feature = "json")]
 use super::info::Outlines;
+#[cfg(feature = "json")]
+use super::speaks::ItemOutlines;
 use super::speaks::{Speaks, Tongues};
 use super::{Context, Handler, Outcome};
 use crate::command::Facts;
@@ -113,6 +115,9 @@ pub(crate) trait Route: Send + Sync {
 /// A handler and the formats that its command can be spoken in; the first is its own.
 pub(crate) struct Typed<Req, Rep, H, Shape, Head, Last, Items> {
     tongues: Tongues<Head, Last, Items>,
+    // What items of the request and of the reply look like, if there are any.
+    #[cfg(feature = "json")]
+    outlines_of_items: fn(&Items) -> ItemOutlines,
     facts: Facts,
     handler: H,
     types: PhantomData<fn(Req, Shape) -> Rep>,
@@ -134,6 +139,8 @@ impl<Req, Rep, H, Shape, Kind, Head, Last, Items>
         let (has_request_items, has_reply_items) = Shape::IS_STREAMED;
         Ok(Self {
             tongues: Shape::tongues()?,
+            #[cfg(feature = "json")]
+            outlines_of_items: Shape::outlines_of_items,
             facts: facts.streamed(has_request_items, has_reply_items),
             handler,
             types: PhantomData,
@@ -216,8 +223,15 @@ where
     #[cfg(feature = "json")]
     fn description(&self, name: Name) -> Value {
         let outlines = self.outlines.get_or_init(|| {
-            let of = |(request, reply, _): &(Codec<Head>, Codec<Last>, Items)| {
-                (request.name, (request.outline)(), (reply.outline)())
+            let of = |(request, reply, items): &(Codec<Head>, Codec<Last>, Items)| {
+                let (request_items, reply_items) = (self.outlines_of_items)(items);
+                Outlines {
+                    format: request.name,
+                    request: (request.outline)(),
+                    reply: (reply.outline)(),
+                    request_items,
+                    reply_items,
+                }
             };
             self.tongues.iter().map(of).collect()
         });

@@ -112,7 +112,8 @@ impl Router {
         mut request: Request,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<(Work, Time, Permit)> {
-        let permit = self.quota.call()?;
+        let is_streamed = request.items().is_some();
+        let permit = if is_streamed { self.quota.stream()? } else { self.quota.call()? };
         let (name, origin) = (request.name(), request.origin());
         let Entry::Typed(route) = self.find(name)? else {
             let text = format!("{name} is a raw command: call it plainly");

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::command::Streamed;
 use crate::error::Result;
-use crate::format::{Codec, Format};
+use crate::format::{Codec, Format, Outline};
 
 /// A shape of handlers that goes with commands of these types. It is inferred.
 #[diagnostic::on_unimplemented(
@@ -35,7 +35,14 @@ pub trait Speaks<Req, Rep, F> {
     /// What the command can be spoken in, its own format first.
     #[doc(hidden)]
     fn tongues() -> Result<Tongues<Self::Head, Self::Last, Self::Items>>;
+
+    /// What items of the request, and of the reply, look like.
+    #[doc(hidden)]
+    fn outlines_of_items(items: &Self::Items) -> ItemOutlines;
 }
+
+/// What items of the request, and of the reply, look like, if there are any.
+pub(super) type ItemOutlines = (Option<Outline>, Option<Outline>);
 
 /// The functions for one command, in each of its formats.
 pub(super) type Tongues<Head, Last, Items> = Vec<(Codec<Head>, Codec<Last>, Items)>;
@@ -83,6 +90,10 @@ macro_rules! unary {
                 };
                 Ok(codecs::<Req, F>().into_iter().filter_map(of).collect())
             }
+
+            fn outlines_of_items((): &()) -> ItemOutlines {
+                (None, None)
+            }
         }
     )*};
 }
@@ -104,6 +115,10 @@ macro_rules! sending {
                 <F as Format<R>>::check()?;
                 Ok(tongues_with_items::<Req, I, R, F>())
             }
+
+            fn outlines_of_items(items: &Self::Items) -> ItemOutlines {
+                (None, (items.outline)())
+            }
         }
     )*};
 }
@@ -124,6 +139,10 @@ macro_rules! receiving {
                 <F as Format<I>>::check_read()?;
                 <F as Format<Rep>>::check()?;
                 Ok(tongues_with_items::<Head, I, Rep, F>())
+            }
+
+            fn outlines_of_items(items: &Self::Items) -> ItemOutlines {
+                ((items.outline)(), None)
             }
         }
     )*};
@@ -153,6 +172,10 @@ macro_rules! both {
                     Some((head, last, Arc::new(items)))
                 };
                 Ok(codecs::<Head, F>().into_iter().filter_map(of).collect())
+            }
+
+            fn outlines_of_items(items: &Self::Items) -> ItemOutlines {
+                ((items.0.outline)(), (items.1.outline)())
             }
         }
     )*};

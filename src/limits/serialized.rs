@@ -31,7 +31,7 @@ macro_rules! fields {
 }
 
 fields! {
-    28:
+    29:
     line_bytes_max,
     payload_bytes_max,
     depth_max,
@@ -46,6 +46,7 @@ fields! {
     streams_per_connection_max,
     item_bytes_max,
     calls_max,
+    streams_max,
     blocking_calls_max,
     held_bytes_max,
     connections_max,

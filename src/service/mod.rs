@@ -47,6 +47,53 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # A channel of your own
+//!
+//! It is in front of another, and does something with what passes through it.
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use switchboard::service::{Answer, Channel, Request, Service};
+//! use switchboard::{Client, Code, Command, Endpoint, Error, format::Line};
+//!
+//! /// Fails every third call.
+//! struct Flaky {
+//!     client: Client,
+//!     calls: AtomicU32,
+//! }
+//!
+//! impl Service for Flaky {
+//!     fn call(&self, request: Request) -> Answer {
+//!         if self.calls.fetch_add(1, Ordering::Relaxed) % 3 == 2 {
+//!             return Answer::ready(Err(Error::new(Code::Overloaded, "the third call")));
+//!         }
+//!         // A client's own `call` takes a command: this is the call of a request.
+//!         Service::call(&self.client, request)
+//!     }
+//! }
+//!
+//! impl Channel for Flaky {
+//!     fn inner(&self) -> Option<&dyn Channel> {
+//!         Some(&self.client)
+//!     }
+//! }
+//!
+//! const SHOUT: Command<String, String, Line> = Command::new("SHOUT");
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> switchboard::Result<()> {
+//! let endpoint = Endpoint::new()
+//!     .on(SHOUT, async |text: String| Ok::<_, Error>(text.to_uppercase()));
+//! let client = Client::over(Flaky { client: endpoint.client(), calls: AtomicU32::new(0) });
+//!
+//! assert_eq!(client.call(SHOUT, &"one".into()).await?, "ONE");
+//! assert_eq!(client.call(SHOUT, &"two".into()).await?, "TWO");
+//! let error = client.call(SHOUT, &"three".into()).await.unwrap_err();
+//! assert_eq!(error.code(), Code::Overloaded);
+//! # Ok(())
+//! # }
+//! ```
 
 mod answer;
 mod commands;
@@ -60,10 +107,10 @@ mod log;
 mod panics;
 mod pipe;
 mod reply;
-mod request;
 mod seam;
 mod tasks;
 mod told;
+mod way_back;
 
 pub use self::answer::{Answer, BoxFuture};
 pub(crate) use self::answer::{Time, Work};
@@ -79,8 +126,8 @@ pub(crate) use self::log::{Began, log_refusal};
 pub(crate) use self::panics::{caught, panicked};
 pub(crate) use self::pipe::{PipeEnd, pipe};
 pub use self::reply::Reply;
-pub(crate) use self::request::bad_trace;
-pub(crate) use self::seam::{Caller, Origin};
+pub(crate) use self::seam::{Caller, Origin, bad_trace};
 pub use self::seam::{Channel, Request, Service};
 pub(crate) use self::tasks::Tasks;
 pub(crate) use self::told::told;
+pub(crate) use self::way_back::way_back;

@@ -161,6 +161,7 @@ impl Calls {
     }
 
     fn handle_keepalive_timeout(&mut self, now: Instant) -> Result<(), Violation> {
+        self.attend_streams(now);
         let is_ending = self.closing.is_ending();
         let Some(keepalive) = self.keepalive.as_mut().filter(|_| !is_ending) else {
             return Ok(());
@@ -212,8 +213,19 @@ impl Calls {
     pub(super) fn handle_written(&mut self, now: Instant) {
         self.outbound.streams.handle_written(now);
         self.inbound.streams.handle_written(now);
+        self.attend_streams(now);
         if let Some(keepalive) = &mut self.keepalive {
             keepalive.handle_written(now, |sent_end| self.backlog.is_written(sent_end));
+        }
+    }
+
+    /// Sees to it that the peer is asked whether it is there while a stream of ours is open.
+    fn attend_streams(&mut self, now: Instant) {
+        let has_streams = self.outbound.streams.len() > 0;
+        match &self.keepalive {
+            None if has_streams => self.keepalive = Some(Box::new(Keepalive::of_streams(now))),
+            Some(keepalive) if !has_streams && keepalive.is_of_streams() => self.keepalive = None,
+            _ => {}
         }
     }
 

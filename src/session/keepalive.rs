@@ -23,6 +23,8 @@ use crate::wire::Name;
 #[derive(Debug)]
 pub(super) struct Keepalive {
     time: Duration,
+    // Nobody has asked for it but the streams that are open.
+    is_of_streams: bool,
     state: State,
 }
 
@@ -40,7 +42,18 @@ enum State {
 
 impl Keepalive {
     pub(super) const fn new(now: Instant, time: Duration) -> Self {
-        Self { time, state: State::Hearing(now) }
+        Self { time, is_of_streams: false, state: State::Hearing(now) }
+    }
+
+    /// For as long as streams are open: one may be quiet for long, and a peer that is gone would
+    /// not be missed.
+    pub(super) const fn of_streams(now: Instant) -> Self {
+        Self { time: STREAMS_TIME, is_of_streams: true, state: State::Hearing(now) }
+    }
+
+    /// Whether it ends with the last stream.
+    pub(super) const fn is_of_streams(&self) -> bool {
+        self.is_of_streams
     }
 
     /// Bytes came.
@@ -96,6 +109,9 @@ impl Keepalive {
         }
     }
 }
+
+/// A peer with a stream that is gone is missed after twice this time.
+const STREAMS_TIME: Duration = Duration::from_secs(30);
 
 /// The command that asks whether somebody is there.
 pub(super) const PING: Name = Name::new("?PING");

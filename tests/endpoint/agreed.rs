@@ -184,3 +184,33 @@ async fn names_of_a_peer_can_be_printed() {
     let long = text(&LONG.repeat(100_000)).await;
     assert!(long.contains(LONG) && long.len() < 5000, "{} bytes", long.len());
 }
+
+/// Items are parts of a command as its request and its reply are.
+#[tokio::test(start_paused = true)]
+async fn items_that_look_different_are_told() {
+    type Streams<Up, Down> =
+        Command<switchboard::Streamed<Up, String>, switchboard::Streamed<Down>>;
+    type Down<T> = Command<String, switchboard::Streamed<T>>;
+    let endpoint = endpoint()
+        .on(Streams::<u32, u64>::new("BOTH"), async |_: String, _, _| Ok::<_, Error>(()))
+        .on(Down::<u32>::new("DOWN"), async |_: String, _| Ok::<_, Error>(()));
+    for client in clients(&endpoint) {
+        let check = async |signature: switchboard::Signature, text: &str| {
+            let name = signature.name;
+            let error = client.check_all([signature]).await.unwrap_err();
+            assert_eq!(error.text(), format!("{name}: {text}"));
+        };
+        client.check(Streams::<u32, u64>::new("BOTH")).await.unwrap();
+        client.check(Down::<u32>::new("DOWN")).await.unwrap();
+        let text =
+            "item of the request: u8 here, u32 there; item of the reply: i64 here, u64 there";
+        check(Streams::<u8, i64>::new("BOTH").signature(), text).await;
+        let text = "the request comes as one value here, and in items there; item of the reply: u32 \
+                    here, u64 there";
+        check(Down::<u32>::new("BOTH").signature(), text).await;
+        let text = "the request comes in items here, and as one value there";
+        check(Streams::<u8, u32>::new("DOWN").signature(), text).await;
+        let text = "the reply comes as one value here, and in items there";
+        check(Command::<String, ()>::new("DOWN").signature(), text).await;
+    }
+}

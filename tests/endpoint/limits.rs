@@ -554,6 +554,35 @@ fn streaming(set: impl FnOnce(&mut Limits)) -> Endpoint {
 }
 
 #[tokio::test(start_paused = true)]
+async fn streams_max() {
+    let endpoint = streaming(|limits| {
+        limits.streams_max = 2;
+        limits.calls_max = 1;
+    });
+    let (mut one, mut two) = (peer(&endpoint), peer(&endpoint));
+    for tag in 1..=2 {
+        one.send(format!("ITEMS {tag} 10 f=json credit=1\n[100,1000]")).await;
+        one.next().await.unwrap();
+    }
+    let text = "streams_max (2) are running already";
+    two.send("ITEMS 1 5 f=json credit=1\n[1,1]").await;
+    assert_eq!(two.expect_error(1, Code::Overloaded).await, text);
+    // Through other doors, too.
+    let error = endpoint.client().call(ITEMS, &(1, 1)).next().await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.text()), (Code::Overloaded, text));
+    check(&endpoint, "ITEMS json\n[1,1]\n", &err(0, Code::Overloaded, text)).await;
+    // Calls have other places.
+    two.send("ECHO 2 1 f=line\nx>1 cancel\n").await;
+    two.expect("<2 ok 1\nx").await;
+    one.send(">1 cancel\n").await;
+    one.expect_ran(1, Code::Cancelled).await;
+    settle().await;
+    two.send("ITEMS 3 5 f=json credit=9\n[1,1]").await;
+    two.expect("<3 item 3\n\"x\"").await;
+    check_serves(&endpoint).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_per_connection_max() {
     let endpoint = streaming(|limits| {
         limits.streams_per_connection_max = 2;

@@ -273,3 +273,32 @@ fn a_time_that_the_clock_cannot_hold_never_comes() {
     pair.peers[CLIENT].session.keep_alive(pair.now, Duration::MAX);
     assert_eq!(pair.peers[CLIENT].session.poll_timeout(), None);
 }
+
+/// While a stream is open its caller asks, although nobody has told it to.
+#[test]
+fn a_quiet_stream_is_kept_open_and_a_peer_that_is_gone_is_missed() {
+    let limits = Limits::default().with(|limits| limits.idle_time_max = 45 * SECOND);
+    let facts = switchboard::Command::<(), (), ()>::new("GREET").facts().streamed(false, true);
+    let mut pair = Pair::new(&limits);
+    pair.peers[SERVER].facts = Some(facts);
+    let options = || Options::default().streamed(false, Some(1000));
+    let tag = pair.try_call(CLIENT, "", options(), 3600 * SECOND).unwrap();
+    pair.drive();
+    pair.peers[CLIENT].take_sent();
+    pair.advance(90 * SECOND);
+    assert_eq!(pair.peers[CLIENT].take_sent(), "?PING 2 0\n?PING 3 0\n?PING 4 0\n");
+    assert!(pair.peers.iter().all(|peer| peer.violations.is_empty()));
+    // No longer than that.
+    let id = pair.peers[SERVER].calls.pop_front().unwrap().id;
+    pair.peers[SERVER].answer(id, Ok(""));
+    pair.drive();
+    pair.peers[CLIENT].reply(tag).unwrap().unwrap();
+    pair.advance(40 * SECOND);
+    assert_eq!(pair.peers[CLIENT].take_sent(), "");
+
+    let mut alone = Pair::alone(&Limits::default());
+    alone.try_call(SERVER, "", options(), 3600 * SECOND).unwrap();
+    alone.advance(60 * SECOND);
+    let gone = Violation::Slow(Slowness::Ping, 30 * SECOND);
+    assert_eq!(alone.peers[SERVER].violations, [gone]);
+}

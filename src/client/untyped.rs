@@ -1,0 +1,189 @@
+//! A streamed call without its types.
+//!
+//! ```text
+//!   unsent ──first poll──► sent ──items, until they end──► the final reply, kept until it is taken
+//! ```
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use super::way::Sent;
+use crate::error::{Code, Error, Result};
+use crate::service::{Items, start_send};
+use crate::session::{Item, Received};
+
+/// A call without its types.
+pub(super) struct Untyped {
+    pub(super) sent: Sent,
+    pub(super) format: &'static str,
+    // Once it is sent.
+    items: Option<Arc<dyn Items>>,
+    last: Last,
+    // Where it is to go on, until the other side has said that it does.
+    pub(super) resume_at: Option<u64>,
+    // Where the item stands that was taken last.
+    pub(super) position: Option<u64>,
+}
+
+enum Last {
+    ToCome,
+    Here(Result<Received>),
+    Given,
+}
+
+impl Untyped {
+    pub(super) fn new(sent: Sent, format: &'static str) -> Self {
+        let (items, last, resume_at, position) = (None, Last::ToCome, None, None);
+        Self { sent, format, items, last, resume_at, position }
+    }
+
+    /// Sends an item for which there was room.
+    pub(super) fn start_send(&self, payload: Bytes) -> Result<()> {
+        let items = self.items.as_deref().ok_or_else(over)?;
+        start_send(items, payload).map_err(|error| self.explain(error))
+    }
+
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<dyn Items>>> {
+        if let Some(items) = &self.items {
+            return Poll::Ready(Ok(Arc::clone(items)));
+        }
+        if !matches!(self.last, Last::ToCome) {
+            return Poll::Ready(Err(self.take_error()));
+        }
+        let opened = ready!(self.sent.poll_open(cx));
+        Poll::Ready(match opened {
+            Ok(items) => {
+                self.items = Some(Arc::clone(&items));
+                Ok(items)
+            }
+            Err(error) => {
+                self.last = Last::Given;
+                Err(error)
+            }
+        })
+    }
+
+    pub(super) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        item: &mut Option<Item>,
+    ) -> Poll<Result<()>> {
+        let items = ready!(self.poll_open(cx))?;
+        if let Poll::Ready(Ok(())) = items.poll_send(cx, item) {
+            return Poll::Ready(Ok(()));
+        }
+        // The call may be over, and it may be that its answer must be polled to go on.
+        ready!(self.poll_last(cx));
+        Poll::Ready(Err(self.take_error()))
+    }
+
+    pub(super) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>> {
+        let items = ready!(self.poll_open(cx))?;
+        match self.poll_items(cx, |cx| items.poll_opened(cx)) {
+            Poll::Ready(Some(position)) => Poll::Ready(Ok(position)),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => {
+                ready!(self.poll_last(cx));
+                match &self.last {
+                    Last::Here(Err(_)) | Last::Given => Poll::Ready(Err(self.take_error())),
+                    Last::Here(Ok(_)) | Last::ToCome => Poll::Ready(Ok(None)),
+                }
+            }
+        }
+    }
+
+    /// Waits until the other side has said that it goes on where it was asked to.
+    pub(super) fn poll_resumed(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(position) = self.resume_at else {
+            return Poll::Ready(Ok(()));
+        };
+        let opened = ready!(self.poll_opened(cx))?;
+        self.resume_at = None;
+        if opened == Some(position) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Poll::Ready(()) = self.poll_last(cx)
+            && matches!(self.last, Last::Here(Err(_)))
+        {
+            return Poll::Ready(Err(self.take_error()));
+        }
+        self.last = Last::Given;
+        let text = format!("the other side does not say that it goes on at position {position}");
+        Poll::Ready(Err(Error::local(Code::Invalid, text).after_sending()))
+    }
+
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
+        if matches!(self.last, Last::Given) {
+            return Poll::Ready(Ok(None));
+        }
+        let items = ready!(self.poll_open(cx))?;
+        ready!(self.poll_resumed(cx))?;
+        if let Some(Some(item)) = ready!(self.poll_items(cx, |cx| items.poll_next(cx))) {
+            self.position = item.position;
+            return Poll::Ready(Ok(Some(item)));
+        }
+        ready!(self.poll_last(cx));
+        match &self.last {
+            Last::Here(Err(_)) => Poll::Ready(Err(self.take_error())),
+            _ => Poll::Ready(Ok(None)),
+        }
+    }
+
+    /// What the other side sends; `None` if no more can come. While that is pending its answer is
+    /// polled, by which it may go on.
+    pub(super) fn poll_items<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T>>,
+    ) -> Poll<Option<T>> {
+        loop {
+            match poll(cx) {
+                Poll::Ready(Ok(next)) => return Poll::Ready(Some(next)),
+                Poll::Ready(Err(_)) => return Poll::Ready(None),
+                Poll::Pending if matches!(self.last, Last::ToCome) => ready!(self.poll_last(cx)),
+                // Whoever still could send answers no more.
+                Poll::Pending => return Poll::Ready(None),
+            }
+        }
+    }
+
+    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
+        let items = ready!(self.poll_open(cx))?;
+        items.end();
+        while ready!(self.poll_next(cx))?.is_some() {}
+        match std::mem::replace(&mut self.last, Last::Given) {
+            Last::Here(received) => Poll::Ready(received),
+            Last::ToCome | Last::Given => Poll::Ready(Err(over())),
+        }
+    }
+
+    /// Waits for the final reply.
+    pub(super) fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Last::ToCome = self.last {
+            self.last = Last::Here(ready!(self.sent.poll_call(cx)));
+        }
+        Poll::Ready(())
+    }
+
+    fn take_error(&mut self) -> Error {
+        match std::mem::replace(&mut self.last, Last::Given) {
+            Last::Here(Err(error)) => error,
+            Last::Here(received) => {
+                self.last = Last::Here(received);
+                over()
+            }
+            Last::ToCome | Last::Given => over(),
+        }
+    }
+
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let bytes_max = self.sent.limits().payload_bytes_max;
+        error.in_format(self.format, bytes_max).in_command(self.sent.command())
+    }
+}
+
+fn over() -> Error {
+    Error::local(Code::Cancelled, "the call is over").after_sending()
+}
