@@ -8,6 +8,7 @@
 //! Items that have come before the final reply are taken first. Whoever only sends learns of an
 //! early end by the next `send`.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::limits::Limits;
 use crate::service::{
     DecodeItem, EncodeItem, Items, ItemsOfCall, Sender, decode_item, encode_item,
 };
-use crate::session::Received;
+use crate::session::{Item, Received};
 use crate::wire::FormatWord;
 
 /// A command that can be called: what [`Client::call`] is given for it, and what it gives.
@@ -128,6 +129,8 @@ struct Untyped {
     format: &'static str,
     // Once it is open.
     items: Option<Arc<dyn Items>>,
+    // Taken by a `send` that learned of the end, to be given out before it.
+    early: VecDeque<Item>,
     last: Last,
 }
 
@@ -204,7 +207,8 @@ impl Client {
 
 impl<Up, Down, R> StreamedCall<Up, Down, R> {
     fn new<F: Format<R>>(sent: Sent, up: Up, down: Down) -> Self {
-        let call = Untyped { sent, format: F::NAME, items: None, last: Last::ToCome };
+        let early = VecDeque::new();
+        let call = Untyped { sent, format: F::NAME, items: None, early, last: Last::ToCome };
         Self { call, up, down, decode: F::decode }
     }
 
@@ -333,21 +337,31 @@ impl Untyped {
         })
     }
 
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        item: &mut Option<crate::session::Item>,
-    ) -> Poll<Result<()>> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, item: &mut Option<Item>) -> Poll<Result<()>> {
         let items = ready!(self.poll_open(cx))?;
-        if let Poll::Ready(Ok(())) = items.poll_send(cx, item) {
-            return Poll::Ready(Ok(()));
+        match items.poll_send(cx, item) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            // The reply comes behind the items before it.
+            Poll::Ready(Err(_)) => self.take_early(cx, &*items),
+            Poll::Pending => {}
         }
         // The call may be over, and it may be that its answer must be polled to go on.
         ready!(self.poll_last(cx));
+        self.take_early(cx, &*items);
         Poll::Ready(Err(self.take_error()))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<crate::session::Item>>> {
+    /// Takes what has come of a call that is over, to be given out before its end.
+    fn take_early(&mut self, cx: &mut Context<'_>, items: &dyn Items) {
+        while let Poll::Ready(Some(item)) = items.poll_next(cx) {
+            self.early.push_back(item);
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
+        if let Some(item) = self.early.pop_front() {
+            return Poll::Ready(Ok(Some(item)));
+        }
         if matches!(self.last, Last::Given) {
             return Poll::Ready(Ok(None));
         }

@@ -68,6 +68,8 @@ impl Future for Bridge {
         if let Some(far) = far {
             let _ = up.poll(cx, &**near, far);
             ready!(down.poll(cx, far, &**near));
+            // What nobody takes there any more: the reply comes behind it.
+            while ready!(far.poll_next(cx)).is_some() {}
         }
         call.poll_call(cx).map_ok(Reply::received)
     }

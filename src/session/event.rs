@@ -81,6 +81,16 @@ pub struct CallId {
     pub(super) serial: u64,
 }
 
+/// One streamed call, as whoever sends or takes its items names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamId {
+    /// Of a call that this side made.
+    Made(Tag),
+    /// Of a call that the peer made.
+    Taken(CallId),
+}
+
 impl Call {
     /// A call that has no tag, not even 0, and is no session's: a plain one.
     #[must_use]
@@ -125,6 +135,30 @@ impl CallId {
     #[must_use]
     pub const fn is_plain(self) -> bool {
         self.serial == 0
+    }
+}
+
+impl StreamId {
+    pub(super) const fn whose(self) -> Whose {
+        match self {
+            Self::Made(_) => Whose::Ours,
+            Self::Taken(_) => Whose::Theirs,
+        }
+    }
+
+    pub(super) const fn tag(self) -> Tag {
+        match self {
+            Self::Made(tag) => tag,
+            Self::Taken(id) => id.tag,
+        }
+    }
+
+    /// What tells a call of the peer from others with its tag.
+    pub(super) const fn serial(self) -> Option<u64> {
+        match self {
+            Self::Made(_) => None,
+            Self::Taken(id) => Some(id.serial),
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Receiving {
     is_ended: bool,
     // By this side.
     is_cut_off: bool,
-    // Of whoever waits for the next item.
+    // Of whoever waits for the next item, or behind the end for the last one to be taken.
     waker: Option<Waker>,
 }
 
@@ -257,6 +257,26 @@ impl Receiving {
             spent.extend(std::mem::replace(&mut self.waker, waker.take()));
         }
         Poll::Pending
+    }
+
+    /// Whether all that came has been taken; if not, `waker` is kept: no item is waited for then.
+    pub(super) fn poll_taken(
+        &mut self,
+        waker: &mut Option<Waker>,
+        spent: &mut Vec<Waker>,
+    ) -> Poll<()> {
+        if self.items.is_empty() {
+            return Poll::Ready(());
+        }
+        if waker.is_some() {
+            spent.extend(std::mem::replace(&mut self.waker, waker.take()));
+        }
+        Poll::Pending
+    }
+
+    /// The waker of whoever waits for the last item to be taken, once it has been.
+    pub(super) fn take_last_waker(&mut self) -> Option<Waker> {
+        if self.is_ended && self.items.is_empty() { self.waker.take() } else { None }
     }
 
     /// What is to be granted now, if it is worth a line. Where memory is scarce a half that holds

@@ -24,11 +24,11 @@ use bytes::BytesMut;
 
 use super::agenda::Agenda;
 use super::deadlines::{Earliest, FOREVER, after};
-use super::event::{OwnFacts, Whose};
+use super::event::{OwnFacts, StreamId, Whose};
 use super::in_flight::{InFlight, Open};
 use super::mistakes::Mistakes;
 use super::one_way::OneWay;
-use super::streams::{Halves, StreamId, Streams, Taken};
+use super::streams::{Halves, Streams, Taken};
 use super::told::{no_more_calls, push_error};
 use super::{Call, CallId, Event, Tally, Violation};
 use crate::command::Facts;
@@ -217,9 +217,7 @@ impl Inbound {
         part: Part,
         outbox: &mut Outbox,
     ) -> Result<bool, Violation> {
-        let Some(id) = self.in_flight.find(tag) else {
-            return Ok(false);
-        };
+        let Some(id) = self.in_flight.find(tag) else { return Ok(false) };
         if part == Part::Cancel {
             self.end_stream(id, Error::found(Code::Cancelled, "the caller cancelled"), outbox);
             return Ok(false);
@@ -269,9 +267,7 @@ impl Inbound {
     }
 
     fn push_reply(&mut self, id: CallId, reply: Result<BytesMut, Error>, outbox: &mut Outbox) {
-        let Some(open) = self.in_flight.remove(id) else {
-            return;
-        };
+        let Some(open) = self.in_flight.remove(id) else { return };
         self.streams.remove(id.tag);
         self.tally.note_ended(id.tag);
         let payload_max = self.payload_max(open.facts.as_deref());

@@ -79,11 +79,10 @@ mod violation;
 mod wakers;
 mod whole;
 
-pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Received, Side, Tally};
+pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Received, Side, StreamId, Tally};
 pub use self::half::{Item, Misuse};
 pub use self::input::{Holds, Host};
 pub use self::room::Place;
-pub use self::streams::StreamId;
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;
 pub use self::whole::Session;

@@ -14,23 +14,14 @@ use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 
-use super::event::Whose;
+use super::Violation;
+use super::event::{StreamId, Whose};
 use super::half::{Item, Misuse, Receiving, Sending};
-use super::{CallId, Violation};
+use super::told::push_part;
 use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
-use crate::wire::{Line, Options, Outbox, Part, Tag};
-
-/// One streamed call, as whoever sends or takes its items names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum StreamId {
-    /// Of a call that this side made.
-    Made(Tag),
-    /// Of a call that the peer made.
-    Taken(CallId),
-}
+use crate::wire::{Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
 pub(super) struct Streams {
@@ -87,29 +78,6 @@ pub(super) struct Halves {
     pub(super) reply_credit: Option<u32>,
     /// The caller wants to go on where it was.
     pub(super) has_position: bool,
-}
-
-impl StreamId {
-    pub(super) const fn whose(self) -> Whose {
-        match self {
-            Self::Made(_) => Whose::Ours,
-            Self::Taken(_) => Whose::Theirs,
-        }
-    }
-
-    const fn tag(self) -> Tag {
-        match self {
-            Self::Made(tag) => tag,
-            Self::Taken(id) => id.tag,
-        }
-    }
-
-    fn is_of(self, stream: &Stream) -> bool {
-        match self {
-            Self::Made(_) => true,
-            Self::Taken(id) => id.serial == stream.serial,
-        }
-    }
 }
 
 impl Halves {
@@ -317,9 +285,10 @@ impl Streams {
         outbox: &mut Outbox,
     ) -> Poll<Option<Item>> {
         let whose = self.whose;
-        let polled = self.change_own(id, |stream, _| {
+        let polled = self.change_own(id, |stream, due| {
             let receiving = stream.receiving.as_mut()?;
             let item = receiving.poll_next(waker, spent);
+            due.extend(receiving.take_last_waker());
             if matches!(item, Poll::Ready(Some(_)))
                 && let Some(credit) = receiving.take_credit(is_scarce)
             {
@@ -328,6 +297,18 @@ impl Streams {
             Some(item)
         });
         polled.flatten().unwrap_or(Poll::Ready(None))
+    }
+
+    /// Whether the items that came before the final reply have been taken; `waker` is kept if not.
+    pub(super) fn poll_taken(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+        spent: &mut Vec<Waker>,
+    ) -> Poll<()> {
+        let polled =
+            self.change(tag, |stream, _| Some(stream.receiving.as_mut()?.poll_taken(waker, spent)));
+        polled.flatten().unwrap_or(Poll::Ready(()))
     }
 
     // Whoever makes items.
@@ -426,8 +407,7 @@ impl Streams {
     /// Those that have waited for credit for too long.
     pub(super) fn stalled(&self, now: Instant) -> Vec<Tag> {
         let is_late = |stream: &Stream| {
-            let due = stream.stalled_since?.checked_add(self.stall_time_max())?;
-            Some(due <= now)
+            Some(stream.stalled_since?.checked_add(self.stall_time_max())? <= now)
         };
         let streams = self.open.iter().flat_map(|open| &open.table);
         let late = streams.filter(|(_, stream)| is_late(stream) == Some(true));
@@ -474,22 +454,9 @@ impl Streams {
         change: impl FnOnce(&mut Stream, &mut Vec<Waker>) -> R,
     ) -> Option<R> {
         let stream = self.open.as_ref()?.table.get(&id.tag());
-        let is_it = stream.is_some_and(|stream| id.is_of(stream));
+        let is_it = stream.is_some_and(|stream| id.serial().is_none_or(|own| own == stream.serial));
         if is_it { self.change(id.tag(), change) } else { None }
     }
-}
-
-/// Writes a line about a call, to whoever made it or takes it.
-pub(super) fn push_part(
-    (whose, tag): (Whose, Tag),
-    part: Part,
-    options: Options,
-    outbox: &mut Outbox,
-) {
-    outbox.push_line(&match whose {
-        Whose::Ours => Line::Request(tag, part, options),
-        Whose::Theirs => Line::Reply(tag, part, options),
-    });
 }
 
 fn over() -> Error {

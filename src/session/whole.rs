@@ -204,8 +204,8 @@ impl Session {
         Ok(())
     }
 
-    /// The final reply to a call of ours, once. If it is still to come, `waker` is taken and woken
-    /// then; a call without one wakes nobody.
+    /// The final reply to a call of ours, once, when all items before it have been taken. If it is
+    /// still to come, `waker` is taken and woken then; a call without one wakes nobody.
     pub fn poll_reply(
         &mut self,
         tag: Tag,

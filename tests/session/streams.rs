@@ -1,6 +1,8 @@
 //! Streamed calls: credit, ends, and everything that breaks them.
 
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Wake, Waker};
 
 use bytes::Bytes;
 use switchboard::session::{CallId, Item, Misuse, StreamId, Violation};
@@ -186,6 +188,46 @@ fn a_call_that_is_given_up_stops_both_sides_and_what_crosses_it_is_dropped() {
     assert!(pair.peers[SERVER].session.is_at_rest());
 }
 
+/// Whoever asks for the reply first would lose what came before it.
+#[test]
+fn the_final_reply_is_given_out_behind_all_items() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, id) = open(&mut pair, true, Some(1000));
+    let made = StreamId::Made(tag);
+    for text in ["one", "two"] {
+        assert!(send(&mut pair.peers[SERVER], StreamId::Taken(id), text));
+    }
+    pair.peers[SERVER].answer(id, Ok("done"));
+    pair.drive();
+    let woken = Arc::new(Woken::default());
+    let mut waker = Some(Waker::from(Arc::clone(&woken)));
+    let session = &mut pair.peers[CLIENT].session;
+    assert!(session.poll_reply(tag, &mut waker).is_pending());
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text("one"));
+    assert!(pair.peers[CLIENT].session.wakers().is_empty());
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text("two"));
+    pair.peers[CLIENT].session.wakers().take_due().into_iter().for_each(Waker::wake);
+    assert!(woken.0.load(Ordering::Relaxed), "nobody waits for the reply any more");
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap(), "done");
+
+    // Given up, it takes them along.
+    let (tag, id) = open(&mut pair, true, Some(1000));
+    assert!(send(&mut pair.peers[SERVER], StreamId::Taken(id), "one"));
+    pair.peers[SERVER].answer(id, Ok("done"));
+    pair.drive();
+    pair.peers[CLIENT].session.cancel(tag);
+    assert_eq!(pair.peers[CLIENT].session.held_bytes(), 0);
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn streams_take_turns() {
     let mut pair = pair(&limits(), facts(false, true));
@@ -216,6 +258,7 @@ fn credit_that_does_not_come_ends_the_call_in_time() {
     streams.advance(4 * SECOND);
     assert!(streams.peers[CLIENT].reply(tag).is_none());
     streams.advance(SECOND);
+    assert_eq!(take_all(&mut streams.peers[CLIENT], StreamId::Made(tag)), ["x"]);
     let told = streams.peers[CLIENT].reply(tag).unwrap().unwrap_err();
     assert_eq!((told.code(), told.text()), (Code::DeadlineExceeded, error));
     assert_eq!(streams.peers[SERVER].stops, [id]);
