@@ -223,8 +223,12 @@ impl Receiving {
         Ok(true)
     }
 
-    /// Takes in an item whose line may come; answers who waits for it.
+    /// Takes in an item whose line may come; answers who waits for it. One whose half was cut off
+    /// behind its line is dropped.
     pub(super) fn handle_item(&mut self, item: Item) -> Option<Waker> {
+        if self.is_cut_off {
+            return None;
+        }
         self.waiting_cost = self.waiting_cost.saturating_add(item.cost());
         self.items.push_back(item);
         self.waker.take()

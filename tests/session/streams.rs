@@ -229,6 +229,21 @@ impl Wake for Woken {
 }
 
 #[test]
+fn an_item_whose_call_is_given_up_in_the_middle_of_it_is_dropped() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, _) = open(&mut pair, true, Some(1000));
+    pair.inject(CLIENT, format!("<{tag} item 4\nab").as_bytes());
+    pair.peers[CLIENT].session.cancel(tag);
+    assert_eq!(take(&mut pair.peers[CLIENT], StreamId::Made(tag)), Some(None));
+    pair.inject(CLIENT, b"cd");
+    assert_eq!(take(&mut pair.peers[CLIENT], StreamId::Made(tag)), Some(None));
+    assert_eq!(
+        pair.peers[CLIENT].session.held_bytes(),
+        pair.peers[CLIENT].session.unwritten_bytes()
+    );
+}
+
+#[test]
 fn streams_take_turns() {
     let mut pair = pair(&limits(), facts(false, true));
     let calls: Vec<_> = (0..3).map(|_| open(&mut pair, false, Some(100_000))).collect();
