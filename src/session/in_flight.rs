@@ -94,9 +94,9 @@ impl InFlight {
     }
 
     /// Takes all of them out.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = CallId> {
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (CallId, Open)> {
         let calls = std::mem::replace(self, Self::new());
-        calls.others.into_iter().chain(calls.newest).map(|(key, open)| key.id(&open))
+        calls.others.into_iter().chain(calls.newest).map(|(key, open)| (key.id(&open), open))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (CallId, &Open)> {

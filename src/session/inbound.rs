@@ -369,8 +369,11 @@ impl Inbound {
         let waiting = self.one_way.clear();
         self.streams.clear();
         let mut cut_off = unseen.len().saturating_add(waiting);
-        for id in self.in_flight.take() {
-            self.agenda.push(Event::Stop(id));
+        for (id, open) in self.in_flight.take() {
+            // The handler may have ended, and only its items be there still.
+            if open.last.is_none() {
+                self.agenda.push(Event::Stop(id));
+            }
             cut_off = cut_off.saturating_add(1);
         }
         self.tally.note_cut_off(cut_off);

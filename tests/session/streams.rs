@@ -470,6 +470,29 @@ fn when_the_connection_is_lost_what_has_come_can_still_be_taken() {
     assert_eq!(GREET.as_str(), "GREET");
 }
 
+#[test]
+fn a_handler_that_has_ended_is_not_told_to_stop() {
+    let ends: [fn(&mut Pair, Tag); 3] = [
+        |pair, tag| pair.peers[CLIENT].session.cancel(tag),
+        |pair, _| pair.lose(),
+        |pair, _| pair.inject(SERVER, b"\n"),
+    ];
+    for end in ends {
+        let mut pair = pair(&limits(), BOTH);
+        let (tag, id) = open(&mut pair, true, Some(1));
+        for _ in 0..2 {
+            assert!(send(&mut pair.peers[SERVER], StreamId::Taken(id), "x"));
+        }
+        pair.drive();
+        // An item waits, and so does the reply.
+        pair.peers[SERVER].answer(id, Ok(""));
+        end(&mut pair, tag);
+        pair.drive();
+        assert_eq!(pair.peers[SERVER].stops, []);
+        assert!(pair.peers[SERVER].session.is_at_rest());
+    }
+}
+
 /// Both stream to each other as fast as they can, with next to no room on the way, and both are
 /// slow to take: neither stops reading because of items.
 #[test]
