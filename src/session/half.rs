@@ -300,6 +300,11 @@ impl Receiving {
         Some(credit)
     }
 
+    /// Whether nothing more can come.
+    pub(super) const fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
     /// Bytes of what waits, and what they cost to keep.
     pub(super) const fn held_bytes(&self) -> u64 {
         self.waiting_cost

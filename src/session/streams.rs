@@ -414,6 +414,14 @@ impl Streams {
         late.map(|(tag, _)| *tag).collect()
     }
 
+    /// Those whose peer has not said the end of its items.
+    pub(super) fn unfinished(&self) -> Vec<Tag> {
+        let is_unfinished =
+            |stream: &Stream| stream.receiving.as_ref().is_some_and(|half| !half.is_ended());
+        let streams = self.open.iter().flat_map(|open| &open.table);
+        streams.filter(|(_, stream)| is_unfinished(stream)).map(|(tag, _)| *tag).collect()
+    }
+
     /// The error of a call whose items have waited for credit for too long.
     pub(super) fn stall_error(&self) -> Error {
         let time = self.stall_time_max();

@@ -472,7 +472,7 @@ impl Session {
 
     /// The peer will send nothing more. Its calls are still answered; ours get no more replies.
     pub fn handle_eof(&mut self) {
-        self.calls.stop_reading(Cause::Ended);
+        self.calls.handle_eof();
     }
 
     /// The peer broke the protocol: it is told so if it would hear it, and nothing more is taken

@@ -471,6 +471,27 @@ fn when_the_connection_is_lost_what_has_come_can_still_be_taken() {
 }
 
 #[test]
+fn a_request_that_is_cut_off_ends_its_call() {
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b"GREET 1 0 stream=1 credit=1\n>1 item 0\n");
+    pair.inject(SERVER, b"GREET 2 0 stream=1 credit=1\n>2 item 3\nabc>2 end\n");
+    let [first, second] = [0, 1].map(|call: usize| pair.peers[SERVER].calls[call].id);
+    pair.cut(SERVER);
+    let text = "the caller ended its side before the end of its request";
+    let told = format!("<1 err {} cancelled ran=1\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), told);
+    assert_eq!(pair.peers[SERVER].stops, [first]);
+    assert_eq!(take(&mut pair.peers[SERVER], StreamId::Taken(first)), Some(None));
+    // The other one is whole.
+    assert_eq!(take_all(&mut pair.peers[SERVER], StreamId::Taken(second)), ["abc"]);
+    pair.peers[SERVER].answer(first, Ok(""));
+    pair.peers[SERVER].answer(second, Ok("done"));
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<2 ok 4\ndone");
+    assert!(pair.peers[SERVER].is_over());
+}
+
+#[test]
 fn a_handler_that_has_ended_is_not_told_to_stop() {
     let ends: [fn(&mut Pair, Tag); 3] = [
         |pair, tag| pair.peers[CLIENT].session.cancel(tag),
