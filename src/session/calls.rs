@@ -318,11 +318,12 @@ impl Calls {
     }
 
     /// The peer says nothing more. Its calls are answered, but for those of whose requests items
-    /// were still to come: their handlers would wait for ever.
+    /// were still to come, and those that want more credit: their handlers would wait for nothing.
     pub(super) fn handle_eof(&mut self) {
         self.stop_reading(Cause::Ended);
         let text = "the caller ended its side before the end of its request";
         let error = Error::found(Code::Cancelled, text);
+        self.inbound.streams.handle_eof();
         for tag in self.inbound.streams.unfinished() {
             self.end_stream(Whose::Theirs, tag, &error);
         }

@@ -26,6 +26,8 @@ use crate::wire::{Options, Outbox, Part, Tag};
 #[derive(Debug)]
 pub(super) struct Streams {
     whose: Whose,
+    // The peer grants no more.
+    has_left: bool,
     stall_ms_max: u32, // Short numbers: each connection has two of these.
     streams_max: u32,
     item_bytes_max: u32,
@@ -158,6 +160,7 @@ impl Streams {
     pub(super) fn new(whose: Whose, limits: &Limits) -> Self {
         Self {
             whose,
+            has_left: false,
             stall_ms_max: u32::try_from(limits.stall_time_max.as_millis()).unwrap_or(u32::MAX),
             streams_max: u32::try_from(limits.streams_per_connection_max).unwrap_or(u32::MAX),
             item_bytes_max: u32::try_from(limits.item_bytes_max).unwrap_or(u32::MAX),
@@ -400,7 +403,15 @@ impl Streams {
         since.checked_add(self.stall_time_max())
     }
 
+    /// The peer says nothing more: what waits for credit waits in vain.
+    pub(super) fn handle_eof(&mut self) {
+        self.has_left = true;
+    }
+
     fn stall_time_max(&self) -> Duration {
+        if self.has_left {
+            return Duration::ZERO;
+        }
         Duration::from_millis(self.stall_ms_max.into())
     }
 
@@ -424,6 +435,10 @@ impl Streams {
 
     /// The error of a call whose items have waited for credit for too long.
     pub(super) fn stall_error(&self) -> Error {
+        if self.has_left {
+            let text = "the caller ended its side, and no credit for items can come";
+            return Error::found(Code::Cancelled, text);
+        }
         let time = self.stall_time_max();
         let text = format!("no credit was granted for items within stall_time_max ({time:?})");
         Error::found(Code::DeadlineExceeded, text)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Wake, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use switchboard::session::{CallId, Item, Misuse, StreamId, Violation};
@@ -489,6 +490,26 @@ fn a_request_that_is_cut_off_ends_its_call() {
     pair.drive();
     assert_eq!(pair.peers[SERVER].take_sent(), "<2 ok 4\ndone");
     assert!(pair.peers[SERVER].is_over());
+}
+
+#[test]
+fn who_has_left_is_sent_what_was_granted_and_no_more() {
+    let mut pair = alone(facts(false, true));
+    pair.inject(SERVER, b"GREET 1 0 credit=1\nGREET 2 0 credit=1\n");
+    let [first, second] = [0, 1].map(|call: usize| pair.peers[SERVER].calls[call].id);
+    pair.cut(SERVER);
+    for id in [first, second] {
+        assert!(send(&mut pair.peers[SERVER], StreamId::Taken(id), "x"));
+    }
+    pair.peers[SERVER].answer(first, Ok("done"));
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<1 item 1\nx<1 ok 4\ndone<2 item 1\nx");
+    assert!(send(&mut pair.peers[SERVER], StreamId::Taken(second), "y"));
+    pair.advance(Duration::ZERO);
+    let text = "the caller ended its side, and no credit for items can come";
+    let told = format!("<2 err {} cancelled ran=1\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), told);
+    assert_eq!(pair.peers[SERVER].stops, [second]);
 }
 
 #[test]
