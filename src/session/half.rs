@@ -50,6 +50,8 @@ pub(super) struct Receiving {
     window: u32,
     items: VecDeque<Item>,
     waiting_cost: u64,
+    // Of the item whose line has come, and whose body has not.
+    coming_cost: u64,
     is_ended: bool,
     // By this side.
     is_cut_off: bool,
@@ -203,8 +205,18 @@ impl Receiving {
     /// A half whose peer begins with this window as its credit.
     pub(super) fn new(window: u32) -> Self {
         let (balance, items) = (i64::from(window), VecDeque::new());
+        let (waiting_cost, coming_cost) = (0, 0);
         let (is_ended, is_cut_off) = (false, false);
-        Self { balance, window, items, waiting_cost: 0, is_ended, is_cut_off, waker: None }
+        Self {
+            balance,
+            window,
+            items,
+            waiting_cost,
+            coming_cost,
+            is_ended,
+            is_cut_off,
+            waker: None,
+        }
     }
 
     /// The line of an item came: whether somebody wants it.
@@ -218,7 +230,8 @@ impl Receiving {
         if self.balance <= 0 {
             return Err(Misuse::Ungranted);
         }
-        let cost = i64::try_from(cost(len)).unwrap_or(i64::MAX);
+        self.coming_cost = cost(len);
+        let cost = i64::try_from(self.coming_cost).unwrap_or(i64::MAX);
         self.balance = self.balance.saturating_sub(cost);
         Ok(true)
     }
@@ -229,6 +242,7 @@ impl Receiving {
         if self.is_cut_off {
             return None;
         }
+        self.coming_cost = 0;
         self.waiting_cost = self.waiting_cost.saturating_add(item.cost());
         self.items.push_back(item);
         self.waker.take()
@@ -290,7 +304,8 @@ impl Receiving {
             return None;
         }
         let window = i64::from(self.window);
-        let held = i64::try_from(self.waiting_cost).unwrap_or(i64::MAX);
+        let held = self.waiting_cost.saturating_add(self.coming_cost);
+        let held = i64::try_from(held).unwrap_or(i64::MAX);
         let credit = window.saturating_sub(self.balance).saturating_sub(held);
         if credit < (window / 2).max(1) {
             return None;

@@ -471,6 +471,21 @@ fn when_the_connection_is_lost_what_has_come_can_still_be_taken() {
     assert_eq!(GREET.as_str(), "GREET");
 }
 
+/// While the body of an item comes, what was granted for it is not granted once more.
+#[test]
+fn an_item_on_its_way_counts_against_the_window() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, _) = open(&mut pair, true, Some(1000));
+    let made = StreamId::Made(tag);
+    let begun = format!("<{tag} item 500\n{}<{tag} item 500\nx", "x".repeat(500));
+    pair.peers[CLIENT].take_sent();
+    pair.inject(CLIENT, begun.as_bytes());
+    assert!(take(&mut pair.peers[CLIENT], made).flatten().is_some());
+    pair.drive();
+    // Not 1128.
+    assert_eq!(pair.peers[CLIENT].take_sent(), ">1 credit 564\n");
+}
+
 #[test]
 fn a_request_that_is_cut_off_ends_its_call() {
     let mut pair = alone(BOTH);
