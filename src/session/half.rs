@@ -151,9 +151,10 @@ impl Sending {
         self.items.push_back(item);
     }
 
-    /// Nothing comes behind what waits.
-    pub(super) fn end(&mut self) {
+    /// Nothing comes behind what waits; answers who waits for room, in vain.
+    pub(super) fn end(&mut self) -> Option<Waker> {
         self.is_ended = true;
+        self.waker.take()
     }
 
     /// Whether an item may go now.

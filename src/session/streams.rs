@@ -351,9 +351,9 @@ impl Streams {
     /// Nothing comes behind what waits: `end` of a request, or the final reply. Whether nothing
     /// waits, and it can be said at once; `None` if there is no such half, or it has ended.
     pub(super) fn finish(&mut self, id: StreamId) -> Option<bool> {
-        let is_done = self.change_own(id, |stream, _| {
+        let is_done = self.change_own(id, |stream, due| {
             let sending = stream.sending.as_mut().filter(|half| !half.is_ended())?;
-            sending.end();
+            due.extend(sending.end());
             stream.is_last_due = !sending.is_done();
             Some(!stream.is_last_due)
         });

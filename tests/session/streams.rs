@@ -220,6 +220,29 @@ fn the_final_reply_is_given_out_behind_all_items() {
     assert_eq!(pair.peers[CLIENT].session.held_bytes(), 0);
 }
 
+/// Another task may hold the other half of the call.
+#[test]
+fn whoever_waits_for_room_learns_that_the_items_have_been_ended() {
+    let ends: [fn(&mut Pair, Tag, CallId); 2] = [
+        |pair, tag, _| pair.peers[CLIENT].session.end_items(StreamId::Made(tag)),
+        |pair, _, id| pair.peers[SERVER].answer(id, Ok("")),
+    ];
+    for (end, end_items) in ends.into_iter().enumerate() {
+        let mut pair = pair(&limits(), BOTH);
+        let (tag, id) = open(&mut pair, true, Some(1));
+        let id_of = [StreamId::Made(tag), StreamId::Taken(id)][end];
+        while send(&mut pair.peers[end], id_of, &"x".repeat(16_384)) {}
+        let woken = Arc::new(Woken::default());
+        let mut waker = Some(Waker::from(Arc::clone(&woken)));
+        assert!(pair.peers[end].session.poll_item_room(id_of, &mut waker).is_pending());
+        end_items(&mut pair, tag, id);
+        pair.peers[end].session.wakers().take_due().into_iter().for_each(Waker::wake);
+        assert!(woken.0.load(Ordering::Relaxed), "{end}");
+        let room = pair.peers[end].session.poll_item_room(id_of, &mut None);
+        assert!(matches!(room, Poll::Ready(Err(_))), "{room:?}");
+    }
+}
+
 #[derive(Default)]
 struct Woken(AtomicBool);
 
