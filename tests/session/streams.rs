@@ -10,7 +10,8 @@ use switchboard::session::{CallId, Item, Misuse, StreamId, Violation};
 use switchboard::wire::{Options, Tag};
 use switchboard::{Code, Error, Facts, Limits};
 use switchboard_testing::SECOND;
-use switchboard_testing::pair::{CLIENT, GREET, Pair, Peer, SERVER};
+use switchboard_testing::pair::{CLIENT, GREET, Pair, Peer, SERVER, feed};
+use switchboard_testing::random::rounds;
 
 const BOTH: Facts = facts(true, true);
 
@@ -413,6 +414,8 @@ fn what_a_stream_cannot_have_breaks_the_protocol() {
     check(BOTH, &format!("{begin}>1 end\n>1 end\n"), misuse(Misuse::Ended));
     check(BOTH, &format!("{begin}>1 item 16384\n{long}>1 item 0\n"), misuse(Misuse::Ungranted));
     check(BOTH, &format!("{begin}>1 credit 4294967295\n"), misuse(Misuse::Overflow));
+    let step = ">1 credit 2147483647\n";
+    check(BOTH, &format!("{begin}{step}{step}>1 credit 1\n"), misuse(Misuse::Overflow));
     check(BOTH, &format!("{begin}STRING\n"), Violation::PlainBehindStream);
     let begin = "GREET 1 0 credit=1\n";
     check(facts(false, true), &format!("{begin}>1 item 0\n"), misuse(Misuse::NoHalf));
@@ -439,6 +442,10 @@ fn what_a_stream_cannot_have_breaks_the_protocol() {
     check_reply(&down, "<1 credit 1\n", misuse(Misuse::NoHalf));
     check_reply(&Options::default(), "<1 item 0\n", Violation::NotAStream(1));
     check_reply(&both, "<2 item 0\n", Violation::UnknownTag(2));
+    check_reply(&both, "<2 credit 1\n", Violation::UnknownTag(2));
+    check_reply(&both, "<2 open\n", Violation::UnknownTag(2));
+    check_reply(&both, "<1 ok 0\n<1 item 0\n", Violation::UnknownTag(1));
+    check_reply(&both, "<1 err 0 failed\n<1 credit 1\n", Violation::UnknownTag(1));
 }
 
 #[test]
@@ -624,6 +631,37 @@ fn empty_items_are_not_free() {
     assert_eq!(pair.peers[SERVER].violations, [violation]);
     let text = "tag 1: an item without credit for it";
     assert_eq!(violation.to_string(), text);
+}
+
+/// No more is held than the window, and nothing is left of those that went. A million of them take
+/// `SWITCHBOARD_SCALE=10`.
+#[test]
+fn however_many_empty_items_come_they_take_no_memory() {
+    const AT_ONCE: usize = 100;
+    let items = ">1 item 0\n".repeat(AT_ONCE);
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b"GREET 1 0 stream=1 credit=1\n");
+    let id = StreamId::Taken(pair.peers[SERVER].calls.pop_front().unwrap().id);
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    let mut most = 0;
+    for _ in 0..rounds(1000) {
+        // Without a pipe, which would take longer than the session.
+        assert!(feed(session, now, &items).is_empty() && !session.has_event());
+        most = most.max(session.held_bytes());
+        while session.poll_item(id, false, &mut None).is_ready() {}
+        let written = session.take_transmit().len();
+        session.handle_written(now, written);
+    }
+    assert!((AT_ONCE * 64..=16_384).contains(&most), "{most}");
+    assert_eq!(session.held_bytes(), 0);
+
+    // Of a reader that takes none the sender is told by its credit, and cut off if it goes on.
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b"GREET 1 0 stream=1 credit=1\n");
+    pair.inject(SERVER, items.repeat(10_000).as_bytes());
+    assert_eq!(pair.peers[SERVER].violations, [Violation::Stream(1, Misuse::Ungranted)]);
+    let session = &pair.peers[SERVER].session;
+    assert_eq!(session.held_bytes(), session.unwritten_bytes());
 }
 
 #[test]
