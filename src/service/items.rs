@@ -53,7 +53,8 @@ struct State {
     items: VecDeque<Item>,
     bytes: usize,
     is_ended: bool,
-    sender: Option<Waker>,
+    // Several tasks may send.
+    senders: Vec<Waker>,
     receiver: Option<Waker>,
 }
 
@@ -73,9 +74,9 @@ impl Half {
     fn end(&self) {
         let mut state = self.lock();
         state.is_ended = true;
-        let wakers = [state.sender.take(), state.receiver.take()];
+        let (senders, receiver) = (std::mem::take(&mut state.senders), state.receiver.take());
         drop(state);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        senders.into_iter().chain(receiver).for_each(Waker::wake);
     }
 }
 
@@ -87,7 +88,15 @@ impl Items for PipeEnd {
             return Poll::Ready(Err(over()));
         }
         if state.bytes >= BYTES_MAX {
-            let spent = state.sender.replace(waker);
+            let kept = state.senders.iter_mut().find(|kept| kept.will_wake(&waker));
+            // Not dropped where the lock is held.
+            let spent = match kept {
+                Some(kept) => Some(std::mem::replace(kept, waker)),
+                None => {
+                    state.senders.push(waker);
+                    None
+                }
+            };
             drop(state);
             drop(spent);
             return Poll::Pending;
@@ -115,9 +124,10 @@ impl Items for PipeEnd {
             return Poll::Pending;
         };
         state.bytes = state.bytes.saturating_sub(Item::held_bytes(item.payload.len()));
-        let sender = if state.bytes < BYTES_MAX { state.sender.take() } else { None };
+        let is_roomy = state.bytes < BYTES_MAX;
+        let senders = if is_roomy { std::mem::take(&mut state.senders) } else { Vec::new() };
         drop(state);
-        sender.into_iter().for_each(Waker::wake);
+        senders.into_iter().for_each(Waker::wake);
         Poll::Ready(Some(item))
     }
 

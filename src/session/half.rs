@@ -38,8 +38,8 @@ pub(super) struct Sending {
     // What the items in `items` cost.
     waiting_cost: u64,
     is_ended: bool,
-    // Of whoever waits for room.
-    waker: Option<Waker>,
+    // Of those who wait for room: several tasks may send.
+    wakers: Vec<Waker>,
 }
 
 /// Items of the peer, which wait to be taken.
@@ -119,7 +119,7 @@ impl Sending {
     /// A half that begins with so much credit.
     pub(super) fn new(credit: u32) -> Self {
         let (balance, items) = (i64::from(credit), VecDeque::new());
-        Self { balance, items, waiting_cost: 0, is_ended: false, waker: None }
+        Self { balance, items, waiting_cost: 0, is_ended: false, wakers: Vec::new() }
     }
 
     /// The peer grants more.
@@ -141,7 +141,12 @@ impl Sending {
         if self.waiting_cost < WAITING_COST_MAX {
             return Poll::Ready(());
         }
-        spent.extend(std::mem::replace(&mut self.waker, waker.take()));
+        if let Some(waker) = waker.take() {
+            match self.wakers.iter_mut().find(|kept| kept.will_wake(&waker)) {
+                Some(kept) => spent.push(std::mem::replace(kept, waker)),
+                None => self.wakers.push(waker),
+            }
+        }
         Poll::Pending
     }
 
@@ -151,10 +156,10 @@ impl Sending {
         self.items.push_back(item);
     }
 
-    /// Nothing comes behind what waits; answers who waits for room, in vain.
-    pub(super) fn end(&mut self) -> Option<Waker> {
+    /// Nothing comes behind what waits; answers those who wait for room, in vain.
+    pub(super) fn end(&mut self) -> Vec<Waker> {
         self.is_ended = true;
-        self.waker.take()
+        std::mem::take(&mut self.wakers)
     }
 
     /// Whether an item may go now.
@@ -167,14 +172,14 @@ impl Sending {
         self.balance <= 0 && !self.items.is_empty()
     }
 
-    /// The next item that may go; whoever waits for room is added to `due`.
+    /// The next item that may go; those who wait for room are added to `due`.
     pub(super) fn pop(&mut self, due: &mut Vec<Waker>) -> Option<Item> {
         let item = if self.balance > 0 { self.items.pop_front() } else { None }?;
         let cost = item.cost();
         self.balance = self.balance.saturating_sub(i64::try_from(cost).unwrap_or(i64::MAX));
         self.waiting_cost = self.waiting_cost.saturating_sub(cost);
         if self.waiting_cost < WAITING_COST_MAX {
-            due.extend(self.waker.take());
+            due.append(&mut self.wakers);
         }
         shrink_empty(&mut self.items);
         Some(item)
@@ -195,10 +200,10 @@ impl Sending {
         self.waiting_cost
     }
 
-    /// The waker of whoever waits, as nothing goes any more.
-    pub(super) fn cut_off(&mut self) -> Option<Waker> {
-        (self.items, self.waiting_cost, self.is_ended) = (VecDeque::new(), 0, true);
-        self.waker.take()
+    /// Drops what waits, as nothing goes any more; answers those who wait for room.
+    pub(super) fn cut_off(&mut self) -> Vec<Waker> {
+        (self.items, self.waiting_cost) = (VecDeque::new(), 0);
+        self.end()
     }
 }
 

@@ -150,7 +150,7 @@ impl Stream {
 
     /// Drops what waits; whoever waits for it is to be woken.
     fn cut_off(&mut self, due: &mut Vec<Waker>) {
-        due.extend(self.sending.as_mut().and_then(Sending::cut_off));
+        due.extend(self.sending.iter_mut().flat_map(Sending::cut_off));
         due.extend(self.receiving.as_mut().and_then(Receiving::cut_off));
         (self.is_last_due, self.stalled_since) = (false, None);
     }
@@ -210,7 +210,7 @@ impl Streams {
     /// No more will come for a call of ours: what has come may still be taken.
     pub(super) fn end(&mut self, tag: Tag) {
         self.change(tag, |stream, due| {
-            due.extend(stream.sending.as_mut().and_then(Sending::cut_off));
+            due.extend(stream.sending.iter_mut().flat_map(Sending::cut_off));
             due.extend(stream.receiving.as_mut().and_then(|half| half.handle_end().ok().flatten()));
             (stream.is_last_due, stream.stalled_since) = (false, None);
         });

@@ -195,3 +195,36 @@ async fn a_deadline_between_two_items_drops_the_handler() {
     peer.send("ECHO 1 1 f=line\nx").await;
     peer.expect("<1 ok 1\nx").await;
 }
+
+/// A sender may be shared, and all of those who wait for room get some.
+#[tokio::test(start_paused = true)]
+async fn tasks_that_share_a_sender_all_go_on() {
+    const SHARED: Command<(), Streamed<u32>> = Command::new("SHARED");
+    let endpoint = endpoint().on(SHARED, async |(): (), out: Sender<u32>| {
+        let out = Arc::new(out);
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let out = Arc::clone(&out);
+                tokio::spawn(async move {
+                    for number in 0..2000 {
+                        out.send(&number).await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap()?;
+        }
+        Ok::<_, Error>(())
+    });
+    for client in [client(&endpoint), endpoint.client()] {
+        let mut numbers = client.call(SHARED, &());
+        let mut count = 0;
+        while let Some(number) = within(numbers.next()).await {
+            number.unwrap();
+            count += 1;
+        }
+        assert_eq!(count, 8000);
+    }
+}
