@@ -8,7 +8,7 @@ use super::event::{StreamId, Whose};
 use super::told::push_part;
 use super::{CallId, Item, Session};
 use crate::error::Error;
-use crate::wire::{Options, Part};
+use crate::wire::{Options, Part, Tag};
 
 impl Session {
     /// The next item that the peer has sent for this call; `None` behind the last, or if the call
@@ -46,6 +46,13 @@ impl Session {
             Whose::Theirs => &mut inbound.streams,
         };
         streams.poll_room(id, waker, &mut wakers.spent)
+    }
+
+    /// What tells the streamed call of ours that has this tag from others that had it, or will: its
+    /// items may be sent by somebody who does not know that it is over.
+    #[must_use]
+    pub fn serial_of_made(&self, tag: Tag) -> Option<u64> {
+        self.calls.outbound.streams.serial(tag)
     }
 
     /// Sends an item, for which there is room. It goes when the peer has granted credit.

@@ -28,6 +28,8 @@ pub(super) struct Streams {
     whose: Whose,
     // The peer grants no more.
     has_left: bool,
+    // The last of this side's, by which calls that had one tag are told apart.
+    last_serial: u32,
     stall_ms_max: u32, // Short numbers: each connection has two of these.
     streams_max: u32,
     item_bytes_max: u32,
@@ -161,6 +163,7 @@ impl Streams {
         Self {
             whose,
             has_left: false,
+            last_serial: 0,
             stall_ms_max: u32::try_from(limits.stall_time_max.as_millis()).unwrap_or(u32::MAX),
             streams_max: u32::try_from(limits.streams_per_connection_max).unwrap_or(u32::MAX),
             item_bytes_max: u32::try_from(limits.item_bytes_max).unwrap_or(u32::MAX),
@@ -189,7 +192,8 @@ impl Streams {
 
     /// A streamed call has begun.
     pub(super) fn begin(&mut self, id: StreamId, halves: Halves) {
-        let serial = if let StreamId::Taken(id) = id { id.serial } else { 0 };
+        self.last_serial = self.last_serial.wrapping_add(1);
+        let serial = id.serial().unwrap_or_else(|| self.last_serial.into());
         let stream = Stream::new(self.whose, serial, halves);
         self.open.get_or_insert_default().table.insert(id.tag(), stream);
     }
@@ -224,6 +228,11 @@ impl Streams {
 
     pub(super) fn contains(&self, tag: Tag) -> bool {
         self.open.as_ref().is_some_and(|open| open.table.contains_key(&tag))
+    }
+
+    /// What tells a call from others that had its tag, or will.
+    pub(super) fn serial(&self, tag: Tag) -> Option<u64> {
+        Some(self.open.as_ref()?.table.get(&tag)?.serial)
     }
 
     pub(super) fn len(&self) -> usize {

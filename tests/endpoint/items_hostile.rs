@@ -196,6 +196,31 @@ async fn a_deadline_between_two_items_drops_the_handler() {
     peer.expect("<1 ok 1\nx").await;
 }
 
+/// Those of the last call with its tag go to nobody.
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_outlives_its_call_sends_to_no_other() {
+    const WORDS: Command<Streamed<String>, Streamed<String>> = Command::new("WORDS");
+    let endpoint =
+        endpoint().on(WORDS, async |(), mut words: Receiver<String>, out: Sender<String>| {
+            while let Some(word) = words.next().await? {
+                out.send(&word).await?;
+            }
+            Ok::<_, Error>(())
+        });
+    let client = client(&endpoint);
+    let (old, call) = client.call(WORDS, &()).split().await.unwrap();
+    drop(call);
+    settle().await;
+    // Tags begin anew behind 999, so that the next call has that of the first.
+    for _ in 0..998 {
+        client.call(ADD, &(1, 2)).await.unwrap();
+    }
+    let (new, mut call) = client.call(WORDS, &()).split().await.unwrap();
+    assert_eq!(old.send(&"stray".to_owned()).await.unwrap_err().code(), Code::Cancelled);
+    new.send(&"own".to_owned()).await.unwrap();
+    assert_eq!(call.next().await.unwrap().unwrap(), "own");
+}
+
 /// A sender may be shared, and all of those who wait for room get some.
 #[tokio::test(start_paused = true)]
 async fn tasks_that_share_a_sender_all_go_on() {
