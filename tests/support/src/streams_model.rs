@@ -444,7 +444,8 @@ impl Model {
         let mut has_moved = true;
         while has_moved {
             has_moved = false;
-            self.pair.drive();
+            // With what is due at once: items that wait for credit of one who has left.
+            self.pair.advance(Duration::ZERO);
             self.collect();
             self.check_held();
             for at in 0..self.streams.len() {
