@@ -601,6 +601,9 @@ const FLAWS: &[(&str, Flaw)] = &[
 const HOSTILE: &[(&str, Flaw)] = &[
     ("a-byte-order-mark.bin", Flaw::ControlByte(0xef)),
     ("a-call-after-it-an-empty-line.bin", Flaw::EmptyLine),
+    ("a-call-of-two-streams.bin", Flaw::Option),
+    ("a-call-that-grants-nothing.bin", Flaw::Option),
+    ("a-call-that-grants-over-32-bits.bin", Flaw::Option),
     ("a-carriage-return-alone.bin", Flaw::ControlByte(b'\r')),
     ("a-code-with-a-capital-letter.bin", Flaw::Code),
     ("a-deadline-over-64-bits.bin", Flaw::Option),
@@ -608,6 +611,7 @@ const HOSTILE: &[(&str, Flaw)] = &[
     ("a-length-over-64-bits.bin", Flaw::Length),
     ("a-length-too-short-for-its-body.bin", Flaw::ControlByte(0xff)),
     ("a-credit-of-nothing.bin", Flaw::Credit),
+    ("a-credit-over-32-bits.bin", Flaw::Credit),
     ("a-line-of-8193-bytes.bin", Flaw::LineTooLong { line_bytes_max: 8192 }),
     ("a-line-without-end.bin", Flaw::LineTooLong { line_bytes_max: 8192 }),
     ("a-metadata-key-given-twice.bin", Flaw::Metadata),
@@ -622,7 +626,11 @@ const HOSTILE: &[(&str, Flaw)] = &[
     ("a-space-in-front.bin", Flaw::EmptyWord),
     ("a-tag-over-32-bits.bin", Flaw::Tag),
     ("a-tls-client-hello.bin", Flaw::Tls),
+    ("an-end-in-place-of-a-reply.bin", Flaw::Verb),
+    ("an-end-with-a-length.bin", Flaw::Option),
     ("an-http-post-of-a-command.bin", Flaw::Http),
+    ("an-item-of-a-tag-over-32-bits.bin", Flaw::Tag),
+    ("an-item-without-a-length.bin", Flaw::WordCount),
     ("an-option-given-twice.bin", Flaw::Option),
 ];
 

@@ -4,6 +4,7 @@
 //!   unsent ──first poll──► sent ──items, until they end──► the final reply, kept until it is taken
 //! ```
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -20,6 +21,8 @@ pub(super) struct Untyped {
     pub(super) format: &'static str,
     // Once it is sent.
     items: Option<Arc<dyn Items>>,
+    // Taken by a `send` that learned of the end, to be given out before it.
+    early: VecDeque<Item>,
     last: Last,
     // Where it is to go on, until the other side has said that it does.
     pub(super) resume_at: Option<u64>,
@@ -35,8 +38,8 @@ enum Last {
 
 impl Untyped {
     pub(super) fn new(sent: Sent, format: &'static str) -> Self {
-        let (items, last, resume_at, position) = (None, Last::ToCome, None, None);
-        Self { sent, format, items, last, resume_at, position }
+        let (items, early, last) = (None, VecDeque::new(), Last::ToCome);
+        Self { sent, format, items, early, last, resume_at: None, position: None }
     }
 
     /// Sends an item for which there was room.
@@ -71,12 +74,23 @@ impl Untyped {
         item: &mut Option<Item>,
     ) -> Poll<Result<()>> {
         let items = ready!(self.poll_open(cx))?;
-        if let Poll::Ready(Ok(())) = items.poll_send(cx, item) {
-            return Poll::Ready(Ok(()));
+        match items.poll_send(cx, item) {
+            Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            // The reply comes behind the items before it.
+            Poll::Ready(Err(_)) => self.take_early(cx, &*items),
+            Poll::Pending => {}
         }
         // The call may be over, and it may be that its answer must be polled to go on.
         ready!(self.poll_last(cx));
+        self.take_early(cx, &*items);
         Poll::Ready(Err(self.take_error()))
+    }
+
+    /// Takes what has come of a call that is over, to be given out before its end.
+    fn take_early(&mut self, cx: &mut Context<'_>, items: &dyn Items) {
+        while let Poll::Ready(Ok(Some(item))) = items.poll_next(cx) {
+            self.early.push_back(item);
+        }
     }
 
     pub(super) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>> {
@@ -115,6 +129,10 @@ impl Untyped {
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
+        if let Some(item) = self.early.pop_front() {
+            self.position = item.position;
+            return Poll::Ready(Ok(Some(item)));
+        }
         if matches!(self.last, Last::Given) {
             return Poll::Ready(Ok(None));
         }

@@ -6,11 +6,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-#[cfg(doc)]
-use super::Command;
 use crate::limits::{Limits, PayloadMax, TimeMax};
 
-/// What is said of a command beside its name and its types, by the methods of [`Command`].
+/// What is said of a command beside its name and its types, by the methods of
+/// [`Command`](crate::Command).
 ///
 /// They are not sent: each side has them from the constant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,39 +64,41 @@ impl Facts {
         self.has_reply_items
     }
 
-    /// Whether the items of a reply can begin where a caller says; see [`Command::resumable`].
+    /// Whether the items of a reply can begin where a caller says; see
+    /// [`Command::resumable`](crate::Command::resumable).
     #[must_use]
     pub const fn is_resumable(&self) -> bool {
         self.is_resumable
     }
 
-    /// Whether a call of it has no end of its own; see [`Command::endless`].
+    /// Whether a call of it has no end of its own; see [`Command::endless`](crate::Command::endless).
     #[must_use]
     pub const fn is_endless(&self) -> bool {
         self.is_endless
     }
 
-    /// What the command does, for people; see [`Command::about`].
+    /// What the command does, for people; see [`Command::about`](crate::Command::about).
     #[must_use]
     pub const fn about(&self) -> Option<&'static str> {
         self.about
     }
 
-    /// Whether running it twice does no more than running it once; see [`Command::idempotent`].
+    /// Whether running it twice does no more than running it once; see
+    /// [`Command::idempotent`](crate::Command::idempotent).
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
         self.is_idempotent
     }
 
     /// The time that a call may take in place of [`Limits::call_time_max`]; `None` if that holds.
-    /// See [`Command::timeout`].
+    /// See [`Command::timeout`](crate::Command::timeout).
     #[must_use]
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
     /// The bytes that a payload may have in place of [`Limits::payload_bytes_max`]; `None` if that
-    /// holds. See [`Command::payload_bytes_max`].
+    /// holds. See [`Command::payload_bytes_max`](crate::Command::payload_bytes_max).
     ///
     /// Where it is larger, what a payload may take grows as many times for the calls of this
     /// command: [`Limits::body_time_max`], [`Limits::decode_bytes_max`] and
@@ -105,7 +106,7 @@ impl Facts {
     /// are as for other commands: levels of nesting, for a larger payload needs no deeper ones;
     /// [`Limits::write_time_max`], which is of the connection; and [`Limits::held_bytes_max`],
     /// which counts these payloads too. The time of a call runs while its request comes, so a large
-    /// command often needs a [timeout](Command::timeout) as well.
+    /// command often needs a [timeout](crate::Command::timeout) as well.
     #[must_use]
     pub const fn payload_bytes_max(&self) -> Option<usize> {
         match self.payload_bytes_max {

@@ -83,6 +83,8 @@ impl Future for Bridge {
         if let Some(far) = far {
             let _ = up.poll(cx, &**near, far);
             ready!(down.poll(cx, far, &**near));
+            // What nobody takes there any more: the reply comes behind it.
+            while let Ok(Some(_)) = ready!(far.poll_next(cx)) {}
         }
         call.poll_call(cx).map_ok(Reply::received)
     }

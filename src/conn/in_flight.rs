@@ -5,7 +5,8 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-use super::shared::{Ended, Shared};
+use super::handed_over::Ended;
+use super::shared::Shared;
 use crate::error::{Code, Error, Result};
 use crate::quota::call_bytes;
 use crate::session::{Call, CallId, Place};

@@ -73,6 +73,6 @@ impl Items for SessionItems {
     }
 
     fn abort(&self) {
-        self.shared.abort_items(self.id);
+        self.shared.give_up(|session| session.abort_items(self.id));
     }
 }

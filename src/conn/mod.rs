@@ -5,6 +5,7 @@
 
 mod bridge;
 mod channel;
+mod handed_over;
 mod handle;
 mod in_flight;
 mod items;
@@ -16,10 +17,11 @@ mod watch;
 mod writer;
 
 pub(crate) use self::channel::ConnectionChannel;
+pub(crate) use self::handed_over::Ended;
 pub(crate) use self::handle::Handle;
 pub(crate) use self::in_flight::InFlight;
 pub(crate) use self::items::SessionItems;
 pub(crate) use self::outgoing::{Outgoing, Unsent, polled_too_late};
-pub(crate) use self::shared::{Ended, Shared};
+pub(crate) use self::shared::Shared;
 pub(crate) use self::state::Held;
 pub(crate) use self::writer::FLUSH_BYTES;

@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
+use super::handed_over::Sending;
 use super::handle::Handle;
 use super::items::SessionItems;
-use super::shared::Sending;
+
 use crate::clock::after_that;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -314,7 +315,7 @@ impl Drop for Outgoing {
     fn drop(&mut self) {
         self.leave_room();
         if let State::Sent(tag) = self.state {
-            self.handle.shared().cancel(tag);
+            self.handle.shared().give_up(|session| session.cancel(tag));
         }
     }
 }

@@ -23,15 +23,16 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::handed_over::{Ended, Sending};
 use super::state::{Held, State, unlock_and_wake, unlock_and_wake_callers};
 use super::watch::{self, Watched, single_runtime};
 use super::writer::{Source, Writer};
 use crate::clock::now;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::quota::{Quota, call_bytes};
+use crate::quota::Quota;
 use crate::service::Tasks;
-use crate::session::{CallId, Place, Received, Session, Side, StreamId, Tally};
+use crate::session::{CallId, Place, Received, Session, Side, Tally};
 use crate::transport::{Peer, SharedIo};
 use crate::wire::{Outbox, Tag};
 
@@ -46,35 +47,6 @@ pub(crate) struct Shared {
     peer: Peer,
     // Of the listener that accepted it.
     tasks: Option<Arc<Tasks>>,
-}
-
-/// What a caller sends.
-pub(crate) struct Sending<'a> {
-    /// The call of the peer that it is made for, if it is a handler's.
-    pub(crate) within: Option<CallId>,
-    /// Where it waits for room. Whoever gives up waiting gives it back by [`Shared::leave_room`].
-    pub(crate) place: &'a mut Option<Place>,
-    pub(crate) bytes: usize,
-    pub(crate) deadline: Instant,
-    /// Whether a reply is waited for until then.
-    pub(crate) wants_reply: bool,
-}
-
-/// A call of the peer that has ended like this, and held so much.
-pub(crate) struct Ended {
-    pub(crate) id: CallId,
-    pub(crate) reply: Result<BytesMut, Error>,
-    pub(crate) held_bytes: usize,
-    // Where its reply waits for room.
-    pub(super) place: Option<Place>,
-}
-
-impl Ended {
-    /// Whether it has and holds so little that others may wait beside it.
-    pub(crate) fn is_small(&self, bytes_max: usize) -> bool {
-        let reply_bytes = self.reply.as_ref().map_or(0, BytesMut::len);
-        reply_bytes <= bytes_max && self.held_bytes <= call_bytes(bytes_max)
-    }
 }
 
 impl Shared {
@@ -282,17 +254,8 @@ impl Shared {
         reply
     }
 
-    /// Gives up a call of ours.
-    pub(crate) fn cancel(&self, tag: Tag) {
-        self.give_up(|session| session.cancel(tag));
-    }
-
-    /// Gives up a streamed call of ours, if its request has not ended.
-    pub(crate) fn abort_items(&self, id: StreamId) {
-        self.give_up(|session| session.abort_items(id));
-    }
-
-    fn give_up(&self, cancel: impl FnOnce(&mut Session)) {
+    /// Gives up a call of ours by `cancel`.
+    pub(crate) fn give_up(&self, cancel: impl FnOnce(&mut Session)) {
         let mut state = self.lock();
         cancel(&mut state.session);
         state.cover_no_more();

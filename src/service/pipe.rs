@@ -35,7 +35,8 @@ struct State {
     // Where the items begin, once whoever sends them has said so or has sent something.
     opened: Option<Option<u64>>,
     life: Life,
-    sender: Option<Waker>,
+    // Several tasks may send.
+    senders: Vec<Waker>,
     receiver: Option<Waker>,
     opener: Option<Waker>,
 }
@@ -67,9 +68,10 @@ impl Half {
             return;
         }
         state.life = life;
-        let wakers = [state.sender.take(), state.receiver.take(), state.opener.take()];
+        let senders = std::mem::take(&mut state.senders);
+        let others = [state.receiver.take(), state.opener.take()];
         drop(state);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        senders.into_iter().chain(others.into_iter().flatten()).for_each(Waker::wake);
     }
 
     fn open(&self, position: Option<u64>) {
@@ -104,7 +106,18 @@ impl Items for PipeEnd {
             return Poll::Ready(Err(takes_no_items()));
         }
         if state.bytes >= BYTES_MAX {
-            return wait(state, waker, |state| &mut state.sender);
+            let kept = state.senders.iter_mut().find(|kept| kept.will_wake(&waker));
+            // Not dropped where the lock is held.
+            let spent = match kept {
+                Some(kept) => Some(std::mem::replace(kept, waker)),
+                None => {
+                    state.senders.push(waker);
+                    None
+                }
+            };
+            drop(state);
+            drop(spent);
+            return Poll::Pending;
         }
         let Some(mut next) = item.take() else {
             return Poll::Ready(Ok(()));
@@ -139,9 +152,10 @@ impl Items for PipeEnd {
             // Less than before.
             let _ = held.cover(bytes);
         }
-        let sender = if bytes < BYTES_MAX { state.sender.take() } else { None };
+        let is_roomy = bytes < BYTES_MAX;
+        let senders = if is_roomy { std::mem::take(&mut state.senders) } else { Vec::new() };
         drop(state);
-        sender.into_iter().for_each(Waker::wake);
+        senders.into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(Some(item)))
     }
 

@@ -25,7 +25,7 @@ use super::timeouts::Timeouts;
 use super::told::{no_more_calls, push_error};
 use super::wakers::Wakers;
 use super::{Place, Plain, PlainEnd, Side, Slowness, Violation};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::limits::Limits;
 use crate::wire::{Outbox, Position, Tag};
 
@@ -329,6 +329,18 @@ impl Calls {
         // No call was under way: one that crosses this on the wire did not run.
         let owes_farewell = matches!(violation, Violation::Slow(Slowness::Idle, _));
         self.give_up(Cause::Violated(*violation), owes_farewell);
+    }
+
+    /// The peer says nothing more. Its calls are answered, but for those of whose requests items
+    /// were still to come, and those that want more credit: their handlers would wait for nothing.
+    pub(super) fn handle_eof(&mut self) {
+        self.stop_reading(Cause::Ended);
+        let text = "the caller ended its side before the end of its request";
+        let error = Error::found(Code::Cancelled, text);
+        self.inbound.streams.handle_eof();
+        for tag in self.inbound.streams.unfinished() {
+            self.end_stream(Whose::Theirs, tag, &error);
+        }
     }
 
     pub(super) fn handle_unwritable(&mut self, error: Error) {

@@ -81,6 +81,15 @@ pub struct CallId {
     pub(super) serial: u64,
 }
 
+/// One streamed call, as whoever sends or takes its items names it. It is never reused, as its tag
+/// is: whoever still has the id of a call that is over reaches no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamId {
+    whose: Whose,
+    tag: Tag,
+    serial: u64,
+}
+
 impl Call {
     /// A call that has no tag, not even 0, and is no session's: a plain one.
     #[must_use]
@@ -125,6 +134,32 @@ impl CallId {
     #[must_use]
     pub const fn is_plain(self) -> bool {
         self.serial == 0
+    }
+}
+
+impl StreamId {
+    pub(super) const fn new(whose: Whose, tag: Tag, serial: u64) -> Self {
+        Self { whose, tag, serial }
+    }
+
+    pub(super) const fn whose(self) -> Whose {
+        self.whose
+    }
+
+    pub(super) const fn tag(self) -> Tag {
+        self.tag
+    }
+
+    /// What tells it from others with its tag.
+    pub(super) const fn serial(self) -> u64 {
+        self.serial
+    }
+}
+
+/// A call of the peer.
+impl From<CallId> for StreamId {
+    fn from(id: CallId) -> Self {
+        Self { whose: Whose::Theirs, tag: id.tag, serial: id.serial }
     }
 }
 

@@ -40,8 +40,8 @@ pub(super) struct Sending {
     waiting_cost: u64,
     positions: Positions,
     is_ended: bool,
-    // Of whoever waits for room.
-    waker: Option<Waker>,
+    // Of those who wait for room: several tasks may send.
+    wakers: Vec<Waker>,
 }
 
 /// Items of the peer, which wait to be taken.
@@ -52,11 +52,13 @@ pub(super) struct Receiving {
     window: u32,
     items: VecDeque<Item>,
     waiting_cost: u64,
+    // Of the item whose line has come, and whose body has not.
+    coming_cost: u64,
     positions: Positions,
     is_ended: bool,
     // By this side.
     is_cut_off: bool,
-    // Of whoever waits for the next item.
+    // Of whoever waits for the next item, or behind the end for the last one to be taken.
     waker: Option<Waker>,
 }
 
@@ -121,7 +123,7 @@ impl Sending {
     pub(super) fn new(credit: u32) -> Self {
         let (balance, items) = (i64::from(credit), VecDeque::new());
         let positions = Positions::default();
-        Self { balance, items, waiting_cost: 0, positions, is_ended: false, waker: None }
+        Self { balance, items, waiting_cost: 0, positions, is_ended: false, wakers: Vec::new() }
     }
 
     /// The first item stands here.
@@ -148,7 +150,12 @@ impl Sending {
         if self.waiting_cost < WAITING_COST_MAX {
             return Poll::Ready(());
         }
-        spent.extend(std::mem::replace(&mut self.waker, waker.take()));
+        if let Some(waker) = waker.take() {
+            match self.wakers.iter_mut().find(|kept| kept.will_wake(&waker)) {
+                Some(kept) => spent.push(std::mem::replace(kept, waker)),
+                None => self.wakers.push(waker),
+            }
+        }
         Poll::Pending
     }
 
@@ -159,9 +166,10 @@ impl Sending {
         self.items.push_back(item);
     }
 
-    /// Nothing comes behind what waits.
-    pub(super) fn end(&mut self) {
+    /// Nothing comes behind what waits; answers those who wait for room, in vain.
+    pub(super) fn end(&mut self) -> Vec<Waker> {
         self.is_ended = true;
+        std::mem::take(&mut self.wakers)
     }
 
     /// Whether an item may go now.
@@ -174,14 +182,14 @@ impl Sending {
         self.balance <= 0 && !self.items.is_empty()
     }
 
-    /// The next item that may go; whoever waits for room is added to `due`.
+    /// The next item that may go; those who wait for room are added to `due`.
     pub(super) fn pop(&mut self, due: &mut Vec<Waker>) -> Option<Item> {
         let item = if self.balance > 0 { self.items.pop_front() } else { None }?;
         let cost = item.cost();
         self.balance = self.balance.saturating_sub(i64::try_from(cost).unwrap_or(i64::MAX));
         self.waiting_cost = self.waiting_cost.saturating_sub(cost);
         if self.waiting_cost < WAITING_COST_MAX {
-            due.extend(self.waker.take());
+            due.append(&mut self.wakers);
         }
         shrink_empty(&mut self.items);
         Some(item)
@@ -202,21 +210,27 @@ impl Sending {
         self.waiting_cost
     }
 
-    /// The waker of whoever waits, as nothing goes any more.
-    pub(super) fn cut_off(&mut self) -> Option<Waker> {
-        (self.items, self.waiting_cost, self.is_ended) = (VecDeque::new(), 0, true);
-        self.waker.take()
+    /// Drops what waits, as nothing goes any more; answers those who wait for room.
+    pub(super) fn cut_off(&mut self) -> Vec<Waker> {
+        (self.items, self.waiting_cost) = (VecDeque::new(), 0);
+        self.end()
     }
 }
 
 impl Receiving {
     /// A half whose peer begins with this window as its credit.
     pub(super) fn new(window: u32) -> Self {
-        let (balance, items) = (i64::from(window), VecDeque::new());
-        let (is_ended, is_cut_off, waker) = (false, false, None);
-        let positions = Positions::default();
-        let waiting_cost = 0;
-        Self { balance, window, items, waiting_cost, positions, is_ended, is_cut_off, waker }
+        Self {
+            balance: i64::from(window),
+            window,
+            items: VecDeque::new(),
+            waiting_cost: 0,
+            coming_cost: 0,
+            positions: Positions::default(),
+            is_ended: false,
+            is_cut_off: false,
+            waker: None,
+        }
     }
 
     /// The first item stands here.
@@ -235,14 +249,20 @@ impl Receiving {
         if self.balance <= 0 {
             return Err(Misuse::Ungranted);
         }
-        let cost = i64::try_from(cost(len)).unwrap_or(i64::MAX);
+        self.coming_cost = cost(len);
+        let cost = i64::try_from(self.coming_cost).unwrap_or(i64::MAX);
         self.balance = self.balance.saturating_sub(cost);
         Ok(true)
     }
 
-    /// Takes in an item whose line may come; answers who waits for it.
+    /// Takes in an item whose line may come; answers who waits for it. One whose half was cut off
+    /// behind its line is dropped.
     pub(super) fn handle_item(&mut self, mut item: Item) -> Option<Waker> {
+        if self.is_cut_off {
+            return None;
+        }
         item.position = self.positions.pass(item.position);
+        self.coming_cost = 0;
         self.waiting_cost = self.waiting_cost.saturating_add(item.cost());
         self.items.push_back(item);
         self.waker.take()
@@ -277,6 +297,26 @@ impl Receiving {
         Poll::Pending
     }
 
+    /// Whether all that came has been taken; if not, `waker` is kept: no item is waited for then.
+    pub(super) fn poll_taken(
+        &mut self,
+        waker: &mut Option<Waker>,
+        spent: &mut Vec<Waker>,
+    ) -> Poll<()> {
+        if self.items.is_empty() {
+            return Poll::Ready(());
+        }
+        if waker.is_some() {
+            spent.extend(std::mem::replace(&mut self.waker, waker.take()));
+        }
+        Poll::Pending
+    }
+
+    /// The waker of whoever waits for the last item to be taken, once it has been.
+    pub(super) fn take_last_waker(&mut self) -> Option<Waker> {
+        if self.is_ended && self.items.is_empty() { self.waker.take() } else { None }
+    }
+
     /// What is to be granted now, if it is worth a line. Where memory is scarce a half that holds
     /// something gets no more.
     pub(super) fn take_credit(&mut self, is_scarce: bool) -> Option<u32> {
@@ -284,7 +324,8 @@ impl Receiving {
             return None;
         }
         let window = i64::from(self.window);
-        let held = i64::try_from(self.waiting_cost).unwrap_or(i64::MAX);
+        let held = self.waiting_cost.saturating_add(self.coming_cost);
+        let held = i64::try_from(held).unwrap_or(i64::MAX);
         let credit = window.saturating_sub(self.balance).saturating_sub(held);
         if credit < (window / 2).max(1) {
             return None;
@@ -292,6 +333,11 @@ impl Receiving {
         let credit = u32::try_from(credit).unwrap_or(u32::MAX);
         self.balance = self.balance.saturating_add(i64::from(credit));
         Some(credit)
+    }
+
+    /// Whether nothing more can come.
+    pub(super) const fn is_ended(&self) -> bool {
+        self.is_ended
     }
 
     /// Bytes of what waits, and what they cost to keep.

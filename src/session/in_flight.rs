@@ -55,6 +55,17 @@ impl InFlight {
         }
     }
 
+    /// Whether every call that wants a reply has one.
+    pub(super) fn is_replied(&self) -> bool {
+        self.iter().all(|(id, _)| id.tag == 0)
+    }
+
+    /// Those that have no end of their own.
+    pub(super) fn endless(&self) -> Vec<CallId> {
+        let is_endless = |open: &Open| open.facts.as_ref().is_some_and(|facts| facts.is_endless());
+        self.iter().filter(|(_, open)| is_endless(open)).map(|(id, _)| id).collect()
+    }
+
     /// The call with this tag.
     pub(super) fn find(&self, tag: Tag) -> Option<CallId> {
         let key = Key::Tag(tag);
@@ -94,9 +105,9 @@ impl InFlight {
     }
 
     /// Takes all of them out.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = CallId> {
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (CallId, Open)> {
         let calls = std::mem::replace(self, Self::new());
-        calls.others.into_iter().chain(calls.newest).map(|(key, open)| key.id(&open))
+        calls.others.into_iter().chain(calls.newest).map(|(key, open)| (key.id(&open), open))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (CallId, &Open)> {

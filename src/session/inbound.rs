@@ -88,13 +88,11 @@ impl Inbound {
         options: &Options,
         outbox: &mut Outbox,
     ) -> Result<bool, Violation> {
-        match self.refusal(is_open, facts, (tag, len), options)? {
-            Some(error) => {
-                self.refuse(tag, &error, outbox);
-                Ok(false)
-            }
-            None => Ok(true),
+        let refusal = self.refusal(is_open, facts, (tag, len), options)?;
+        if let Some(error) = &refusal {
+            self.refuse(tag, error, outbox);
         }
+        Ok(refusal.is_none())
     }
 
     /// Whether a call with this line surely runs once its body is there.
@@ -218,9 +216,7 @@ impl Inbound {
         part: Part,
         outbox: &mut Outbox,
     ) -> Result<bool, Violation> {
-        let Some(id) = self.in_flight.find(tag) else {
-            return Ok(false);
-        };
+        let Some(id) = self.in_flight.find(tag) else { return Ok(false) };
         if part == Part::Cancel {
             self.end_stream(id, Error::found(Code::Cancelled, "the caller cancelled"), outbox);
             return Ok(false);
@@ -270,9 +266,7 @@ impl Inbound {
     }
 
     fn push_reply(&mut self, id: CallId, reply: Result<BytesMut, Error>, outbox: &mut Outbox) {
-        let Some(open) = self.in_flight.remove(id) else {
-            return;
-        };
+        let Some(open) = self.in_flight.remove(id) else { return };
         self.streams.remove(id.tag);
         self.tally.note_ended(id.tag);
         let payload_max = self.payload_max(open.facts.as_deref());
@@ -365,9 +359,7 @@ impl Inbound {
 
     /// Ends every call that has no end of its own.
     pub(super) fn cancel_endless(&mut self, outbox: &mut Outbox) {
-        let is_endless = |open: &Open| open.facts.as_ref().is_some_and(|facts| facts.is_endless());
-        let open = self.in_flight.iter().filter(|(_, open)| is_endless(open));
-        for id in open.map(|(id, _)| id).collect::<Vec<_>>() {
+        for id in self.in_flight.endless() {
             self.end_stream(id, endless(), outbox);
         }
     }
@@ -383,8 +375,11 @@ impl Inbound {
         let waiting = self.one_way.clear();
         self.streams.clear();
         let mut cut_off = unseen.len().saturating_add(waiting);
-        for id in self.in_flight.take() {
-            self.agenda.push(Event::Stop(id));
+        for (id, open) in self.in_flight.take() {
+            // The handler may have ended, and only its items be there still.
+            if open.last.is_none() {
+                self.agenda.push(Event::Stop(id));
+            }
             cut_off = cut_off.saturating_add(1);
         }
         self.tally.note_cut_off(cut_off);
@@ -397,11 +392,11 @@ impl Inbound {
 
     pub(super) fn poll_event(&mut self) -> Option<Event> {
         let Self { agenda, in_flight, .. } = self;
-        agenda.poll(|| is_replied(in_flight))
+        agenda.poll(|| in_flight.is_replied())
     }
 
     pub(super) fn has_event(&self) -> bool {
-        self.agenda.has_event(|| is_replied(&self.in_flight))
+        self.agenda.has_event(|| self.in_flight.is_replied())
     }
 
     pub(super) fn note_refusal(&mut self, error: &Error) {
@@ -502,9 +497,4 @@ impl Inbound {
         }
         self.tally.note_refused(tag);
     }
-}
-
-/// Whether every call that wants a reply has one.
-fn is_replied(in_flight: &InFlight) -> bool {
-    in_flight.iter().all(|(id, _)| id.tag == 0)
 }

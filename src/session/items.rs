@@ -3,8 +3,8 @@
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use super::event::Whose;
-use super::streams::{StreamId, push_part};
+use super::event::{StreamId, Whose};
+use super::told::push_part;
 use super::{Item, Session};
 use crate::error::Error;
 use crate::wire::{Options, Part, Tag};

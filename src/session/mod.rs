@@ -81,13 +81,12 @@ mod violation;
 mod wakers;
 mod whole;
 
-pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Received, Side, Tally};
+pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Received, Side, StreamId, Tally};
 pub use self::half::{Item, Misuse};
 pub use self::input::{Holds, Host};
 pub(crate) use self::positions::Positions;
 pub use self::room::Place;
 pub(crate) use self::stream::NOT_RESUMABLE;
-pub use self::streams::StreamId;
 pub(crate) use self::told::{endless, takes_no_items};
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;

@@ -162,7 +162,8 @@ impl Outbound {
         self.ends_in_call = false;
     }
 
-    /// The reply. If there is none yet the waker is kept, and the one before is added to `spent`.
+    /// The reply, behind all items. If it is still to come the waker is kept, and the one before is
+    /// added to `spent`.
     pub(super) fn poll_reply(
         &mut self,
         tag: Tag,
@@ -173,11 +174,18 @@ impl Outbound {
             let error = Error::local(Code::Cancelled, "the call is over");
             return Poll::Ready(Err(error.after_sending()));
         };
-        if let State::Waiting { waker: kept, .. } = entry.get_mut() {
-            if waker.is_some() {
-                spent.extend(std::mem::replace(kept, waker.take()));
+        match entry.get_mut() {
+            State::Waiting { waker: kept, .. } => {
+                if waker.is_some() {
+                    spent.extend(std::mem::replace(kept, waker.take()));
+                }
+                return Poll::Pending;
             }
-            return Poll::Pending;
+            // It comes behind all items, and takes those that are left along.
+            State::Answered(_) if self.streams.poll_taken(tag, waker, spent).is_pending() => {
+                return Poll::Pending;
+            }
+            State::Answered(_) | State::Late(_) | State::Forgotten => {}
         }
         let reply = match entry.insert(State::Forgotten) {
             State::Late(error) => Err(error),
@@ -355,9 +363,7 @@ impl Outbound {
     ) {
         let text = format!("no reply came within drain_time_max ({drain_time_max:?}) of closing");
         for (tag, state) in &mut self.calls {
-            let State::Waiting { waker, .. } = state else {
-                continue;
-            };
+            let State::Waiting { waker, .. } = state else { continue };
             woken.extend(waker.take());
             self.streams.cut_off(*tag);
             outbox.push_line(&cancel(*tag));

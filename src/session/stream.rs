@@ -175,7 +175,7 @@ impl Stream {
 
     /// Drops what waits; whoever waits for it is to be woken.
     pub(super) fn cut_off(&mut self, due: &mut Vec<Waker>) {
-        due.extend(self.sending.as_mut().and_then(Sending::cut_off));
+        due.extend(self.sending.iter_mut().flat_map(Sending::cut_off));
         due.extend(self.receiving.as_mut().and_then(Receiving::cut_off));
         due.extend(self.opener.take());
         (self.is_end_due, self.is_last_due, self.stalled_since) = (false, false, None);
@@ -184,7 +184,7 @@ impl Stream {
 
     /// No more will come; what has come may still be taken.
     pub(super) fn end(&mut self, due: &mut Vec<Waker>) {
-        due.extend(self.sending.as_mut().and_then(Sending::cut_off));
+        due.extend(self.sending.iter_mut().flat_map(Sending::cut_off));
         due.extend(self.receiving.as_mut().and_then(|half| half.handle_end().ok().flatten()));
         (self.is_end_due, self.is_last_due, self.stalled_since) = (false, false, None);
         due.extend(self.opener.take());

@@ -14,34 +14,27 @@ use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 
-use super::event::Whose;
+use super::event::{StreamId, Whose};
 use super::half::{Item, Misuse, Sending};
 use super::stream::{Halves, Stream};
-use super::told::takes_no_items;
+use super::told::{push_part, takes_no_items};
 use super::{CallId, Violation};
 use crate::error::{Code, Error};
 use crate::limits::Limits;
-use crate::wire::{Line, Options, Outbox, Part, Tag};
-
-/// One streamed call, as whoever sends or takes its items names it. It is never reused, as its tag
-/// is: whoever still has the id of a call that is over reaches no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StreamId {
-    whose: Whose,
-    tag: Tag,
-    serial: u64,
-}
+use crate::wire::{Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
 pub(super) struct Streams {
     whose: Whose,
+    // The peer grants no more.
+    has_left: bool,
+    // The last of this side's, by which calls that had one tag are told apart.
+    last_serial: u32,
     stall_ms_max: u32, // Short numbers: each connection has two of these.
     streams_max: u32,
     item_bytes_max: u32,
     // Boxed, and only there while it is needed: most connections never have a stream.
     open: Option<Box<Open>>,
-    // Of those that this side has made.
-    last_serial: u32,
 }
 
 /// The streams that are open.
@@ -68,32 +61,16 @@ pub(super) enum Taken {
     Unwanted,
 }
 
-impl StreamId {
-    pub(super) const fn whose(self) -> Whose {
-        self.whose
-    }
-
-    pub(super) const fn tag(self) -> Tag {
-        self.tag
-    }
-}
-
-/// A call of the peer.
-impl From<CallId> for StreamId {
-    fn from(id: CallId) -> Self {
-        Self { whose: Whose::Theirs, tag: id.tag, serial: id.serial }
-    }
-}
-
 impl Streams {
     pub(super) fn new(whose: Whose, limits: &Limits) -> Self {
         Self {
             whose,
+            has_left: false,
+            last_serial: 0,
             stall_ms_max: u32::try_from(limits.stall_time_max.as_millis()).unwrap_or(u32::MAX),
             streams_max: u32::try_from(limits.streams_per_connection_max).unwrap_or(u32::MAX),
             item_bytes_max: u32::try_from(limits.item_bytes_max).unwrap_or(u32::MAX),
             open: None,
-            last_serial: 0,
         }
     }
 
@@ -135,7 +112,7 @@ impl Streams {
     /// The call with this tag, if it is streamed.
     pub(super) fn id_of(&self, tag: Tag) -> Option<StreamId> {
         let serial = self.open.as_ref()?.table.get(&tag)?.serial;
-        Some(StreamId { whose: self.whose, tag, serial })
+        Some(StreamId::new(self.whose, tag, serial))
     }
 
     /// The call has its final reply, or none will come: whoever waits for items is woken.
@@ -238,7 +215,7 @@ impl Streams {
         outbox: &mut Outbox,
     ) -> Poll<Result<Option<Item>, Error>> {
         let whose = self.whose;
-        let polled = self.change_own(id, |stream, _| {
+        let polled = self.change_own(id, |stream, due| {
             if stream.is_cut_off {
                 return None;
             }
@@ -246,6 +223,7 @@ impl Streams {
                 return Some(Poll::Ready(None));
             };
             let item = receiving.poll_next(waker, spent);
+            due.extend(receiving.take_last_waker());
             if matches!(item, Poll::Ready(Some(_)))
                 && let Some(credit) = receiving.take_credit(is_scarce)
             {
@@ -275,6 +253,18 @@ impl Streams {
             Some(Poll::Pending) => Poll::Pending,
             Some(Poll::Ready(None)) | None => Poll::Ready(Err(takes_no_items())),
         }
+    }
+
+    /// Whether the items that came before the final reply have been taken; `waker` is kept if not.
+    pub(super) fn poll_taken(
+        &mut self,
+        tag: Tag,
+        waker: &mut Option<Waker>,
+        spent: &mut Vec<Waker>,
+    ) -> Poll<()> {
+        let polled =
+            self.change(tag, |stream, _| Some(stream.receiving.as_mut()?.poll_taken(waker, spent)));
+        polled.flatten().unwrap_or(Poll::Ready(()))
     }
 
     // Whoever makes items.
@@ -335,11 +325,11 @@ impl Streams {
         if whose == Whose::Theirs {
             return;
         }
-        self.change_own(id, |stream, _| {
+        self.change_own(id, |stream, due| {
             let Some(sending) = stream.sending.as_mut().filter(|half| !half.is_ended()) else {
                 return;
             };
-            sending.end();
+            due.extend(sending.end());
             stream.is_end_due = !sending.is_done();
             if !stream.is_end_due {
                 push_part((whose, id.tag()), Part::End, Options::default(), outbox);
@@ -349,9 +339,9 @@ impl Streams {
 
     /// The final reply comes behind what waits. Whether nothing waits, and it can be said at once.
     pub(super) fn finish(&mut self, id: StreamId) -> bool {
-        let is_done = self.change_own(id, |stream, _| {
+        let is_done = self.change_own(id, |stream, due| {
             let Some(sending) = &mut stream.sending else { return true };
-            sending.end();
+            due.extend(sending.end());
             // The reply is an end as well.
             stream.is_end_due = false;
             stream.is_last_due = !sending.is_done();
@@ -407,23 +397,42 @@ impl Streams {
         since.checked_add(self.stall_time_max())
     }
 
+    /// The peer says nothing more: what waits for credit waits in vain.
+    pub(super) fn handle_eof(&mut self) {
+        self.has_left = true;
+    }
+
     fn stall_time_max(&self) -> Duration {
+        if self.has_left {
+            return Duration::ZERO;
+        }
         Duration::from_millis(self.stall_ms_max.into())
     }
 
     /// Those that have waited for credit for too long.
     pub(super) fn stalled(&self, now: Instant) -> Vec<Tag> {
         let is_late = |stream: &Stream| {
-            let due = stream.stalled_since?.checked_add(self.stall_time_max())?;
-            Some(due <= now)
+            Some(stream.stalled_since?.checked_add(self.stall_time_max())? <= now)
         };
         let streams = self.open.iter().flat_map(|open| &open.table);
         let late = streams.filter(|(_, stream)| is_late(stream) == Some(true));
         late.map(|(tag, _)| *tag).collect()
     }
 
+    /// Those whose peer has not said the end of its items.
+    pub(super) fn unfinished(&self) -> Vec<Tag> {
+        let is_unfinished =
+            |stream: &Stream| stream.receiving.as_ref().is_some_and(|half| !half.is_ended());
+        let streams = self.open.iter().flat_map(|open| &open.table);
+        streams.filter(|(_, stream)| is_unfinished(stream)).map(|(tag, _)| *tag).collect()
+    }
+
     /// The error of a call whose items have waited for credit for too long.
     pub(super) fn stall_error(&self) -> Error {
+        if self.has_left {
+            let text = "the caller ended its side, and no credit for items can come";
+            return Error::found(Code::Cancelled, text);
+        }
         let time = self.stall_time_max();
         let text = format!("no credit was granted for items within stall_time_max ({time:?})");
         Error::found(Code::DeadlineExceeded, text)
@@ -470,19 +479,6 @@ impl Streams {
         id: StreamId,
         change: impl FnOnce(&mut Stream, &mut Vec<Waker>) -> R,
     ) -> Option<R> {
-        self.change_if(id.tag, |stream| stream.serial == id.serial, change)
+        self.change_if(id.tag(), |stream| stream.serial == id.serial(), change)
     }
-}
-
-/// Writes a line about a call, to whoever made it or takes it.
-pub(super) fn push_part(
-    (whose, tag): (Whose, Tag),
-    part: Part,
-    options: Options,
-    outbox: &mut Outbox,
-) {
-    outbox.push_line(&match whose {
-        Whose::Ours => Line::Request(tag, part, options),
-        Whose::Theirs => Line::Reply(tag, part, options),
-    });
 }

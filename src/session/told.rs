@@ -1,7 +1,8 @@
-//! How an error becomes a line and a body.
+//! How an error becomes a line and a body, and what is said of a call a line.
 
 use bytes::{Bytes, BytesMut};
 
+use super::event::Whose;
 use crate::error::{Code, Error, Told};
 use crate::wire::{Line, Metadata, Options, Outbox, Part, Tag};
 
@@ -35,6 +36,19 @@ pub(super) fn push_error(
     outbox.push_line(&Line::Reply(tag, Part::Err(len, word), options));
     outbox.push_body(text);
     outbox.push_body(Bytes::copy_from_slice(details));
+}
+
+/// Writes a line about a call, to whoever made it or takes it.
+pub(super) fn push_part(
+    (whose, tag): (Whose, Tag),
+    part: Part,
+    options: Options,
+    outbox: &mut Outbox,
+) {
+    outbox.push_line(&match whose {
+        Whose::Ours => Line::Request(tag, part, options),
+        Whose::Theirs => Line::Reply(tag, part, options),
+    });
 }
 
 /// For a person who speaks to the endpoint by hand: what comes next begins on a line of its own.

@@ -35,8 +35,8 @@ impl Session {
         Self { input: Input::new(limits), calls: Calls::new(now, side, limits) }
     }
 
-    /// Says nothing to the peer about the whole connection from now on, nor of what is wrong with a
-    /// plain call, which ends the connection then: for a peer that would take it for its answer.
+    /// Says nothing to the peer but its replies from now on. A plain call that fails ends the
+    /// connection then: a peer with a dialect of its own would take a word for its answer.
     pub fn silence(&mut self) {
         self.calls.closing.silence();
     }
@@ -61,8 +61,8 @@ impl Session {
         self.calls.inbound.tally()
     }
 
-    /// Bytes that this session keeps: those waiting to be written, replies that their callers have
-    /// not taken yet, and one-way calls that wait.
+    /// Bytes that this session keeps: unwritten ones, replies and items not taken yet, and one-way
+    /// calls that wait.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.calls.held_bytes()
@@ -88,22 +88,19 @@ impl Session {
         self.calls.inbound.mistakes.calls_at_once_max()
     }
 
-    /// There is no room for what is still to come of a body: what has come of it is dropped, and
-    /// the rest as it comes.
+    /// There is no room for a body that is still coming. It is dropped as it comes.
     pub fn handle_input_refused(&mut self, error: &Error) {
         self.input.refuse(&mut self.calls, error);
     }
 
-    /// Whether more should be read. Not while a plain call waits for the answers before it, not
-    /// while the peer does not read what we answer, and not while as many one-way calls wait as
-    /// may.
+    /// Whether more should be read: not while a plain call waits for the answers before it, the
+    /// peer does not read what we answer, or as many one-way calls wait as may.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         self.calls.wants_input()
     }
 
-    /// Bytes that are still to come of the body that is being read. A hint for how much to read at
-    /// once, not a promise of the peer's.
+    /// Bytes that are still to come of the body that is being read: a hint, and not a promise.
     #[must_use]
     pub fn missing_body_bytes(&self, input: &[u8]) -> usize {
         self.input.missing_body_bytes(input)
@@ -120,8 +117,7 @@ impl Session {
         self.calls.handle_timeout(now)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) should be called next. It may turn out then
-    /// that nothing is due.
+    /// When [`handle_timeout`](Self::handle_timeout) should be called next, perhaps in vain.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Calls { inbound, room, closing, timeouts, .. } = &self.calls;
@@ -131,9 +127,8 @@ impl Session {
         earlier(earlier(calls, room.earliest()), ends)
     }
 
-    /// Ends calls of our own whose deadline has passed, and lets those know who wait for room;
-    /// whether there were any. A part of [`handle_timeout`](Self::handle_timeout), for whoever
-    /// keeps the time of callers alone.
+    /// Ends calls of our own whose deadline has passed, whether they wait for room or a reply; the
+    /// part of [`handle_timeout`](Self::handle_timeout) for callers. Answers if there were any.
     pub fn handle_call_timeout(&mut self, now: Instant) -> bool {
         self.calls.handle_call_timeout(now)
     }
@@ -204,8 +199,8 @@ impl Session {
         Ok(())
     }
 
-    /// The final reply to a call of ours, once. If it is still to come, `waker` is taken and woken
-    /// then; a call without one wakes nobody.
+    /// The final reply to a call of ours, once, when all items before it have been taken. If it is
+    /// still to come, `waker` is taken and woken then; a call without one wakes nobody.
     pub fn poll_reply(
         &mut self,
         tag: Tag,
@@ -410,8 +405,7 @@ impl Session {
         self.calls.backlog.is_flushed(sent_end)
     }
 
-    /// The error of whoever waits for what was sent to be written, when it never will be. Some of
-    /// it may have been, and may have run.
+    /// The error of whoever waits for what was sent to be written, when it never will be whole.
     #[must_use]
     pub fn flush_error(&self) -> Error {
         flush_error(&self.calls)
@@ -478,7 +472,7 @@ impl Session {
 
     /// The peer will send nothing more. Its calls are still answered; ours get no more replies.
     pub fn handle_eof(&mut self) {
-        self.calls.stop_reading(Cause::Ended);
+        self.calls.handle_eof();
     }
 
     /// The peer broke the protocol: it is told so if it would hear it, and nothing more is taken

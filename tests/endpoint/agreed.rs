@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use switchboard::format::{Format, Json, Line};
-use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Result};
+use switchboard::{
+    Client, Code, Command, Connection, Endpoint, Error, Receiver, Result, Sender, Signature,
+    Streamed,
+};
 
 use super::support::*;
 
@@ -188,14 +191,18 @@ async fn names_of_a_peer_can_be_printed() {
 /// Items are parts of a command as its request and its reply are.
 #[tokio::test(start_paused = true)]
 async fn items_that_look_different_are_told() {
-    type Streams<Up, Down> =
-        Command<switchboard::Streamed<Up, String>, switchboard::Streamed<Down>>;
-    type Down<T> = Command<String, switchboard::Streamed<T>>;
-    let endpoint = endpoint()
-        .on(Streams::<u32, u64>::new("BOTH"), async |_: String, _, _| Ok::<_, Error>(()))
-        .on(Down::<u32>::new("DOWN"), async |_: String, _| Ok::<_, Error>(()));
+    type Streams<Up, Down> = Command<Streamed<Up, String>, Streamed<Down>>;
+    type Down<T> = Command<String, Streamed<T>>;
+    async fn both(_: String, _: Receiver<u32>, _: Sender<u64>) -> Result<(), Error> {
+        Ok(())
+    }
+    async fn down(_: String, _: Sender<u32>) -> Result<(), Error> {
+        Ok(())
+    }
+    let endpoint =
+        endpoint().on(Streams::<u32, u64>::new("BOTH"), both).on(Down::<u32>::new("DOWN"), down);
     for client in clients(&endpoint) {
-        let check = async |signature: switchboard::Signature, text: &str| {
+        let check = async |signature: Signature, text: &str| {
             let name = signature.name;
             let error = client.check_all([signature]).await.unwrap_err();
             assert_eq!(error.text(), format!("{name}: {text}"));
@@ -205,8 +212,8 @@ async fn items_that_look_different_are_told() {
         let text =
             "item of the request: u8 here, u32 there; item of the reply: i64 here, u64 there";
         check(Streams::<u8, i64>::new("BOTH").signature(), text).await;
-        let text = "the request comes as one value here, and in items there; item of the reply: u32 \
-                    here, u64 there";
+        let text = "the request comes as one value here, and in items there; \
+                    item of the reply: u32 here, u64 there";
         check(Down::<u32>::new("BOTH").signature(), text).await;
         let text = "the request comes in items here, and as one value there";
         check(Streams::<u8, u32>::new("DOWN").signature(), text).await;

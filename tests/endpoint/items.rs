@@ -348,6 +348,35 @@ async fn one_half_may_send_while_the_other_waits() {
     }
 }
 
+/// Whoever learns of the end by sending still has what came before it.
+#[tokio::test(start_paused = true)]
+async fn an_early_end_leaves_the_items_before_it() {
+    const EARLY: Command<Streamed<u32, bool>, Streamed<u32>> = Command::new("EARLY");
+    let endpoint = streaming().on(EARLY, async |is_well, _up: Receiver<u32>, out: Sender<u32>| {
+        for number in 0..3 {
+            out.send(&number).await?;
+        }
+        if is_well { Ok(()) } else { Err(Error::new(Code::Conflict, "no luck")) }
+    });
+    let wrapped = Client::over(Through(client(&endpoint)));
+    for client in [client(&endpoint), endpoint.client(), wrapped] {
+        for (is_well, code) in [(true, Code::Cancelled), (false, Code::Conflict)] {
+            let mut call = client.call(EARLY, &is_well);
+            let error = loop {
+                if let Err(error) = call.send(&1).await {
+                    break error;
+                }
+            };
+            assert_eq!(error.code(), code);
+            for number in 0..3 {
+                assert_eq!(call.next().await.unwrap().unwrap(), number);
+            }
+            assert!(call.next().await.is_none());
+            assert_eq!(call.finish().await.is_ok(), is_well);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_between_two_items_ends_the_call_behind_the_first() {
     let endpoint = endpoint().on(COUNT, async |end: u32, out: Sender<u32>| {

@@ -9,13 +9,15 @@ use switchboard::{
     Code, Command, Context, Encoded, Endpoint, Error, Receiver, Sender, Streamed, blocking,
     streaming, with_state,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::items::clients_of;
 use super::support::*;
 
 const COUNT: Command<u32, Streamed<u32>> = Command::new("COUNT");
 const SUM: Command<Streamed<u32>, u64> = Command::new("SUM");
+/// Waits until it is stopped.
+const WAIT: Command<(), ()> = Command::new("WAIT");
 const SHOUT: Command<Streamed<String>, Streamed<String>> = Command::new("SHOUT");
 
 type Answer<T> = Result<T, Error>;
@@ -290,6 +292,28 @@ async fn functions_that_block_send_and_take_items() {
         // One whose caller is gone learns it by what it sends.
         let mut endless = client.call(COUNT, &u32::MAX);
         assert_eq!(endless.next().await.unwrap().unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_function_that_blocks_learns_that_nobody_waits() {
+    let ended = Arc::new(Notify::new());
+    let began = Arc::new(Notify::new());
+    let (begins, ends) = (Arc::clone(&began), Arc::clone(&ended));
+    let endpoint = endpoint().on(
+        WAIT,
+        blocking(move |(): (), context: Context| {
+            begins.notify_one();
+            tokio::runtime::Handle::current().block_on(context.cancelled());
+            ends.notify_one();
+            Ok::<_, Error>(())
+        }),
+    );
+    for client in clients_of(&endpoint) {
+        let call = tokio::spawn(client.call(WAIT, &()).into_future());
+        began.notified().await;
+        call.abort();
+        ended.notified().await;
     }
 }
 

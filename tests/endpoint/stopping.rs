@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use switchboard::service::{Request, Service};
-use switchboard::{
-    Code, Command, Context, Endpoint, Error, Limits, Sender, Streamed, blocking, transport,
-};
+use switchboard::{Code, Command, Context, Endpoint, Error, Limits, Sender, Streamed, transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
@@ -117,28 +115,6 @@ async fn nobody_waits_for_a_call_that_has_its_answer() {
         within(cancelled).await;
         // And so learns whoever asks then.
         within(context.cancelled()).await;
-    }
-}
-
-#[tokio::test]
-async fn a_function_that_blocks_learns_that_nobody_waits() {
-    let ended = Arc::new(Notify::new());
-    let began = Arc::new(Notify::new());
-    let (begins, ends) = (Arc::clone(&began), Arc::clone(&ended));
-    let endpoint = endpoint().on(
-        WAIT,
-        blocking(move |(): (), context: Context| {
-            begins.notify_one();
-            tokio::runtime::Handle::current().block_on(context.cancelled());
-            ends.notify_one();
-            Ok::<_, Error>(())
-        }),
-    );
-    for client in clients_of(&endpoint) {
-        let call = tokio::spawn(client.call(WAIT, &()).into_future());
-        began.notified().await;
-        call.abort();
-        ended.notified().await;
     }
 }
 

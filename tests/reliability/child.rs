@@ -219,6 +219,11 @@ fn status() -> Result<Status> {
     })
 }
 
+/// The memory that this process has in use; 0 where nobody says.
+pub(crate) fn rss_bytes() -> u64 {
+    status().map_or(0, |status| status.rss_bytes)
+}
+
 fn encode(settings: &Settings) -> String {
     let Settings { stack_bytes, files_max, payload_bytes_max, body_time_ms_max } = settings;
     format!("{stack_bytes} {files_max} {payload_bytes_max} {body_time_ms_max}")

@@ -35,12 +35,13 @@ mod peer;
 mod pipeline;
 mod shutdown;
 mod splits;
+mod streams;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 /// What there is to reach, in the order in which it is run.
-const GOALS: [(&str, fn()); 12] = [
+const GOALS: [(&str, fn()); 13] = [
     ("G1", bombs::run),
     ("G3", memory::run),
     ("G5", crowd::run),
@@ -53,6 +54,7 @@ const GOALS: [(&str, fn()); 12] = [
     ("G14", drips::run),
     ("G16", injection::run),
     ("G17", frozen::run),
+    ("G18", streams::run),
 ];
 
 fn main() -> ExitCode {

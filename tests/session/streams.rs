@@ -1,13 +1,17 @@
 //! Streamed calls: credit, ends, and everything that breaks them.
 
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, Wake, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use switchboard::session::{CallId, Item, Misuse, StreamId, Violation};
 use switchboard::wire::{Options, Tag};
 use switchboard::{Code, Error, Facts, Limits};
 use switchboard_testing::SECOND;
-use switchboard_testing::pair::{CLIENT, GREET, Pair, Peer, SERVER};
+use switchboard_testing::pair::{CLIENT, GREET, Pair, Peer, SERVER, feed};
+use switchboard_testing::random::rounds;
 
 const BOTH: Facts = facts(true, true);
 
@@ -182,11 +186,11 @@ fn a_call_that_is_given_up_stops_both_sides_and_what_crosses_it_is_dropped() {
     }
     pair.peers[CLIENT].session.cancel(tag);
     assert!(!send(&mut pair.peers[CLIENT], made, "y"));
-    assert_eq!(take(&mut pair.peers[CLIENT], made), Some(None));
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text(OVER));
     pair.drive();
     assert_eq!(pair.peers[SERVER].stops, [id]);
     assert!(!send(&mut pair.peers[SERVER], taken, "x"));
-    assert_eq!(take(&mut pair.peers[SERVER], taken), Some(None));
+    assert_eq!(take(&mut pair.peers[SERVER], taken), text(OVER));
     assert!(
         pair.peers[SERVER].take_sent().ends_with("<1 err 20 cancelled ran=1\nthe caller cancelled")
     );
@@ -197,6 +201,88 @@ fn a_call_that_is_given_up_stops_both_sides_and_what_crosses_it_is_dropped() {
     // Its place is free when its handler has ended.
     pair.peers[SERVER].answer(id, Ok(""));
     assert!(pair.peers[SERVER].session.is_at_rest());
+}
+
+/// Whoever asks for the reply first would lose what came before it.
+#[test]
+fn the_final_reply_is_given_out_behind_all_items() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, id) = open(&mut pair, true, Some(1000));
+    let made = made(&pair, tag);
+    for text in ["one", "two"] {
+        assert!(send(&mut pair.peers[SERVER], StreamId::from(id), text));
+    }
+    pair.peers[SERVER].answer(id, Ok("done"));
+    pair.drive();
+    let woken = Arc::new(Woken::default());
+    let mut waker = Some(Waker::from(Arc::clone(&woken)));
+    let session = &mut pair.peers[CLIENT].session;
+    assert!(session.poll_reply(tag, &mut waker).is_pending());
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text("one"));
+    assert!(pair.peers[CLIENT].session.wakers().is_empty());
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text("two"));
+    pair.peers[CLIENT].session.wakers().take_due().into_iter().for_each(Waker::wake);
+    assert!(woken.0.load(Ordering::Relaxed), "nobody waits for the reply any more");
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap(), "done");
+
+    // Given up, it takes them along.
+    let (tag, id) = open(&mut pair, true, Some(1000));
+    assert!(send(&mut pair.peers[SERVER], StreamId::from(id), "one"));
+    pair.peers[SERVER].answer(id, Ok("done"));
+    pair.drive();
+    pair.peers[CLIENT].session.cancel(tag);
+    assert_eq!(pair.peers[CLIENT].session.held_bytes(), 0);
+}
+
+/// Another task may hold the other half of the call.
+#[test]
+fn whoever_waits_for_room_learns_that_the_items_have_been_ended() {
+    let ends: [fn(&mut Pair, Tag, CallId); 2] = [
+        |pair, tag, _| {
+            let id = made(pair, tag);
+            pair.peers[CLIENT].session.end_items(id);
+        },
+        |pair, _, id| pair.peers[SERVER].answer(id, Ok("")),
+    ];
+    for (end, end_items) in ends.into_iter().enumerate() {
+        let mut pair = pair(&limits(), BOTH);
+        let (tag, id) = open(&mut pair, true, Some(1));
+        let id_of = [made(&pair, tag), id.into()][end];
+        while send(&mut pair.peers[end], id_of, &"x".repeat(16_384)) {}
+        let woken = Arc::new(Woken::default());
+        let mut waker = Some(Waker::from(Arc::clone(&woken)));
+        assert!(pair.peers[end].session.poll_item_room(id_of, &mut waker).is_pending());
+        end_items(&mut pair, tag, id);
+        pair.peers[end].session.wakers().take_due().into_iter().for_each(Waker::wake);
+        assert!(woken.0.load(Ordering::Relaxed), "{end}");
+        let room = pair.peers[end].session.poll_item_room(id_of, &mut None);
+        assert!(matches!(room, Poll::Ready(Err(_))), "{room:?}");
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn an_item_whose_call_is_given_up_in_the_middle_of_it_is_dropped() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, _) = open(&mut pair, true, Some(1000));
+    let made = made(&pair, tag);
+    pair.inject(CLIENT, format!("<{tag} item 4\nab").as_bytes());
+    pair.peers[CLIENT].session.cancel(tag);
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text(OVER));
+    pair.inject(CLIENT, b"cd");
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text(OVER));
+    assert_eq!(
+        pair.peers[CLIENT].session.held_bytes(),
+        pair.peers[CLIENT].session.unwritten_bytes()
+    );
 }
 
 #[test]
@@ -229,6 +315,8 @@ fn credit_that_does_not_come_ends_the_call_in_time() {
     streams.advance(4 * SECOND);
     assert!(streams.peers[CLIENT].reply(tag).is_none());
     streams.advance(SECOND);
+    let stream = made(&streams, tag);
+    assert_eq!(take_all(&mut streams.peers[CLIENT], stream), ["x"]);
     let told = streams.peers[CLIENT].reply(tag).unwrap().unwrap_err();
     assert_eq!((told.code(), told.text()), (Code::DeadlineExceeded, error));
     assert_eq!(streams.peers[SERVER].stops, [id]);
@@ -345,6 +433,8 @@ fn what_a_stream_cannot_have_breaks_the_protocol() {
     check(BOTH, &format!("{begin}>1 end\n>1 end\n"), misuse(Misuse::Ended));
     check(BOTH, &format!("{begin}>1 item 16384\n{long}>1 item 0\n"), misuse(Misuse::Ungranted));
     check(BOTH, &format!("{begin}>1 credit 4294967295\n"), misuse(Misuse::Overflow));
+    let step = ">1 credit 2147483647\n";
+    check(BOTH, &format!("{begin}{step}{step}>1 credit 1\n"), misuse(Misuse::Overflow));
     check(BOTH, &format!("{begin}STRING\n"), Violation::PlainBehindStream);
     let begin = "GREET 1 0 credit=1\n";
     check(facts(false, true), &format!("{begin}>1 item 0\n"), misuse(Misuse::NoHalf));
@@ -371,6 +461,10 @@ fn what_a_stream_cannot_have_breaks_the_protocol() {
     check_reply(&down, "<1 credit 1\n", misuse(Misuse::NoHalf));
     check_reply(&Options::default(), "<1 item 0\n", Violation::NotAStream(1));
     check_reply(&both, "<2 item 0\n", Violation::UnknownTag(2));
+    check_reply(&both, "<2 credit 1\n", Violation::UnknownTag(2));
+    check_reply(&both, "<2 open\n", Violation::UnknownTag(2));
+    check_reply(&both, "<1 ok 0\n<1 item 0\n", Violation::UnknownTag(1));
+    check_reply(&both, "<1 err 0 failed\n<1 credit 1\n", Violation::UnknownTag(1));
 }
 
 #[test]
@@ -422,8 +516,87 @@ fn when_the_connection_is_lost_what_has_come_can_still_be_taken() {
     assert!(!send(&mut pair.peers[CLIENT], made, "x"));
     assert_eq!(pair.peers[SERVER].stops, [id]);
     assert!(!send(&mut pair.peers[SERVER], taken, "x"));
-    assert_eq!(take(&mut pair.peers[SERVER], taken), Some(None));
+    assert_eq!(take(&mut pair.peers[SERVER], taken), text(OVER));
     assert_eq!(GREET.as_str(), "GREET");
+}
+
+/// While the body of an item comes, what was granted for it is not granted once more.
+#[test]
+fn an_item_on_its_way_counts_against_the_window() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, _) = open(&mut pair, true, Some(1000));
+    let made = made(&pair, tag);
+    let begun = format!("<{tag} item 500\n{}<{tag} item 500\nx", "x".repeat(500));
+    pair.peers[CLIENT].take_sent();
+    pair.inject(CLIENT, begun.as_bytes());
+    assert!(take(&mut pair.peers[CLIENT], made).flatten().is_some());
+    pair.drive();
+    // Not 1128.
+    assert_eq!(pair.peers[CLIENT].take_sent(), ">1 credit 564\n");
+}
+
+#[test]
+fn a_request_that_is_cut_off_ends_its_call() {
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b"GREET 1 0 stream=1 credit=1\n>1 item 0\n");
+    pair.inject(SERVER, b"GREET 2 0 stream=1 credit=1\n>2 item 3\nabc>2 end\n");
+    let [first, second] = [0, 1].map(|call: usize| pair.peers[SERVER].calls[call].id);
+    pair.cut(SERVER);
+    let text = "the caller ended its side before the end of its request";
+    let told = format!("<1 err {} cancelled ran=1\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), told);
+    assert_eq!(pair.peers[SERVER].stops, [first]);
+    assert_eq!(take(&mut pair.peers[SERVER], first.into()), Some(Some(OVER.to_owned())));
+    // The other one is whole.
+    assert_eq!(take_all(&mut pair.peers[SERVER], StreamId::from(second)), ["abc"]);
+    pair.peers[SERVER].answer(first, Ok(""));
+    pair.peers[SERVER].answer(second, Ok("done"));
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<2 ok 4\ndone");
+    assert!(pair.peers[SERVER].is_over());
+}
+
+#[test]
+fn who_has_left_is_sent_what_was_granted_and_no_more() {
+    let mut pair = alone(facts(false, true));
+    pair.inject(SERVER, b"GREET 1 0 credit=1\nGREET 2 0 credit=1\n");
+    let [first, second] = [0, 1].map(|call: usize| pair.peers[SERVER].calls[call].id);
+    pair.cut(SERVER);
+    for id in [first, second] {
+        assert!(send(&mut pair.peers[SERVER], StreamId::from(id), "x"));
+    }
+    pair.peers[SERVER].answer(first, Ok("done"));
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<1 item 1\nx<1 ok 4\ndone<2 item 1\nx");
+    assert!(send(&mut pair.peers[SERVER], StreamId::from(second), "y"));
+    pair.advance(Duration::ZERO);
+    let text = "the caller ended its side, and no credit for items can come";
+    let told = format!("<2 err {} cancelled ran=1\n{text}", text.len());
+    assert_eq!(pair.peers[SERVER].take_sent(), told);
+    assert_eq!(pair.peers[SERVER].stops, [second]);
+}
+
+#[test]
+fn a_handler_that_has_ended_is_not_told_to_stop() {
+    let ends: [fn(&mut Pair, Tag); 3] = [
+        |pair, tag| pair.peers[CLIENT].session.cancel(tag),
+        |pair, _| pair.lose(),
+        |pair, _| pair.inject(SERVER, b"\n"),
+    ];
+    for end in ends {
+        let mut pair = pair(&limits(), BOTH);
+        let (tag, id) = open(&mut pair, true, Some(1));
+        for _ in 0..2 {
+            assert!(send(&mut pair.peers[SERVER], StreamId::from(id), "x"));
+        }
+        pair.drive();
+        // An item waits, and so does the reply.
+        pair.peers[SERVER].answer(id, Ok(""));
+        end(&mut pair, tag);
+        pair.drive();
+        assert_eq!(pair.peers[SERVER].stops, []);
+        assert!(pair.peers[SERVER].session.is_at_rest());
+    }
 }
 
 /// Both stream to each other as fast as they can, with next to no room on the way, and both are
@@ -477,6 +650,37 @@ fn empty_items_are_not_free() {
     assert_eq!(pair.peers[SERVER].violations, [violation]);
     let text = "tag 1: an item without credit for it";
     assert_eq!(violation.to_string(), text);
+}
+
+/// No more is held than the window, and nothing is left of those that went. A million of them take
+/// `SWITCHBOARD_SCALE=10`.
+#[test]
+fn however_many_empty_items_come_they_take_no_memory() {
+    const AT_ONCE: usize = 100;
+    let items = ">1 item 0\n".repeat(AT_ONCE);
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b"GREET 1 0 stream=1 credit=1\n");
+    let id = StreamId::from(pair.peers[SERVER].calls.pop_front().unwrap().id);
+    let (now, session) = (pair.now, &mut pair.peers[SERVER].session);
+    let mut most = 0;
+    for _ in 0..rounds(1000) {
+        // Without a pipe, which would take longer than the session.
+        assert!(feed(session, now, &items).is_empty() && !session.has_event());
+        most = most.max(session.held_bytes());
+        while session.poll_item(id, false, &mut None).is_ready() {}
+        let written = session.take_transmit().len();
+        session.handle_written(now, written);
+    }
+    assert!((AT_ONCE * 64..=16_384).contains(&most), "{most}");
+    assert_eq!(session.held_bytes(), 0);
+
+    // Of a reader that takes none the sender is told by its credit, and cut off if it goes on.
+    let mut pair = alone(BOTH);
+    pair.inject(SERVER, b"GREET 1 0 stream=1 credit=1\n");
+    pair.inject(SERVER, items.repeat(10_000).as_bytes());
+    assert_eq!(pair.peers[SERVER].violations, [Violation::Stream(1, Misuse::Ungranted)]);
+    let session = &pair.peers[SERVER].session;
+    assert_eq!(session.held_bytes(), session.unwritten_bytes());
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub struct Lender<M> {
     now: Instant,
     /// What every command has in place of limits.
     pub facts: Option<Facts>,
+    /// What a command has in place of limits by its name, where not all have the same.
+    pub facts_by_name: Option<fn(&Name) -> Option<Facts>>,
     /// The names for which facts were asked.
     pub names: Vec<Name>,
     /// What was left of the input when a body had been taken out.
@@ -31,7 +33,8 @@ impl Lender<Roomy> {
 
 impl<M: FnMut(Holds) -> Result<(), Error>> Lender<M> {
     pub fn new(now: Instant, memory: M) -> Self {
-        Self { now, facts: None, names: Vec::new(), rests: Vec::new(), memory }
+        let (names, rests) = (Vec::new(), Vec::new());
+        Self { now, facts: None, facts_by_name: None, names, rests, memory }
     }
 }
 
@@ -42,7 +45,7 @@ impl<M: FnMut(Holds) -> Result<(), Error>> Host for Lender<M> {
 
     fn facts_of(&mut self, name: &Name) -> Option<Facts> {
         self.names.push(*name);
-        self.facts
+        self.facts_by_name.map_or(self.facts, |facts_of| facts_of(name))
     }
 
     fn settle(&mut self, rest: &mut BytesMut) {

@@ -31,6 +31,7 @@ pub mod pair;
 #[cfg(feature = "io")]
 pub mod peer;
 pub mod random;
+pub mod streams_model;
 #[cfg(feature = "io")]
 pub mod waiting;
 

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use switchboard::session::{
-    Call, CallId, Event, Plain, PlainEnd, Session, Side, Slowness, Violation,
+    Call, CallId, Event, Holds, Plain, PlainEnd, Session, Side, Slowness, Violation,
 };
 use switchboard::wire::{Name, Options, Outbox, Tag};
-use switchboard::{Error, Facts, Limits};
+use switchboard::{Code, Error, Facts, Limits};
 
 use crate::lender::Lender;
 
@@ -38,6 +38,10 @@ pub struct Peer {
     pub session: Session,
     /// What every command has in place of limits.
     pub facts: Option<Facts>,
+    /// What a command has in place of limits by its name, where not all have the same.
+    pub facts_by_name: Option<fn(&Name) -> Option<Facts>>,
+    /// Bytes that may be held for this end.
+    pub memory_bytes_max: usize,
     /// Calls to be run, and those to be stopped, in the order in which they came.
     pub calls: VecDeque<Box<Call>>,
     pub stops: Vec<CallId>,
@@ -224,6 +228,8 @@ impl Peer {
             now,
             session: Session::new(now, side, limits),
             facts: None,
+            facts_by_name: None,
+            memory_bytes_max: usize::MAX,
             calls: VecDeque::new(),
             stops: Vec::new(),
             plain: None,
@@ -301,8 +307,8 @@ impl Peer {
         let count = count.min(self.pipe.len());
         self.input.extend(self.pipe.drain(..count));
         let had = self.input.len();
-        self.decode(now);
-        let is_end = self.is_reading() && self.is_cut && self.pipe.is_empty();
+        let is_short = self.decode(now);
+        let is_end = is_short && self.is_reading() && self.is_cut && self.pipe.is_empty();
         if is_end && let Err(violation) = self.session.handle_end(&self.input) {
             self.violate(violation);
         }
@@ -310,14 +316,20 @@ impl Peer {
         count > 0 || is_end || self.input.len() != had
     }
 
-    /// Takes in what has been read, as far as that goes, calls together that came together.
-    fn decode(&mut self, now: Instant) {
+    /// Takes in what has been read, as far as that goes, calls together that came together; whether
+    /// that is all, and not what there is memory for.
+    fn decode(&mut self, now: Instant) -> bool {
+        let bytes_max = self.memory_bytes_max;
         loop {
-            let mut lender = Lender::roomy(now);
-            lender.facts = self.facts;
-            self.session.handle_input(&mut self.input, &mut lender);
+            let mut lender = Lender::new(now, |holds: Holds| {
+                let bytes = holds.kept_bytes.saturating_add(holds.payload_bytes.unwrap_or(0));
+                let error = || Error::new(Code::Overloaded, "no memory");
+                (bytes <= bytes_max).then_some(()).ok_or_else(error)
+            });
+            (lender.facts, lender.facts_by_name) = (self.facts, self.facts_by_name);
+            let is_short = self.session.handle_input(&mut self.input, &mut lender);
             if !self.session.has_event() {
-                return;
+                return is_short;
             }
             while let Some(event) = self.session.poll_event() {
                 let is_call = matches!(event, Event::Call(_));
