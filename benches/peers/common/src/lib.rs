@@ -11,7 +11,7 @@ mod net;
 mod samples;
 mod windows;
 
-pub use self::arguments::{Arguments, Load, Scenario, UNSUPPORTED, main};
+pub use self::arguments::{Arguments, Direction, Load, Scenario, UNSUPPORTED, main};
 pub use self::callers::{Caller, Unsupported, measure_callers};
 pub use self::message::{Blob, MESSAGE_BYTES, MIB, Message, SLOW_TIME, SMALL};
 pub use self::net::{Address, Listener, Stream};

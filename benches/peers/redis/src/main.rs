@@ -74,8 +74,10 @@ impl Window for Redis {
         let payload = match scenario {
             Scenario::MibBytes => vec![7; MIB],
             Scenario::Small(_) => SMALL.to_vec(),
-            // It has no values and no calls without an answer.
-            Scenario::Mib | Scenario::OneWay => return Err(peers_common::Unsupported.into()),
+            // It has no values, and no messages without an answer.
+            Scenario::Mib | Scenario::OneWay | Scenario::Stream(_) => {
+                return Err(peers_common::Unsupported.into());
+            }
             _ => vec![7; MESSAGE_BYTES],
         };
         let mut reply = format!("${}\r\n", payload.len()).into_bytes();
