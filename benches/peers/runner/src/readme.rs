@@ -100,8 +100,8 @@ fn ahead(runs: &[Run], peers: &[&str]) -> String {
     }
     let ahead = if ahead.is_empty() { "nobody".to_owned() } else { ahead.join(", ") };
     format!(
-        "Those that begin with `raw` are floors; they and redis check little or nothing of what \
-         they get. Ahead of us: {ahead}."
+        "Those that begin with `raw` are floors; they and both of redis check little or nothing of \
+         what they get. Ahead of us: {ahead}."
     )
 }
 
