@@ -33,7 +33,6 @@ async fn serve(arguments: Arguments) -> Result<()> {
 }
 
 async fn answer(mut frames: Frames) -> Result<()> {
-    let message = Message::new();
     let mut one_way_count: u64 = 0;
     loop {
         frames.read().await?;
@@ -54,13 +53,13 @@ async fn answer(mut frames: Frames) -> Result<()> {
                     let millis = u64::from_le_bytes(body.as_ref().try_into()?);
                     let end = Instant::now() + Duration::from_millis(millis);
                     let Frames { stream, output, .. } = &mut frames;
-                    let goes_on = || Instant::now() < end;
+                    let (message, goes_on) = (Message::new(), || Instant::now() < end);
                     let sent = streams::send_while(goes_on, &message, output, stream).await?;
                     output.push_bytes(Kind::Count, &sent.to_le_bytes());
                 }
                 Kind::Both => {
                     let goes_on = |is_last_here: &AtomicBool| !is_last_here.load(Ordering::Relaxed);
-                    streams::exchange(&mut frames, &message, goes_on).await?;
+                    streams::exchange(&mut frames, &Message::new(), goes_on).await?;
                 }
             }
             frames.write_if_many().await?;
