@@ -26,16 +26,22 @@ use std::time::{Duration, Instant};
 use bincode::config;
 use bytes::{Buf, Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use switchboard::{Client, Command, Endpoint, Result, format, transport};
+use switchboard::{
+    Client, Command, Endpoint, NoItems, Receives, Result, Sender, Streamed, StreamedCall, format,
+    transport,
+};
 use switchboard_testing::message::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::interval;
 
 use self::ratios::{Case, compare};
 
 const ECHO: Command<Message, Message> = Command::new("ECHO");
 const ECHO_BYTES: Command<Bytes, Bytes, format::Bytes> = Command::new("ECHO_BYTES");
+const REPEAT: Command<Message, Streamed<Message>> = Command::new("REPEAT");
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
@@ -106,7 +112,7 @@ impl Sides {
         let (near, far) = self.streams();
         self.far.spawn(async move {
             let endpoint = Endpoint::new().on(ECHO, echo).on(ECHO_BYTES, echo_bytes);
-            endpoint.serve_stream(far).await;
+            endpoint.on(REPEAT, repeat).serve_stream(far).await;
         });
         let _entered = self.near.enter();
         Endpoint::new().connect_over(near)
@@ -126,6 +132,13 @@ async fn echo(message: Message) -> Result<Message> {
 
 async fn echo_bytes(bytes: Bytes) -> Result<Bytes> {
     Ok(bytes)
+}
+
+/// Sends the message until nobody wants it any more.
+async fn repeat(message: Message, out: Sender<Message>) -> Result<()> {
+    loop {
+        out.send(&message).await?;
+    }
 }
 
 /// A protocol of frames that all have the same size: a head that nobody reads and a body.
@@ -369,6 +382,65 @@ fn one_way(criterion: &mut Criterion) {
     }
 }
 
+/// 64 callers beside two streams on their connection, of which one goes and one is not taken. The
+/// floors are 64 callers alone, and 64 callers where the streams have a connection of their own.
+fn beside_streams(criterion: &mut Criterion) {
+    for &(transport, word) in TRANSPORTS {
+        for (pace, millis) in [("paced", 1), ("fast", 0)] {
+            let (sides, message) = (Sides::new(transport), Message::sample());
+            let (client, other, alone) = (sides.client(), sides.client(), sides.client());
+            let beside = async |streamed: &Client, count| {
+                let streams = Streams::open(streamed, &message, millis).await;
+                let time = callers(&client, &message, count).await;
+                streams.close().await;
+                time
+            };
+            let run = |streamed, count| sides.near.block_on(beside(streamed, count));
+            let mut cases = [
+                Case::new("beside", |count| run(&client, count)),
+                Case::new("apart", |count| run(&other, count)),
+                Case::new("alone", |count| sides.near.block_on(callers(&alone, &message, count))),
+            ];
+            let throughput = Throughput::Elements(IN_FLIGHT as u64);
+            compare(criterion, &format!("{pace}-stream/{word}"), &throughput, &mut cases);
+        }
+    }
+}
+
+/// A stream that is taken, and one of which nothing is taken but its first item.
+struct Streams {
+    taken: JoinHandle<()>,
+    _stopped: StreamedCall<NoItems, Receives<Message>, ()>,
+}
+
+impl Streams {
+    /// Takes 10 items each so many milliseconds, or all as fast as they come if those are 0.
+    async fn open(client: &Client, message: &Message, millis: u64) -> Self {
+        let mut taken = client.call(REPEAT, message);
+        let mut stopped = client.call(REPEAT, message);
+        for call in [&mut taken, &mut stopped] {
+            call.next().await.unwrap().unwrap();
+        }
+        let taken = tokio::spawn(async move {
+            let mut ticks = interval(Duration::from_millis(millis.max(1)));
+            loop {
+                for _ in 0..10 {
+                    std::hint::black_box(taken.next().await.unwrap().unwrap());
+                }
+                if millis > 0 {
+                    ticks.tick().await;
+                }
+            }
+        });
+        Self { taken, _stopped: stopped }
+    }
+
+    async fn close(self) {
+        self.taken.abort();
+        let _ = self.taken.await;
+    }
+}
+
 /// A stream that the runtime of `handle` watches.
 fn within<S>(handle: &Handle, register: impl FnOnce() -> io::Result<S>) -> S {
     let _entered = handle.enter();
@@ -406,6 +478,6 @@ const IN_FLIGHT: usize = 64;
 criterion_group! {
     name = benches;
     config = ratios::criterion();
-    targets = one, many, large, one_way
+    targets = one, many, large, one_way, beside_streams
 }
 criterion_main!(benches);

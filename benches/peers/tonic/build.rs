@@ -12,14 +12,17 @@ fn main() {
             .codec_path("tonic_prost::ProstCodec")
     };
     let (message, blob) = ("crate::message::Message", "crate::message::Blob");
+    let count = "crate::message::Count";
     let service = Service::builder()
         .package("peers")
         .name("Peer")
         .method(method("echo", "Echo", message, message).build())
         .method(method("slow", "Slow", message, message).build())
         .method(method("blob", "Blob", blob, blob).build())
+        .method(method("notes", "Notes", message, count).client_streaming().build())
+        .method(method("pour", "Pour", count, message).server_streaming().build())
         .method(
-            method("notes", "Notes", message, "crate::message::Count").client_streaming().build(),
+            method("swap", "Swap", message, message).client_streaming().server_streaming().build(),
         )
         .build();
     Builder::new().compile(&[service]);

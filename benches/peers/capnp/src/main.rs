@@ -92,7 +92,10 @@ fn network(
 
 async fn measure(arguments: Arguments) -> Result<Report> {
     let scenario = arguments.scenario;
-    if matches!(scenario, Scenario::OneWay | Scenario::MibBytes) {
+    if matches!(
+        scenario,
+        Scenario::OneWay | Scenario::Stream(_) | Scenario::Connect | Scenario::MibBytes
+    ) {
         return Ok(Report::unsupported());
     }
     let load = scenario.load();

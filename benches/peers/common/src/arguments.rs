@@ -39,11 +39,26 @@ pub enum Scenario {
     Small(Load),
     /// Messages that are not answered.
     OneWay,
+    /// Messages in a stream.
+    Stream(Direction),
+    /// A connection, one echo of the message, and the end of the connection, one at a time.
+    Connect,
     /// Connections that are kept after one call.
     Idle,
     /// Echoes of the message, where every hundredth call is to a handler that waits; and the same
     /// without those before.
     Mixed(Load),
+}
+
+/// Where a stream goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the server.
+    Up,
+    /// From the server to the client.
+    Down,
+    /// Both at once, on one call.
+    Both,
 }
 
 /// How much is under way at a time.
@@ -143,6 +158,10 @@ impl Scenario {
             "mib-bytes" => Self::MibBytes,
             "small64" => Self::Small(Load { is_joined: true, ..Load::of(1, 64) }),
             "oneway" => Self::OneWay,
+            "stream-up" => Self::Stream(Direction::Up),
+            "stream-down" => Self::Stream(Direction::Down),
+            "stream-both" => Self::Stream(Direction::Both),
+            "connect" => Self::Connect,
             "idle" => Self::Idle,
             "mixed" => Self::Mixed(Load::of(1, 64)),
             _ => {
@@ -167,8 +186,9 @@ impl Scenario {
     pub fn load(self) -> Load {
         match self {
             Self::Echo(load) | Self::Small(load) | Self::Mixed(load) => load,
-            Self::Mib | Self::MibBytes | Self::OneWay => Load::of(1, 1),
+            Self::Mib | Self::MibBytes | Self::OneWay | Self::Stream(_) => Load::of(1, 1),
             Self::Idle => Load { idle: 5000, ..Load::of(0, 0) },
+            Self::Connect => Load::of(0, 0),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use futures_util::future::{join_all, try_join_all};
 
-use crate::arguments::{Arguments, Load, Scenario};
+use crate::arguments::{Arguments, Direction, Load, Scenario};
 use crate::samples::{Report, Samples, Span};
 
 /// One connection of a peer. Clones share it.
@@ -44,6 +44,16 @@ pub trait Caller: Clone + Send + Sync + 'static {
     fn one_way(&self, _time: Duration) -> impl Future<Output = Result<u64>> + Send {
         async { Err(Unsupported.into()) }
     }
+
+    /// Streams messages until the time is over, and waits until the last one has been taken; how
+    /// many came at the other side, or at both.
+    fn stream(
+        &self,
+        _direction: Direction,
+        _time: Duration,
+    ) -> impl Future<Output = Result<u64>> + Send {
+        async { Err(Unsupported.into()) }
+    }
 }
 
 /// What a peer cannot do.
@@ -73,6 +83,12 @@ pub async fn measure_callers<C: Caller>(arguments: Arguments) -> Result<Report> 
 
 async fn measure<C: Caller>(arguments: Arguments) -> Result<Report> {
     let load = arguments.scenario.load();
+    if arguments.scenario == Scenario::Connect {
+        let span = Span::new(arguments.time);
+        // Whoever drops its connection closes it.
+        let samples = calls(span, || async { C::connect(&arguments).await.map(drop) }).await?;
+        return Ok(samples.report(&span));
+    }
     let callers = connect::<C>(&arguments, load.connections.max(1)).await?;
     let idle = connect::<C>(&arguments, load.idle).await?;
     let report = match arguments.scenario {
@@ -80,6 +96,12 @@ async fn measure<C: Caller>(arguments: Arguments) -> Result<Report> {
             callers[0].one_way(arguments.time / 5).await?;
             let begin = Instant::now();
             let count = callers[0].one_way(arguments.time).await?;
+            Report::of_count(count, begin.elapsed())
+        }
+        Scenario::Stream(direction) => {
+            callers[0].stream(direction, arguments.time / 5).await?;
+            let begin = Instant::now();
+            let count = callers[0].stream(direction, arguments.time).await?;
             Report::of_count(count, begin.elapsed())
         }
         Scenario::Idle => Report::of_count(idle.len() as u64, arguments.time),
@@ -145,13 +167,16 @@ async fn repeat<C: Caller>(
         Scenario::MibBytes => calls(span, || caller.mib_bytes()).await,
         Scenario::Small(_) => calls(span, || caller.small()).await,
         Scenario::Mixed(_) => mixed_calls(caller, place, span).await,
-        Scenario::Echo(_) | Scenario::OneWay | Scenario::Idle => {
-            calls(span, || caller.echo()).await
-        }
+        Scenario::Echo(_)
+        | Scenario::OneWay
+        | Scenario::Stream(_)
+        | Scenario::Connect
+        | Scenario::Idle => calls(span, || caller.echo()).await,
     }
 }
 
-async fn calls<F>(span: Span, call: impl Fn() -> F) -> Result<Samples>
+/// One call after the other.
+pub(crate) async fn calls<F>(span: Span, call: impl Fn() -> F) -> Result<Samples>
 where
     F: Future<Output = Result<()>>,
 {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::arguments::{Arguments, Load, Scenario};
-use crate::callers::Unsupported;
+use crate::arguments::{Arguments, Direction, Load, Scenario};
+use crate::callers::{Unsupported, calls};
 use crate::net::Stream;
 use crate::samples::{Report, Samples, Span};
 
@@ -22,6 +22,16 @@ pub trait Window: Sized + Send + 'static {
     /// Sends requests without answers until the time is over, and waits until the server has
     /// handled all of them; how many.
     fn one_way(&mut self, _time: Duration) -> impl Future<Output = Result<u64>> + Send {
+        async { Err(Unsupported.into()) }
+    }
+
+    /// Streams messages until the time is over, and waits until the last one has been taken; how
+    /// many came at the other side, or at both.
+    fn stream(
+        &mut self,
+        _direction: Direction,
+        _time: Duration,
+    ) -> impl Future<Output = Result<u64>> + Send {
         async { Err(Unsupported.into()) }
     }
 }
@@ -44,16 +54,31 @@ async fn measure<W: Window>(arguments: Arguments) -> Result<Report> {
         return Err(Unsupported.into());
     }
     let load = arguments.scenario.load();
+    let connect = || async {
+        let stream = arguments.address.connect().await?;
+        W::open(stream, arguments.scenario).await
+    };
+    if arguments.scenario == Scenario::Connect {
+        let span = Span::new(arguments.time);
+        // Whoever drops its connection closes it.
+        let samples = calls(span, || async { connect().await.map(drop) }).await?;
+        return Ok(samples.report(&span));
+    }
     let mut windows = Vec::new();
     for _ in 0..load.connections.max(1) + load.idle {
-        let stream = arguments.address.connect().await?;
-        windows.push(W::open(stream, arguments.scenario).await?);
+        windows.push(connect().await?);
     }
     match arguments.scenario {
         Scenario::OneWay => {
             windows[0].one_way(arguments.time / 5).await?;
             let begin = Instant::now();
             let count = windows[0].one_way(arguments.time).await?;
+            Ok(Report::of_count(count, begin.elapsed()))
+        }
+        Scenario::Stream(direction) => {
+            windows[0].stream(direction, arguments.time / 5).await?;
+            let begin = Instant::now();
+            let count = windows[0].stream(direction, arguments.time).await?;
             Ok(Report::of_count(count, begin.elapsed()))
         }
         Scenario::Idle => {

@@ -4,18 +4,21 @@
 //! Either side reads what is there, handles every whole frame in it, and writes whenever 4 KiB are
 //! ready and when all that was read is handled. So both processes are at work at once.
 
+mod frames;
+mod streams;
+
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use bincode::config;
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::BytesMut;
 use peers_common::{
-    Arguments, Blob, Message, SMALL, Samples, Scenario, Span, Stream, Unsupported, Window,
+    Arguments, Blob, Direction, Message, SMALL, Samples, Scenario, Span, Stream, Unsupported,
+    Window,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use self::frames::{Frames, Kind, decode};
 
 fn main() -> Result<()> {
     peers_common::main(serve, peers_common::measure_windows::<Codec>)
@@ -33,18 +36,30 @@ async fn answer(mut frames: Frames) -> Result<()> {
     let mut one_way_count: u64 = 0;
     loop {
         frames.read().await?;
-        while let Some((kind, body)) = frames.next() {
+        while let Some((kind, body)) = frames.input.next() {
             match kind {
-                Kind::Message => frames.push(kind, &decode::<Message>(&body)?)?,
-                Kind::Blob => frames.push(kind, &decode::<Blob>(&body)?)?,
-                Kind::Small => frames.push_bytes(kind, &body),
+                Kind::Message => frames.output.push(kind, &decode::<Message>(&body)?)?,
+                Kind::Blob => frames.output.push(kind, &decode::<Blob>(&body)?)?,
+                Kind::Small => frames.output.push_bytes(kind, &body),
                 Kind::OneWay => {
                     std::hint::black_box(decode::<Message>(&body)?);
                     one_way_count += 1;
                 }
                 Kind::Count => {
-                    frames.push_bytes(kind, &one_way_count.to_le_bytes());
+                    frames.output.push_bytes(kind, &one_way_count.to_le_bytes());
                     one_way_count = 0;
+                }
+                Kind::Down => {
+                    let millis = u64::from_le_bytes(body.as_ref().try_into()?);
+                    let end = Instant::now() + Duration::from_millis(millis);
+                    let Frames { stream, output, .. } = &mut frames;
+                    let (message, goes_on) = (Message::new(), || Instant::now() < end);
+                    let sent = streams::send_while(goes_on, &message, output, stream).await?;
+                    output.push_bytes(Kind::Count, &sent.to_le_bytes());
+                }
+                Kind::Both => {
+                    let goes_on = |is_last_here: &AtomicBool| !is_last_here.load(Ordering::Relaxed);
+                    streams::exchange(&mut frames, &Message::new(), goes_on).await?;
                 }
             }
             frames.write_if_many().await?;
@@ -94,7 +109,7 @@ impl Window for Codec {
         self.frames.write().await?;
         while !begins.is_empty() {
             self.frames.read().await?;
-            while let Some((kind, body)) = self.frames.next() {
+            while let Some((kind, body)) = self.frames.input.next() {
                 match kind {
                     Kind::Blob => drop(std::hint::black_box(decode::<Blob>(&body)?)),
                     Kind::Small => drop(std::hint::black_box(body)),
@@ -115,35 +130,62 @@ impl Window for Codec {
 
     async fn one_way(&mut self, time: Duration) -> Result<u64> {
         let end = Instant::now() + time;
-        let mut count = 0;
-        while Instant::now() < end {
-            self.frames.push(Kind::OneWay, &self.message)?;
-            self.frames.write_if_many().await?;
-            count += 1;
-        }
-        self.frames.push_bytes(Kind::Count, &[]);
+        let Frames { stream, output, .. } = &mut self.frames;
+        let goes_on = || Instant::now() < end;
+        let count = streams::send_while(goes_on, &self.message, output, stream).await?;
+        output.push_bytes(Kind::Count, &[]);
         self.frames.write().await?;
         let counted = u64::from_le_bytes(self.reply().await?.as_ref().try_into()?);
         ensure!(counted == count, "{counted} of {count} have come");
         Ok(count)
     }
+
+    async fn stream(&mut self, direction: Direction, time: Duration) -> Result<u64> {
+        match direction {
+            Direction::Up => self.one_way(time).await,
+            Direction::Down => self.take_down(time).await,
+            Direction::Both => self.exchange(time).await,
+        }
+    }
 }
 
 impl Codec {
+    async fn take_down(&mut self, time: Duration) -> Result<u64> {
+        let millis = u64::try_from(time.as_millis())?;
+        self.frames.output.push_bytes(Kind::Down, &millis.to_le_bytes());
+        self.frames.write().await?;
+        let Frames { stream, input, .. } = &mut self.frames;
+        let (count, sent) = streams::take(input, stream).await?;
+        ensure!(count == sent, "{count} of {sent} have come");
+        Ok(count)
+    }
+
+    /// How many came at both sides: what is sent comes, or the connection ends.
+    async fn exchange(&mut self, time: Duration) -> Result<u64> {
+        self.frames.output.push_bytes(Kind::Both, &[]);
+        self.frames.write().await?;
+        let end = Instant::now() + time;
+        let goes_on = |_: &AtomicBool| Instant::now() < end;
+        let exchanged = streams::exchange(&mut self.frames, &self.message, goes_on).await?;
+        let (sent, came, sent_there) = exchanged;
+        ensure!(came == sent_there, "{came} of {sent_there} have come");
+        Ok(sent + came)
+    }
+
     fn push(&mut self) -> Result<()> {
         match self.kind {
-            Kind::Blob => self.frames.push(self.kind, &self.blob),
+            Kind::Blob => self.frames.output.push(self.kind, &self.blob),
             Kind::Small => {
-                self.frames.push_bytes(self.kind, SMALL);
+                self.frames.output.push_bytes(self.kind, SMALL);
                 Ok(())
             }
-            _ => self.frames.push(self.kind, &self.message),
+            _ => self.frames.output.push(self.kind, &self.message),
         }
     }
 
     async fn reply(&mut self) -> Result<BytesMut> {
         loop {
-            if let Some((_, body)) = self.frames.next() {
+            if let Some((_, body)) = self.frames.input.next() {
                 return Ok(body);
             }
             self.frames.read().await?;
@@ -151,104 +193,9 @@ impl Codec {
     }
 }
 
-/// A connection, and what was read and is to be written.
-struct Frames {
-    stream: Stream,
-    input: BytesMut,
-    output: BytesMut,
-}
-
-impl Frames {
-    fn new(stream: Stream) -> Self {
-        Self { stream, input: BytesMut::new(), output: BytesMut::new() }
-    }
-
-    /// Reads what is there.
-    async fn read(&mut self) -> Result<()> {
-        let missing = self
-            .head()
-            .map_or(0, |(_, length)| (LENGTH_BYTES + length).saturating_sub(self.input.len()));
-        self.input.reserve(missing.max(READ_BYTES));
-        ensure!(self.stream.read_buf(&mut self.input).await? > 0, "the connection is closed");
-        Ok(())
-    }
-
-    /// The next whole frame that was read.
-    fn next(&mut self) -> Option<(Kind, BytesMut)> {
-        let (kind, length) = self.head()?;
-        if self.input.len() < LENGTH_BYTES + length {
-            return None;
-        }
-        self.input.advance(LENGTH_BYTES);
-        Some((kind, self.input.split_to(length)))
-    }
-
-    fn head(&self) -> Option<(Kind, usize)> {
-        let head = u32::from_le_bytes(*self.input.first_chunk()?);
-        let kind = match head >> KIND_SHIFT {
-            0 => Kind::Message,
-            1 => Kind::Blob,
-            2 => Kind::Small,
-            3 => Kind::OneWay,
-            _ => Kind::Count,
-        };
-        Some((kind, (head & ((1 << KIND_SHIFT) - 1)) as usize))
-    }
-
-    fn push(&mut self, kind: Kind, value: &impl Serialize) -> Result<()> {
-        let begin = self.output.len();
-        self.output.put_u32_le(0);
-        let mut writer = (&mut self.output).writer();
-        bincode::serde::encode_into_std_write(value, &mut writer, config::standard())?;
-        let length = self.output.len() - begin - LENGTH_BYTES;
-        self.output[begin..][..LENGTH_BYTES].copy_from_slice(&kind.head(length).to_le_bytes());
-        Ok(())
-    }
-
-    fn push_bytes(&mut self, kind: Kind, body: &[u8]) {
-        self.output.put_u32_le(kind.head(body.len()));
-        self.output.put_slice(body);
-    }
-
-    async fn write_if_many(&mut self) -> Result<()> {
-        if self.output.len() >= WRITE_BYTES { self.write().await } else { Ok(()) }
-    }
-
-    async fn write(&mut self) -> Result<()> {
-        self.stream.write_all(&self.output).await?;
-        self.output.clear();
-        Ok(())
-    }
-}
-
-/// What is in a frame: the upper bits of its length.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Message = 0,
-    Blob = 1,
-    Small = 2,
-    OneWay = 3,
-    /// Asks how many without answer have come.
-    Count = 4,
-}
-
-impl Kind {
-    fn head(self, length: usize) -> u32 {
-        ((self as u32) << KIND_SHIFT) | length as u32
-    }
-}
-
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    Ok(bincode::serde::decode_from_slice(body, config::standard())?.0)
-}
-
-const LENGTH_BYTES: usize = 4;
-const KIND_SHIFT: u32 = 28;
-const READ_BYTES: usize = 64 * 1024;
-const WRITE_BYTES: usize = 4 * 1024;
-
 #[cfg(test)]
 mod tests {
+    use bincode::config;
     use peers_common::MESSAGE_BYTES;
 
     use super::*;

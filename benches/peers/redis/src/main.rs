@@ -7,15 +7,13 @@
 //! client do less than the others.
 
 use std::collections::VecDeque;
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use bytes::{Buf, BytesMut};
 use peers_common::{
-    Address, Arguments, MESSAGE_BYTES, MIB, Report, SMALL, Samples, Scenario, Span, Stream, Window,
+    Arguments, MESSAGE_BYTES, MIB, Report, SMALL, Samples, Scenario, Span, Stream, Unsupported,
+    Window,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -24,41 +22,12 @@ fn main() -> Result<()> {
 }
 
 async fn serve(arguments: Arguments) -> Result<()> {
-    let mut command = Command::new("redis-server");
-    command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
-    command.args(["--loglevel", "warning", "--logfile", "/dev/null", "--maxclients", "15000"]);
-    match arguments.address {
-        Address::Tcp(address) => {
-            // It cannot choose a port by itself, so it gets one that was free a moment ago.
-            let address = TcpListener::bind(address)?.local_addr()?;
-            println!("{address}");
-            let (host, port) = (address.ip().to_string(), address.port().to_string());
-            command.args(["--bind", &host, "--port", &port]);
-        }
-        Address::Unix(path) => {
-            println!("unix:{}", path.display());
-            command.arg("--unixsocket").arg(path).args(["--port", "0"]);
-        }
-    }
-    Err(command.exec()).context("redis-server")
+    peers_common::become_redis_server(&arguments)
 }
 
-/// The address was printed before the server listens, and a relay before it accepts all the same:
-/// only an answer shows that it is there.
 async fn measure(arguments: Arguments) -> Result<Report> {
-    let end = Instant::now() + Duration::from_secs(10);
-    while let Err(error) = ask(&arguments).await {
-        ensure!(Instant::now() < end, "redis-server does not answer: {error:#}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    peers_common::wait_for_redis(&arguments).await?;
     peers_common::measure_windows::<Redis>(arguments).await
-}
-
-async fn ask(arguments: &Arguments) -> Result<()> {
-    let mut stream = arguments.address.connect().await?;
-    stream.write_all(b"PING\r\n").await?;
-    ensure!(stream.read_u8().await? == b'+', "no answer to PING");
-    Ok(())
 }
 
 struct Redis {
@@ -74,8 +43,10 @@ impl Window for Redis {
         let payload = match scenario {
             Scenario::MibBytes => vec![7; MIB],
             Scenario::Small(_) => SMALL.to_vec(),
-            // It has no values and no calls without an answer.
-            Scenario::Mib | Scenario::OneWay => return Err(peers_common::Unsupported.into()),
+            // It has no values, and no messages without an answer.
+            Scenario::Mib | Scenario::OneWay | Scenario::Stream(_) => {
+                return Err(Unsupported.into());
+            }
             _ => vec![7; MESSAGE_BYTES],
         };
         let mut reply = format!("${}\r\n", payload.len()).into_bytes();

@@ -11,7 +11,7 @@ pub(crate) struct Peer {
 }
 
 /// All peers; the floors come first.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "raw",
     "raw-codec",
     "raw-pipelined",
@@ -20,12 +20,14 @@ const NAMES: [&str; 10] = [
     "tonic",
     "go-net-rpc",
     "redis",
+    "redis-rs",
     "capnp",
     "jsonrpsee",
 ];
 
 /// What a peer needs beside its program.
-const TOOLS: [(&str, &str, &str); 1] = [("redis", "redis-server", "--version")];
+const TOOLS: [(&str, &str, &str); 2] =
+    [("redis", "redis-server", "--version"), ("redis-rs", "redis-server", "--version")];
 
 /// The peers of these names, or all, that can run here. Says why others are left out.
 pub(crate) fn present(names: &[String]) -> Vec<Peer> {

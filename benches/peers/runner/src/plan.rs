@@ -10,7 +10,8 @@ use crate::peers::Peer;
 
 /// All of them, in the order of the tables.
 pub(crate) const SCENARIOS: &str = "echo1,echo64,echo64-joined,echo32x8,mib,mib-bytes,small64,\
-                                    oneway,mixed,idle,bytes,open,all,handlers,guard";
+                                    oneway,stream-up,stream-down,stream-both,mixed,connect,\
+                                    idle,bytes,open,all,handlers,guard";
 
 /// What the peers of a table have in common.
 #[derive(Clone, Copy)]

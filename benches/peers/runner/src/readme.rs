@@ -13,7 +13,7 @@ use crate::plot;
 use crate::tables::{FLOORS, Figure, ratio, rows, spread, thousands};
 
 /// Scenarios of which the table says calls per second.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 11] = [
     ("echo1", "1 in flight"),
     ("echo64", "64 tasks"),
     ("echo64-joined", "64 in one task"),
@@ -21,6 +21,10 @@ const COLUMNS: [(&str, &str); 7] = [
     ("small64", "64, 8 bytes"),
     ("mib", "1 MiB"),
     ("oneway", "one-way"),
+    ("stream-up", "stream up"),
+    ("stream-down", "stream down"),
+    ("stream-both", "both ways"),
+    ("connect", "connect, call, close"),
 ];
 
 const OURS: &str = "switchboard";
@@ -96,8 +100,8 @@ fn ahead(runs: &[Run], peers: &[&str]) -> String {
     }
     let ahead = if ahead.is_empty() { "nobody".to_owned() } else { ahead.join(", ") };
     format!(
-        "Those that begin with `raw` are floors; they and redis check little or nothing of what \
-         they get. Ahead of us: {ahead}."
+        "Those that begin with `raw` are floors; they and both of redis check little or nothing of \
+         what they get. Ahead of us: {ahead}."
     )
 }
 

@@ -90,7 +90,7 @@ fn figures(scenario: &str) -> &'static [(&'static str, Figure)] {
             ("bytes per request", |run| run.request_bytes),
             ("bytes per reply", |run| run.reply_bytes),
         ],
-        "oneway" => &[CALLS, SERVER],
+        "oneway" | "stream-up" | "stream-down" | "stream-both" => &[CALLS, SERVER],
         "mixed" => &[
             CALLS,
             ("p50 µs", |run| run.report.p50_micros),

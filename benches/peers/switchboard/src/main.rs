@@ -3,13 +3,15 @@
 //! The default limits hold, but for those on connections, which the scenarios need, and on calls of
 //! one connection where all are raised.
 
+mod streams;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use peers_common::{Arguments, Blob, Caller, MIB, Message, SLOW_TIME, SMALL, Scenario};
+use peers_common::{Arguments, Blob, Caller, Direction, MIB, Message, SLOW_TIME, SMALL, Scenario};
 use switchboard::{Client, Command, Endpoint, Limits, format, transport};
 use tokio::time::sleep;
 
@@ -33,7 +35,10 @@ async fn serve(arguments: Arguments) -> Result<()> {
         .on(BLOB, same)
         .on(BYTES, same)
         .on(NOTE, switchboard::with_state(&noted, note))
-        .on(NOTED, switchboard::with_state(&noted, count_noted));
+        .on(NOTED, switchboard::with_state(&noted, count_noted))
+        .on(streams::UP, streams::up)
+        .on(streams::DOWN, streams::down)
+        .on(streams::BOTH, streams::both);
     for number in 1..arguments.handlers {
         let command: Command<Message, Message> = Command::new(&format!("ECHO_{number}"));
         endpoint.add(command, same)?;
@@ -144,5 +149,14 @@ impl Caller for Switchboard {
         }
         while self.client.call(NOTED, &()).await? < before + count {}
         Ok(count)
+    }
+
+    async fn stream(&self, direction: Direction, time: Duration) -> Result<u64> {
+        let (client, message) = (&self.client, &self.values.message);
+        match direction {
+            Direction::Up => streams::send_up(client, message, time).await,
+            Direction::Down => streams::take_down(client, time).await,
+            Direction::Both => streams::exchange(client, message, time).await,
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! client takes requests by value, so each call clones the message: that is its interface.
 
 mod message;
+mod streams;
 mod service {
     //! What `build.rs` has made.
     #![allow(missing_docs, unreachable_pub, unused_qualifications, reason = "it is generated")]
@@ -12,15 +13,12 @@ mod service {
 }
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures_util::stream;
 use hyper_util::rt::TokioIo;
-use peers_common::{Address, Arguments, Caller, Listener, SLOW_TIME, SMALL, Scenario};
+use peers_common::{Address, Arguments, Caller, Direction, Listener, SLOW_TIME, SMALL, Scenario};
 use tokio::time::sleep;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -70,13 +68,24 @@ impl Peer for Echo {
     }
 
     async fn notes(&self, request: Request<Streaming<Message>>) -> Result<Response<Count>, Status> {
-        let mut messages = request.into_inner();
-        let mut count = 0;
-        while let Some(message) = messages.message().await? {
-            std::hint::black_box(message);
-            count += 1;
-        }
+        let count = streams::take(request.into_inner()).await?;
         Ok(Response::new(Count { count }))
+    }
+
+    type PourStream = streams::Messages;
+
+    async fn pour(&self, request: Request<Count>) -> Result<Response<Self::PourStream>, Status> {
+        let time = Duration::from_millis(request.into_inner().count);
+        Ok(Response::new(streams::pour(time)))
+    }
+
+    type SwapStream = streams::Messages;
+
+    async fn swap(
+        &self,
+        request: Request<Streaming<Message>>,
+    ) -> Result<Response<Self::SwapStream>, Status> {
+        Ok(Response::new(streams::swap(request.into_inner())))
     }
 }
 
@@ -122,19 +131,16 @@ impl Caller for Tonic {
 
     /// One stream of the client.
     async fn one_way(&self, time: Duration) -> Result<u64> {
-        let (end, message) = (Instant::now() + time, Arc::clone(&self.message));
-        let sent = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&sent);
-        let messages = stream::repeat_with(move || (*message).clone())
-            .take_while(move |_| Instant::now() < end)
-            .map(move |message| {
-                counted.fetch_add(1, Ordering::Relaxed);
-                message
-            });
-        let count = self.client.clone().notes(messages).await?.into_inner().count;
-        let sent = sent.load(Ordering::Relaxed);
-        ensure!(count == sent, "{count} of {sent} have come");
-        Ok(count)
+        streams::send_up(self.client.clone(), &self.message, time).await
+    }
+
+    async fn stream(&self, direction: Direction, time: Duration) -> Result<u64> {
+        let client = self.client.clone();
+        match direction {
+            Direction::Up => streams::send_up(client, &self.message, time).await,
+            Direction::Down => streams::take_down(client, time).await,
+            Direction::Both => streams::exchange(client, &self.message, time).await,
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Blob {
     pub(crate) bytes: Bytes,
 }
 
-/// How many messages have come.
+/// How many messages have come, or for how many milliseconds some are to come.
 #[derive(Clone, Copy, PartialEq, Eq, prost::Message)]
 pub(crate) struct Count {
     #[prost(uint64, tag = "1")]
