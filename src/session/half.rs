@@ -301,7 +301,7 @@ const ITEM_COST_BYTES: u64 = 64;
 const BALANCE_MAX: i64 = 4_294_967_295;
 
 /// Items of this side wait up to here, so that whoever makes them need not be woken for each.
-const WAITING_COST_MAX: u64 = 16 * 1024;
+const WAITING_COST_MAX: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests;
