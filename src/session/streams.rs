@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use foldhash::HashMap;
 
 use super::event::Whose;
-use super::half::{Item, Misuse, Receiving, Sending};
+use super::half::{Item, Misuse, Receiving, Sending, WINDOW};
 use super::{CallId, Violation};
 use crate::command::Facts;
 use crate::error::{Code, Error};
@@ -154,14 +154,14 @@ impl Halves {
 impl Stream {
     fn new(whose: Whose, serial: u64, halves: Halves) -> Self {
         let request = halves.has_request.then_some(REQUEST_CREDIT);
-        let (sent, received) = match whose {
-            Whose::Ours => (request, halves.reply_credit),
-            Whose::Theirs => (halves.reply_credit, request),
+        let (sent, received, later) = match whose {
+            Whose::Ours => (request, halves.reply_credit, 0),
+            Whose::Theirs => (halves.reply_credit, request, WINDOW),
         };
         Self {
             serial,
             sending: sent.map(Sending::new),
-            receiving: received.map(Receiving::new),
+            receiving: received.map(|credit| Receiving::new(credit, later)),
             is_listed: false,
             is_open: false,
             is_last_due: false,
