@@ -71,7 +71,8 @@ impl Facts {
         self.is_resumable
     }
 
-    /// Whether a call of it has no end of its own; see [`Command::endless`](crate::Command::endless).
+    /// Whether a call of it has no end of its own; see
+    /// [`Command::endless`](crate::Command::endless).
     #[must_use]
     pub const fn is_endless(&self) -> bool {
         self.is_endless

@@ -50,6 +50,8 @@ pub(super) struct Receiving {
     // What the peer may still send, as it has been told.
     balance: i64,
     window: u32,
+    // The window of a stream that has proved to be long.
+    window_later: u32,
     items: VecDeque<Item>,
     waiting_cost: u64,
     // Of the item whose line has come, and whose body has not.
@@ -218,11 +220,13 @@ impl Sending {
 }
 
 impl Receiving {
-    /// A half whose peer begins with this window as its credit.
-    pub(super) fn new(window: u32) -> Self {
+    /// A half whose peer begins with this window as its credit. From the first credit on that it is
+    /// granted, it has `window_later` if that is more.
+    pub(super) fn new(window: u32, window_later: u32) -> Self {
         Self {
             balance: i64::from(window),
             window,
+            window_later,
             items: VecDeque::new(),
             waiting_cost: 0,
             coming_cost: 0,
@@ -323,12 +327,15 @@ impl Receiving {
         if self.is_ended || is_scarce && !self.items.is_empty() {
             return None;
         }
-        let window = i64::from(self.window);
         let held = self.waiting_cost.saturating_add(self.coming_cost);
         let held = i64::try_from(held).unwrap_or(i64::MAX);
-        let credit = window.saturating_sub(self.balance).saturating_sub(held);
-        if credit < (window / 2).max(1) {
+        let mut credit = i64::from(self.window).saturating_sub(self.balance).saturating_sub(held);
+        if credit < i64::from(self.window / 2).max(1) {
             return None;
+        }
+        if !is_scarce && self.window < self.window_later {
+            credit = credit.saturating_add(i64::from(self.window_later.abs_diff(self.window)));
+            self.window = self.window_later;
         }
         let credit = u32::try_from(credit).unwrap_or(u32::MAX);
         self.balance = self.balance.saturating_add(i64::from(credit));
@@ -364,8 +371,11 @@ const ITEM_COST_BYTES: u64 = 64;
 /// The most that a half may be granted.
 const BALANCE_MAX: i64 = 4_294_967_295;
 
+/// The window of a request that goes on, as replies have it from the beginning.
+pub(super) const WINDOW: u32 = 64 * 1024;
+
 /// Items of this side wait up to here, so that whoever makes them need not be woken for each.
-const WAITING_COST_MAX: u64 = 16 * 1024;
+const WAITING_COST_MAX: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests;

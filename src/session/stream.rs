@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use super::event::Whose;
-use super::half::{Misuse, Receiving, Sending};
+use super::half::{Misuse, Receiving, Sending, WINDOW};
 use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::wire::{Options, Tag};
@@ -91,14 +91,15 @@ impl Halves {
 impl Stream {
     pub(super) fn new(whose: Whose, serial: u64, halves: Halves) -> Self {
         let request = halves.has_request.then_some(REQUEST_CREDIT);
-        let (sent, received) = match whose {
-            Whose::Ours => (request, halves.reply_credit),
-            Whose::Theirs => (halves.reply_credit, request),
+        // The caller has said how much of the reply it wants at once.
+        let (sent, received, window_later) = match whose {
+            Whose::Ours => (request, halves.reply_credit, 0),
+            Whose::Theirs => (halves.reply_credit, request, WINDOW),
         };
         Self {
             serial,
             sending: sent.map(Sending::new),
-            receiving: received.map(Receiving::new),
+            receiving: received.map(|window| Receiving::new(window, window_later)),
             is_listed: false,
             is_open: false,
             opened: None,

@@ -44,7 +44,7 @@ fn a_balance_has_an_end() {
 #[test]
 fn what_waits_on_either_side_is_bounded_by_window_and_one_item() {
     const WINDOW: u32 = 1000;
-    let (mut sending, mut receiving) = (Sending::new(WINDOW), Receiving::new(WINDOW));
+    let (mut sending, mut receiving) = (Sending::new(WINDOW), Receiving::new(WINDOW, WINDOW));
     let mut held_most = 0;
     for bytes in (0..400).map(|number| number * 7 % 300) {
         let (mut waker, mut spent) = (None, Vec::new());
@@ -68,7 +68,7 @@ fn what_waits_on_either_side_is_bounded_by_window_and_one_item() {
 
 #[test]
 fn credit_is_given_by_the_half_window_and_not_where_memory_is_scarce() {
-    let mut receiving = Receiving::new(1000);
+    let mut receiving = Receiving::new(1000, 1000);
     assert_eq!(receiving.take_credit(false), None);
     let take = |receiving: &mut Receiving| {
         receiving.handle_line(186).unwrap();
@@ -89,12 +89,29 @@ fn credit_is_given_by_the_half_window_and_not_where_memory_is_scarce() {
 
 #[test]
 fn what_was_not_granted_and_what_comes_behind_the_end_are_misuse() {
-    let mut receiving = Receiving::new(1);
+    let mut receiving = Receiving::new(1, 1);
     receiving.handle_line(1 << 40).unwrap();
     assert_eq!(receiving.handle_line(0), Err(Misuse::Ungranted));
-    let mut receiving = Receiving::new(1);
+    let mut receiving = Receiving::new(1, 1);
     assert!(receiving.handle_end().is_ok());
     assert_eq!(receiving.handle_line(0), Err(Misuse::Ended));
     assert_eq!(receiving.handle_end().map(|_| ()), Err(Misuse::Ended));
     assert_eq!(receiving.poll_next(&mut None, &mut Vec::new()), Poll::Ready(None));
+}
+
+#[test]
+fn a_window_grows_with_the_first_credit_unless_memory_is_scarce() {
+    let mut receiving = Receiving::new(100, 1000);
+    let take = |receiving: &mut Receiving| {
+        receiving.handle_line(0).unwrap();
+        let _ = receiving.handle_item(item(0));
+        let taken = receiving.poll_next(&mut None, &mut Vec::new());
+        assert!(matches!(taken, Poll::Ready(Some(_))));
+    };
+    take(&mut receiving);
+    assert_eq!(receiving.take_credit(true), Some(64));
+    take(&mut receiving);
+    assert_eq!(receiving.take_credit(false), Some(64 + 900));
+    take(&mut receiving);
+    assert_eq!(receiving.take_credit(false), None);
 }

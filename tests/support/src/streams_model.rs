@@ -556,8 +556,8 @@ fn item_bytes(b: u8) -> usize {
 
 const ITEM_BYTES_MAX: usize = 2024;
 const ITEM_COST_BYTES: usize = 64;
-const REQUEST_WINDOW: usize = 16_384;
-const WAITING_BYTES_MAX: usize = 16_384;
+const REQUEST_WINDOW: usize = 64 * 1024;
+const WAITING_BYTES_MAX: usize = 64 * 1024;
 const REPLY_BYTES_MAX: usize = 200;
 const STALL_TIME_MAX: Duration = Duration::from_secs(10);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
