@@ -352,6 +352,19 @@ impl Receiving {
         self.waiting_cost
     }
 
+    /// Whether nobody takes anything any more.
+    pub(super) const fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+
+    /// Drops what waits and what still comes, for which the peer is granted all that it can be.
+    pub(super) fn let_go(&mut self, due: &mut Vec<Waker>) -> Option<u32> {
+        let is_to_come = !self.is_ended;
+        due.extend(self.cut_off());
+        let credit = BALANCE_MAX.saturating_sub(self.balance);
+        u32::try_from(credit).ok().filter(|credit| is_to_come && *credit > 0)
+    }
+
     /// Drops what waits, as nobody takes it any more.
     pub(super) fn cut_off(&mut self) -> Option<Waker> {
         (self.items, self.waiting_cost) = (VecDeque::new(), 0);

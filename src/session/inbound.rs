@@ -246,7 +246,7 @@ impl Inbound {
         outbox: &mut Outbox,
     ) {
         self.note_handler_ended(id);
-        if id.is_streamed && !self.streams.finish(id.into()) {
+        if id.is_streamed && !self.streams.finish(id.into(), outbox) {
             if let Some(open) = self.in_flight.find_mut(id) {
                 open.last = Some(Box::new(reply));
             }

@@ -222,6 +222,9 @@ impl Streams {
             let Some(receiving) = &mut stream.receiving else {
                 return Some(Poll::Ready(None));
             };
+            if receiving.is_cut_off() {
+                return None;
+            }
             let item = receiving.poll_next(waker, spent);
             due.extend(receiving.take_last_waker());
             if matches!(item, Poll::Ready(Some(_)))
@@ -338,13 +341,22 @@ impl Streams {
     }
 
     /// The final reply comes behind what waits. Whether nothing waits, and it can be said at once.
-    pub(super) fn finish(&mut self, id: StreamId) -> bool {
+    /// If not, nobody is left who takes items: those that still come are granted and dropped, since
+    /// their sender may wait for credit before it reads the reply.
+    pub(super) fn finish(&mut self, id: StreamId, outbox: &mut Outbox) -> bool {
+        let whose = self.whose;
         let is_done = self.change_own(id, |stream, due| {
             let Some(sending) = &mut stream.sending else { return true };
             due.extend(sending.end());
             // The reply is an end as well.
             stream.is_end_due = false;
             stream.is_last_due = !sending.is_done();
+            if stream.is_last_due
+                && let Some(receiving) = &mut stream.receiving
+                && let Some(credit) = receiving.let_go(due)
+            {
+                push_part((whose, id.tag()), Part::Credit(credit), Options::default(), outbox);
+            }
             !stream.is_last_due
         });
         is_done != Some(false)

@@ -599,6 +599,34 @@ fn a_handler_that_has_ended_is_not_told_to_stop() {
     }
 }
 
+/// The reply waits for credit that its caller gives when it has sent its request: neither waits for
+/// the other.
+#[test]
+fn a_handler_that_ends_early_does_not_hold_up_its_caller() {
+    let mut pair = pair(&limits(), BOTH);
+    let (tag, id) = open(&mut pair, true, Some(1));
+    let (made, taken) = (made(&pair, tag), StreamId::from(id));
+    for text in ["one", "two"] {
+        assert!(send(&mut pair.peers[SERVER], taken, text));
+    }
+    pair.peers[SERVER].answer(id, Ok("done"));
+    // Whoever still has the other half knows that it is no end.
+    assert_eq!(take(&mut pair.peers[SERVER], taken), text(OVER));
+    for _ in 0..100 {
+        assert!(send(&mut pair.peers[CLIENT], made, &"x".repeat(4000)));
+        pair.drive();
+    }
+    pair.peers[CLIENT].session.end_items(made);
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].session.held_bytes(), 64 + 3);
+    pair.advance(30 * SECOND);
+    assert_eq!(take(&mut pair.peers[CLIENT], made), text("one"));
+    pair.drive();
+    assert_eq!(take_all(&mut pair.peers[CLIENT], made), ["two"]);
+    assert_eq!(pair.peers[CLIENT].reply(tag).unwrap().unwrap(), "done");
+    assert!(pair.peers.iter().all(|peer| peer.violations.is_empty()));
+}
+
 /// Both stream to each other as fast as they can, with next to no room on the way, and both are
 /// slow to take: neither stops reading because of items.
 #[test]
