@@ -200,6 +200,20 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
+    /// Says that running it changes nothing, so that a door may let anybody ask who may only look: a
+    /// page that a browser shows, for one. It is [idempotent](Self::idempotent), too.
+    ///
+    /// ```
+    /// # use switchboard::{Command, format::Line};
+    /// const TIME: Command<(), String, Line> = Command::new("TIME").read_only();
+    /// assert!(TIME.facts().is_read_only() && TIME.facts().is_idempotent());
+    /// ```
+    #[must_use]
+    pub const fn read_only(mut self) -> Self {
+        (self.facts.is_read_only, self.facts.is_idempotent) = (true, true);
+        self
+    }
+
     /// Says that the items of its reply have positions in their source, and that a caller may go on
     /// at one of them: its handler looks at [`Context::resume_at`](crate::Context::resume_at), and
     /// says by [`Sender::open_at`](crate::Sender::open_at) where its items begin. A call of another

@@ -23,6 +23,7 @@ pub struct Facts {
     pub(super) has_reply_items: bool,
     pub(super) is_resumable: bool,
     pub(super) is_endless: bool,
+    pub(super) is_read_only: bool,
 }
 
 impl Facts {
@@ -36,6 +37,7 @@ impl Facts {
             has_reply_items: false,
             is_resumable: false,
             is_endless: false,
+            is_read_only: false,
         }
     }
 
@@ -89,6 +91,13 @@ impl Facts {
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
         self.is_idempotent
+    }
+
+    /// Whether running it changes nothing; see
+    /// [`Command::read_only`](crate::Command::read_only).
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        self.is_read_only
     }
 
     /// The time that a call may take in place of [`Limits::call_time_max`]; `None` if that holds.

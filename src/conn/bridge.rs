@@ -35,7 +35,8 @@ struct Lane {
 
 impl Bridge {
     pub(super) fn new(call: Outgoing, near: Arc<dyn Items>) -> Self {
-        near.charge_to(call.handle().shared().quota());
+        let shared = call.handle().shared();
+        near.charge_to(shared.quota(), shared.limits());
         Self { call, near, far: None, up: Lane::default(), down: Lane::default() }
     }
 }

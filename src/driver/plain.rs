@@ -142,7 +142,7 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
     let mut request = Request::of_session(call, link.shared.clone());
     let items = route.facts().is_streamed().then(|| {
         let (near, far) = pipe();
-        near.charge_to(link.shared.quota());
+        near.charge_to(link.shared.quota(), link.shared.limits());
         request.set_items(Arc::new(far));
         near
     });

@@ -36,6 +36,12 @@ impl Endpoint {
         self.router.registry().commands()
     }
 
+    /// The command of this name, if one is answered now.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Option<CommandInfo> {
+        self.router.registry().command(name)
+    }
+
     /// Answers here as well what `other` answers now, raw handlers included: the parts of a program
     /// have endpoints of their own, and one serves them all. Facts go along.
     ///

@@ -92,6 +92,7 @@ impl CommandInfo {
             },
             "about": facts.about(),
             "idempotent": facts.is_idempotent(),
+            "read_only": facts.is_read_only(),
             "resumable": facts.is_resumable(),
             "endless": facts.is_endless(),
             "timeout_ms": timeout_ms,
@@ -117,7 +118,9 @@ impl fmt::Display for CommandInfo {
             return write!(f, "{name} raw");
         }
         write!(f, "{name} {} {request_type} -> {reply_type}", formats.join(","))?;
-        if facts.is_idempotent() {
+        if facts.is_read_only() {
+            f.write_str(", read only")?;
+        } else if facts.is_idempotent() {
             f.write_str(", idempotent")?;
         }
         if facts.is_resumable() {

@@ -97,6 +97,12 @@ impl Registry {
         entries
     }
 
+    /// The command of this name.
+    pub(crate) fn command(&self, name: &str) -> Option<CommandInfo> {
+        let name = Name::parse(name.as_bytes()).ok()?;
+        self.find(&name).map(|entry| entry.info(name))
+    }
+
     /// The commands, by name.
     pub(crate) fn commands(&self) -> Vec<CommandInfo> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);

@@ -194,7 +194,7 @@ impl Service for Router {
             return Answer::refused_directly(error);
         }
         if let Some(items) = request.items() {
-            items.charge_to(&self.quota);
+            items.charge_to(&self.quota, &self.limits);
         }
         let direct = Direct::new(request.peer().clone(), Arc::clone(&self.quota));
         request.set_caller(Arc::<Direct>::clone(&direct));

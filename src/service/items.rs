@@ -56,8 +56,9 @@ pub(crate) trait Items: Send + Sync {
     /// that gives it up.
     fn abort(&self);
 
-    /// What waits is from now on held by an endpoint. A connection has its own account.
-    fn charge_to(&self, _quota: &Arc<Quota>) {}
+    /// What waits is from now on held by an endpoint, within these limits. A connection has its own
+    /// account.
+    fn charge_to(&self, _quota: &Arc<Quota>, _limits: &Arc<Limits>) {}
 }
 
 /// An item as its bytes.

@@ -6,13 +6,58 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::items::Items;
+use bytes::Bytes;
+
+use super::items::{Items, check_item_bytes};
+use super::seam::Request;
 use crate::error::Result;
+use crate::limits::Limits;
 use crate::quota::{Held, Quota};
 use crate::session::{Item, Positions, takes_no_items};
+
+/// The items of a streamed call that is made as a value, at the side of whoever makes it: as
+/// payloads, in the format of the call.
+///
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use switchboard::service::{Pipe, Request, Service};
+/// use switchboard::{Command, Endpoint, Result, Sender, Streamed, format::Json};
+///
+/// const COUNT: Command<u32, Streamed<u32>, Json> = Command::new("COUNT");
+///
+/// async fn count(end: u32, out: Sender<u32>) -> Result<()> {
+///     for number in 1..=end {
+///         out.send(&number).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let door = Endpoint::new().on(COUNT, count).door();
+/// let mut request = Request::new("COUNT", "2")?.with_format("json")?;
+/// let mut pipe = Pipe::of(&mut request);
+/// // The answer is polled beside the items: that is what moves the handler.
+/// let answer = tokio::spawn(door.call(request));
+/// let mut items = Vec::new();
+/// while let Ok(Some(item)) = pipe.next().await {
+///     items.push(item.payload);
+/// }
+/// assert_eq!(items, ["1", "2"]);
+/// // Whether that was all, and went well, the answer says.
+/// let reply = answer.await.unwrap()?;
+/// assert_eq!(reply.payload(), b"null");
+/// # Ok(())
+/// # } }
+/// ```
+pub struct Pipe {
+    end: PipeEnd,
+}
 
 /// One end of such a call.
 pub(crate) struct PipeEnd {
@@ -31,6 +76,7 @@ struct State {
     items: VecDeque<Item>,
     bytes: usize,
     held: Option<Held>,
+    limits: Option<Arc<Limits>>,
     positions: Positions,
     // Where the items begin, once whoever sends them has said so or has sent something.
     opened: Option<Option<u64>>,
@@ -47,6 +93,63 @@ enum Life {
     Open,
     Ended,
     BrokenOff,
+}
+
+impl Pipe {
+    /// Makes this request a streamed one; a command without items refuses it with
+    /// `unsupported_format`.
+    pub fn of(request: &mut Request) -> Self {
+        let (end, far) = pipe();
+        request.set_items(Arc::new(far));
+        Self { end }
+    }
+
+    /// Sends an item of the request, as soon as there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// `cancelled` if the call takes no more items, `too_large` if it is over `item_bytes_max`, and
+    /// `overloaded` if the endpoint has no memory for it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has sent nothing.
+    pub async fn send(&self, payload: impl Into<Bytes>) -> Result<()> {
+        let mut item = Some(Item::new(payload.into()));
+        poll_fn(|cx| self.end.poll_send(cx, &mut item)).await
+    }
+
+    /// Says that the request has no more items. Dropped without that, the call is given up.
+    pub fn end(&self) {
+        self.end.end();
+    }
+
+    /// The next item of the reply; `None` behind the last of a handler that goes on.
+    ///
+    /// # Errors
+    ///
+    /// `cancelled` if no more come, since the handler has ended: well or not, says the answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no item is lost.
+    pub async fn next(&mut self) -> Result<Option<Item>> {
+        poll_fn(|cx| self.end.poll_next(cx)).await
+    }
+
+    /// Waits until the handler has taken the call: it says so, or sends something. Answers where
+    /// its items begin, if it says that.
+    ///
+    /// # Errors
+    ///
+    /// `cancelled` if the handler has ended before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only waits.
+    pub async fn opened(&mut self) -> Result<Option<u64>> {
+        poll_fn(|cx| self.end.poll_opened(cx)).await
+    }
 }
 
 /// The two ends of a call: items of each come out at the other.
@@ -122,6 +225,9 @@ impl Items for PipeEnd {
         let Some(mut next) = item.take() else {
             return Poll::Ready(Ok(()));
         };
+        if let Some(limits) = &state.limits {
+            check_item_bytes(next.payload.len(), limits)?;
+        }
         let bytes = state.bytes.saturating_add(Item::held_bytes(next.payload.len()));
         if let Some(held) = &mut state.held {
             held.cover(bytes)?;
@@ -181,14 +287,21 @@ impl Items for PipeEnd {
         self.ours.end(Life::BrokenOff);
     }
 
-    fn charge_to(&self, quota: &Arc<Quota>) {
+    fn charge_to(&self, quota: &Arc<Quota>, limits: &Arc<Limits>) {
         for half in [&self.ours, &self.theirs] {
             let mut state = half.lock();
             let (mut held, bytes) = (Held::new(quota), state.bytes);
             // What waits already is little.
             let _ = held.cover(bytes);
             state.held = Some(held);
+            state.limits = Some(Arc::clone(limits));
         }
+    }
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe").finish_non_exhaustive()
     }
 }
 

@@ -136,10 +136,32 @@ async fn facts_are_told() {
 
 /// The object that a program reads, whole: what is not said of a command is there, and null.
 #[tokio::test(start_paused = true)]
+async fn items_are_described() {
+    use switchboard::{Receiver, Sender, Streamed};
+    type Both = Command<Streamed<u8, String>, Streamed<bool, u64>, Json>;
+    const BOTH: Both = Command::new("BOTH").resumable().endless();
+    async fn both(_: String, _: Receiver<u8>, _: Sender<bool>) -> Result<u64, Error> {
+        Ok(0)
+    }
+    let endpoint = Endpoint::new().on(BOTH, both);
+    let told = exchange(&endpoint, "?DESCRIBE json\n\"BOTH\"\n").await;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let shapes = |value: &Value| value["shapes"]["json"].clone();
+    let (request, reply) = (&told["request"], &told["reply"]);
+    assert_eq!(request["type"], "Streamed<u8, String>");
+    assert_eq!(reply["type"], "Streamed<bool, u64>");
+    let shapes = [request, &request["items"], reply, &reply["items"]].map(shapes);
+    assert_eq!(json!(shapes), json!([[["string"]], [["u8"]], [["u64"]], [["bool"]]]), "{told}");
+    assert_eq!((&told["resumable"], &told["endless"]), (&json!(true), &json!(true)));
+    let list = exchange(&endpoint, "?\n").await;
+    assert!(list.contains(", resumable, endless"), "{list}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn facts_that_are_not_said_are_null() {
     const TOLD: Command<String, u32, Json> = Command::new("TOLD")
         .about("Counts.")
-        .idempotent()
+        .read_only()
         .timeout(Duration::from_millis(250))
         .payload_bytes_max(64);
     const UNTOLD: Command<(), Option<u32>, Json> = Command::new("UNTOLD");
@@ -151,11 +173,13 @@ async fn facts_that_are_not_said_are_null() {
         "name": "TOLD", "raw": false, "formats": formats,
         "request": { "type": "String" }, "reply": { "type": "u32" },
         "about": "Counts.", "idempotent": true, "timeout_ms": 250, "payload_bytes_max": 64,
+        "read_only": true, "resumable": false, "endless": false,
     });
     let untold = json!({
         "name": "UNTOLD", "raw": false, "formats": formats,
         "request": { "type": "()" }, "reply": { "type": "Option<u32>" },
         "about": null, "idempotent": false, "timeout_ms": null, "payload_bytes_max": null,
+        "read_only": false, "resumable": false, "endless": false,
     });
     for expected in [told, untold] {
         let told = exchange(&endpoint, format!("?DESCRIBE json\n{}\n", expected["name"])).await;

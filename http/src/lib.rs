@@ -1,0 +1,1 @@
+//! The commands of a switchboard endpoint over HTTP and JSON.

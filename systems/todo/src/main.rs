@@ -1,0 +1,3 @@
+//! A to-do service over HTTP and JSON, and on a command port.
+
+fn main() {}
