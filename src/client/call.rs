@@ -89,7 +89,7 @@ impl<Rep> Call<Rep> {
     /// [`Context::trace`](crate::Context::trace). If it is empty, longer than 128 bytes or has
     /// other than printable ASCII in it, the call fails with `bad_payload` and is not sent.
     pub fn trace(mut self, traceparent: &str) -> Self {
-        self.sent.unsent_mut().trace = Some(traceparent.into());
+        self.sent.unsent_mut().beside().trace = Some(traceparent.into());
         self
     }
 

@@ -323,7 +323,7 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
     /// call fails: with `invalid` if the command cannot go on, or does not say that it does, and
     /// with `not_found` if nothing is there; [`Error::positions`] tells what is.
     pub fn resume_at(mut self, position: u64) -> Self {
-        self.call.sent.unsent_mut().resume_at = Some(position);
+        self.call.sent.unsent_mut().beside().resume_at = Some(position);
         self.call.resume_at = Some(position);
         self
     }

@@ -179,14 +179,16 @@ impl OverChannel {
             request = request.with_timeout(time);
         }
         request.set_facts(self.unsent.facts.clone());
-        if let Some(position) = self.unsent.resume_at {
-            request = request.resume_at(position);
-        }
-        if let Some(trace) = &self.unsent.trace {
-            request = request.with_trace(trace)?;
-        }
-        if let Some(metadata) = &self.unsent.metadata {
-            request = request.with_metadata(metadata);
+        if let Some(beside) = &self.unsent.beside {
+            if let Some(position) = beside.resume_at {
+                request = request.resume_at(position);
+            }
+            if let Some(trace) = &beside.trace {
+                request = request.with_trace(trace)?;
+            }
+            if !beside.metadata.is_empty() {
+                request = request.with_metadata(&beside.metadata);
+            }
         }
         Ok(if is_one_way { request.one_way() } else { request })
     }

@@ -18,7 +18,6 @@ use bytes::BytesMut;
 use super::handed_over::Sending;
 use super::handle::Handle;
 use super::items::SessionItems;
-
 use crate::clock::after_that;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -36,12 +35,19 @@ pub(crate) struct Unsent {
     pub(crate) payload: Option<Result<BytesMut>>,
     // The caller's own.
     pub(crate) deadline: Option<Instant>,
-    pub(crate) trace: Option<Box<str>>,
-    pub(crate) metadata: Option<Box<Metadata>>,
-    // Where a streamed call is to go on.
-    pub(crate) resume_at: Option<u64>,
+    // Boxed: most calls have nothing of it, and a call is moved now and then.
+    pub(crate) beside: Option<Box<Beside>>,
     // What the command has in place of limits.
     pub(crate) facts: Option<Box<Facts>>,
+}
+
+/// What is said beside a call.
+#[derive(Default)]
+pub(crate) struct Beside {
+    pub(crate) trace: Option<Box<str>>,
+    pub(crate) metadata: Metadata,
+    // Where a streamed call is to go on.
+    pub(crate) resume_at: Option<u64>,
 }
 
 /// A call on its way, and its reply on the way back.
@@ -72,8 +78,7 @@ impl Unsent {
         // What every tagged call is in that says nothing is not said.
         let format = Some(format).filter(|format| !format.is_default());
         let (payload, facts) = (Some(payload), facts.of_call());
-        let (deadline, trace, metadata, resume_at) = (None, None, None, None);
-        Self { name, format, payload, deadline, trace, metadata, resume_at, facts }
+        Self { name, format, payload, deadline: None, beside: None, facts }
     }
 
     /// The time that the command gives a call whose caller sets none. A one-way call is given none:
@@ -100,10 +105,16 @@ impl Unsent {
         Error::local(Code::DeadlineExceeded, text).after_sending()
     }
 
+    /// What is said beside the call.
+    pub(crate) fn beside(&mut self) -> &mut Beside {
+        self.beside.get_or_insert_default()
+    }
+
     /// Says something more beside the call, or fails it before it is sent.
     pub(crate) fn add_metadata(&mut self, key: &str, value: &str) {
-        match self.metadata.take().unwrap_or_default().with(key, value) {
-            Ok(metadata) => self.metadata = Some(Box::new(metadata)),
+        let beside = self.beside();
+        match std::mem::take(&mut beside.metadata).with(key, value) {
+            Ok(metadata) => beside.metadata = metadata,
             // What was wrong first is told.
             Err(error) if matches!(self.payload, Some(Ok(_))) => self.payload = Some(Err(error)),
             Err(_) => {}
@@ -117,11 +128,25 @@ impl Unsent {
             format: request.format_word(),
             payload: Some(Ok(payload.into())),
             deadline: request.deadline(),
-            trace: request.trace().map(Into::into),
-            metadata: Some(request.metadata()).filter(|some| !some.is_empty()).map(Box::new),
-            resume_at: request.resume_position(),
+            beside: Some(Box::new(Beside {
+                trace: request.trace().map(Into::into),
+                metadata: request.metadata(),
+                resume_at: request.resume_position(),
+            })),
             facts: request.take_facts(),
         }
+    }
+}
+
+impl Beside {
+    fn add_to(&self, mut options: Options) -> Result<Options> {
+        if let Some(position) = self.resume_at {
+            options = options.with_from(position);
+        }
+        if let Some(trace) = &self.trace {
+            options = options.with_trace(trace).map_err(bad_trace)?;
+        }
+        Ok(if self.metadata.is_empty() { options } else { options.with_metadata(&self.metadata) })
     }
 }
 
@@ -271,14 +296,8 @@ impl Outgoing {
             let credit = facts.has_reply_items().then_some(WINDOW_BYTES);
             options = options.streamed(facts.has_request_items(), credit);
         }
-        if let Some(position) = self.unsent.resume_at {
-            options = options.with_from(position);
-        }
-        if let Some(trace) = &self.unsent.trace {
-            options = options.with_trace(trace).map_err(bad_trace)?;
-        }
-        if let Some(metadata) = &self.unsent.metadata {
-            options = options.with_metadata(metadata);
+        if let Some(beside) = &self.unsent.beside {
+            options = beside.add_to(options)?;
         }
         Ok((options, due))
     }

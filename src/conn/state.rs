@@ -153,19 +153,32 @@ pub(super) fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
 
 /// Lets go of the lock, and wakes those who have called.
 pub(super) fn unlock_and_wake_callers(mut state: MutexGuard<'_, State>) {
-    let signals = state.signals.as_mut().map(|signals| signals.take_due());
+    if state.signals.is_some() {
+        return unlock_and_signal(state);
+    }
     let wakers = state.session.wakers();
+    if wakers.is_empty() {
+        return;
+    }
     if let Some(waker) = wakers.take_only() {
         drop(state);
         waker.wake();
-    } else if !wakers.is_empty() {
-        let (due, spent) = (wakers.take_due(), wakers.take_spent());
-        drop(state);
-        drop(spent);
-        due.into_iter().for_each(Waker::wake);
-    } else {
-        drop(state);
+        return;
     }
-    // None, but on the few connections whose handlers wait for one.
+    let (due, spent) = (wakers.take_due(), wakers.take_spent());
+    drop(state);
+    drop(spent);
+    due.into_iter().for_each(Waker::wake);
+}
+
+/// The same on one of the few connections whose handlers have asked to be told of their end.
+#[cold]
+fn unlock_and_signal(mut state: MutexGuard<'_, State>) {
+    let signals = state.signals.as_mut().map(|signals| signals.take_due());
+    let wakers = state.session.wakers();
+    let (due, spent) = (wakers.take_due(), wakers.take_spent());
+    drop(state);
+    drop(spent);
+    due.into_iter().for_each(Waker::wake);
     signals.into_iter().flatten().for_each(|signal| signal.cancel());
 }

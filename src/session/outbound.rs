@@ -182,7 +182,10 @@ impl Outbound {
                 return Poll::Pending;
             }
             // It comes behind all items, and takes those that are left along.
-            State::Answered(_) if self.streams.poll_taken(tag, waker, spent).is_pending() => {
+            State::Answered(_)
+                if self.streams.len() > 0
+                    && self.streams.poll_taken(tag, waker, spent).is_pending() =>
+            {
                 return Poll::Pending;
             }
             State::Answered(_) | State::Late(_) | State::Forgotten => {}
@@ -293,7 +296,9 @@ impl Outbound {
         };
         match entry.insert(State::Forgotten) {
             State::Waiting { waker, .. } => {
-                self.streams.end(tag);
+                if self.streams.len() > 0 {
+                    self.streams.end(tag);
+                }
                 let bytes = reply.as_ref().map_or(0, Received::bytes);
                 self.unclaimed = self.unclaimed.saturating_add(1);
                 self.unclaimed_bytes = self.unclaimed_bytes.saturating_add(bytes);

@@ -116,8 +116,12 @@ impl Streams {
     }
 
     /// The call has its final reply, or none will come: whoever waits for items is woken.
+    #[inline]
     pub(super) fn remove(&mut self, tag: Tag) {
-        self.cut_off(tag);
+        // On most connections there is none.
+        if self.open.is_some() {
+            self.cut_off(tag);
+        }
         if let Some(open) = &mut self.open {
             open.table.remove(&tag);
         }
