@@ -117,6 +117,11 @@ impl Quota {
         Ok(Permit { quota: Arc::clone(self), counter: |quota| &quota.blocking_calls })
     }
 
+    /// Whether so much is held that what waits in streams should not grow: more than half.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.held_bytes.load(Ordering::Relaxed) > self.held_bytes_max / 2
+    }
+
     /// Counts so many bytes more, until they are given back.
     ///
     /// # Errors
@@ -154,6 +159,11 @@ impl Reservation {
     pub(crate) fn is_roomy(&self) -> bool {
         let held = self.quota.held_bytes.load(Ordering::Relaxed);
         held.saturating_add(ROOMY_BYTES) <= self.quota.held_bytes_max
+    }
+
+    /// Whether memory of the endpoint is scarce.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.quota.is_scarce()
     }
 
     /// Of nothing so far.
@@ -215,6 +225,11 @@ impl Held {
         }
         self.bytes = bytes;
         Ok(())
+    }
+
+    /// Whether memory of the endpoint is scarce.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.quota.is_scarce()
     }
 
     /// Takes over what `other` holds.

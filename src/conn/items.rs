@@ -26,7 +26,8 @@ impl Items for SessionItems {
     fn poll_send(&self, cx: &mut Context<'_>, item: &mut Option<Item>) -> Poll<Result<()>> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.shared.lock();
-        let mut room = state.session.poll_item_room(self.id, &mut waker);
+        let is_scarce = state.held.is_scarce();
+        let mut room = state.session.poll_item_room(self.id, is_scarce, &mut waker);
         if matches!(room, Poll::Ready(Ok(())))
             && let Some(next) = item.take()
         {
@@ -42,7 +43,7 @@ impl Items for SessionItems {
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.shared.lock();
-        let is_scarce = !state.held.is_roomy();
+        let is_scarce = state.held.is_scarce();
         let item = state.session.poll_item(self.id, is_scarce, &mut waker);
         if item.is_ready() {
             state.cover_no_more();

@@ -121,6 +121,11 @@ impl Held {
         self.reservation.is_roomy()
     }
 
+    /// Whether what waits in streams should not grow.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.reservation.is_scarce()
+    }
+
     /// Makes the reservation cover `bytes` with the calls under way.
     ///
     /// # Errors

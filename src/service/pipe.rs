@@ -208,7 +208,8 @@ impl Items for PipeEnd {
         if state.life != Life::Open {
             return Poll::Ready(Err(takes_no_items()));
         }
-        if state.bytes >= BYTES_MAX {
+        let is_scarce = state.held.as_ref().is_some_and(Held::is_scarce);
+        if state.bytes >= BYTES_MAX || is_scarce && !state.items.is_empty() {
             let kept = state.senders.iter_mut().find(|kept| kept.will_wake(&waker));
             // Not dropped where the lock is held.
             let spent = match kept {

@@ -143,13 +143,16 @@ impl Sending {
         Ok(())
     }
 
-    /// Whether another item may wait, which is said to `waker` if it may not yet.
+    /// Whether another item may wait, which is said to `waker` if it may not yet. Where memory is
+    /// scarce none waits behind another.
     pub(super) fn poll_room(
         &mut self,
+        is_scarce: bool,
         waker: &mut Option<Waker>,
         spent: &mut Vec<Waker>,
     ) -> Poll<()> {
-        if self.waiting_cost < WAITING_COST_MAX {
+        let has_room = if is_scarce { self.items.is_empty() } else { self.has_room() };
+        if has_room {
             return Poll::Ready(());
         }
         if let Some(waker) = waker.take() {
@@ -190,11 +193,15 @@ impl Sending {
         let cost = item.cost();
         self.balance = self.balance.saturating_sub(i64::try_from(cost).unwrap_or(i64::MAX));
         self.waiting_cost = self.waiting_cost.saturating_sub(cost);
-        if self.waiting_cost < WAITING_COST_MAX {
+        if self.has_room() {
             due.append(&mut self.wakers);
         }
         shrink_empty(&mut self.items);
         Some(item)
+    }
+
+    const fn has_room(&self) -> bool {
+        self.waiting_cost < WAITING_COST_MAX
     }
 
     /// Whether nothing can be added.

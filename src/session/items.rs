@@ -43,7 +43,8 @@ impl Session {
         streams.poll_opened(id, waker, &mut wakers.spent)
     }
 
-    /// Whether an item may be added for this call. If not yet, `waker` is taken, and woken then.
+    /// Whether an item may be added for this call. If not yet, `waker` is taken, and woken when it
+    /// is worth asking again. Where memory `is_scarce` none is added to what waits.
     ///
     /// # Errors
     ///
@@ -51,10 +52,11 @@ impl Session {
     pub fn poll_item_room(
         &mut self,
         id: StreamId,
+        is_scarce: bool,
         waker: &mut Option<Waker>,
     ) -> Poll<Result<(), Error>> {
         let (streams, wakers, _) = self.calls.streams_of(id.whose());
-        streams.poll_room(id, waker, &mut wakers.spent)
+        streams.poll_room(id, is_scarce, waker, &mut wakers.spent)
     }
 
     /// Sends an item, for which there is room. It goes when the peer has granted credit.

@@ -297,11 +297,13 @@ impl Streams {
     pub(super) fn poll_room(
         &mut self,
         id: StreamId,
+        is_scarce: bool,
         waker: &mut Option<Waker>,
         spent: &mut Vec<Waker>,
     ) -> Poll<Result<(), Error>> {
         let polled = self.change_own(id, |stream, _| {
-            stream.sending.as_mut().filter(|half| !half.is_ended())?.poll_room(waker, spent).into()
+            let half = stream.sending.as_mut().filter(|half| !half.is_ended())?;
+            Some(half.poll_room(is_scarce, waker, spent))
         });
         match polled.flatten() {
             Some(poll) => poll.map(Ok),

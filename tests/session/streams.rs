@@ -45,7 +45,7 @@ fn item(text: &str) -> Item {
 
 /// Sends an item; whether there was room.
 fn send(peer: &mut Peer, id: StreamId, text: &str) -> bool {
-    let has_room = matches!(peer.session.poll_item_room(id, &mut None), Poll::Ready(Ok(())));
+    let has_room = matches!(peer.session.poll_item_room(id, false, &mut None), Poll::Ready(Ok(())));
     if has_room {
         peer.session.send_item(peer.now, id, item(text));
     }
@@ -251,11 +251,11 @@ fn whoever_waits_for_room_learns_that_the_items_have_been_ended() {
         while send(&mut pair.peers[end], id_of, &"x".repeat(16_384)) {}
         let woken = Arc::new(Woken::default());
         let mut waker = Some(Waker::from(Arc::clone(&woken)));
-        assert!(pair.peers[end].session.poll_item_room(id_of, &mut waker).is_pending());
+        assert!(pair.peers[end].session.poll_item_room(id_of, false, &mut waker).is_pending());
         end_items(&mut pair, tag, id);
         pair.peers[end].session.wakers().take_due().into_iter().for_each(Waker::wake);
         assert!(woken.0.load(Ordering::Relaxed), "{end}");
-        let room = pair.peers[end].session.poll_item_room(id_of, &mut None);
+        let room = pair.peers[end].session.poll_item_room(id_of, false, &mut None);
         assert!(matches!(room, Poll::Ready(Err(_))), "{room:?}");
     }
 }

@@ -48,7 +48,7 @@ fn what_waits_on_either_side_is_bounded_by_window_and_one_item() {
     let mut held_most = 0;
     for bytes in (0..400).map(|number| number * 7 % 300) {
         let (mut waker, mut spent) = (None, Vec::new());
-        while sending.poll_room(&mut waker, &mut spent).is_pending() {
+        while sending.poll_room(false, &mut waker, &mut spent).is_pending() {
             // The reader wakes up when nothing goes any more.
             while let Some(item) = sending.pop(&mut Vec::new()) {
                 receiving.handle_line(item.payload.len() as u64).unwrap();

@@ -208,7 +208,7 @@ impl Model {
         if session.held_bytes() + cost > self.memory_bytes_max {
             return false;
         }
-        let room = session.poll_item_room(id, &mut half.sender.waker());
+        let room = session.poll_item_room(id, false, &mut half.sender.waker());
         half.sender.note(room.is_ready());
         match room {
             Poll::Pending => return false,
