@@ -322,17 +322,24 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
     /// [resumable](crate::Command::resumable) command. Its first item is at this position, or the
     /// call fails: with `invalid` if the command cannot go on, or does not say that it does, and
     /// with `not_found` if nothing is there; [`Error::positions`] tells what is.
-    pub fn resume_at(mut self, position: u64) -> Self {
-        self.call.sent.unsent_mut().beside().resume_at = Some(position);
-        self.call.resume_at = Some(position);
+    ///
+    /// For `None`, as of a first call, it begins where the command begins.
+    pub fn resume_at(mut self, position: impl Into<Option<u64>>) -> Self {
+        self.call.resume_at = position.into();
+        self.call.sent.unsent_mut().beside().resume_at = self.call.resume_at;
         self
     }
 
-    /// Where in its source the item stands that came last, if its sender says so. To go on behind
-    /// it later, [`resume_at`](Self::resume_at) the next one.
+    /// Where in its source the item stands that came last, if its sender says so.
     #[must_use]
     pub fn position(&self) -> Option<u64> {
         self.call.position
+    }
+
+    /// The position behind that: where to [go on](Self::resume_at) later.
+    #[must_use]
+    pub fn next_position(&self) -> Option<u64> {
+        self.call.position?.checked_add(1)
     }
 
     /// The next item; `None` behind the last one of a call that went well.

@@ -103,7 +103,8 @@ impl Error {
     }
 
     /// The positions that are there, if this is the error of a call that wanted to go on at another
-    /// one. It is read in the format of the call that failed.
+    /// one. It is read in the format of the call that failed. A caller that is ahead of them has
+    /// read what the source has lost: to go on at their beginning would repeat some.
     #[must_use]
     pub fn positions(&self) -> Option<Range<u64>> {
         let Positions { first, next } = self.details::<Positions>()?.ok()?;

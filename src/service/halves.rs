@@ -146,6 +146,26 @@ impl<I> Sender<I> {
         self.of.send(item.payload(self.format, self.encode, &self.of.limits), None)
     }
 
+    /// Sends an item if there is room for it now; whether there was. For a hub that does not wait
+    /// for its slowest reader.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn try_send(&self, item: &I) -> Result<bool> {
+        try_send(&*self.of.items, self.encoded(item)?)
+    }
+
+    /// As [`try_send`](Self::try_send), of an item that others send as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn try_send_encoded(&self, item: &Encoded<I>) -> Result<bool> {
+        let payload = item.payload(self.format, self.encode, &self.of.limits)?;
+        try_send(&*self.of.items, payload)
+    }
+
     /// As [`send`](Self::send), in a function that blocks.
     ///
     /// # Errors
@@ -228,10 +248,17 @@ impl<I> Sink<I> for Sender<I> {
 
 /// Sends an item for which there was room when it was looked for.
 pub(crate) fn start_send(items: &dyn Items, payload: Bytes) -> Result<()> {
+    if try_send(items, payload)? {
+        return Ok(());
+    }
+    Err(Error::local(Code::Failed, "an item was sent before it was its turn"))
+}
+
+fn try_send(items: &dyn Items, payload: Bytes) -> Result<bool> {
     let mut item = Some(Item::new(payload));
     match items.poll_send(&mut Context::from_waker(Waker::noop()), &mut item) {
-        Poll::Ready(sent) => sent,
-        Poll::Pending => Err(Error::local(Code::Failed, "an item was sent before it was its turn")),
+        Poll::Ready(sent) => sent.map(|()| true),
+        Poll::Pending => Ok(false),
     }
 }
 

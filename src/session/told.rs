@@ -1,5 +1,7 @@
 //! How an error becomes a line and a body, and what is said of a call a line.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
 use super::event::Whose;
@@ -10,10 +12,15 @@ pub(super) fn no_more_calls() -> Error {
     Error::found(Code::ShuttingDown, "no more calls are taken")
 }
 
-/// The error of a call without an end of its own, when no more calls are taken.
+/// The error of a call without an end of its own, when no more calls are taken. It ran, so it is
+/// not `shutting_down`; and whoever comes after is likely to take it up again.
 pub(crate) fn endless() -> Error {
-    Error::found(Code::Cancelled, "the call would not end by itself, and the endpoint drains")
+    let text = "the call would not end by itself, and the endpoint drains";
+    Error::found(Code::Cancelled, text).with_retry_after(RETRY_AFTER)
 }
+
+/// When it is worth asking whether somebody is there again.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// The error of whoever sends or takes items of a call that is over.
 pub(crate) fn takes_no_items() -> Error {

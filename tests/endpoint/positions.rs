@@ -63,12 +63,13 @@ async fn a_caller_goes_on_where_it_was() {
             while let Some(line) = lines.next().await {
                 let (line, position) = (line.unwrap(), expected.next().unwrap());
                 assert_eq!((line, lines.position()), (position.to_string(), Some(position)));
+                assert_eq!(lines.next_position(), Some(position + 1));
             }
             assert_eq!(expected.next(), None);
             lines.finish().await.unwrap();
         }
         // Positions are told to whoever does not ask to go on as well.
-        let mut lines = client.call(FOLLOW, &());
+        let mut lines = client.call(FOLLOW, &()).resume_at(None);
         assert_eq!(lines.opened().await.unwrap(), Some(100));
         assert_eq!(lines.next().await.unwrap().unwrap(), "100");
         assert_eq!(lines.position(), Some(100));

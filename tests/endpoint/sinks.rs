@@ -250,6 +250,42 @@ async fn what_goes_to_many_is_encoded_once_for_each_format() {
     assert_eq!(news.get().encoded.load(Ordering::SeqCst), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_hub_need_not_wait_for_its_slowest_reader() {
+    let (senders, mut readers) = mpsc::unbounded_channel();
+    let endpoint = endpoint().on(SHOUT, move |(): (), _: Receiver<String>, out: Sender<String>| {
+        senders.send(out).unwrap();
+        std::future::pending::<Answer<()>>()
+    });
+    for client in clients_of(&endpoint) {
+        let mut call = client.call(SHOUT, &());
+        let opened = tokio::spawn(async move {
+            let _ = call.opened().await;
+            call
+        });
+        let sender = readers.recv().await.unwrap();
+        let (text, news) = ("x".repeat(1000), Encoded::new("x".repeat(1000)));
+        let mut sent = 0;
+        while sender.try_send(&text).unwrap() && sender.try_send_encoded(&news).unwrap() {
+            sent += 2;
+            assert!(sent < 1000, "it takes all of them");
+        }
+        let mut call = opened.await.unwrap();
+        for _ in 0..sent {
+            assert_eq!(call.next().await.unwrap().unwrap(), text);
+        }
+        // There is room again.
+        settle().await;
+        assert!(sender.try_send(&text).unwrap());
+        drop(call);
+        settle().await;
+        while sender.try_send(&text).is_ok_and(|_| true) {
+            settle().await;
+        }
+        assert_eq!(sender.try_send(&text).unwrap_err().code(), Code::Cancelled);
+    }
+}
+
 #[tokio::test]
 async fn functions_that_block_send_and_take_items() {
     fn count(end: u32, out: Sender<u32>) -> Answer<()> {

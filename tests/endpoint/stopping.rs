@@ -150,6 +150,7 @@ async fn a_drain_is_told_and_ends_what_has_no_end_of_its_own() {
             stop.notify_one();
             let error = ticks.next().await.unwrap().unwrap_err();
             assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Cancelled, false));
+            assert!(error.is_transient(), "whoever comes after may take it up");
             assert_eq!(counts.finish().await.unwrap(), "drained");
         }
         let report = serving.await.unwrap();
