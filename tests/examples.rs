@@ -354,10 +354,11 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 13] = [
+const SMALL: [(&str, &str); 14] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
+    ("chat", CHAT_SAID),
     ("custom_format", "netcat gets \"10 20 30\"\n"),
     ("errors", "ASK: the peer answered not_found: there is no job 3\nso 3 is taken off the list\n"),
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
@@ -369,6 +370,12 @@ const SMALL: [(&str, &str); 13] = [
     ("two_listeners", "both together: 2 connections, 2 calls answered\n"),
     ("unix_socket", "the server is this very process\n"),
 ];
+
+const CHAT_SAID: &str = "\
+    Ada and Carol hear all 200 lines more\n\
+    Bob hears the first of them, and then: CHAT: the peer answered overloaded: \
+    you were more than 16 lines behind\n\
+    Ada hears Bob: I am back\n";
 
 /// What the client says more with the feature `gob`.
 const GOB_SENT: &str = "GOB: sent\n";
