@@ -354,13 +354,14 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 15] = [
+const SMALL: [(&str, &str); 16] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
     ("chat", CHAT_SAID),
     ("custom_format", "netcat gets \"10 20 30\"\n"),
     ("errors", "ASK: the peer answered not_found: there is no job 3\nso 3 is taken off the list\n"),
+    ("follow", "each once: [1, 2, 3, 4, 5, 6, 7, 10, 11, 12]\n"),
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
     ("hello", "the client got \"Hello, Ada!\"\n"),
     ("net_rpc", "56 / 8: 7\n56 / 0: divide by zero\n"),
