@@ -354,21 +354,38 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 13] = [
+const SMALL: [(&str, &str); 16] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
+    ("chat", CHAT_SAID),
     ("custom_format", "netcat gets \"10 20 30\"\n"),
     ("errors", "ASK: the peer answered not_found: there is no job 3\nso 3 is taken off the list\n"),
+    ("follow", "each once: [1, 2, 3, 4, 5, 6, 7, 10, 11, 12]\n"),
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
     ("hello", "the client got \"Hello, Ada!\"\n"),
     ("net_rpc", "56 / 8: 7\n56 / 0: divide by zero\n"),
+    ("progress", PROGRESS_SAID),
     ("raw_dialect", "the client reads \"250 took 2 lines\"\n"),
     ("reconnect", "after: 42\n"),
     ("testing", "after 400 s of idling: shutting_down\n"),
     ("two_listeners", "both together: 2 connections, 2 calls answered\n"),
     ("unix_socket", "the server is this very process\n"),
 ];
+
+const CHAT_SAID: &str = "\
+    Ada and Carol hear all 200 lines more\n\
+    Bob hears the first of them, and then: CHAT: the peer answered overloaded: \
+    you were more than 16 lines behind\n\
+    Ada hears Bob: I am back\n";
+
+const PROGRESS_SAID: &str = "\
+    the caller is told: 3\n\
+    the caller is told: Paused\n\
+    the job has ended, and 3 of 5 parts are saved\n\
+    the server has ended, and cut off 0 tasks\n\
+    --- the next server\n\
+    the caller is told: 4\n";
 
 /// What the client says more with the feature `gob`.
 const GOB_SENT: &str = "GOB: sent\n";

@@ -69,7 +69,10 @@ macro_rules! streamed_handlers {
 
             fn call(&self, head: Head, context: Context, codecs: &$items) -> Self::Answer {
                 let (function, $codecs) = (Arc::clone(&self.function), Arc::clone(codecs));
-                run_blocking(context, move |$context| function(head, $($argument),+))
+                run_blocking(context, move |$context| {
+                    let $codecs = &$codecs;
+                    function(head, $($argument),+)
+                })
             }
         }
 
@@ -89,7 +92,10 @@ macro_rules! streamed_handlers {
             fn call(&self, head: Head, context: Context, codecs: &$items) -> Self::Answer {
                 let (state, function) = (Arc::clone(&self.state), self.function.function.clone());
                 let $codecs = Arc::clone(codecs);
-                run_blocking(context, move |$context| function(state, head, $($argument),+))
+                run_blocking(context, move |$context| {
+                    let $codecs = &$codecs;
+                    function(state, head, $($argument),+)
+                })
             }
         }
     };
@@ -97,19 +103,19 @@ macro_rules! streamed_handlers {
 
 streamed_handlers!(
     OfSender<I> => Head, Arc<Codec<I>>,
-    (context, codec) => sender(&context, &codec), Sender<I>
+    (context, codec) => sender(&context, codec), Sender<I>
 );
 streamed_handlers!(
     OfSenderAndContext<I> => Head, Arc<Codec<I>>,
-    (context, codec) => sender(&context, &codec), Sender<I>; context, Context
+    (context, codec) => sender(&context, codec), Sender<I>; context, Context
 );
 streamed_handlers!(
     OfReceiver<I> => Streamed<I, Head>, Arc<Codec<I>>,
-    (context, codec) => receiver(&context, &codec), Receiver<I>
+    (context, codec) => receiver(&context, codec), Receiver<I>
 );
 streamed_handlers!(
     OfReceiverAndContext<I> => Streamed<I, Head>, Arc<Codec<I>>,
-    (context, codec) => receiver(&context, &codec), Receiver<I>; context, Context
+    (context, codec) => receiver(&context, codec), Receiver<I>; context, Context
 );
 streamed_handlers!(
     OfBoth<I, J> => Streamed<I, Head>, Arc<(Codec<I>, Codec<J>)>,
