@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard::{
-    Client, Code, Command, Context, Endpoint, Error, Report, Result, Sender, Streamed, transport,
+    Client, Command, Context, Endpoint, Error, Report, Result, Sender, Streamed, transport,
     with_state,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -77,7 +77,7 @@ impl Reader {
                 let next = self.next.unwrap_or_default();
                 println!("{next} is not there any more; the first one is {}", there.start);
                 self.next = Some(there.start);
-            } else if !may_pass(&error) || self.pause > PAUSE_MAX {
+            } else if !error.is_transient() || self.pause > PAUSE_MAX {
                 return Err(error);
             }
             sleep(self.pause).await;
@@ -88,10 +88,7 @@ impl Reader {
 
     async fn follow_once(&mut self) -> Result<()> {
         let client = Client::connect(&self.address).await?;
-        let mut lines = client.call(FOLLOW, &());
-        if let Some(next) = self.next {
-            lines = lines.resume_at(next);
-        }
+        let mut lines = client.call(FOLLOW, &()).resume_at(self.next);
         if let Some(first) = lines.opened().await? {
             println!("connected: it reads from {first} on");
         }
@@ -101,16 +98,11 @@ impl Reader {
                 break;
             }
             // Not before the line is in good hands.
-            self.next = Some(position.saturating_add(1));
+            self.next = lines.next_position();
             self.pause = PAUSE;
         }
         Ok(())
     }
-}
-
-/// A server that stops ends a call without an end of its own with `cancelled`.
-fn may_pass(error: &Error) -> bool {
-    error.is_transient() || error.code() == Code::Cancelled
 }
 
 async fn serve(

@@ -200,8 +200,8 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// Says that running it changes nothing, so that a door may let anybody ask who may only look: a
-    /// page that a browser shows, for one. It is [idempotent](Self::idempotent), too.
+    /// Says that running it changes nothing, so that a door may offer it to those who only look: to
+    /// a browser's `GET`, for one. It is [idempotent](Self::idempotent), too.
     ///
     /// ```
     /// # use switchboard::{Command, format::Line};

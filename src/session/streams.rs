@@ -347,15 +347,12 @@ impl Streams {
     }
 
     /// The final reply comes behind what waits. Whether nothing waits, and it can be said at once.
-    /// If not, nobody is left who takes items: those that still come are granted and dropped, since
-    /// their sender may wait for credit before it reads the reply.
+    /// If not, what still comes of the request is granted and dropped: its sender may wait for it.
     pub(super) fn finish(&mut self, id: StreamId, outbox: &mut Outbox) -> bool {
         let whose = self.whose;
         let is_done = self.change_own(id, |stream, due| {
             let Some(sending) = &mut stream.sending else { return true };
             due.extend(sending.end());
-            // The reply is an end as well.
-            stream.is_end_due = false;
             stream.is_last_due = !sending.is_done();
             if stream.is_last_due
                 && let Some(receiving) = &mut stream.receiving
