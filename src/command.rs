@@ -151,6 +151,8 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     /// - The side that asks gives up after it, counted from the first poll, and tells the peer so
     ///   (`t=`). [`Call::timeout`](crate::Call::timeout) says otherwise for one call, longer or
     ///   shorter. A one-way call tells its peer no time.
+    /// - Of a streamed call it is the time for all of its items. The side that answers keeps it if
+    ///   the side that asks has said it.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -152,12 +152,11 @@ impl OverChannel {
 
     fn due(&self, is_one_way: bool) -> Instant {
         self.unsent.deadline.unwrap_or_else(|| {
-            if self.unsent.is_streamed() {
-                return after(Duration::MAX).into_std();
-            }
-            let timeout = self.unsent.timeout(!is_one_way);
-            let time = timeout.unwrap_or_else(|| self.channel.limits().call_time_max);
-            after(time).into_std()
+            let usual = || match self.unsent.is_streamed() {
+                true => Duration::MAX,
+                false => self.channel.limits().call_time_max,
+            };
+            after(self.unsent.timeout(!is_one_way).unwrap_or_else(usual)).into_std()
         })
     }
 
