@@ -202,10 +202,11 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// Says that the items of its reply have positions in their source, and that a caller may go on
-    /// at one of them: its handler looks at [`Context::resume_at`](crate::Context::resume_at), and
-    /// says by [`Sender::open_at`](crate::Sender::open_at) where its items begin. A call of another
-    /// command that wants to go on is refused with `invalid`.
+    /// Says that the items of its reply have positions in their source, and that a caller may
+    /// [go on](crate::StreamedCall::resume_at) at one of them: its handler looks at
+    /// [`Context::resume_at`](crate::Context::resume_at), and says by
+    /// [`Sender::open_at`](crate::Sender::open_at) where its items begin. A call of another command
+    /// that wants to go on is refused with `invalid`.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {

@@ -102,8 +102,9 @@ impl Error {
         Self::new(Code::NotFound, text).with_details(Positions { first, next })
     }
 
-    /// The positions that are there, if this is the error of a call that wanted to go on at another
-    /// one. It is read in the format of the call that failed.
+    /// The positions that are there, the last one not included, if this is the error of a call that
+    /// wanted to go on at another one; see
+    /// [`StreamedCall::resume_at`](crate::StreamedCall::resume_at). `None` of any other error.
     #[must_use]
     pub fn positions(&self) -> Option<Range<u64>> {
         let Positions { first, next } = self.details::<Positions>()?.ok()?;

@@ -26,8 +26,6 @@ use crate::session::Item;
 /// its error if not. A sender of a request ends it by [`end`](Self::end); one that is dropped
 /// before has given the call up.
 ///
-/// It is a [`Sink`], too: an item counts as flushed when the call has taken it.
-///
 /// ```
 /// # #[cfg(feature = "bincode")] {
 /// use switchboard::{Command, Endpoint, Result, Sender, Streamed};
@@ -139,7 +137,8 @@ impl<I> Sender<I> {
     }
 
     /// Sends an item that stands at this position of its source: for one that does not follow the
-    /// item before. See [`open_at`](Self::open_at).
+    /// item before. Those that are [sent](Self::send) behind it count on from there. See
+    /// [`open_at`](Self::open_at).
     ///
     /// # Errors
     ///
@@ -156,7 +155,8 @@ impl<I> Sender<I> {
         self.of.send(self.encoded(item), Some(position))
     }
 
-    /// Sends an item that others send as well, and that is encoded once for all of them.
+    /// Sends an item that others send as well, and that is encoded once for all of them, at the
+    /// position behind the item before, if that has one.
     ///
     /// # Errors
     ///
@@ -172,7 +172,8 @@ impl<I> Sender<I> {
         self.of.send(item.payload(self.format, self.encode, &self.of.limits), None)
     }
 
-    /// As [`send`](Self::send), in a function that blocks.
+    /// As [`send`](Self::send), in a function that blocks: it waits on its thread, also for as long
+    /// as its caller takes nothing.
     ///
     /// # Errors
     ///
