@@ -243,6 +243,12 @@ async fn a_stream_has_the_time_of_its_command() {
         settle().await;
         assert_eq!(running.load(Ordering::SeqCst), 0);
     }
+    // The other side is told.
+    let (client, mut peer) = client_and_peer();
+    let mut ticks = client.call(TICK_5, &());
+    let call = tokio::spawn(async move { ticks.next().await });
+    assert_eq!(peer.next().await.unwrap(), "TICK 1 0 t=5000 credit=65536\n");
+    call.abort();
 }
 
 #[tokio::test(start_paused = true)]

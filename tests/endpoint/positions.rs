@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use switchboard::{Code, Command, Context, Endpoint, Error, Receiver, Sender, Streamed};
+use switchboard::{Code, Command, Context, Encoded, Endpoint, Error, Receiver, Sender, Streamed};
 
 use super::items::clients_of;
 use super::support::*;
@@ -145,6 +145,23 @@ async fn items_of_a_request_have_positions_too() {
             assert_eq!(positions.next().await.unwrap().unwrap(), position);
         }
         assert!(positions.next().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_for_many_stands_behind_the_one_before_it() {
+    let endpoint = endpoint().on(FOLLOW, async |(), out: Sender<String>| {
+        let item = Encoded::new("x".to_owned());
+        out.open_at(7);
+        out.send_encoded(&item).await?;
+        out.send_encoded(&item).await
+    });
+    for client in clients_of(&endpoint) {
+        let mut lines = client.call(FOLLOW, &());
+        for position in [7, 8] {
+            assert_eq!(lines.next().await.unwrap().unwrap(), "x");
+            assert_eq!(lines.position(), Some(position));
+        }
     }
 }
 
