@@ -152,11 +152,12 @@ impl OverChannel {
 
     fn due(&self, is_one_way: bool) -> Instant {
         self.unsent.deadline.unwrap_or_else(|| {
-            let usual = || match self.unsent.is_streamed() {
-                true => Duration::MAX,
-                false => self.channel.limits().call_time_max,
+            let time = match self.unsent.timeout(!is_one_way) {
+                Some(time) => time,
+                None if self.unsent.is_streamed() => Duration::MAX,
+                None => self.channel.limits().call_time_max,
             };
-            after(self.unsent.timeout(!is_one_way).unwrap_or_else(usual)).into_std()
+            after(time).into_std()
         })
     }
 
