@@ -151,6 +151,8 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     /// - The side that asks gives up after it, counted from the first poll, and tells the peer so
     ///   (`t=`). [`Call::timeout`](crate::Call::timeout) says otherwise for one call, longer or
     ///   shorter. A one-way call tells its peer no time.
+    /// - Of a streamed call it is the time for all of its items. The side that answers keeps it if
+    ///   the side that asks has said it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -214,10 +216,11 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// Says that the items of its reply have positions in their source, and that a caller may go on
-    /// at one of them: its handler looks at [`Context::resume_at`](crate::Context::resume_at), and
-    /// says by [`Sender::open_at`](crate::Sender::open_at) where its items begin. A call of another
-    /// command that wants to go on is refused with `invalid`.
+    /// Says that the items of its reply have positions in their source, and that a caller may
+    /// [go on](crate::StreamedCall::resume_at) at one of them: its handler looks at
+    /// [`Context::resume_at`](crate::Context::resume_at), and says by
+    /// [`Sender::open_at`](crate::Sender::open_at) where its items begin. A call of another command
+    /// that wants to go on is refused with `invalid`.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {

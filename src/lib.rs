@@ -44,11 +44,14 @@
 //!
 //! # Four concepts
 //!
-//! - A [`Command`] is a name with its types and its [format](mod@format). It may carry
-//!   [`Facts`]: what it does, and how long and how large its calls may be.
+//! - A [`Command`] is a name with its types and its [format](mod@format). Its request or its reply
+//!   may come in items ([`Streamed`]). It may carry [`Facts`]: what it does, and how long and how
+//!   large its calls may be.
 //! - A [`Handler`] answers a command: `async fn(Req) -> Result<Rep, E>`, if it likes with a
-//!   [`Context`] behind the request or shared state in front of it ([`with_state`]), or a function
-//!   that blocks ([`blocking`]). A [`RawHandler`] is lent the [`Connection`] itself.
+//!   [`Context`] behind the request or shared state in front of it ([`with_state`]), a function
+//!   that blocks ([`blocking`]), or one that returns a stream ([`streaming`]). It has the items of
+//!   a request from a [`Receiver`], and gives those of a reply to a [`Sender`]. A [`RawHandler`] is
+//!   lent the [`Connection`] itself.
 //! - An [`Endpoint`] holds handlers and [`Limits`]. Handlers come and go while it serves.
 //! - To serve is to give it a listener: [`listen`](Endpoint::listen) for the short form,
 //!   [`serve_until`](Endpoint::serve_until) to stop in good order.
@@ -71,10 +74,11 @@
 //!
 //! # Cancel safety
 //!
-//! Each async function says what dropping its future does. In short: dropping a [`Call`] cancels
-//! it, at the peer as well. So a handler can be stopped at any of its awaits, when its caller gives
-//! up, its deadline passes or its connection is lost; work that must not stop half-way belongs in a
-//! task of its own (`tokio::spawn`). A handler that blocks runs to its end.
+//! Each async function says what dropping its future does. In short: dropping a [`Call`] or a
+//! [`StreamedCall`] cancels it, at the peer as well. So a handler can be stopped at any of its
+//! awaits, when its caller gives up, its deadline passes or its connection is lost; work that must
+//! not stop half-way belongs in a task of its own ([`Context::spawn`]). A handler that blocks runs
+//! to its end.
 //!
 //! # Modules
 //!

@@ -175,7 +175,9 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         Self { call, up, down, decode: F::decode }
     }
 
-    /// Ends the call if it has not ended in this time.
+    /// Ends the call, with `deadline_exceeded`, when `time` has passed from now: it covers all of
+    /// its items. A streamed call that is given no time, here or by its
+    /// [command](crate::Command::timeout), may last for ever.
     pub fn timeout(self, time: Duration) -> Self {
         self.timeout_at(after(time).into_std())
     }
@@ -212,7 +214,12 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
     ///
     /// # Errors
     ///
-    /// As a [`Call`].
+    /// As a [`Call`]; `cancelled` if the error of the call was given by [`next`](Self::next) or
+    /// [`send`](Self::send) before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it has given the call up.
     pub async fn finish(mut self) -> Result<R> {
         let received = poll_fn(|cx| self.call.poll_finish(cx)).await;
         let decode = self.decode;
@@ -319,11 +326,48 @@ impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
 
 impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
     /// Wants the items from this position of their source on, of a
-    /// [resumable](crate::Command::resumable) command. Its first item is at this position, or the
-    /// call fails: with `invalid` if the command cannot go on, or does not say that it does, and
-    /// with `not_found` if nothing is there; [`Error::positions`] tells what is.
+    /// [resumable](crate::Command::resumable) command. These come, or the call fails before there
+    /// is an item: with `invalid` if the command cannot go on, or its handler does not
+    /// [say](Sender::open_at) that it does, and with `not_found` if it has nothing at this
+    /// position; [`Error::positions`] tells what it has.
     ///
     /// For `None`, as of a first call, it begins where the command begins.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// use switchboard::{Code, Command, Context, Endpoint, Error, Result, Sender, Streamed};
+    ///
+    /// const LOG: Command<(), Streamed<String>> = Command::new("LOG").resumable();
+    /// const LINES: [&str; 3] = ["zero", "one", "two"];
+    ///
+    /// async fn log(_: (), out: Sender<String>, context: Context) -> Result<()> {
+    ///     let first = context.resume_at().unwrap_or(0);
+    ///     if first > 3 {
+    ///         return Err(Error::no_such_position(0..3));
+    ///     }
+    ///     out.open_at(first);
+    ///     for line in &LINES[first as usize..] {
+    ///         out.send(&line.to_string()).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<()> {
+    /// let client = Endpoint::new().on(LOG, log).client();
+    /// let mut lines = client.call(LOG, &());
+    /// assert_eq!(lines.next().await.unwrap()?, "zero");
+    /// let next = lines.next_position();
+    /// drop(lines);
+    ///
+    /// let mut lines = client.call(LOG, &()).resume_at(next);
+    /// assert_eq!(lines.next().await.unwrap()?, "one");
+    ///
+    /// let error = client.call(LOG, &()).resume_at(7).finish().await.unwrap_err();
+    /// assert_eq!((error.code(), error.positions()), (Code::NotFound, Some(0..3)));
+    /// # Ok(())
+    /// # } }
+    /// ```
     pub fn resume_at(mut self, position: impl Into<Option<u64>>) -> Self {
         self.call.resume_at = position.into();
         self.call.sent.unsent_mut().beside().resume_at = self.call.resume_at;

@@ -152,11 +152,11 @@ impl OverChannel {
 
     fn due(&self, is_one_way: bool) -> Instant {
         self.unsent.deadline.unwrap_or_else(|| {
-            if self.unsent.is_streamed() {
-                return after(Duration::MAX).into_std();
-            }
-            let timeout = self.unsent.timeout(!is_one_way);
-            let time = timeout.unwrap_or_else(|| self.channel.limits().call_time_max);
+            let time = match self.unsent.timeout(!is_one_way) {
+                Some(time) => time,
+                None if self.unsent.is_streamed() => Duration::MAX,
+                None => self.channel.limits().call_time_max,
+            };
             after(time).into_std()
         })
     }

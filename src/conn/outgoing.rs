@@ -274,7 +274,9 @@ impl Outgoing {
         let due = match self.due.or(self.unsent.deadline) {
             Some(due) => due,
             // It lasts as long as its caller says.
-            None if self.unsent.is_streamed() => after_that(now, Duration::MAX).into_std(),
+            None if self.unsent.is_streamed() && timeout.is_none() => {
+                after_that(now, Duration::MAX).into_std()
+            }
             None => {
                 let time_max = self.handle.shared().limits().call_time_max;
                 after_that(now, timeout.unwrap_or(time_max)).into_std()

@@ -102,9 +102,11 @@ impl Error {
         Self::new(Code::NotFound, text).with_details(Positions { first, next })
     }
 
-    /// The positions that are there, if this is the error of a call that wanted to go on at another
-    /// one. It is read in the format of the call that failed. A caller that is ahead of them has
-    /// read what the source has lost: to go on at their beginning would repeat some.
+    /// The positions that are there, the last one not included, if this is the error of a call that
+    /// wanted to go on at another one; see
+    /// [`StreamedCall::resume_at`](crate::StreamedCall::resume_at). `None` of any other error. A
+    /// caller that is ahead of them has read what the source has lost: to go on at their beginning
+    /// would repeat some.
     #[must_use]
     pub fn positions(&self) -> Option<Range<u64>> {
         let Positions { first, next } = self.details::<Positions>()?.ok()?;

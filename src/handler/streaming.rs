@@ -14,8 +14,8 @@ use crate::format::Codec;
 use crate::service::Sender;
 
 /// Makes a handler of a function that returns a [`Stream`] of results, whose values are the items
-/// of the reply. An error ends the call with it. The stream is polled as fast as the caller takes
-/// items, and dropped when the caller is gone.
+/// of the reply; the reply ends with `()`. An error ends the call with it. The stream is polled as
+/// fast as the caller takes items, and dropped when the caller is gone.
 ///
 /// The function is `fn(Req) -> S` or `fn(Req, Context) -> S`, with shared state in front by
 /// [`with_state`](crate::with_state) around it. To fail before the first item it returns a stream

@@ -14,18 +14,33 @@ use crate::limits::Limits;
 ///
 /// Each of its streams counts the bytes as its own, though they are there once.
 ///
-/// ```
-/// # #[cfg(feature = "bincode")] {
-/// use switchboard::{Encoded, Result, Sender};
+/// A hub that waited for each reader in turn would be as slow as the slowest; here each has a
+/// queue:
 ///
-/// async fn publish(news: String, readers: &[Sender<String>]) -> Result<()> {
-///     let news = Encoded::new(news);
-///     for reader in readers {
-///         reader.send_encoded(&news).await?;
-///     }
-///     Ok(())
+/// ```
+/// use std::sync::Arc;
+/// use switchboard::{Code, Encoded, Error, Result, Sender};
+/// use tokio::sync::broadcast;
+///
+/// struct Hub {
+///     news: broadcast::Sender<Encoded<String>>,
 /// }
-/// # }
+///
+/// impl Hub {
+///     fn publish(&self, text: String) {
+///         // An error: nobody reads.
+///         let _ = self.news.send(Encoded::new(text));
+///     }
+///
+///     // The handler of a command whose reply is `Streamed<String>`.
+///     async fn read(self: Arc<Self>, _request: (), out: Sender<String>) -> Result<()> {
+///         let mut news = self.news.subscribe();
+///         while let Ok(item) = news.recv().await {
+///             out.send_encoded(&item).await?;
+///         }
+///         Err(Error::new(Code::Overloaded, "too slow for the news"))
+///     }
+/// }
 /// ```
 pub struct Encoded<I> {
     item: Arc<Item<I>>,
@@ -43,7 +58,7 @@ impl<I> Encoded<I> {
         Self { item: Arc::new(Item { value: item, payloads: Mutex::default() }) }
     }
 
-    /// The item.
+    /// The item, as it was given.
     #[must_use]
     pub fn get(&self) -> &I {
         &self.item.value

@@ -26,8 +26,6 @@ use crate::session::Item;
 /// its error if not. A sender of a request ends it by [`end`](Self::end); one that is dropped
 /// before has given the call up.
 ///
-/// It is a [`Sink`], too: an item counts as flushed when the call has taken it.
-///
 /// ```
 /// # #[cfg(feature = "bincode")] {
 /// use switchboard::{Command, Endpoint, Result, Sender, Streamed};
@@ -44,11 +42,37 @@ use crate::session::Item;
 /// let endpoint = Endpoint::new().on(COUNT, count);
 /// # }
 /// ```
+///
+/// It is a [`Sink`], too. An item counts as flushed when the call has taken it; to close it is
+/// [`end`](Self::end).
+///
+/// ```
+/// # #[cfg(feature = "bincode")] {
+/// use futures_util::StreamExt;
+/// use switchboard::{Command, Endpoint, Receiver, Result, Sender, Streamed};
+///
+/// const SHOUT: Command<Streamed<String>, Streamed<String>> = Command::new("SHOUT");
+///
+/// async fn shout(_: (), words: Receiver<String>, out: Sender<String>) -> Result<()> {
+///     words.map(|word| word.map(|word| word.to_uppercase())).forward(out).await
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let client = Endpoint::new().on(SHOUT, shout).client();
+/// let mut words = client.call(SHOUT, &());
+/// words.send(&"hello".to_owned()).await?;
+/// words.end().await?;
+/// assert_eq!(words.next().await.unwrap()?, "HELLO");
+/// assert!(words.next().await.is_none());
+/// # Ok(())
+/// # } }
+/// ```
 pub struct Sender<I> {
     of: ItemsOfCall,
     format: &'static str,
     encode: EncodeItem<I>,
-    // Whoever made the call, and has not ended its request.
+    // Of whoever made the call, and has not ended its request.
     gives_up: bool,
 }
 
@@ -113,7 +137,8 @@ impl<I> Sender<I> {
     }
 
     /// Sends an item that stands at this position of its source: for one that does not follow the
-    /// item before. See [`open_at`](Self::open_at).
+    /// item before. Those that are [sent](Self::send) behind it count on from there. See
+    /// [`open_at`](Self::open_at).
     ///
     /// # Errors
     ///
@@ -130,7 +155,8 @@ impl<I> Sender<I> {
         self.of.send(self.encoded(item), Some(position))
     }
 
-    /// Sends an item that others send as well, and that is encoded once for all of them.
+    /// Sends an item that others send as well, and that is encoded once for all of them, at the
+    /// position behind the item before, if that has one.
     ///
     /// # Errors
     ///
@@ -166,7 +192,8 @@ impl<I> Sender<I> {
         try_send(&*self.of.items, payload)
     }
 
-    /// As [`send`](Self::send), in a function that blocks.
+    /// As [`send`](Self::send), in a function that blocks: it waits on its thread, also for as long
+    /// as its caller takes nothing.
     ///
     /// # Errors
     ///
@@ -180,18 +207,19 @@ impl<I> Sender<I> {
     }
 
     /// Says that the call is taken, before there is an item: the caller learns it by
-    /// [`StreamedCall::opened`](crate::StreamedCall::opened). Behind an item it says nothing.
+    /// [`StreamedCall::opened`](crate::StreamedCall::opened). Behind an item it says nothing, nor
+    /// for the second time, nor of a request.
     pub fn open(&self) {
-        self.of.items.open(None);
+        self.say_open(None);
     }
 
-    /// Says that the call is taken, and that its items begin at this position of their source. Each
-    /// item that is [sent](Self::send) stands one behind the item before it.
+    /// As [`open`](Self::open), and says that its items begin at this position of their source.
+    /// Each item that is [sent](Self::send) stands one behind the item before it.
     ///
     /// If the caller wants to [go on](crate::Context::resume_at) from a position, it takes items
     /// only when this was said of that position.
     pub fn open_at(&self, position: u64) {
-        self.of.items.open(Some(position));
+        self.say_open(Some(position));
     }
 
     /// Says that no more items come. In a handler it says nothing: those of a reply end when the
@@ -209,6 +237,13 @@ impl<I> Sender<I> {
     /// Of whoever made the call.
     pub(crate) fn of_caller(of: ItemsOfCall, format: &'static str, encode: EncodeItem<I>) -> Self {
         Self { of, format, encode, gives_up: true }
+    }
+
+    fn say_open(&self, position: Option<u64>) {
+        // A request is taken by its handler, and not by whoever makes it.
+        if !self.gives_up {
+            self.of.items.open(position);
+        }
     }
 
     fn encoded(&self, item: &I) -> Result<Bytes> {

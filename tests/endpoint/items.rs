@@ -227,6 +227,31 @@ async fn a_stream_has_the_time_that_its_caller_says_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_has_the_time_of_its_command() {
+    const TICK_5: Command<(), Streamed<u64>> = TICK.timeout(SECOND.saturating_mul(5));
+    let (endpoint, running) = ticking();
+    for client in clients_of(&endpoint) {
+        let mut ticks = client.call(TICK_5, &());
+        let mut count = 0;
+        let error = loop {
+            match ticks.next().await.unwrap() {
+                Ok(_) => count += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.code(), count), (Code::DeadlineExceeded, 5));
+        settle().await;
+        assert_eq!(running.load(Ordering::SeqCst), 0);
+    }
+    // The other side is told.
+    let (client, mut peer) = client_and_peer();
+    let mut ticks = client.call(TICK_5, &());
+    let call = tokio::spawn(async move { ticks.next().await });
+    assert_eq!(peer.next().await.unwrap(), "TICK 1 0 t=5000 credit=65536\n");
+    call.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_who_stops_stops_its_writer_and_nobody_else() {
     let endpoint = streaming();
     let client = client(&endpoint);

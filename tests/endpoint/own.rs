@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard::format::{Json, Line};
 use switchboard::service::{Request, Service};
-use switchboard::{Code, Command, Connection, Endpoint, Error, Result};
+use switchboard::{Code, Command, Connection, Endpoint, Error, Receiver, Result, Sender, Streamed};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -194,6 +194,38 @@ async fn facts_that_are_not_said_are_null() {
             assert!(found, "{member} of {told}");
         }
     }
+}
+
+/// Items have a place of their own, and the facts of streams are told.
+#[tokio::test(start_paused = true)]
+async fn streams_are_described() {
+    const DOWN: Command<u8, Streamed<bool, u32>, Json> = Command::new("DOWN").resumable().endless();
+    const UP: Command<Streamed<bool, u8>, u32, Json> = Command::new("UP");
+    async fn down(_: u8, _: Sender<bool>) -> Result<u32> {
+        Ok(0)
+    }
+    async fn up(_: u8, _: Receiver<bool>) -> Result<u32> {
+        Ok(0)
+    }
+    let endpoint = Endpoint::new().on(DOWN, down).on(UP, up);
+    let describe = async |name: &str| -> Value {
+        let told = exchange(&endpoint, format!("?DESCRIBE json\n{name:?}\n")).await;
+        serde_json::from_str(&told).unwrap()
+    };
+    let [request, reply, items] = ["u8", "u32", "bool"].map(|word| json!([[word]]));
+    for (name, has_request_items) in [("DOWN", false), ("UP", true)] {
+        let told = describe(name).await;
+        assert_eq!(told["request"]["shapes"]["json"], request, "{told}");
+        assert_eq!(told["reply"]["shapes"]["json"], reply, "{told}");
+        let (with, without) =
+            if has_request_items { ("request", "reply") } else { ("reply", "request") };
+        assert_eq!(told[with]["items"]["shapes"]["json"], items, "{told}");
+        assert_eq!(told[without].get("items"), Some(&Value::Null), "{told}");
+        let facts = [&told["resumable"], &told["endless"]];
+        assert_eq!(facts, [&json!(!has_request_items); 2], "{told}");
+    }
+    let line = exchange(&endpoint, "?DESCRIBE\nDOWN\n").await;
+    assert!(line.ends_with("u8 -> Streamed<bool, u32>, resumable, endless\n"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]

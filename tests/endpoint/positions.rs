@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use switchboard::{Code, Command, Context, Endpoint, Error, Sender, Streamed};
+use switchboard::{Code, Command, Context, Encoded, Endpoint, Error, Receiver, Sender, Streamed};
 
 use super::items::clients_of;
 use super::support::*;
@@ -122,6 +122,69 @@ async fn a_caller_knows_that_its_call_is_taken_before_there_is_an_item() {
         assert_eq!(lines.opened().await.unwrap(), Some(7));
         let mut lines = client.call(FOLLOW, &()).resume_at(7);
         assert_eq!(lines.opened().await.unwrap_err().code(), Code::NotFound);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_of_a_request_have_positions_too() {
+    const TAKE: Command<Streamed<String>, Streamed<Option<u64>>> = Command::new("TAKE");
+    async fn take((): (), mut up: Receiver<String>, out: Sender<Option<u64>>) -> Result<(), Error> {
+        while up.next().await?.is_some() {
+            out.send(&up.position()).await?;
+        }
+        Ok(())
+    }
+    for client in clients_of(&endpoint().on(TAKE, take)) {
+        let (up, mut positions) = client.call(TAKE, &()).split().await.unwrap();
+        // Of a request this says nothing.
+        up.open_at(1000);
+        up.send(&"x".to_owned()).await.unwrap();
+        up.send_at(7, &"x".to_owned()).await.unwrap();
+        up.send(&"x".to_owned()).await.unwrap();
+        up.end();
+        for position in [None, Some(7), Some(8)] {
+            assert_eq!(positions.next().await.unwrap().unwrap(), position);
+        }
+        assert!(positions.next().await.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_for_many_stands_behind_the_one_before_it() {
+    let endpoint = endpoint().on(FOLLOW, async |(), out: Sender<String>| {
+        let item = Encoded::new("x".to_owned());
+        out.open_at(7);
+        out.send_encoded(&item).await?;
+        out.send_encoded(&item).await
+    });
+    for client in clients_of(&endpoint) {
+        let mut lines = client.call(FOLLOW, &());
+        for position in [7, 8] {
+            assert_eq!(lines.next().await.unwrap().unwrap(), "x");
+            assert_eq!(lines.position(), Some(position));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_taken_once() {
+    let endpoint = endpoint().on(PLAIN, async |(), out: Sender<String>| {
+        out.open();
+        out.open_at(7);
+        out.send(&"x".to_owned()).await?;
+        out.open();
+        Ok::<_, Error>(())
+    });
+    let mut peer = peer(&endpoint);
+    peer.send("PLAIN 1 0 credit=1\n").await;
+    peer.expect("<1 open\n").await;
+    peer.expect("<1 item 2\n\u{1}x").await;
+    peer.expect("<1 ok 0\n").await;
+    for client in clients_of(&endpoint) {
+        let mut lines = client.call(PLAIN, &());
+        assert_eq!(lines.opened().await.unwrap(), None);
+        assert_eq!(lines.next().await.unwrap().unwrap(), "x");
+        assert_eq!(lines.position(), None);
     }
 }
 

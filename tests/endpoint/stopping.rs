@@ -173,6 +173,22 @@ async fn a_door_that_drains_tells_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_waits_for_what_was_spawned_where_there_is_no_listener() {
+    let (endpoint, _, done) = stopping();
+    let (here, there) = transport::memory();
+    let serving = tokio::spawn(async move { endpoint.serve_stream(there).await });
+    let client = Endpoint::new().connect_over(here);
+    client.call(LEAVE, &3).await.unwrap();
+    let began = Instant::now();
+    client.close().await;
+    serving.await.unwrap();
+    assert!(began.elapsed() < SECOND);
+    assert_eq!(done.now(), 0);
+    // It is done all the same.
+    done.reach(1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_what_was_spawned_and_no_longer_than_it_may() {
     let check = async |seconds: u64, waits: u64, cut_off: u64| {
         let (endpoint, _, done) = stopping();

@@ -535,6 +535,24 @@ fn an_item_on_its_way_counts_against_the_window() {
     assert_eq!(pair.peers[CLIENT].take_sent(), ">1 credit 564\n");
 }
 
+/// What its handler has taken shows that it goes on.
+#[test]
+fn the_window_of_a_request_grows_with_its_first_credit() {
+    let mut pair = alone(facts(true, false));
+    let item = format!(">1 item 8128\n{}", "x".repeat(8128));
+    pair.inject(SERVER, format!("GREET 1 0 stream=1\n{item}").as_bytes());
+    let taken = StreamId::from(pair.peers[SERVER].calls.pop_front().unwrap().id);
+    assert!(take(&mut pair.peers[SERVER], taken).flatten().is_some());
+    pair.drive();
+    // 16,384 less the half of it that was used, and that half and 49,152 more.
+    assert_eq!(pair.peers[SERVER].take_sent(), "<1 credit 57344\n");
+    let items = ">1 item 32704\n".to_owned() + &"x".repeat(32_704);
+    pair.inject(SERVER, items.as_bytes());
+    assert!(take(&mut pair.peers[SERVER], taken).flatten().is_some());
+    pair.drive();
+    assert_eq!(pair.peers[SERVER].take_sent(), "<1 credit 32768\n");
+}
+
 #[test]
 fn a_request_that_is_cut_off_ends_its_call() {
     let mut pair = alone(BOTH);
