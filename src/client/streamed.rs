@@ -188,6 +188,12 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         self
     }
 
+    /// Sends this W3C traceparent along; see [`Call::trace`].
+    pub fn trace(mut self, traceparent: &str) -> Self {
+        self.call.sent.unsent_mut().beside().trace = Some(traceparent.into());
+        self
+    }
+
     /// Says this beside the call; see [`Call::metadata`].
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
         self.call.sent.unsent_mut().add_metadata(key, value);

@@ -403,6 +403,20 @@ async fn an_early_end_leaves_the_items_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_streamed_call_says_what_another_may() {
+    let endpoint = endpoint().on(COUNT, async |_: u32, _: Sender<u32>, context: Context| {
+        let told = (context.trace(), context.metadata().get("tenant-id").map(String::from));
+        Ok::<_, Error>(format!("{told:?}"))
+    });
+    for client in clients_of(&endpoint) {
+        let call = client.call(COUNT, &1).trace("00-1").metadata("tenant-id", "7");
+        assert_eq!(call.finish().await.unwrap(), "(Some(\"00-1\"), Some(\"7\"))");
+        let error = client.call(COUNT, &1).trace("").finish().await.unwrap_err();
+        assert_eq!(error.code(), Code::BadPayload);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_between_two_items_ends_the_call_behind_the_first() {
     let endpoint = endpoint().on(COUNT, async |end: u32, out: Sender<u32>| {
         out.send(&end).await?;
