@@ -224,7 +224,8 @@ impl Streams {
             };
             let item = receiving.poll_next(waker, spent);
             due.extend(receiving.take_last_waker());
-            if matches!(item, Poll::Ready(Some(_)))
+            // Also when there is none: what was lent has been used up.
+            if !matches!(item, Poll::Ready(None))
                 && let Some(credit) = receiving.take_credit(is_scarce)
             {
                 push_part((whose, id.tag()), Part::Credit(credit), Options::default(), outbox);
@@ -235,6 +236,16 @@ impl Streams {
             Some(item) => item.map(Ok),
             None => Poll::Ready(Err(takes_no_items())),
         }
+    }
+
+    /// Lends those behind the item that was taken last, until another is asked for.
+    pub(super) fn lend_items(&mut self, id: StreamId, lent: &mut VecDeque<Item>) {
+        self.change_own(id, |stream, due| {
+            if let Some(receiving) = &mut stream.receiving {
+                receiving.lend(lent);
+                due.extend(receiving.take_last_waker());
+            }
+        });
     }
 
     /// Where the items of the peer begin; `waker` is kept until that is known.
