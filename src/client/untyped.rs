@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::way::Sent;
 use crate::error::{Code, Error, Result};
-use crate::service::{Items, start_send};
+use crate::service::{Items, poll_lent, start_send};
 use crate::session::{Item, Received};
 
 /// A call without its types.
@@ -21,7 +21,7 @@ pub(super) struct Untyped {
     pub(super) format: &'static str,
     // Once it is sent.
     items: Option<Arc<dyn Items>>,
-    // Taken by a `send` that learned of the end, to be given out before it.
+    // Lent, or taken by a `send` that learned of the end, to be given out before it.
     early: VecDeque<Item>,
     last: Last,
     // Where it is to go on, until the other side has said that it does.
@@ -138,7 +138,10 @@ impl Untyped {
         }
         let items = ready!(self.poll_open(cx))?;
         ready!(self.poll_resumed(cx))?;
-        if let Some(Some(item)) = ready!(self.poll_items(cx, |cx| items.poll_next(cx))) {
+        let mut lent = std::mem::take(&mut self.early);
+        let next = self.poll_items(cx, |cx| poll_lent(&*items, cx, &mut lent));
+        self.early = lent;
+        if let Some(Some(item)) = ready!(next) {
             self.position = item.position;
             return Poll::Ready(Ok(Some(item)));
         }

@@ -1,5 +1,6 @@
 //! The items of a streamed call over a connection: its session keeps them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -19,6 +20,31 @@ pub(crate) struct SessionItems {
 impl SessionItems {
     pub(crate) fn new(shared: &Arc<Shared>, id: StreamId) -> Self {
         Self { shared: Arc::clone(shared), id }
+    }
+
+    fn poll_item(
+        &self,
+        cx: &Context<'_>,
+        more: Option<&mut VecDeque<Item>>,
+    ) -> Poll<Result<Option<Item>>> {
+        let mut waker = Some(cx.waker().clone());
+        let mut state = self.shared.lock();
+        let is_scarce = state.held.is_scarce();
+        let item = state.session.poll_item(self.id, is_scarce, &mut waker);
+        if let Some(more) = more
+            && !is_scarce
+            && matches!(item, Poll::Ready(Ok(Some(_))))
+        {
+            state.session.lend_items(self.id, more);
+        }
+        state.cover_no_more();
+        // What was granted is to be written.
+        if state.session.has_transmit() {
+            unlock_and_wake(state);
+        } else {
+            unlock_and_wake_callers(state);
+        }
+        item
     }
 }
 
@@ -41,20 +67,15 @@ impl Items for SessionItems {
     }
 
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
-        let mut waker = Some(cx.waker().clone());
-        let mut state = self.shared.lock();
-        let is_scarce = state.held.is_scarce();
-        let item = state.session.poll_item(self.id, is_scarce, &mut waker);
-        if item.is_ready() {
-            state.cover_no_more();
-        }
-        // What was granted is to be written.
-        if state.session.has_transmit() {
-            unlock_and_wake(state);
-        } else {
-            unlock_and_wake_callers(state);
-        }
-        item
+        self.poll_item(cx, None)
+    }
+
+    fn poll_some(
+        &self,
+        cx: &mut Context<'_>,
+        more: &mut VecDeque<Item>,
+    ) -> Poll<Result<Option<Item>>> {
+        self.poll_item(cx, Some(more))
     }
 
     fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>> {

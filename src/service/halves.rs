@@ -1,5 +1,6 @@
 //! The two halves of a streamed call, with the types of their items.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use futures_sink::Sink;
 use tokio::runtime::Handle;
 
 use super::encoded::Encoded;
-use super::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item};
+use super::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item, poll_lent};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::session::Item;
@@ -101,6 +102,8 @@ pub struct Sender<I> {
 pub struct Receiver<I> {
     of: ItemsOfCall,
     decode: DecodeItem<I>,
+    // Behind the one that was given out last.
+    lent: VecDeque<Item>,
     position: Option<u64>,
     is_over: bool,
 }
@@ -333,7 +336,7 @@ impl<I> Receiver<I> {
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<I>>> {
-        let next = ready!(self.of.items.poll_next(cx));
+        let next = ready!(poll_lent(&*self.of.items, cx, &mut self.lent));
         self.is_over = !matches!(next, Ok(Some(_)));
         let Some(item) = next? else {
             return Poll::Ready(Ok(None));
@@ -344,7 +347,7 @@ impl<I> Receiver<I> {
     }
 
     pub(crate) fn new(of: ItemsOfCall, decode: DecodeItem<I>) -> Self {
-        Self { of, decode, position: None, is_over: false }
+        Self { of, decode, lent: VecDeque::new(), position: None, is_over: false }
     }
 }
 

@@ -4,6 +4,7 @@
 //! What lies between the two, a session's credit or a queue in memory (`pipe`), is behind
 //! [`Items`].
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -37,6 +38,20 @@ pub(crate) trait Items: Send + Sync {
     ///
     /// The call is over, and there was no last one.
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>>;
+
+    /// As [`poll_next`](Self::poll_next); what waits behind that item may be put into `more`, which
+    /// is to be used up before this is asked again.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_next`](Self::poll_next).
+    fn poll_some(
+        &self,
+        cx: &mut Context<'_>,
+        _more: &mut VecDeque<Item>,
+    ) -> Poll<Result<Option<Item>>> {
+        self.poll_next(cx)
+    }
 
     /// Where the items of the other side begin: known when it has taken the call.
     ///
@@ -77,6 +92,23 @@ pub(crate) fn check_item_bytes(bytes: usize, limits: &Limits) -> Result<()> {
         return Err(Error::local(Code::TooLarge, text));
     }
     Ok(())
+}
+
+/// The next item: the first of `lent`, or else of those that have come, which may lend others.
+pub(crate) fn poll_lent(
+    items: &dyn Items,
+    cx: &mut Context<'_>,
+    lent: &mut VecDeque<Item>,
+) -> Poll<Result<Option<Item>>> {
+    if let Some(item) = lent.pop_front() {
+        return Poll::Ready(Ok(Some(item)));
+    }
+    let next = items.poll_some(cx, lent);
+    if next.is_pending() {
+        // A stream on which nothing comes keeps no room.
+        *lent = VecDeque::new();
+    }
+    next
 }
 
 /// An item of its bytes.

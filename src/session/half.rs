@@ -53,7 +53,9 @@ pub(super) struct Receiving {
     // The window of a stream that has proved to be long.
     window_later: u32,
     items: VecDeque<Item>,
+    // Of those in `items`, and of those that are lent.
     waiting_cost: u64,
+    lent_cost: u64,
     // Of the item whose line has come, and whose body has not.
     coming_cost: u64,
     positions: Positions,
@@ -236,6 +238,7 @@ impl Receiving {
             window_later,
             items: VecDeque::new(),
             waiting_cost: 0,
+            lent_cost: 0,
             coming_cost: 0,
             positions: Positions::default(),
             is_ended: false,
@@ -288,12 +291,14 @@ impl Receiving {
         Ok(self.waker.take())
     }
 
-    /// The next item; `None` behind the last.
+    /// The next item; `None` behind the last. Whoever asks has used up what was lent.
     pub(super) fn poll_next(
         &mut self,
         waker: &mut Option<Waker>,
         spent: &mut Vec<Waker>,
     ) -> Poll<Option<Item>> {
+        let lent_cost = std::mem::take(&mut self.lent_cost);
+        self.waiting_cost = self.waiting_cost.saturating_sub(lent_cost);
         if let Some(item) = self.items.pop_front() {
             self.waiting_cost = self.waiting_cost.saturating_sub(item.cost());
             shrink_empty(&mut self.items);
@@ -306,6 +311,22 @@ impl Receiving {
             spent.extend(std::mem::replace(&mut self.waker, waker.take()));
         }
         Poll::Pending
+    }
+
+    /// Lends those that come next, so that not each of them is asked for by itself. They count as
+    /// waiting until another is asked for: so they are little of the window, or the peer would wait
+    /// for credit while its items are used up one by one.
+    pub(super) fn lend(&mut self, lent: &mut VecDeque<Item>) {
+        let lent_cost_max = u64::from(self.window / LENT_PART);
+        while let Some(item) = self.items.front() {
+            let lent_cost = self.lent_cost.saturating_add(item.cost());
+            if lent_cost > lent_cost_max {
+                return;
+            }
+            self.lent_cost = lent_cost;
+            lent.extend(self.items.pop_front());
+        }
+        shrink_empty(&mut self.items);
     }
 
     /// Whether all that came has been taken; if not, `waker` is kept: no item is waited for then.
@@ -374,7 +395,7 @@ impl Receiving {
 
     /// Drops what waits, as nobody takes it any more.
     pub(super) fn cut_off(&mut self) -> Option<Waker> {
-        (self.items, self.waiting_cost) = (VecDeque::new(), 0);
+        (self.items, self.waiting_cost, self.lent_cost) = (VecDeque::new(), 0, 0);
         (self.is_ended, self.is_cut_off) = (true, true);
         self.waker.take()
     }
@@ -393,6 +414,9 @@ const BALANCE_MAX: i64 = 4_294_967_295;
 
 /// The window of a request that goes on, as replies have it from the beginning.
 pub(super) const WINDOW: u32 = 64 * 1024;
+
+/// Of a window so much is lent at once.
+const LENT_PART: u32 = 8;
 
 /// Items of this side wait up to here, so that whoever makes them need not be woken for each.
 const WAITING_COST_MAX: u64 = 64 * 1024;

@@ -1,5 +1,6 @@
 //! What whoever makes items, and whoever takes them, says to a [`Session`].
 
+use std::collections::VecDeque;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -26,6 +27,13 @@ impl Session {
     ) -> Poll<Result<Option<Item>, Error>> {
         let (streams, wakers, outbox) = self.calls.streams_of(id.whose());
         streams.poll_item(id, is_scarce, waker, &mut wakers.spent, outbox)
+    }
+
+    /// Lends those that wait behind the item that was taken last, as far as they are little of the
+    /// window. They are to be used before the next is asked for, and count as waiting until then:
+    /// the session holds no more than without it.
+    pub fn lend_items(&mut self, id: StreamId, lent: &mut VecDeque<Item>) {
+        self.calls.streams_of(id.whose()).0.lend_items(id, lent);
     }
 
     /// Where the peer's items begin, if it says so: known when it has said that it took the call,

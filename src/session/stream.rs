@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use super::event::Whose;
-use super::half::{Misuse, Receiving, Sending, WINDOW};
+use super::half::{Item, Misuse, Receiving, Sending, WINDOW};
 use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::wire::{Options, Tag};
@@ -157,6 +157,32 @@ impl Stream {
         }
         spent.extend(std::mem::replace(&mut self.opener, waker.take()));
         Poll::Pending
+    }
+
+    /// The next item of the peer, `None` behind the last, and what is to be granted for more.
+    /// `None` of both if the call is over.
+    pub(super) fn poll_item(
+        &mut self,
+        is_scarce: bool,
+        waker: &mut Option<Waker>,
+        spent: &mut Vec<Waker>,
+        due: &mut Vec<Waker>,
+    ) -> Option<(Poll<Option<Item>>, Option<u32>)> {
+        if self.is_cut_off {
+            return None;
+        }
+        let Some(receiving) = &mut self.receiving else {
+            return Some((Poll::Ready(None), None));
+        };
+        if receiving.is_cut_off() {
+            return None;
+        }
+        let item = receiving.poll_next(waker, spent);
+        due.extend(receiving.take_last_waker());
+        // Also when there is none: what was lent has been used up.
+        let is_open = !matches!(item, Poll::Ready(None));
+        let credit = if is_open { receiving.take_credit(is_scarce) } else { None };
+        Some((item, credit))
     }
 
     /// This side says that it has taken the call; whether that can still be said.

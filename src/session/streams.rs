@@ -220,20 +220,8 @@ impl Streams {
     ) -> Poll<Result<Option<Item>, Error>> {
         let whose = self.whose;
         let polled = self.change_own(id, |stream, due| {
-            if stream.is_cut_off {
-                return None;
-            }
-            let Some(receiving) = &mut stream.receiving else {
-                return Some(Poll::Ready(None));
-            };
-            if receiving.is_cut_off() {
-                return None;
-            }
-            let item = receiving.poll_next(waker, spent);
-            due.extend(receiving.take_last_waker());
-            if matches!(item, Poll::Ready(Some(_)))
-                && let Some(credit) = receiving.take_credit(is_scarce)
-            {
+            let (item, credit) = stream.poll_item(is_scarce, waker, spent, due)?;
+            if let Some(credit) = credit {
                 push_part((whose, id.tag()), Part::Credit(credit), Options::default(), outbox);
             }
             Some(item)
@@ -242,6 +230,16 @@ impl Streams {
             Some(item) => item.map(Ok),
             None => Poll::Ready(Err(takes_no_items())),
         }
+    }
+
+    /// Lends those behind the item that was taken last, until another is asked for.
+    pub(super) fn lend_items(&mut self, id: StreamId, lent: &mut VecDeque<Item>) {
+        self.change_own(id, |stream, due| {
+            if let Some(receiving) = &mut stream.receiving {
+                receiving.lend(lent);
+                due.extend(receiving.take_last_waker());
+            }
+        });
     }
 
     /// Where the items of the peer begin; `waker` is kept until that is known.

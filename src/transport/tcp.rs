@@ -87,16 +87,20 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 
 async fn connect_from(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpStream> {
     let stream = socket.connect(address).await?;
-    check_other_end(&stream)?;
+    check_other_end(&stream, address)?;
     hurry(&stream);
     Ok(stream)
 }
 
 /// Refuses a socket that is connected to itself.
-fn check_other_end(stream: &TcpStream) -> io::Result<()> {
+fn check_other_end(stream: &TcpStream, dialled: SocketAddr) -> io::Result<()> {
+    // Nearly always the ports differ. What was dialled may be no address of its own, as 0.0.0.0.
+    let Some(here) = stream.local_addr().ok().filter(|here| here.port() == dialled.port()) else {
+        return Ok(());
+    };
     // A peer that is gone already has no address. That was another one, and the first read tells.
-    let (Ok(here), Ok(there)) = (stream.local_addr(), stream.peer_addr()) else { return Ok(()) };
-    if (here.ip(), here.port()) != (there.ip(), there.port()) {
+    if !stream.peer_addr().is_ok_and(|there| (there.ip(), there.port()) == (here.ip(), here.port()))
+    {
         return Ok(());
     }
     // Closed in good order it would occupy the port for a minute more. If that fails it does.

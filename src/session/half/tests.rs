@@ -1,5 +1,6 @@
 //! One half by itself, and two of them joined.
 
+use std::collections::VecDeque;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -85,6 +86,50 @@ fn credit_is_given_by_the_half_window_and_not_where_memory_is_scarce() {
     assert_eq!(receiving.take_credit(true), None);
     assert_eq!(receiving.take_credit(false), Some(500));
     assert_eq!(receiving.take_credit(false), None);
+}
+
+#[test]
+fn what_is_lent_counts_until_the_next_is_asked_for_and_is_little_of_the_window() {
+    let mut receiving = Receiving::new(1600, 1600);
+    for _ in 0..16 {
+        receiving.handle_line(36).unwrap();
+        let _ = receiving.handle_item(item(36));
+    }
+    let mut lent = VecDeque::new();
+    let next = |receiving: &mut Receiving| {
+        matches!(receiving.poll_next(&mut None, &mut Vec::new()), Poll::Ready(Some(_)))
+    };
+    assert!(next(&mut receiving));
+    receiving.lend(&mut lent);
+    assert_eq!((lent.len(), receiving.held_bytes()), (2, 1500));
+    // Not more by asking again.
+    receiving.lend(&mut lent);
+    assert_eq!((lent.len(), receiving.held_bytes()), (2, 1500));
+    assert!(next(&mut receiving));
+    assert_eq!(receiving.held_bytes(), 1200);
+    for held_bytes in [900, 600, 300] {
+        receiving.lend(&mut lent);
+        assert_eq!(receiving.take_credit(false), (held_bytes == 300).then_some(1000));
+        assert!(next(&mut receiving));
+        assert_eq!(receiving.held_bytes(), held_bytes);
+    }
+    receiving.lend(&mut lent);
+    assert!(next(&mut receiving));
+    receiving.lend(&mut lent);
+    assert!(!next(&mut receiving));
+    assert_eq!((lent.len(), receiving.held_bytes()), (10, 0));
+}
+
+#[test]
+fn an_item_that_is_much_of_the_window_is_not_lent() {
+    let mut receiving = Receiving::new(500, 500);
+    for _ in 0..2 {
+        receiving.handle_line(0).unwrap();
+        let _ = receiving.handle_item(item(0));
+    }
+    let mut lent = VecDeque::new();
+    receiving.lend(&mut lent);
+    assert_eq!((lent.len(), receiving.held_bytes()), (0, 128));
 }
 
 #[test]
