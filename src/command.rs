@@ -179,7 +179,9 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     /// [`Limits::payload_bytes_max`], in whose place it stands for this command, on both sides.
     /// What other limits follow from it is told at [`Facts::payload_bytes_max`].
     ///
-    /// A payload over it is refused with `too_large`; the caller's before a byte of it is sent.
+    /// A payload over it is refused with `too_large`; the caller's before a byte of it is sent. Of
+    /// a streamed command it is what a request begins with and a reply ends with: items have
+    /// [`Limits::item_bytes_max`].
     ///
     /// ```
     /// # use switchboard::{Command, format::Line};

@@ -24,6 +24,8 @@ pub(super) struct Untyped {
     // Lent, or taken by a `send` that learned of the end, to be given out before it.
     early: VecDeque<Item>,
     last: Last,
+    // What it has failed with, once that has been given out.
+    failed: Option<(Code, String)>,
     // Where it is to go on, until the other side has said that it does.
     pub(super) resume_at: Option<u64>,
     // Where the item stands that was taken last.
@@ -39,7 +41,7 @@ enum Last {
 impl Untyped {
     pub(super) fn new(sent: Sent, format: &'static str) -> Self {
         let (items, early, last) = (None, VecDeque::new(), Last::ToCome);
-        Self { sent, format, items, early, last, resume_at: None, position: None }
+        Self { sent, format, items, early, last, failed: None, resume_at: None, position: None }
     }
 
     /// Sends an item for which there was room.
@@ -176,7 +178,7 @@ impl Untyped {
         while ready!(self.poll_next(cx))?.is_some() {}
         match std::mem::replace(&mut self.last, Last::Given) {
             Last::Here(received) => Poll::Ready(received),
-            Last::ToCome | Last::Given => Poll::Ready(Err(over())),
+            Last::ToCome | Last::Given => Poll::Ready(Err(self.error_again())),
         }
     }
 
@@ -188,14 +190,27 @@ impl Untyped {
         Poll::Ready(())
     }
 
+    /// Why the call is over; an error is kept for whoever asks once more.
     fn take_error(&mut self) -> Error {
         match std::mem::replace(&mut self.last, Last::Given) {
-            Last::Here(Err(error)) => error,
+            Last::Here(Err(error)) => {
+                self.failed = Some((error.code(), error.text().to_owned()));
+                error
+            }
             Last::Here(received) => {
                 self.last = Last::Here(received);
-                over()
+                let text = "the call has its reply already, and takes no more items";
+                Error::local(Code::Cancelled, text).after_sending()
             }
-            Last::ToCome | Last::Given => over(),
+            Last::ToCome | Last::Given => self.error_again(),
+        }
+    }
+
+    /// The error that has been given out before.
+    fn error_again(&self) -> Error {
+        match &self.failed {
+            Some((code, text)) => Error::local(*code, text.clone()).after_sending(),
+            None => over(),
         }
     }
 

@@ -318,7 +318,8 @@ impl Outgoing {
     fn explain(&self, error: Error) -> Error {
         let is_ours = !error.is_from_peer() && std::error::Error::source(&error).is_none();
         let is_late = error.code() == Code::DeadlineExceeded && is_ours;
-        if !is_late || self.unsent.deadline.is_some() {
+        // No limit of ours ends a streamed call; credit that does not come does, and says so.
+        if !is_late || self.unsent.deadline.is_some() || self.unsent.is_streamed() {
             return error;
         }
         self.unsent.late(self.handle.shared().limits())

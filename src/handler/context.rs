@@ -83,7 +83,8 @@ impl Context {
         Client::over_shared(way_back(&self.request))
     }
 
-    /// When the answer is due; after it the handler is stopped and the caller told.
+    /// When the answer is due; after it the handler is stopped and the caller told. Of a streamed
+    /// call whose caller sets no time that is years from now.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline

@@ -47,8 +47,8 @@ use crate::stream::Connection;
 /// - either of these with shared state in front, by both: `with_state(&state, blocking(f))`.
 ///
 /// Where the command is [`Streamed`](crate::Streamed), a [`Receiver`](crate::Receiver) and a
-/// [`Sender`](crate::Sender) stand between the request and the `Context`, as it has them; or the
-/// function returns a `Stream`, by [`streaming`].
+/// [`Sender`](crate::Sender) stand between the request and the `Context`, as it has them. Where
+/// only its reply is, the function may return a `Stream` instead, by [`streaming`].
 ///
 /// `E` is an [`Error`], a type of the program's that becomes one by [`From`], or any error whose
 /// type says nothing: `anyhow::Error`, a boxed error, a text ([`IntoError`]). An `Error` made by
@@ -90,6 +90,9 @@ use crate::stream::Connection;
     label = "does not take `{Req}`",
     note = "a handler is `async fn({Req})` or `async fn({Req}, Context)`; with shared state in \
             front it is `async fn(Arc<State>, {Req})`, by `with_state(&state, f)`",
+    note = "where the command is `Streamed` it is `async fn(Head, Receiver<Item>)`, \
+            `async fn(Request, Sender<Item>)` or `async fn(Head, Receiver<Item>, Sender<Item>)`, a \
+            `Context` last; or `streaming(f)`, of an `f` that is not async and returns a `Stream`",
     note = "an `async move` closure that uses what it captured is not a handler: clone that in a \
             closure around it, `move |request| {{ let x = x.clone(); async move {{ .. }} }}`, or \
             use `with_state`"

@@ -209,6 +209,13 @@ impl<I> Sender<I> {
         Handle::current().block_on(self.send(item))
     }
 
+    /// Whether nobody takes items any more, so that there is no use in making one.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let room = self.of.items.poll_send(&mut Context::from_waker(Waker::noop()), &mut None);
+        matches!(room, Poll::Ready(Err(_)))
+    }
+
     /// Says that the call is taken, before there is an item: the caller learns it by
     /// [`StreamedCall::opened`](crate::StreamedCall::opened). Behind an item it says nothing, nor
     /// for the second time, nor of a request.

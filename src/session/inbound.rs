@@ -30,7 +30,7 @@ use super::mistakes::Mistakes;
 use super::one_way::OneWay;
 use super::stream::Halves;
 use super::streams::{Streams, Taken};
-use super::told::{endless, no_more_calls, push_error};
+use super::told::{drained, endless, no_more_calls, push_error};
 use super::{Call, CallId, Event, Tally, Violation};
 use crate::command::Facts;
 use crate::error::{Code, Error};
@@ -348,12 +348,12 @@ impl Inbound {
     /// Ends every call that is open.
     pub(super) fn cancel_all(&mut self, drain_time_max: Duration, outbox: &mut Outbox) {
         let text = format!("the call did not end within drain_time_max ({drain_time_max:?})");
-        let error = || Error::found(Code::Cancelled, text.clone());
+        let error = |id: CallId| drained(id.is_streamed, text.clone());
         let ids: Vec<_> = self.in_flight.iter().map(|(id, _)| id).collect();
         let waiting = self.one_way.clear();
         self.tally.note_cut_off(ids.len().saturating_add(waiting));
         for id in ids {
-            let _ = self.stop(id, error(), outbox);
+            let _ = self.stop(id, error(id), outbox);
         }
     }
 

@@ -13,10 +13,16 @@ pub(super) fn no_more_calls() -> Error {
 }
 
 /// The error of a call without an end of its own, when no more calls are taken. It ran, so it is
-/// not `shutting_down`; and whoever comes after is likely to take it up again.
+/// not `shutting_down`.
 pub(crate) fn endless() -> Error {
-    let text = "the call would not end by itself, and the endpoint drains";
-    Error::found(Code::Cancelled, text).with_retry_after(RETRY_AFTER)
+    drained(true, "the call would not end by itself, and the endpoint drains".to_owned())
+}
+
+/// The error of a call that a drain ends. If it is a stream, whoever comes after may well take it
+/// up again.
+pub(super) fn drained(is_streamed: bool, text: String) -> Error {
+    let error = Error::found(Code::Cancelled, text);
+    if is_streamed { error.with_retry_after(RETRY_AFTER) } else { error }
 }
 
 /// When it is worth asking whether somebody is there again.

@@ -93,7 +93,9 @@ async fn an_error_ends_a_stream_behind_its_items() {
         assert_eq!((error.code(), error.text()), (Code::Conflict, "no luck"));
         assert!(error.to_string().starts_with("COUNT: "), "{error}");
         assert!(numbers.next().await.is_none());
-        assert_eq!(numbers.finish().await.unwrap_err().code(), Code::Cancelled);
+        // Whoever has not looked at it learns it at the end.
+        let error = numbers.finish().await.unwrap_err();
+        assert_eq!((error.code(), error.text()), (Code::Conflict, "no luck"));
     }
 }
 
@@ -400,6 +402,23 @@ async fn an_early_end_leaves_the_items_before_it() {
             assert_eq!(call.finish().await.is_ok(), is_well);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_whose_items_are_not_taken_is_told_which_limit_it_was() {
+    let endpoint = endpoint().on(SUM, |_: u64, numbers: Receiver<u32>| async move {
+        let _numbers = numbers;
+        std::future::pending::<Result<u64, Error>>().await
+    });
+    let client = client(&endpoint);
+    let mut numbers = client.call(SUM, &0);
+    let error = loop {
+        if let Err(error) = numbers.send(&1).await {
+            break error;
+        }
+    };
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    assert!(error.text().contains("stall_time_max (60s)"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -225,3 +225,24 @@ async fn a_drain_waits_for_what_was_spawned_and_no_longer_than_it_may() {
     check(3, 3, 0).await;
     check(60, 5, 1).await;
 }
+
+/// One that a drain has to cut off was not at its end either, and may be taken up by the next.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_a_drain_cuts_off_is_worth_taking_up_again() {
+    const QUIET: Command<(), Streamed<u64>> = Command::new("QUIET");
+    let endpoint = endpoint().on(QUIET, async |(): (), out: Sender<u64>| {
+        out.send(&1).await?;
+        std::future::pending::<Result<(), Error>>().await
+    });
+    let (listener, dialer) = transport::memory_listener();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(async move { endpoint.serve_until(listener, stopped).await });
+    let client = Endpoint::new().connect_over(dialer.dial().await.unwrap());
+    let mut items = client.call(QUIET, &());
+    assert_eq!(items.next().await.unwrap().unwrap(), 1);
+    drop(stop);
+    let error = items.next().await.unwrap().unwrap_err();
+    assert!(error.text().contains("drain_time_max"), "{error}");
+    assert_eq!((error.code(), error.is_transient()), (Code::Cancelled, true));
+    assert_eq!(serving.await.unwrap().unwrap().calls_cut_off, 1);
+}
