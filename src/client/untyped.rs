@@ -131,6 +131,11 @@ impl Untyped {
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
+        if self.resume_at.is_some() && !matches!(self.last, Last::Given) {
+            ready!(self.poll_open(cx))?;
+            let resumed = ready!(self.poll_resumed(cx));
+            resumed.inspect_err(|_| self.early.clear())?;
+        }
         if let Some(item) = self.early.pop_front() {
             self.position = item.position;
             return Poll::Ready(Ok(Some(item)));
@@ -139,7 +144,6 @@ impl Untyped {
             return Poll::Ready(Ok(None));
         }
         let items = ready!(self.poll_open(cx))?;
-        ready!(self.poll_resumed(cx))?;
         let mut lent = std::mem::take(&mut self.early);
         let next = self.poll_items(cx, |cx| poll_lent(&*items, cx, &mut lent));
         self.early = lent;
@@ -161,6 +165,10 @@ impl Untyped {
         cx: &mut Context<'_>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T>>,
     ) -> Poll<Option<T>> {
+        // Its answer keeps the time, and may have cut it off, however much there is to take.
+        if self.sent.is_over_channel() {
+            let _ = self.poll_last(cx);
+        }
         loop {
             match poll(cx) {
                 Poll::Ready(Ok(next)) => return Poll::Ready(Some(next)),

@@ -90,6 +90,11 @@ impl Sent {
         }
     }
 
+    /// Whether nobody but its caller moves it.
+    pub(super) const fn is_over_channel(&self) -> bool {
+        matches!(self, Self::Channel(_))
+    }
+
     pub(super) fn limits(&self) -> &Limits {
         match self {
             Self::Connection(call) => call.handle().shared().limits(),

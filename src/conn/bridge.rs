@@ -44,12 +44,7 @@ impl Bridge {
 impl Lane {
     /// Moves items as long as they go; whether no more will.
     fn poll(&mut self, cx: &mut Context<'_>, from: &dyn Items, to: &dyn Items) -> Poll<()> {
-        if !self.is_opened
-            && let Poll::Ready(position) = from.poll_opened(cx)
-        {
-            self.is_opened = true;
-            position.into_iter().for_each(|position| to.open(position));
-        }
+        self.open(cx, from, to);
         while !self.is_closed {
             if self.item.is_none() {
                 self.item = match ready!(from.poll_next(cx)) {
@@ -61,6 +56,8 @@ impl Lane {
                     }
                 };
             }
+            // What it says of its beginning has come before it, perhaps just now.
+            self.open(cx, from, to);
             if self.item.is_none() {
                 to.end();
                 self.is_closed = true;
@@ -70,6 +67,18 @@ impl Lane {
             }
         }
         Poll::Ready(())
+    }
+}
+
+impl Lane {
+    /// Hands on where the items begin, once that is known.
+    fn open(&mut self, cx: &mut Context<'_>, from: &dyn Items, to: &dyn Items) {
+        if !self.is_opened
+            && let Poll::Ready(position) = from.poll_opened(cx)
+        {
+            self.is_opened = true;
+            position.into_iter().for_each(|position| to.open(position));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::bridge::Bridge;
 use super::handle::Handle;
 use super::outgoing::{Outgoing, Unsent};
 use super::shared::Shared;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::service::{Answer, BoxFuture, Caller, Channel, Reply, Request, Service, Tasks};
@@ -23,7 +23,12 @@ pub(crate) struct ConnectionChannel(pub(crate) Arc<Handle>);
 impl Service for ConnectionChannel {
     fn call(&self, request: Request) -> Answer {
         let (is_one_way, items) = (request.is_one_way(), request.items().cloned());
-        let mut call = Outgoing::new(Arc::clone(&self.0), Unsent::of_request(request));
+        let unsent = Unsent::of_request(request);
+        if items.is_some() && !unsent.is_streamed() {
+            let text = "a streamed call over a connection is made by its command";
+            return Answer::ready(Err(Error::local(Code::UnsupportedFormat, text)));
+        }
+        let mut call = Outgoing::new(Arc::clone(&self.0), unsent);
         if let Some(items) = items {
             return Answer::new(Bridge::new(call, items));
         }

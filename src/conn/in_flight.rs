@@ -60,6 +60,16 @@ impl InFlight {
         (Self { shared, id, is_over: false, options_bytes, held_bytes, place }, reply)
     }
 
+    /// Waits until the items of the call have gone: its reply comes behind them, and is held as a
+    /// part of the call until then.
+    pub(crate) fn poll_items_gone(&self, cx: &Context<'_>) -> Poll<()> {
+        if !self.id.is_streamed() {
+            return Poll::Ready(());
+        }
+        let mut waker = Some(cx.waker().clone());
+        self.shared.with(|session| session.poll_items_gone(self.id.into(), &mut waker))
+    }
+
     /// The call has ended with this, which is taken as soon as there is room for it. A refusal
     /// needs none: it is said in few bytes.
     pub(crate) fn poll_finish(

@@ -35,9 +35,10 @@ impl Signals {
         self.due.extend(self.draining.take());
     }
 
-    /// Nobody waits for any call any more.
+    /// Nobody waits for any call any more, and none will come.
     pub(super) fn end(&mut self) {
         self.due.extend(self.calls.drain().map(|(_, signal)| signal));
+        self.drain();
     }
 
     pub(super) fn take_due(&mut self) -> Vec<CancellationToken> {

@@ -81,6 +81,10 @@ impl Calls {
         }
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {
+            // Its items may be still to go.
+            Poll::Ready(reply) if id.is_streamed() => {
+                self.spawn(id, conclude(in_flight, answer, reply));
+            }
             Poll::Ready(reply) => {
                 let ended = in_flight.end(reply.map(Reply::into_made));
                 let is_small = ended.is_small(SMALL_BYTES_MAX);
@@ -128,14 +132,20 @@ impl Drop for Calls {
     }
 }
 
-/// The rest of a call that was not ready at once. Its answer is kept until its end is reported,
-/// with the permit that the call has.
-async fn run(mut in_flight: InFlight, mut answer: Answer) {
-    let reply = (&mut answer).await.and_then(|reply| {
+/// The rest of a call that was not ready at once.
+async fn run(in_flight: InFlight, mut answer: Answer) {
+    let reply = (&mut answer).await;
+    conclude(in_flight, answer, reply).await;
+}
+
+/// The end of a call. Its answer is kept until that is reported, with the permit that the call has.
+async fn conclude(mut in_flight: InFlight, answer: Answer, reply: Result<Reply>) {
+    let reply = reply.and_then(|reply| {
         // The reply is held in place of the request.
         in_flight.cover(reply.payload().len()).map_err(unheld)?;
         Ok(reply.into_made())
     });
+    poll_fn(|cx| in_flight.poll_items_gone(cx)).await;
     finish(in_flight, reply).await;
     drop(answer);
 }

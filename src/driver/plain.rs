@@ -22,7 +22,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tracing::Instrument;
@@ -35,7 +35,7 @@ use crate::error::{Code, Error, Result};
 use crate::format::Framing;
 use crate::handler::{AnyRaw, Entry, Route, Router};
 use crate::quota::{Reservation, unheld};
-use crate::service::{Answer, Began, Items, PipeEnd, Request, caught, pipe, told};
+use crate::service::{Answer, Began, Items, PipeEnd, Plainly, Request, caught, pipe, told};
 use crate::session::{Call, Plain, PlainEnd, Session, endless};
 use crate::wire::{Name, Options};
 
@@ -139,7 +139,10 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
     link.connection.settle();
     let mut call = Call::plain(plain.name, Options::new(plain.format, None), now());
     call.payload = payload;
-    let mut request = Request::of_session(call, link.shared.clone());
+    let caller = Plainly::new(link.shared.clone());
+    // A function that blocks goes on until it learns that nobody waits.
+    let _waiting = caller.waiting();
+    let mut request = Request::of_session(call, caller);
     let items = route.facts().is_streamed().then(|| {
         let (near, far) = pipe();
         near.charge_to(link.shared.quota(), link.shared.limits());
@@ -196,21 +199,20 @@ async fn print_items(
     let (mut end, is_endless) = (None, route.facts().is_endless());
     loop {
         let next = poll_fn(|cx| {
-            let mut next = items.poll_next(cx);
-            if next.is_pending() {
-                if end.is_none() {
-                    end = Some(ready!(Pin::new(&mut answer).poll(cx)));
-                }
-                // What it sent last is here by now.
-                next = items.poll_next(cx);
+            // Its answer keeps the time, however much there is to print.
+            if end.is_none()
+                && let Poll::Ready(ended) = Pin::new(&mut answer).poll(cx)
+            {
+                end = Some(ended);
             }
-            match next {
+            match items.poll_next(cx) {
+                Poll::Pending if end.is_none() => Poll::Pending,
                 Poll::Ready(Ok(item)) => Poll::Ready(item),
                 // Nobody is left to send more; the answer says why.
                 Poll::Ready(Err(_)) | Poll::Pending => Poll::Ready(None),
             }
         });
-        match attend_until(&link.shared, &mut link.clock, is_endless, next).await {
+        match attend_first(&link.shared, &mut link.clock, is_endless, next).await {
             Ok(Some(item)) => {
                 if let Err(error) = link.connection.write_payload(framing, &item.payload).await {
                     link.lost(&error);
@@ -273,16 +275,6 @@ fn end_of(link: &mut Link, plain: Plain, written: Result<()>) -> PlainEnd {
 ///
 /// If the session ends before it, by its draining or by the peer.
 async fn attend<T>(shared: &Shared, clock: &mut Clock, work: impl Future<Output = T>) -> Result<T> {
-    attend_until(shared, clock, false, work).await
-}
-
-/// The same for a call that, being endless, is over when no more calls are taken.
-async fn attend_until<T>(
-    shared: &Shared,
-    clock: &mut Clock,
-    is_endless: bool,
-    work: impl Future<Output = T>,
-) -> Result<T> {
     let mut work = pin!(work);
     poll_fn(|cx| {
         // Else the driver would wake itself by what it does here, and never sleep again.
@@ -290,32 +282,61 @@ async fn attend_until<T>(
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(done));
         }
-        if is_endless && shared.with(|session| session.is_draining()) {
-            return Poll::Ready(Err(endless()));
-        }
-        loop {
-            let due = shared.with(|session| session.poll_timeout());
-            match clock.poll(shared, cx, due) {
-                Poll::Ready(Err(violation)) => {
-                    return Poll::Ready(Err(Error::found(violation.code(), violation.to_string())));
-                }
-                Poll::Ready(Ok(())) => {}
-                Poll::Pending => break,
-            }
-            if shared.with(|session| session.is_drained()) {
-                let time = shared.limits().drain_time_max;
-                let text = format!("the call did not end within drain_time_max ({time:?})");
-                return Poll::Ready(Err(Error::found(Code::Cancelled, text)));
-            }
-        }
-        // Woken when a deadline nearer than the timer's comes in.
-        let is_quiet = |session: &Session| !clock.is_late_for(session);
-        if !shared.sleep(cx, clock.alarm(), is_quiet) {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        poll_over(shared, clock, cx, false).map(Err)
     })
     .await
+}
+
+/// The same for work that may be ready time and again, so that the time is looked at first. A call
+/// that is endless is over when no more calls are taken.
+async fn attend_first<T>(
+    shared: &Shared,
+    clock: &mut Clock,
+    is_endless: bool,
+    work: impl Future<Output = T>,
+) -> Result<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        shared.rise();
+        if let Poll::Ready(error) = poll_over(shared, clock, cx, is_endless) {
+            return Poll::Ready(Err(error));
+        }
+        work.as_mut().poll(cx).map(Ok)
+    })
+    .await
+}
+
+/// Why the session is over, if it is; else it is looked at again in time.
+fn poll_over(
+    shared: &Shared,
+    clock: &mut Clock,
+    cx: &mut Context<'_>,
+    is_endless: bool,
+) -> Poll<Error> {
+    if is_endless && shared.with(|session| session.is_draining()) {
+        return Poll::Ready(endless());
+    }
+    loop {
+        let due = shared.with(|session| session.poll_timeout());
+        match clock.poll(shared, cx, due) {
+            Poll::Ready(Err(violation)) => {
+                return Poll::Ready(Error::found(violation.code(), violation.to_string()));
+            }
+            Poll::Ready(Ok(())) => {}
+            Poll::Pending => break,
+        }
+        if shared.with(|session| session.is_drained()) {
+            let time = shared.limits().drain_time_max;
+            let text = format!("the call did not end within drain_time_max ({time:?})");
+            return Poll::Ready(Error::found(Code::Cancelled, text));
+        }
+    }
+    // Woken when a deadline nearer than the timer's comes in.
+    let is_quiet = |session: &Session| !clock.is_late_for(session);
+    if !shared.sleep(cx, clock.alarm(), is_quiet) {
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
 }
 
 /// What a handler of a whole connection is called in the log.

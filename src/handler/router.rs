@@ -85,6 +85,7 @@ impl Router {
     ) -> Answer {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
         let began = Began::now();
+        let items = request.items().cloned();
         match self.admit(request, hold) {
             Ok((work, time, permit)) => {
                 // A registered name: one that a peer made up has been refused by now.
@@ -94,7 +95,8 @@ impl Router {
                     Origin::Direct => tracing::debug_span!("direct call", command = %name),
                 };
                 // Where calls are not listened to, what is said of one is said of its connection.
-                Answer::of_handler(name, work, time, began, span.or_current(), permit)
+                let answer = Answer::of_handler(name, work, time, began, span.or_current(), permit);
+                answer.with_items(items)
             }
             Err(error) => {
                 let command = self.registry.find(&name).map(|_| name);
@@ -122,6 +124,10 @@ impl Router {
         let facts = route.facts();
         if facts.is_streamed() && request.items().is_none() {
             let text = "this command is streamed, and this way to call it carries no items";
+            return Err(Error::found(Code::UnsupportedFormat, text));
+        }
+        if !facts.is_streamed() && request.items().is_some() {
+            let text = "this command has no items: call it without";
             return Err(Error::found(Code::UnsupportedFormat, text));
         }
         if request.resume_position().is_some() && !facts.is_resumable() {

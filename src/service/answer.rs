@@ -25,6 +25,7 @@ use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use super::items::Items;
 use super::log::{Began, in_time, log_lateness};
 use super::panics::caught;
 use super::reply::Reply;
@@ -79,6 +80,16 @@ struct Working {
     _permit: Permit,
     // Of a call that no connection accounts for.
     direct: Option<Accounts>,
+    items: Option<EndOfItems>,
+}
+
+/// Breaks the items off when it is dropped, unless they have ended.
+struct EndOfItems(Arc<dyn Items>);
+
+impl Drop for EndOfItems {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 struct Accounts {
@@ -199,8 +210,19 @@ impl Answer {
         let (timer, is_begun, direct) = (None, false, None);
         let work = Alone::new(Some(work));
         let _permit = permit;
-        let working = Working { name, work, time, timer, is_begun, began, span, _permit, direct };
+        let items = None;
+        let working =
+            Working { name, work, time, timer, is_begun, began, span, _permit, direct, items };
         Self { kind: Kind::Handler(working) }
+    }
+
+    /// This answer to a streamed call: when its handler has ended, nobody sends or takes items for
+    /// it any more.
+    pub(crate) fn with_items(mut self, items: Option<Arc<dyn Items>>) -> Self {
+        if let Kind::Handler(working) = &mut self.kind {
+            working.items = items.map(EndOfItems);
+        }
+        self
     }
 
     /// This answer for a call that no connection accounts for.
@@ -263,7 +285,9 @@ impl Working {
     fn end(&mut self, reply: Result<BytesMut>) -> Result<Reply> {
         let _entered = self.span.clone().entered();
         let work = self.work.alone().take();
-        let reply = match caught(|| drop(work)) {
+        let ended = caught(|| drop(work));
+        self.items = None;
+        let reply = match ended {
             Ok(()) => reply,
             Err(panicked) => {
                 let _ = caught(|| drop(reply));

@@ -1,4 +1,4 @@
-//! A single request that came through no connection.
+//! A single request that came through no connection, or that has one to itself.
 
 use std::sync::Arc;
 
@@ -28,6 +28,57 @@ impl Direct {
     /// Lets the answer account for itself: what it holds, and that somebody waits.
     pub(crate) fn wait_for(&self, answer: Answer, held: Held, payload_max: PayloadMax) -> Answer {
         answer.direct(Waiting::new(&self.life), held, payload_max)
+    }
+}
+
+/// The caller of a plain call: its connection, for as long as the call lasts.
+pub(crate) struct Plainly {
+    caller: Arc<dyn Caller>,
+    life: Arc<Life>,
+}
+
+impl Plainly {
+    pub(crate) fn new(caller: Arc<dyn Caller>) -> Arc<Self> {
+        Arc::new(Self { caller, life: Arc::default() })
+    }
+
+    /// Somebody waits for the answer until this is dropped.
+    pub(crate) fn waiting(&self) -> impl Drop + use<> {
+        Waiting::new(&self.life)
+    }
+}
+
+impl Caller for Plainly {
+    fn peer(&self) -> &Peer {
+        self.caller.peer()
+    }
+
+    fn quota(&self) -> &Arc<Quota> {
+        self.caller.quota()
+    }
+
+    fn is_waiting(&self, _: CallId) -> bool {
+        !self.life.is_over()
+    }
+
+    fn cancelled(&self, _: CallId) -> CancellationToken {
+        self.life.signal()
+    }
+
+    fn draining(&self) -> CancellationToken {
+        self.caller.draining()
+    }
+
+    fn tasks(&self) -> Option<&Arc<Tasks>> {
+        self.caller.tasks()
+    }
+
+    fn set_reply_metadata(&self, call: CallId, metadata: Metadata) {
+        self.caller.set_reply_metadata(call, metadata);
+    }
+
+    fn channel(self: Arc<Self>, call: CallId) -> Option<Arc<dyn Channel>> {
+        Arc::clone(&self.caller).channel(call)
     }
 }
 

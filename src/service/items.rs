@@ -71,6 +71,10 @@ pub(crate) trait Items: Send + Sync {
     /// that gives it up.
     fn abort(&self);
 
+    /// The handler has ended: nobody sends or takes more for it, whoever still could. A session
+    /// knows.
+    fn close(&self) {}
+
     /// What waits is from now on held by an endpoint, within these limits. A connection has its own
     /// account.
     fn charge_to(&self, _quota: &Arc<Quota>, _limits: &Arc<Limits>) {}

@@ -115,7 +115,7 @@ mod way_back;
 pub use self::answer::{Answer, BoxFuture};
 pub(crate) use self::answer::{Time, Work};
 pub(crate) use self::commands::Commands;
-pub(crate) use self::direct::Direct;
+pub(crate) use self::direct::{Direct, Plainly};
 pub use self::door::Door;
 pub use self::encoded::Encoded;
 pub use self::extensions::Extensions;

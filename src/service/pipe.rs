@@ -189,6 +189,16 @@ impl Half {
     }
 }
 
+impl State {
+    /// Whether one more item may wait, so that all have so many bytes.
+    fn admit(&mut self, item_bytes: usize, bytes: usize) -> Result<()> {
+        if let Some(limits) = &self.limits {
+            check_item_bytes(item_bytes, limits)?;
+        }
+        self.held.as_mut().map_or(Ok(()), |held| held.cover(bytes))
+    }
+}
+
 /// Keeps a waker in the place of the one before, which is dropped when nothing is locked.
 fn wait<T>(
     mut state: MutexGuard<'_, State>,
@@ -226,12 +236,12 @@ impl Items for PipeEnd {
         let Some(mut next) = item.take() else {
             return Poll::Ready(Ok(()));
         };
-        if let Some(limits) = &state.limits {
-            check_item_bytes(next.payload.len(), limits)?;
-        }
         let bytes = state.bytes.saturating_add(Item::held_bytes(next.payload.len()));
-        if let Some(held) = &mut state.held {
-            held.cover(bytes)?;
+        if let Err(error) = state.admit(next.payload.len(), bytes) {
+            drop(state);
+            // Its bytes may have an owner, who may do anything.
+            drop(next);
+            return Poll::Ready(Err(error));
         }
         state.bytes = bytes;
         next.position = state.positions.pass(next.position);
@@ -288,6 +298,11 @@ impl Items for PipeEnd {
         self.ours.end(Life::BrokenOff);
     }
 
+    fn close(&self) {
+        self.ours.end(Life::BrokenOff);
+        self.theirs.end(Life::BrokenOff);
+    }
+
     fn charge_to(&self, quota: &Arc<Quota>, limits: &Arc<Limits>) {
         for half in [&self.ours, &self.theirs] {
             let mut state = half.lock();
@@ -309,8 +324,7 @@ impl fmt::Debug for Pipe {
 /// The other end learns that nobody is here any more.
 impl Drop for PipeEnd {
     fn drop(&mut self) {
-        self.ours.end(Life::BrokenOff);
-        self.theirs.end(Life::BrokenOff);
+        self.close();
     }
 }
 

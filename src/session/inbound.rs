@@ -28,8 +28,8 @@ use super::event::{OwnFacts, Whose};
 use super::in_flight::{InFlight, Open};
 use super::mistakes::Mistakes;
 use super::one_way::OneWay;
-use super::stream::Halves;
-use super::streams::{Streams, Taken};
+use super::stream::{Halves, Taken};
+use super::streams::Streams;
 use super::told::{drained, endless, no_more_calls, push_error};
 use super::{Call, CallId, Event, Tally, Violation};
 use crate::command::Facts;
@@ -452,7 +452,7 @@ impl Inbound {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        !self.agenda.is_lent && self.is_at_rest()
+        !self.agenda.is_lent && self.is_at_rest() && self.in_flight.is_empty()
     }
 
     /// Whether no handler is running, but perhaps that of a plain call.

@@ -79,6 +79,16 @@ impl Session {
         streams.end_items(id, outbox);
     }
 
+    /// Whether all items of the reply have gone, behind which its final value can be said: the
+    /// handler has ended. If not yet, `waker` is taken, and woken when it is worth asking again.
+    pub fn poll_items_gone(&mut self, id: StreamId, waker: &mut Option<Waker>) -> Poll<()> {
+        let (streams, wakers, outbox) = self.calls.streams_of(id.whose());
+        if streams.finish(id, outbox) {
+            return Poll::Ready(());
+        }
+        streams.poll_gone(id, waker, &mut wakers.spent)
+    }
+
     /// Says that this streamed call of the peer is taken, and where its items begin if they have
     /// positions. Behind an item it says nothing.
     pub fn open(&mut self, id: StreamId, position: Option<u64>) {

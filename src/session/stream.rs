@@ -50,6 +50,17 @@ pub(super) struct Stream {
     pub(super) stalled_since: Option<Instant>,
 }
 
+/// What to do with a line about a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is done.
+    Done,
+    /// The body that follows is an item.
+    Item,
+    /// Nobody wants it any more.
+    Unwanted,
+}
+
 impl Halves {
     #[inline]
     pub(super) fn of(options: &Options) -> Self {

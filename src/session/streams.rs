@@ -16,7 +16,7 @@ use foldhash::HashMap;
 
 use super::event::{StreamId, Whose};
 use super::half::{Item, Misuse, Sending};
-use super::stream::{Halves, Stream};
+use super::stream::{Halves, Stream, Taken};
 use super::told::{push_part, takes_no_items};
 use super::{CallId, Violation};
 use crate::error::{Code, Error};
@@ -48,17 +48,6 @@ struct Open {
     held_bytes: u64,
     // Items have been handed over, and some may be left that wait for credit from now on.
     has_moved: bool,
-}
-
-/// What to do with a line about a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// It is done.
-    Done,
-    /// The body that follows is an item.
-    Item,
-    /// Nobody wants it any more.
-    Unwanted,
 }
 
 impl Streams {
@@ -361,6 +350,18 @@ impl Streams {
             !stream.is_last_due
         });
         is_done != Some(false)
+    }
+
+    /// Whether all items have gone of a call whose reply is next; `waker` is kept if not.
+    pub(super) fn poll_gone(
+        &mut self,
+        id: StreamId,
+        waker: &mut Option<Waker>,
+        spent: &mut Vec<Waker>,
+    ) -> Poll<()> {
+        let polled =
+            self.change_own(id, |stream, _| Some(stream.sending.as_mut()?.poll_gone(waker, spent)));
+        polled.flatten().unwrap_or(Poll::Ready(()))
     }
 
     // What goes out.

@@ -37,6 +37,7 @@ mod held;
 mod hostile;
 mod in_process;
 mod items;
+mod items_attacked;
 mod items_hostile;
 mod keepalive;
 mod least;
