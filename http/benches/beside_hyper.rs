@@ -76,8 +76,8 @@ fn main() {
                 times[times.len() / 2].as_nanos() as f64 / f64::from(CALLS) / 1000.0
             });
             println!(
-                "{connections:>2} connections: bare hyper {bare:6.2} us a call, gateway {ours:6.2} us, \
-                 {:.2} times as much",
+                "{connections:>2} connections: bare hyper {bare:6.2} us a call, \
+                 gateway {ours:6.2} us, {:.2} times as much",
                 ours / bare
             );
         }

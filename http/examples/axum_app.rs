@@ -1,5 +1,5 @@
 //! An application of axum with the commands of an endpoint nested in it, both served by
-//! `serve_http`: its limits, its drain and its report hold for the application's own routes as well.
+//! `serve_http`, whose limits and drain hold for the application's own routes as well.
 //!
 //! ```sh
 //! cargo run -p switchboard-http --example axum_app

@@ -7,8 +7,8 @@
 //!    └─ no permit: 503, and closed
 //! ```
 //!
-//! It knows HTTP and no command: a [`Gateway`](crate::Gateway) is served like any other service. What
-//! a service must know of the connection lies in the extensions of each request: the
+//! It knows HTTP and no command: a [`Gateway`](crate::Gateway) is served like any other service.
+//! What a service must know of the connection lies in the extensions of each request: the
 //! [`Peer`](switchboard::transport::Peer), and [`Draining`].
 //!
 //! Only HTTP/1 is spoken, so nothing has to be found out before hyper reads. What a connection may

@@ -11,8 +11,8 @@
 //! the extensions of a request: the peer, and whether the server drains. Limits on calls, their
 //! memory and their time are the endpoint's.
 //!
-//! One HTTP/1 connection has one request at a time, so the limit of calls on one connection holds by
-//! itself. A [`Door`] stands for one connection and bounds its calls by that limit; so there are as
+//! One HTTP/1 connection has one request at a time, so the limit of calls on one connection holds
+//! by itself. A [`Door`] stands for one connection and bounds its calls by that limit; so there are as
 //! many doors as it takes for all calls that the endpoint may have, used in turn.
 
 mod asked;
@@ -54,9 +54,11 @@ use crate::body::BoxError;
 /// | request | does |
 /// |---|---|
 /// | `POST /call/NAME` | calls a command that speaks JSON; items are JSON lines, or events |
-/// | `GET /events/NAME?request=JSON` | the items of a [read-only](switchboard::Command::read_only) command, for an `EventSource` |
+/// | `GET /events/NAME?request=JSON` | the items of a [read-only] command, for an `EventSource` |
 /// | `POST /query` | `{"query": "text"}` calls `QUERY`, `{"query": "NAME", "params": ..}` another |
 /// | `GET /`, `GET /health` | what the node is, and whether it takes calls |
+///
+/// [read-only]: switchboard::Command::read_only
 ///
 /// ```
 /// use switchboard::{Command, Endpoint, Error, format::Json, transport};
