@@ -12,8 +12,8 @@
 //! memory and their time are the endpoint's.
 //!
 //! One HTTP/1 connection has one request at a time, so the limit of calls on one connection holds
-//! by itself. A [`Door`] stands for one connection and bounds its calls by that limit; so there are as
-//! many doors as it takes for all calls that the endpoint may have, used in turn.
+//! by itself. A [`Door`] stands for one connection and bounds its calls by that limit; so there are
+//! as many doors as it takes for all calls that the endpoint may have, used in turn.
 
 mod asked;
 mod ids;
