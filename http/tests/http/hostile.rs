@@ -187,3 +187,15 @@ async fn the_other_doors_go_on() {
     peer.until("<1 ok 1\n3").await;
     scene.check_serves().await;
 }
+
+#[tokio::test]
+async fn who_sends_too_much_over_a_socket_still_reads_why_it_was_refused() {
+    let address = on_port(|gateway| gateway).await;
+    let large = " ".repeat(2 << 20);
+    for request in [post("/call/ADD", &large), post("/call/NONE", &large)] {
+        let response = exchange_at(&address, request).await;
+        assert!(matches!(status(&response), 404 | 413), "{response}");
+        assert!(body(&response).contains("\"request_id\""), "{response}");
+    }
+    assert_eq!(body(&exchange_at(&address, post("/call/ADD", "[1,2]")).await), "3");
+}
