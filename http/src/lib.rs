@@ -1,1 +1,17 @@
 //! The commands of a switchboard endpoint over HTTP and JSON.
+
+mod body;
+mod connection;
+mod gateway;
+mod limits;
+mod server;
+mod stream;
+
+pub use self::body::{BodyTooSlow, BoxError, RequestBody};
+pub use self::gateway::{Cluster, Gateway, GatewayBody, Member};
+pub use self::limits::HttpLimits;
+pub use self::server::{Draining, HttpReport, ServeHttp, serve_http};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

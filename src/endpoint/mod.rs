@@ -25,6 +25,7 @@ pub use self::accept::Report;
 use self::connections::OpenConnection;
 use self::in_process::InProcess;
 use self::limiter::ConnectionLimiter;
+pub use self::limiter::ConnectionPermit;
 use crate::client::Client;
 use crate::command::Command;
 use crate::error::{Error, Result};
@@ -444,6 +445,16 @@ impl Endpoint {
     #[must_use]
     pub fn door(&self) -> Door {
         self.door_of(Peer::unknown(), Arc::default())
+    }
+
+    /// Counts a connection of this peer until the permit is dropped, together with those that the
+    /// endpoint serves: for who accepts another protocol, in front of a [`door`](Self::door).
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if `connections_max` are open, or `connections_per_peer_max` of this peer.
+    pub fn admit(&self, peer: &Peer) -> Result<ConnectionPermit> {
+        self.limiter.acquire(peer)
     }
 
     fn door_of(&self, peer: Peer, tasks: Arc<Tasks>) -> Door {
