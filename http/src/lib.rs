@@ -1,1 +1,11 @@
 //! The commands of a switchboard endpoint over HTTP and JSON.
+
+mod body;
+mod connection;
+mod limits;
+mod server;
+mod stream;
+
+pub use self::body::{BodyTooSlow, BoxError, RequestBody};
+pub use self::limits::HttpLimits;
+pub use self::server::{Draining, HttpReport, ServeHttp, serve_http};

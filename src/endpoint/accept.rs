@@ -25,7 +25,7 @@ use tokio::task::unconstrained;
 use tokio::time::timeout;
 
 use super::connections::{Connections, OpenConnection};
-use super::limiter::{ConnectionLimiter, Permit};
+use super::limiter::{ConnectionLimiter, ConnectionPermit};
 use crate::clock::after;
 use crate::error::Error;
 use crate::limits::Limits;
@@ -166,7 +166,7 @@ where
         }
     }
 
-    fn serve(&self, io: BoxedIo, peer: Peer, permit: Permit) {
+    fn serve(&self, io: BoxedIo, peer: Peer, permit: ConnectionPermit) {
         let (served, connection) = (self.serve)(io, peer, self.connections.tasks());
         let registration = self.connections.register(&connection);
         tokio::spawn(async move {
@@ -176,7 +176,7 @@ where
     }
 
     /// Makes a stream of a connection, and serves it, all in its own task.
-    fn shake_hands(&self, handshake: Handshake, peer: Peer, permit: Permit) {
+    fn shake_hands(&self, handshake: Handshake, peer: Peer, permit: ConnectionPermit) {
         let give_up = Arc::new(Notify::new());
         let open = OpenConnection::Handshake(Arc::clone(&give_up));
         let registration = self.connections.register(&open);

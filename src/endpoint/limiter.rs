@@ -25,9 +25,11 @@ struct Counts {
     of_peer: HashMap<PeerKey, usize>,
 }
 
-/// Leave for one connection to be open, given back when dropped.
+/// Leave for one connection to be open, given back when it is dropped: see
+/// [`Endpoint::admit`](crate::Endpoint::admit).
 #[derive(Debug)]
-pub(super) struct Permit {
+#[must_use = "the place is given back when this is dropped"]
+pub struct ConnectionPermit {
     limiter: Arc<ConnectionLimiter>,
     key: Option<PeerKey>,
 }
@@ -44,7 +46,7 @@ impl ConnectionLimiter {
     /// # Errors
     ///
     /// `overloaded` if as many as may be are open.
-    pub(super) fn acquire(self: &Arc<Self>, peer: &Peer) -> Result<Permit> {
+    pub(super) fn acquire(self: &Arc<Self>, peer: &Peer) -> Result<ConnectionPermit> {
         let mut counts = self.counts();
         let (max, peer_max) = (self.connections_max, self.connections_per_peer_max);
         if counts.connections >= max {
@@ -61,7 +63,7 @@ impl ConnectionLimiter {
             counts.of_peer.insert(key, of_peer.saturating_add(1));
         }
         counts.connections = counts.connections.saturating_add(1);
-        Ok(Permit { limiter: Arc::clone(self), key })
+        Ok(ConnectionPermit { limiter: Arc::clone(self), key })
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -69,7 +71,7 @@ impl ConnectionLimiter {
     }
 }
 
-impl Drop for Permit {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.limiter.counts();
         counts.connections = counts.connections.saturating_sub(1);

@@ -25,6 +25,7 @@ pub use self::accept::Report;
 use self::connections::OpenConnection;
 use self::in_process::InProcess;
 use self::limiter::ConnectionLimiter;
+pub use self::limiter::ConnectionPermit;
 use crate::client::Client;
 use crate::command::Command;
 use crate::error::{Error, Result};

@@ -1,0 +1,218 @@
+//! One connection: hyper in front of a service, with our times and our end.
+//!
+//! hyper is lent the stream, so that it is still there when hyper has ended: what the peer goes on
+//! to send is read and thrown away for a while. Closing with unread input makes TCP throw away what
+//! was written, and the peer would never read why it was refused.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use switchboard::transport::{BoxedIo, Peer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::body::{BoxError, RequestBody};
+use crate::limits::HttpLimits;
+use crate::server::{Draining, HttpReport};
+use crate::stream::{Phase, Watched};
+
+/// What the connections of one listener share.
+pub(crate) struct Serving {
+    pub(crate) limits: HttpLimits,
+    pub(crate) draining: Draining,
+    pub(crate) counts: Arc<Counts>,
+    // Dropped with the last connection.
+    _left: mpsc::Sender<()>,
+}
+
+/// What is counted of them.
+#[derive(Default)]
+pub(crate) struct Counts {
+    connections: AtomicU64,
+    cut_off: AtomicU64,
+    requests: AtomicU64,
+}
+
+impl Serving {
+    pub(crate) fn new(limits: HttpLimits, draining: Draining, left: mpsc::Sender<()>) -> Self {
+        Self { limits, draining, counts: Arc::default(), _left: left }
+    }
+
+    fn builder(&self) -> http1::Builder {
+        let limits = &self.limits;
+        let buffer_bytes_max = limits.buffer_bytes_max.max(limits.head_bytes_max).max(BUFFER_LEAST);
+        let mut builder = http1::Builder::new();
+        builder
+            .header_read_timeout(None)
+            .max_headers(limits.headers_max)
+            .max_header_size(limits.head_bytes_max)
+            .max_buf_size(buffer_bytes_max);
+        builder
+    }
+}
+
+impl Counts {
+    pub(crate) fn report(&self) -> HttpReport {
+        let [connections, connections_cut_off, requests] =
+            [&self.connections, &self.cut_off, &self.requests]
+                .map(|count| count.load(Ordering::Acquire));
+        HttpReport { connections, connections_cut_off, requests, ..HttpReport::default() }
+    }
+}
+
+/// Serves one stream until its peer, a limit or the drain ends it.
+pub(crate) async fn serve_connection<S, B>(io: BoxedIo, peer: Peer, service: S, serving: &Serving)
+where
+    S: tower_service::Service<Request<RequestBody>, Response = Response<B>>,
+    S: Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    serving.counts.connections.fetch_add(1, Ordering::AcqRel);
+    let limits = &serving.limits;
+    let mut io = Watched::new(io, limits);
+    let phase = Arc::clone(io.phase());
+    let (told, shown) = (serving.draining.clone(), peer.clone());
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        phase.begin();
+        serving.counts.requests.fetch_add(1, Ordering::AcqRel);
+        let mut request = request.map(|body| RequestBody::new(body, limits));
+        request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(told.clone());
+        let (mut service, phase) = (service.clone(), Arc::clone(&phase));
+        async move {
+            std::future::poll_fn(|cx| service.poll_ready(cx)).await.map_err(Failed::new)?;
+            let response = service.call(request).await.map_err(Failed::new)?;
+            Ok::<_, Failed>(response.map(|inner| Told { inner: Box::pin(inner), phase }))
+        }
+    });
+    let ended = {
+        let connection = serving.builder().serve_connection(TokioIo::new(&mut io), service);
+        let mut connection = pin!(connection);
+        let mut draining = serving.draining.clone();
+        let ended = tokio::select! {
+            biased;
+            ended = connection.as_mut() => Some(ended),
+            () = draining.wait() => None,
+        };
+        match ended {
+            Some(ended) => Some(ended),
+            None => {
+                connection.as_mut().graceful_shutdown();
+                timeout(limits.drain_time_max, connection).await.ok()
+            }
+        }
+    };
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(peer = %shown, %error, "a connection failed"),
+        None => {
+            serving.counts.cut_off.fetch_add(1, Ordering::AcqRel);
+            return;
+        }
+    }
+    let mut draining = serving.draining.clone();
+    tokio::select! {
+        () = linger(io.inner(), limits) => {}
+        () = async { draining.wait().await; sleep(limits.linger_time_max).await } => {}
+    }
+}
+
+/// Tells a peer that there is no place for it.
+pub(crate) async fn refuse(mut io: BoxedIo, text: &str) {
+    let body = serde_json::json!({ "error": { "code": "overloaded", "message": text } });
+    let body = format!("{body}\n");
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let _ = io.write_all(format!("{head}{body}").as_bytes()).await;
+    linger(&mut io, &HttpLimits::default()).await;
+}
+
+/// Says that nothing more comes, and reads what the peer still sends.
+async fn linger(io: &mut BoxedIo, limits: &HttpLimits) {
+    let drain = async {
+        let _ = io.shutdown().await;
+        let mut buffer = vec![0; LINGER_BUFFER_BYTES];
+        let mut left = LINGER_BYTES_MAX;
+        while left > 0 {
+            match io.read(&mut buffer).await {
+                Ok(count) if count > 0 => left = left.saturating_sub(count),
+                _ => return,
+            }
+        }
+    };
+    let _ = timeout(limits.linger_time_max, drain).await;
+}
+
+/// A service that gave no response.
+#[derive(Debug)]
+struct Failed(BoxError);
+
+impl Failed {
+    fn new(error: impl Into<BoxError>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the service failed: {}", self.0)
+    }
+}
+
+impl StdError for Failed {}
+
+/// The body of a response, by which the connection learns of its end.
+struct Told<B> {
+    inner: Pin<Box<B>>,
+    phase: Arc<Phase>,
+}
+
+impl<B: Body> Body for Told<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        self.inner.as_mut().poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B> Drop for Told<B> {
+    fn drop(&mut self) {
+        self.phase.end();
+    }
+}
+
+/// The least that hyper takes as a buffer.
+const BUFFER_LEAST: usize = 8192;
+
+/// What is read of a peer that goes on sending.
+const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+const LINGER_BUFFER_BYTES: usize = 8 * 1024;
