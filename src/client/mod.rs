@@ -269,8 +269,8 @@ impl Client {
     }
 }
 
-/// The untyped call, for a channel that is made of a client and for a payload that is there already.
-/// The one of a JSON value is [`Client::call_json`].
+/// The untyped call: for a channel that is made of a client, and for a payload that is there
+/// already. The one of a JSON value is [`Client::call_json`].
 impl Service for Client {
     fn call(&self, request: Request) -> Answer {
         match &self.way {
