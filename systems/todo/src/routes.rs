@@ -24,6 +24,7 @@ use futures_util::FutureExt;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use switchboard::Client;
+use switchboard_http::BodyTooSlow;
 
 use crate::commands::{CREATE_TODO, DELETE_TODO, GET_TODO, LIST_TODOS, UPDATE_TODO};
 use crate::reply::{Cause, Failure, data, list};
@@ -105,10 +106,13 @@ async fn bytes(body: Body) -> Result<Bytes, Failure> {
         return Err(too_large());
     }
     to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
-        let cause = std::iter::successors(error.source(), |error| (*error).source());
-        match cause.into_iter().any(|cause| cause.is::<LengthLimitError>()) {
-            true => too_large(),
-            false => Failure::new(StatusCode::BAD_REQUEST, "the body did not come whole"),
+        let causes = || std::iter::successors(error.source(), |error| (*error).source());
+        if causes().any(|cause| cause.is::<LengthLimitError>()) {
+            too_large()
+        } else if causes().any(|cause| cause.is::<BodyTooSlow>()) {
+            Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+        } else {
+            Failure::new(StatusCode::BAD_REQUEST, "the body did not come whole")
         }
     })
 }

@@ -276,3 +276,44 @@ const GROUP_JOBS_MAX: usize = 128;
 
 /// Time to wait for another process that has the file locked.
 const BUSY_TIME_MAX: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRIGGERS: &str = "
+        CREATE TRIGGER bad BEFORE INSERT ON todos WHEN new.title = 'bad'
+            BEGIN SELECT raise(ABORT, 'on purpose'); END;
+        CREATE TRIGGER worst BEFORE INSERT ON todos WHEN new.title = 'worst'
+            BEGIN SELECT raise(ROLLBACK, 'on purpose'); END;";
+
+    /// A group of these titles gives these ids, `-` for one that fails, and leaves as many to-dos.
+    fn check_group(titles: &[&str], expected: &str, left: i64) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        connection.execute_batch(TRIGGERS).unwrap();
+        let jobs = titles.iter().map(|title| {
+            let (reply, _) = oneshot::channel();
+            Job { what: Write::Create { title: (*title).to_owned() }, reply }
+        });
+        let results = write(&mut connection, &jobs.collect::<Vec<_>>());
+        let ids = results.map(|results| {
+            let id = |result: Result<Option<Todo>, StoreError>| {
+                result.map_or_else(|_| "-".to_owned(), |todo| todo.unwrap().id)
+            };
+            results.into_iter().map(id).collect::<Vec<_>>().join(" ")
+        });
+        assert_eq!(ids.unwrap_or_else(|_| "failed".to_owned()), expected, "{titles:?}");
+        let count = connection.query_row("SELECT count(*) FROM todos", [], |row| row.get(0));
+        assert_eq!(count, Ok(left), "{titles:?}");
+        assert!(connection.is_autocommit(), "{titles:?} left a transaction open");
+    }
+
+    #[test]
+    fn a_failure_is_that_of_its_write_or_of_the_group() {
+        check_group(&[], "", 0);
+        check_group(&["a", "b"], "1 2", 2);
+        check_group(&["a", "bad", "b"], "1 - 2", 2);
+        check_group(&["a", "worst", "b"], "failed", 0);
+    }
+}
