@@ -33,10 +33,8 @@ impl Origins {
     /// response, if that is another one.
     pub(crate) fn check(&self, parts: &Parts) -> Result<Option<HeaderValue>, Refusal> {
         let host = host(parts)?;
-        if let (Some(host), true) = (host, is_reached_by_browsers(parts)) {
-            if !self.is_host(host) {
-                return Err(denied("this host is not served here"));
-            }
+        if host.is_some_and(|host| is_reached_by_browsers(parts) && !self.is_host(host)) {
+            return Err(denied("this host is not served here"));
         }
         let origin = one(&parts.headers, &header::ORIGIN)?;
         let listed = origin.filter(|origin| {

@@ -107,7 +107,7 @@ impl From<Error> for Refusal {
             code: error.code_word().to_owned(),
             message: error.text().to_owned(),
             details: error.details::<serde_json::Value>().and_then(Result::ok),
-            retry_after: error.retry_after().or(waits.then_some(RETRY_AFTER_LEAST)),
+            retry_after: error.retry_after().or_else(|| waits.then_some(RETRY_AFTER_LEAST)),
             allow: None,
         }
     }

@@ -43,8 +43,8 @@ impl GatewayBody {
         Self { content: Content::Whole(bytes), access }
     }
 
-    pub(crate) fn items(items: Items, access: Access) -> Self {
-        Self { content: Content::Items(Box::new(items)), access }
+    pub(crate) fn items(items: Box<Items>, access: Access) -> Self {
+        Self { content: Content::Items(items), access }
     }
 }
 
