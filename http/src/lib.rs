@@ -2,10 +2,12 @@
 
 mod body;
 mod connection;
+mod gateway;
 mod limits;
 mod server;
 mod stream;
 
 pub use self::body::{BodyTooSlow, BoxError, RequestBody};
+pub use self::gateway::{Cluster, Gateway, GatewayBody, Member};
 pub use self::limits::HttpLimits;
 pub use self::server::{Draining, HttpReport, ServeHttp, serve_http};

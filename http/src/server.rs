@@ -232,7 +232,7 @@ where
             match accepted {
                 Ok((io, peer)) => {
                     pause = PAUSE_MIN;
-                    self.welcome(Handshake::of(io, peer.clone()), peer);
+                    self.welcome(Handshake::of(io, peer.clone()), &peer);
                 }
                 Err(error) => {
                     if pause == PAUSE_MIN {
@@ -250,8 +250,8 @@ where
         self.drain(&mut leaving).await
     }
 
-    fn welcome(&mut self, handshake: Handshake, peer: Peer) {
-        match self.endpoint.admit(&peer) {
+    fn welcome(&mut self, handshake: Handshake, peer: &Peer) {
+        match self.endpoint.admit(peer) {
             Ok(permit) => self.serve(handshake, permit),
             Err(error) => {
                 self.refused = self.refused.saturating_add(1);

@@ -158,7 +158,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         }
         match Pin::new(&mut self.io).poll_read(cx, buffer) {
             Poll::Pending => self.poll_silence(cx),
-            ready => {
+            ready @ Poll::Ready(_) => {
                 if buffer.filled().len() > before {
                     self.phase.read();
                 }

@@ -1,0 +1,249 @@
+//! A door for HTTP: requests become calls of an endpoint, and replies become responses.
+//!
+//! ```text
+//!   a request ─► origins: may a page send it? ─► route ─┬─ POST /call/NAME ──┐
+//!                                                       ├─ GET /events/NAME ─┼─► asked ─► a Door
+//!                                                       ├─ POST /query ──────┘
+//!                                                       └─ GET /, /health: node
+//! ```
+//!
+//! It knows no connection: that is `server`'s, or whoever else serves it. What it takes of one is in
+//! the extensions of a request: the peer, and whether the server drains. Limits on calls, their
+//! memory and their time are the endpoint's.
+//!
+//! One HTTP/1 connection has one request at a time, so the limit of calls on one connection holds by
+//! itself. A [`Door`] stands for one connection and bounds its calls by that limit; so there are as
+//! many doors as it takes for all calls that the endpoint may have, used in turn.
+
+mod asked;
+mod ids;
+mod items;
+mod node;
+mod origins;
+mod refusal;
+mod response;
+mod routes;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::{Request, Response};
+use http_body::Body;
+use switchboard::service::{Channel, Door};
+use switchboard::{Endpoint, Limits};
+
+use self::asked::Reading;
+use self::ids::made;
+use self::node::Node;
+pub use self::node::{Cluster, Member};
+use self::origins::Origins;
+pub use self::response::GatewayBody;
+use crate::body::BoxError;
+
+/// The commands of an endpoint over HTTP and JSON: a `tower_service::Service`, to be given to
+/// [`serve_http`](crate::serve_http) or nested in an axum `Router`. Clones are the same gateway.
+///
+/// | request | does |
+/// |---|---|
+/// | `POST /call/NAME` | calls a command that speaks JSON; items are JSON lines, or events |
+/// | `GET /events/NAME?request=JSON` | the items of a [read-only](switchboard::Command::read_only) command, for an `EventSource` |
+/// | `POST /query` | `{"query": "text"}` calls `QUERY`, `{"query": "NAME", "params": ..}` another |
+/// | `GET /`, `GET /health` | what the node is, and whether it takes calls |
+///
+/// ```
+/// use switchboard::{Command, Endpoint, Error, format::Json, transport};
+/// use switchboard_http::{Gateway, HttpLimits, serve_http};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// const ADD: Command<(u32, u32), u32, Json> = Command::new("ADD");
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let endpoint = Endpoint::new().on(ADD, async |(a, b)| Ok::<_, Error>(a + b));
+/// let (listener, dialer) = transport::memory_listener();
+/// let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
+/// tokio::spawn(serving.admitted_by(&endpoint).into_future());
+///
+/// let mut stream = dialer.dial().await.unwrap();
+/// let head = "POST /call/ADD HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+///             content-type: application/json\r\ncontent-length: 5\r\n\r\n";
+/// stream.write_all(format!("{head}[1,2]").as_bytes()).await?;
+/// let mut response = String::new();
+/// stream.read_to_string(&mut response).await?;
+/// assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+/// assert!(response.ends_with("\r\n\r\n3"), "{response}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    endpoint: Endpoint,
+    first: Door,
+    // All of them, the first one included.
+    doors: Arc<[Door]>,
+    next: Arc<AtomicUsize>,
+    reading: Reading,
+    origins: Origins,
+    node: Node,
+    cluster: Option<Arc<dyn Fn() -> Cluster + Send + Sync>>,
+}
+
+impl Gateway {
+    /// A gateway to the commands of this endpoint, also to those that are added later.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint) -> Self {
+        let first = endpoint.door();
+        let limits = Channel::limits(&first);
+        let doors = limits.calls_max.div_ceil(limits.calls_per_connection_max.max(1));
+        let others = doors.clamp(1, DOORS_MAX).saturating_sub(1);
+        let others = std::iter::repeat_with(|| endpoint.door()).take(others);
+        let doors = std::iter::once(first.clone()).chain(others).collect();
+        let member = Member::new(made(), None);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let node = Node { member, version, began: Instant::now() };
+        let shared = Shared {
+            endpoint: endpoint.clone(),
+            first,
+            doors,
+            next: Arc::default(),
+            reading: Reading::default(),
+            origins: Origins::default(),
+            node,
+            cluster: None,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Also takes requests for these hosts: names, without a port. IP addresses and `localhost` are
+    /// taken anyway, and over Unix sockets and in memory every host is.
+    #[must_use]
+    pub fn with_hosts<T: Into<String>>(self, hosts: impl IntoIterator<Item = T>) -> Self {
+        self.with(|shared| shared.origins.hosts.extend(hosts.into_iter().map(Into::into)))
+    }
+
+    /// Lets web pages of these origins (`https://app.example`) call, and read the answers.
+    #[must_use]
+    pub fn with_cors<T: Into<String>>(self, origins: impl IntoIterator<Item = T>) -> Self {
+        self.with(|shared| shared.origins.cors.extend(origins.into_iter().map(Into::into)))
+    }
+
+    /// Passes these headers on to handlers, as [metadata](switchboard::Context::metadata) of the
+    /// same names, in lower case.
+    ///
+    /// # Panics
+    ///
+    /// If one is no key of metadata, which has a `-` in it and no digit: a mistake in the program.
+    #[must_use]
+    #[track_caller]
+    pub fn with_metadata_headers(self, names: &[&str]) -> Self {
+        let names = names.iter().map(|name| {
+            let header = HeaderName::try_from(*name).ok();
+            let is_key = |name: &HeaderName| {
+                switchboard::Metadata::default().with(name.as_str(), "").is_ok()
+            };
+            let header = header.filter(is_key);
+            header.unwrap_or_else(|| panic!("{name:?} is no key of metadata"))
+        });
+        let names: Vec<_> = names.collect();
+        self.with(|shared| shared.reading.metadata.extend(names))
+    }
+
+    /// Believes these proxies what they say in `X-Forwarded-For` of whom they ask for. Whoever else
+    /// says something there is not believed.
+    #[must_use]
+    pub fn trusting_proxies(self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
+        let proxies = proxies.into_iter().map(|ip| ip.to_canonical());
+        self.with(|shared| shared.reading.proxies.extend(proxies))
+    }
+
+    /// Says who this node is, in the place of a made-up id.
+    #[must_use]
+    pub fn with_node(self, member: Member, version: impl Into<String>) -> Self {
+        self.with(|shared| {
+            (shared.node.member, shared.node.version) = (member, version.into());
+        })
+    }
+
+    /// Says who belongs to its cluster, each time that somebody asks. Otherwise it is alone.
+    #[must_use]
+    pub fn with_cluster(self, cluster: impl Fn() -> Cluster + Send + Sync + 'static) -> Self {
+        self.with(|shared| shared.cluster = Some(Arc::new(cluster)))
+    }
+
+    /// Takes no more calls; those under way may go on for the endpoint's `drain_time_max`. Calls
+    /// that would not end by themselves end at once.
+    pub fn close(&self) {
+        self.shared.doors.iter().for_each(Door::close);
+    }
+
+    /// Waits until it was closed, no call is under way, and what their handlers have spawned is
+    /// done.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only waits.
+    pub async fn closed(&self) {
+        for door in &*self.shared.doors {
+            door.closed().await;
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        change(Arc::make_mut(&mut self.shared));
+        self
+    }
+}
+
+impl<B> tower_service::Service<Request<B>> for Gateway
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<GatewayBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { Ok(shared.answer(request).await) })
+    }
+}
+
+impl Shared {
+    /// The next door in turn.
+    fn door(&self) -> &Door {
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        let index = count.checked_rem(self.doors.len()).unwrap_or_default();
+        self.doors.get(index).unwrap_or(&self.first)
+    }
+
+    fn limits(&self) -> &Limits {
+        Channel::limits(&self.first)
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("node", &self.shared.node).finish_non_exhaustive()
+    }
+}
+
+/// Doors of one gateway, whatever the limits say.
+const DOORS_MAX: usize = 1024;

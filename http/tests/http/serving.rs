@@ -1,0 +1,148 @@
+//! The server: its times, its limits, its end.
+
+use std::time::Duration;
+
+use switchboard::{Endpoint, Limits, transport};
+use switchboard_http::{Gateway, HttpLimits, serve_http};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_a_connection_after_its_time() {
+    let scene = Scene::new();
+    let check = async |begin: &str, seconds: u64| {
+        let mut peer = scene.dial().await;
+        let start = Instant::now();
+        peer.send(begin).await;
+        assert_eq!(peer.rest().await, "");
+        assert_eq!(start.elapsed().as_secs(), seconds, "{begin}");
+    };
+    check("", 120).await;
+    check("GET / HT", 5).await;
+    check("GET / HTTP/1.1\r\nhost: x\r\n", 5).await;
+    // Kept alive, it idles, and a second head has its time.
+    let mut peer = scene.dial().await;
+    for seconds in [100, 100, 0] {
+        peer.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        peer.until("{\"health\":\"ready\"}\n").await;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+    peer.send("GET").await;
+    let start = Instant::now();
+    assert_eq!(peer.rest().await, "");
+    assert_eq!(start.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_drips_has_no_more_time_than_another() {
+    let scene = Scene::new();
+    let (mut reader, mut writer) = tokio::io::split(scene.dial().await.io);
+    let start = Instant::now();
+    tokio::spawn(async move {
+        for byte in "GET / HTTP/1.1\r\nhost: x\r\n".bytes() {
+            if writer.write_all(&[byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let mut response = String::new();
+    reader.read_to_string(&mut response).await.unwrap();
+    assert_eq!((response.as_str(), start.elapsed().as_secs()), ("", 5));
+    scene.check_serves().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_take_longer_than_a_connection_may_idle() {
+    let scene = Scene::limited(|limits| limits.idle_time_max = Duration::from_secs(1));
+    let response = scene.exchange(post("/call/WAIT", "20000")).await;
+    assert_eq!(body(&response), "\"waited\"", "{response}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_count_with_those_of_other_doors() {
+    let limits = Limits::default().with(|limits| limits.connections_max = 2);
+    let endpoint = Endpoint::new().with_limits(limits);
+    let (listener, dialer) = transport::memory_listener();
+    let gateway = Gateway::new(&endpoint);
+    let serving = serve_http(listener, gateway, HttpLimits::default()).admitted_by(&endpoint);
+    tokio::spawn(serving.into_future());
+    let permit = endpoint.admit(&transport::Peer::unknown()).unwrap();
+    let mut first = Peer::new(dialer.dial().await.unwrap());
+    first.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    first.until("ready").await;
+    let refused = Peer::new(dialer.dial().await.unwrap()).rest().await;
+    assert_eq!(status(&refused), 503);
+    assert_eq!(header(&refused, "retry-after"), Some("1"));
+    let text =
+        "{\"error\":{\"code\":\"overloaded\",\"message\":\"connections_max (2) are open\"}}\n";
+    assert_eq!(body(&refused), text);
+    drop(permit);
+    let mut second = Peer::new(dialer.dial().await.unwrap());
+    second.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    second.until("ready").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_what_is_idle_and_waits_for_what_is_not() {
+    let mut scene = Scene::new();
+    let (mut idle, mut fresh) = (scene.dial().await, scene.dial().await);
+    idle.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    idle.until("ready\"}\n").await;
+    let (mut busy, mut endless) = (scene.dial().await, scene.dial().await);
+    busy.send(post("/call/WAIT", "3000").replace("close", "keep-alive")).await;
+    endless.send(get("/events/NEWS", "x-request-id: a1\r\n")).await;
+    endless.until("data: 1\n\n").await;
+    settle().await;
+    let start = Instant::now();
+    drop(scene.stop.take());
+    assert_eq!(idle.rest().await, "");
+    assert_eq!(fresh.rest().await, "");
+    let end = endless.rest().await;
+    assert!(end.contains("event: error\ndata: {\"error\":{\"code\":\"shutting_down\""), "{end}");
+    assert!(end.ends_with("\r\n0\r\n\r\n"), "{end}");
+    assert!(start.elapsed().is_zero());
+    let late = scene.dialer.dial().await;
+    assert!(late.is_err());
+    let response = busy.rest().await;
+    assert_eq!(body(&response), "\"waited\"");
+    drop(busy);
+    let report = scene.stopped().await;
+    assert_eq!(start.elapsed().as_secs(), 3);
+    let counts = (report.connections, report.connections_cut_off, report.requests);
+    assert_eq!(counts, (4, 0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_after_the_drain_is_cut_off() {
+    let scene = Scene::new();
+    let mut slow = scene.dial().await;
+    slow.send(post("/call/WAIT", "25000")).await;
+    settle().await;
+    let (seen, start) = (scene.seen.clone(), Instant::now());
+    let report = scene.stopped().await;
+    assert_eq!(start.elapsed().as_secs(), 10);
+    assert_eq!((report.connections, report.connections_cut_off), (1, 1));
+    assert_eq!(seen.under_way(), 0);
+    assert_eq!(slow.rest().await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_during_the_drain_is_told_so() {
+    let mut scene = Scene::new();
+    let mut peer = scene.dial().await;
+    let request = post("/call/ADD", "[1,2]");
+    let (head, rest) = request.split_at(40);
+    peer.send(head).await;
+    settle().await;
+    drop(scene.stop.take());
+    settle().await;
+    peer.send(rest).await;
+    let response = peer.rest().await;
+    assert_eq!(status(&response), 503, "{response}");
+    assert_eq!(header(&response, "retry-after"), Some("1"));
+    assert!(body(&response).contains("shutting_down"), "{response}");
+    assert_eq!(scene.seen.begun(), 0);
+}
