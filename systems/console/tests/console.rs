@@ -89,7 +89,7 @@ fn check(about: &str, output: &Output, answers: &str, errors: &[&str]) {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(String::from_utf8_lossy(&output.stdout), answers, "{about}: {told}");
     assert_eq!(told.lines().count(), errors.len(), "{about}: {told}");
-    for (line, error) in told.lines().zip(*errors) {
+    for (line, error) in told.lines().zip(errors) {
         assert!(line.starts_with("error: ") && line.contains(error), "{about}: {told}");
     }
 }

@@ -1,7 +1,8 @@
 //! The HTTP routes: each turns a request into the call of a command, and its reply into a response.
 //!
 //! ```text
-//!   identify ─► route ─► the body, bounded ─► a command, in process ─► the envelope
+//!   identify ─┬─► /api/todos: the body, bounded ─► a command, in process ─► the envelope
+//!             └─► /call/NAME, /query: the gateway
 //! ```
 //!
 //! No route touches the store. What HTTP adds is in here: methods, statuses, the limit on bodies,
@@ -23,8 +24,8 @@ use axum::routing::get;
 use futures_util::FutureExt;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
-use switchboard::Client;
-use switchboard_http::BodyTooSlow;
+use switchboard::{Client, Endpoint};
+use switchboard_http::{BodyTooSlow, Gateway};
 
 use crate::commands::{CREATE_TODO, DELETE_TODO, GET_TODO, LIST_TODOS, UPDATE_TODO};
 use crate::reply::{Cause, Failure, data, list};
@@ -33,19 +34,19 @@ use crate::todo::{Change, NewTodo, TodoChange, TodoId, TodosAfter};
 /// Bytes of the body of a request.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// The routes, which call commands of this client, and what is beside them. Whatever they do not
-/// know is left to `rest`.
-pub fn router(client: Client, rest: Option<Router>) -> Router {
-    let todos = Router::new()
+/// The routes, which call commands of this endpoint. The gateway answers under its own paths, in its
+/// own words; everywhere else the envelope is kept.
+pub fn router(endpoint: &Endpoint) -> Router {
+    let gateway = Gateway::new(endpoint);
+    Router::new()
         .route("/api/todos", get(list_todos).post(create))
         .route("/api/todos/{id}", get(find).put(update).delete(delete))
+        .route_service("/call/{name}", gateway.clone())
+        .route_service("/query", gateway)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(client);
-    let all = match rest {
-        Some(rest) => todos.fallback_service(rest),
-        None => todos.fallback(unknown_route),
-    };
-    all.layer(middleware::from_fn_with_state(Arc::new(RequestIds::new()), identify))
+        .fallback(unknown_route)
+        .layer(middleware::from_fn_with_state(Arc::new(RequestIds::new()), identify))
+        .with_state(endpoint.client())
 }
 
 async fn list_todos(State(client): State<Client>) -> Result<Response, Failure> {
@@ -118,8 +119,14 @@ async fn bytes(body: Body) -> Result<Bytes, Failure> {
 }
 
 /// Gives each response its request id, and logs what failed inside.
-async fn identify(State(ids): State<Arc<RequestIds>>, request: Request, next: Next) -> Response {
+async fn identify(
+    State(ids): State<Arc<RequestIds>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = ids.id_of(request.headers());
+    // The gateway says the same one in the errors that it tells.
+    request.headers_mut().insert(REQUEST_ID, id.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let mut response = answered.unwrap_or_else(|_| {

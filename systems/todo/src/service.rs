@@ -97,7 +97,7 @@ impl Service {
             // That nobody tells any more is a stop as well.
             async move { drop(told.wait_for(|is_stopping| *is_stopping).await) }
         };
-        let routes = router(endpoint.client(), None);
+        let routes = router(&endpoint);
         let http = serve_http(http, routes, http_limits()).admitted_by(&endpoint).until(stopped());
         let commands = async {
             match port {

@@ -1,4 +1,5 @@
-//! One to-do through all the doors: made by HTTP, and read by a client, and by hand as with netcat.
+//! One to-do through all the doors: made by HTTP, and read by a client, by the gateway, and by hand
+//! as with netcat.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -6,7 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use serde_json::json;
 use switchboard::{Client, Code};
 
-use crate::support::Server;
+use crate::support::{Response, Server};
 
 #[tokio::test]
 async fn all_doors_lead_to_the_same_to_do() {
@@ -16,6 +17,16 @@ async fn all_doors_lead_to_the_same_to_do() {
 
     let text = by_hand(&server.commands, "GET_TODO\n{\"id\":\"1\"}\n");
     assert_eq!(text, format!("{}\n", in_order(&todo)));
+
+    let asked = by_gateway(&server, "/call/GET_TODO", r#"{"id":"1"}"#);
+    assert_eq!((asked.status, asked.json()), (200, todo.clone()));
+    let query = r#"{"query":"GET_TODO","params":{"id":"1"}}"#;
+    let asked = by_gateway(&server, "/query", query);
+    assert_eq!((asked.status, &asked.json()["answer"]), (200, &todo));
+    let asked = by_gateway(&server, "/call/GET_TODO", r#"{"id":"2"}"#);
+    assert_eq!((asked.status, &asked.json()["error"]["code"]), (404, &json!("not_found")));
+    let id = asked.header("x-request-id");
+    assert_eq!(asked.json()["error"]["request_id"].as_str(), id);
 
     let client = Client::connect(server.commands.as_str()).await.unwrap();
     let id = json!({"id": "1"});
@@ -33,6 +44,14 @@ async fn all_doors_lead_to_the_same_to_do() {
     assert_eq!(error.code(), Code::Invalid);
     let error = client.call_json("CREATE_TODO", &json!({})).await.unwrap_err();
     assert_eq!(error.code(), Code::BadPayload);
+}
+
+fn by_gateway(server: &Server, path: &str, body: &str) -> Response {
+    let mut http = server.connect();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: {}\r\n", server.http);
+    let about = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    http.send(format!("{head}{about}\r\n{body}")).unwrap();
+    http.response("POST").unwrap()
 }
 
 fn by_hand(address: &str, sent: &str) -> String {
