@@ -1,6 +1,10 @@
 //! The program in a pipe: lines go in, answers come out, from an endpoint and from a node over HTTP.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    reason = "a panic is how a test fails"
+)]
 
 use std::io::Write;
 use std::process::{Command as Process, Output, Stdio};
