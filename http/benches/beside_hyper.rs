@@ -54,6 +54,12 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (bare, ours) = (serve_bare().await, serve_ours().await);
+        if let Some(one) = std::env::args().find(|one| one == "bare" || one == "gateway") {
+            // By itself, for a profiler.
+            let address = if one == "bare" { &bare } else { &ours };
+            println!("{one} by itself: {:?}", measure(address, 64).await);
+            return;
+        }
         for connections in [1, 64] {
             let mut rounds = [Vec::new(), Vec::new()];
             for round in 0..ROUNDS + 1 {

@@ -22,9 +22,16 @@ async fn silence_ends_a_connection_after_its_time() {
     check("", 120).await;
     check("GET / HT", 5).await;
     check("GET / HTTP/1.1\r\nhost: x\r\n", 5).await;
+    // However long it was idle before.
+    let mut peer = scene.dial().await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let start = Instant::now();
+    peer.send("GET").await;
+    assert_eq!(peer.rest().await, "");
+    assert_eq!(start.elapsed().as_secs(), 5);
     // Kept alive, it idles, and a second head has its time.
     let mut peer = scene.dial().await;
-    for seconds in [100, 100, 0] {
+    for seconds in [100, 100, 100, 0] {
         peer.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
         peer.until("{\"health\":\"ready\"}\n").await;
         tokio::time::sleep(Duration::from_secs(seconds)).await;
