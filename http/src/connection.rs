@@ -54,9 +54,12 @@ impl Serving {
         let mut builder = http1::Builder::new();
         builder
             .header_read_timeout(None)
-            .max_headers(limits.headers_max)
             .max_header_size(limits.head_bytes_max)
             .max_buf_size(buffer_bytes_max);
+        if limits.headers_max != HEADERS_OF_HYPER {
+            // It takes memory for each request then.
+            builder.max_headers(limits.headers_max);
+        }
         builder
     }
 }
@@ -209,6 +212,9 @@ impl<B> Drop for Told<B> {
         self.phase.end();
     }
 }
+
+/// The headers that hyper takes where it is told nothing.
+const HEADERS_OF_HYPER: usize = 100;
 
 /// The least that hyper takes as a buffer.
 const BUFFER_LEAST: usize = 8192;

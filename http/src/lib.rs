@@ -11,3 +11,7 @@ pub use self::body::{BodyTooSlow, BoxError, RequestBody};
 pub use self::gateway::{Cluster, Gateway, GatewayBody, Member};
 pub use self::limits::HttpLimits;
 pub use self::server::{Draining, HttpReport, ServeHttp, serve_http};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -21,12 +21,12 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use crate::limits::HttpLimits;
 
@@ -38,44 +38,58 @@ pub(crate) struct Watched<I> {
     idle_time_max: Duration,
     write_time_max: Duration,
     reading: Option<Wait>,
-    writing: Option<Wait>,
+    // Kept from request to request, though it is armed for too early a time then: it is armed anew
+    // when that has come, which is once in idle_time_max and not with each request.
+    timer: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 /// A time that runs.
+#[derive(Clone, Copy)]
 struct Wait {
-    timer: Pin<Box<Sleep>>,
-    // In which phase it began.
-    phase: u8,
+    // In which turn it began: no other has a part in it.
+    turn: u64,
+    // Without it, further away than the clock goes.
+    until: Option<Instant>,
 }
 
 /// What a connection is doing: told by what passes its stream, and by the service in front of it.
 #[derive(Debug, Default)]
 pub(crate) struct Phase {
-    now: AtomicU8,
+    // The phase in the lowest two bits, and above them how often it has changed.
+    turn: AtomicU64,
 }
 
 impl Phase {
-    const IDLE: u8 = 0;
-    const HEAD: u8 = 1;
-    const BUSY: u8 = 2;
+    const IDLE: u64 = 0;
+    const HEAD: u64 = 1;
+    const BUSY: u64 = 2;
+    const MASK: u64 = 3;
 
     /// A request has reached the service.
     pub(crate) fn begin(&self) {
-        self.now.store(Self::BUSY, Ordering::Release);
+        self.change(|_| Some(Self::BUSY));
     }
 
     /// Its response is written, or given up.
     pub(crate) fn end(&self) {
-        self.now.store(Self::IDLE, Ordering::Release);
+        self.change(|_| Some(Self::IDLE));
     }
 
+    /// Something was read: outside of a request, the first of its head.
     fn read(&self) {
-        let (idle, head) = (Self::IDLE, Self::HEAD);
-        let _ = self.now.compare_exchange(idle, head, Ordering::AcqRel, Ordering::Acquire);
+        self.change(|phase| (phase == Self::IDLE).then_some(Self::HEAD));
     }
 
-    fn now(&self) -> u8 {
-        self.now.load(Ordering::Acquire)
+    fn change(&self, next: impl Fn(u64) -> Option<u64>) {
+        let _ = self.turn.fetch_update(Ordering::AcqRel, Ordering::Acquire, |turn| {
+            let next = next(turn & Self::MASK)?;
+            Some((turn | Self::MASK).wrapping_add(1) | next)
+        });
+    }
+
+    fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Acquire)
     }
 }
 
@@ -83,8 +97,8 @@ impl<I> Watched<I> {
     pub(crate) fn new(io: I, limits: &HttpLimits) -> Self {
         let &HttpLimits { head_time_max, idle_time_max, write_time_max, .. } = limits;
         let phase = Arc::default();
-        let (reading, writing) = (None, None);
-        Self { io, phase, head_time_max, idle_time_max, write_time_max, reading, writing }
+        let (reading, timer, stalled) = (None, None, None);
+        Self { io, phase, head_time_max, idle_time_max, write_time_max, reading, timer, stalled }
     }
 
     pub(crate) fn phase(&self) -> &Arc<Phase> {
@@ -98,26 +112,44 @@ impl<I> Watched<I> {
 
     /// Waits for the peer's next byte, as long as that may take.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let phase = self.phase.now();
-        let time = match phase {
+        let turn = self.phase.turn();
+        let time = match turn & Phase::MASK {
             Phase::IDLE => self.idle_time_max,
             Phase::HEAD => self.head_time_max,
-            _ => {
-                self.reading = None;
-                return Poll::Pending;
-            }
+            _ => return Poll::Pending,
         };
-        // A head has its time as a whole, so a timer of the same phase runs on.
-        let wait = self.reading.take().filter(|wait| wait.phase == phase);
-        let wait = self.reading.insert(wait.unwrap_or_else(|| Wait::new(time, phase)));
-        wait.timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        // A head has its time as a whole, so a time of the same turn runs on.
+        let wait = self.reading.filter(|wait| wait.turn == turn);
+        let new = || Wait { turn, until: Instant::now().checked_add(time) };
+        let Some(until) = self.reading.insert(wait.unwrap_or_else(new)).until else {
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if timer.deadline() > until {
+            timer.as_mut().reset(until);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= until {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            timer.as_mut().reset(until);
+        }
+        Poll::Pending
     }
 
     /// Waits for the peer to take a byte.
     fn poll_stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         let time = self.write_time_max;
-        let wait = self.writing.get_or_insert_with(|| Wait::new(time, Phase::BUSY));
-        wait.timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(time)));
+        timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether a head is not there in time, though it is never waited for.
+    fn is_late(&self) -> bool {
+        let turn = self.phase.turn();
+        let is_over = |until: Instant| Instant::now() >= until;
+        let wait = self.reading.filter(|wait| wait.turn == turn);
+        turn & Phase::MASK == Phase::HEAD && wait.and_then(|wait| wait.until).is_some_and(is_over)
     }
 
     fn progressed<T>(
@@ -128,19 +160,8 @@ impl<I> Watched<I> {
         if polled.is_pending() {
             return self.poll_stall(cx);
         }
-        self.writing = None;
+        self.stalled = None;
         polled
-    }
-}
-
-impl Wait {
-    fn new(time: Duration, phase: u8) -> Self {
-        // A deadline beyond the clock is far away for tokio as well.
-        Self { timer: Box::pin(sleep(time)), phase }
-    }
-
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.timer.deadline()
     }
 }
 
@@ -151,9 +172,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        // A head that comes byte by byte may never be pending.
-        let is_late = |wait: &Wait| wait.phase == Phase::HEAD && wait.is_over();
-        if self.phase.now() == Phase::HEAD && self.reading.as_ref().is_some_and(is_late) {
+        if self.is_late() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         match Pin::new(&mut self.io).poll_read(cx, buffer) {

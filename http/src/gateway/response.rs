@@ -86,7 +86,7 @@ impl Drop for GatewayBody {
     fn drop(&mut self) {
         let Access { began, method, command, peer, request_id, status, bytes, is_whole } =
             &self.access;
-        let is_cut = !is_whole && !self.is_end_stream();
+        let is_cut = !is_whole && !self.is_end_stream() && *method != "HEAD";
         tracing::info!(
             method,
             command = command.as_deref(),

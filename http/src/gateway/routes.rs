@@ -15,7 +15,7 @@ use switchboard::service::{Pipe, Reply, Service};
 use switchboard::{Code, CommandInfo, Facts};
 
 use super::Shared;
-use super::asked::{Query, accepts, check_content, command_name, read_body, too_large};
+use super::asked::{Beside, Query, accepts, check_content, command_name, read_body, too_large};
 use super::ids::{REQUEST_ID, request_id};
 use super::items::{Exchange, Items, Style, Upload};
 use super::node::{self, QueryAnswer};
@@ -31,15 +31,22 @@ enum Outcome {
     Items(Response<Box<Items>>),
 }
 
+/// What the head of a request says of a streamed call.
+struct StreamedCall<'r> {
+    command: CommandInfo,
+    query: Query,
+    beside: Beside,
+    request_id: &'r HeaderValue,
+}
+
 impl Shared {
     pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<GatewayBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let request_id = request_id(&parts.headers);
-        parts.headers.insert(REQUEST_ID, request_id.clone());
         let mut access = Access {
             began: Instant::now(),
             method: known_method(&parts.method),
@@ -108,9 +115,16 @@ impl Shared {
         match (path, call, events) {
             ("/", ..) => Ok(Outcome::Whole(self.overview(parts)?)),
             ("/health", ..) => Ok(Outcome::Whole(self.health(parts))),
-            (_, _, Some(name)) => self.events(parts, self.find(name, access)?).await,
-            (_, Some(name), _) => self.call(parts, body, self.find(name, access)?).await,
-            _ => self.query(parts, body, access).await.map(Outcome::Whole),
+            (_, Some(name), _) => {
+                let command = self.find(name, access)?;
+                self.call(parts, body, command, &access.request_id).await
+            }
+            // In boxes, so that a plain call need not carry room for them about.
+            (_, _, Some(name)) => {
+                let command = self.find(name, access)?;
+                Box::pin(self.events(parts, command, &access.request_id)).await
+            }
+            _ => Box::pin(self.query(parts, body, access)).await.map(Outcome::Whole),
         }
     }
 
@@ -142,6 +156,7 @@ impl Shared {
         parts: &Parts,
         body: B,
         command: CommandInfo,
+        request_id: &HeaderValue,
     ) -> Result<Outcome, Refusal>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -163,7 +178,23 @@ impl Shared {
             let reply = self.door().call(request).await?;
             return Ok(Outcome::Whole(json(reply.into_payload())));
         }
-        let (payload, upload) = if has_lines {
+        let call = StreamedCall { command, query, beside, request_id };
+        Box::pin(self.call_streamed(parts, body, call)).await
+    }
+
+    async fn call_streamed<B>(
+        &self,
+        parts: &Parts,
+        body: B,
+        call: StreamedCall<'_>,
+    ) -> Result<Outcome, Refusal>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let StreamedCall { command, query, beside, request_id } = call;
+        let facts = command.facts;
+        let (payload, upload) = if facts.has_request_items() {
             let body = Box::pin(body.map_err(Into::into));
             let line_bytes_max = self.limits().item_bytes_max;
             (query.request.unwrap_or_default(), Some(Upload::new(body, line_bytes_max)))
@@ -180,11 +211,16 @@ impl Shared {
         exchange.open().await?;
         let is_events = accepts(&parts.headers, Style::Events.content_type());
         let style = if is_events { Style::Events } else { Style::Lines };
-        Ok(Outcome::Items(streamed(parts, exchange, style, facts.is_endless())))
+        Ok(Outcome::Items(streamed(parts, exchange, style, facts.is_endless(), request_id)))
     }
 
     /// The items of a command that changes nothing, for whoever can only ask by GET.
-    async fn events(&self, parts: &Parts, command: CommandInfo) -> Result<Outcome, Refusal> {
+    async fn events(
+        &self,
+        parts: &Parts,
+        command: CommandInfo,
+        request_id: &HeaderValue,
+    ) -> Result<Outcome, Refusal> {
         let facts = command.facts;
         if !facts.is_read_only() {
             let text = "this command is not read-only: call it by POST /call/NAME";
@@ -222,7 +258,8 @@ impl Shared {
         let pipe = Pipe::of(&mut request);
         let mut exchange = Exchange::new(self.door().call(request), pipe, None);
         exchange.open().await?;
-        Ok(Outcome::Items(streamed(parts, exchange, Style::Events, facts.is_endless())))
+        let is_endless = facts.is_endless();
+        Ok(Outcome::Items(streamed(parts, exchange, Style::Events, is_endless, request_id)))
     }
 
     async fn query<B>(
@@ -302,11 +339,10 @@ fn streamed(
     exchange: Exchange,
     style: Style,
     is_endless: bool,
+    request_id: &HeaderValue,
 ) -> Response<Box<Items>> {
     let draining = parts.extensions.get::<Draining>().filter(|_| is_endless).cloned();
-    // Of the headers, where `answer` has put it.
-    let id = parts.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    let id = id.unwrap_or_default().to_owned();
+    let id = request_id.to_str().unwrap_or_default().to_owned();
     let mut response = Response::new(Box::new(Items::new(exchange, style, id, draining)));
     set_type(response.headers_mut(), style.content_type());
     response

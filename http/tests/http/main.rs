@@ -14,6 +14,7 @@
 
 mod calls;
 mod hostile;
+mod nested;
 mod node;
 mod serving;
 mod streams;

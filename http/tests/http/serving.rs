@@ -22,9 +22,16 @@ async fn silence_ends_a_connection_after_its_time() {
     check("", 120).await;
     check("GET / HT", 5).await;
     check("GET / HTTP/1.1\r\nhost: x\r\n", 5).await;
+    // However long it was idle before.
+    let mut peer = scene.dial().await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let start = Instant::now();
+    peer.send("GET").await;
+    assert_eq!(peer.rest().await, "");
+    assert_eq!(start.elapsed().as_secs(), 5);
     // Kept alive, it idles, and a second head has its time.
     let mut peer = scene.dial().await;
-    for seconds in [100, 100, 0] {
+    for seconds in [100, 100, 100, 0] {
         peer.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
         peer.until("{\"health\":\"ready\"}\n").await;
         tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -145,4 +152,79 @@ async fn a_request_during_the_drain_is_told_so() {
     assert_eq!(header(&response, "retry-after"), Some("1"));
     assert!(body(&response).contains("shutting_down"), "{response}");
     assert_eq!(scene.seen.begun(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_slow_is_waited_for_as_long_as_it_reads() {
+    let scene = Scene::new();
+    let mut peer = scene.dial().await;
+    peer.send(get("/events/FLOOD", "")).await;
+    // Each stall is shorter than write_time_max, all together are not.
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        let mut buffer = vec![0; 60_000];
+        peer.io.read_exact(&mut buffer).await.unwrap();
+    }
+    assert_eq!(scene.seen.under_way(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_drain_also_if_nobody_waits_for_them() {
+    let scene = Scene::new();
+    let mut busy = scene.dial().await;
+    busy.send(post("/call/WAIT", "3000").replace("close", "keep-alive")).await;
+    settle().await;
+    scene.report.abort();
+    settle().await;
+    assert!(scene.dialer.dial().await.is_err());
+    assert_eq!(body(&busy.rest().await), "\"waited\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_line_is_logged_for_each_request_and_nothing_that_a_peer_made_up() {
+    let lines = Lines::default();
+    let _guard = tracing::subscriber::set_default(lines.clone());
+    let scene = Scene::new();
+    scene.exchange(get("/", "x-request-id: a0\r\n").replace("GET", "HEAD")).await;
+    assert!(lines.taken()[0].contains("is_cut=false"));
+    scene.exchange(post_with("/call/ADD", "[1,2]", "x-request-id: a1\r\n")).await;
+    scene.exchange(post_with("/call/MADE_UP", "[1,2]", "x-request-id: a2\r\n")).await;
+    scene.exchange(get("/made/up", "x-request-id: a3\r\n").replace("GET", "MADEUP")).await;
+    let mut reader = scene.dial().await;
+    reader.send(get("/events/NEWS", "x-request-id: a4\r\n")).await;
+    reader.until("data: 1\n\n").await;
+    drop(reader);
+    settle().await;
+    let expected = [
+        "method=POST command=ADD status=200 bytes=1 is_cut=false peer=memory request_id=a1",
+        "method=POST status=404 bytes=100 is_cut=false peer=memory request_id=a2",
+        "method=another status=404 bytes=92 is_cut=false peer=memory request_id=a3",
+        "method=GET command=NEWS status=200 bytes=9 is_cut=true peer=memory request_id=a4",
+    ];
+    assert_eq!(lines.taken(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_is_closed_takes_no_calls_wherever_it_is_served() {
+    let endpoint = endpoint(&Seen::default());
+    let gateway = Gateway::new(&endpoint);
+    let (listener, dialer) = transport::memory_listener();
+    tokio::spawn(serve_http(listener, gateway.clone(), HttpLimits::default()).into_future());
+    let ask = async |request: String| {
+        let mut peer = Peer::new(dialer.dial().await.unwrap());
+        peer.send(request).await;
+        peer.rest().await
+    };
+    let mut endless = Peer::new(dialer.dial().await.unwrap());
+    endless.send(get("/events/NEWS", "")).await;
+    endless.until("data: 1\n\n").await;
+    gateway.close();
+    let end = endless.rest().await;
+    assert!(end.contains("event: error\n"), "{end}");
+    gateway.closed().await;
+    assert_eq!(status(&ask(post("/call/ADD", "[1,2]")).await), 503);
+    assert_eq!(status(&ask(get("/events/COUNT?request=1", "")).await), 503);
+    let health = ask(get("/health", "")).await;
+    assert_eq!((status(&health), body(&health)), (503, "{\"health\":\"draining\"}\n"));
+    assert!(ask(get("/", "")).await.contains("\"health\":\"draining\""));
 }
