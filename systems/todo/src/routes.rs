@@ -39,7 +39,7 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub fn router(endpoint: &Endpoint) -> Router {
     let gateway = Gateway::new(endpoint);
     // `endpoint.client()` would do the same with two tasks between us and the handler, which may
-    // then run in another runtime. This client calls it from here, and saves a tenth of the time.
+    // then run in another runtime. This client calls it from here: see the figures in the README.
     let client = Client::over(endpoint.door());
     Router::new()
         .route("/api/todos", get(list_todos).post(create))
