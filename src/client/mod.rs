@@ -5,6 +5,8 @@
 //! mostly of a connection, whose driver has them. How a connection comes to be is the endpoint's
 //! matter.
 
+#[cfg(feature = "json")]
+mod by_name;
 mod call;
 #[cfg(feature = "json")]
 mod check;
@@ -267,7 +269,8 @@ impl Client {
     }
 }
 
-/// The untyped call, for a channel that is made of a client.
+/// The untyped call: for a channel that is made of a client, and for a payload that is there
+/// already. The one of a JSON value is [`Client::call_json`].
 impl Service for Client {
     fn call(&self, request: Request) -> Answer {
         match &self.way {

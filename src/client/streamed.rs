@@ -155,7 +155,7 @@ where
 }
 
 impl Client {
-    fn send<Req, F: Format<Req>>(
+    pub(super) fn send<Req, F: Format<Req>>(
         &self,
         name: crate::wire::Name,
         facts: crate::command::Facts,

@@ -17,6 +17,7 @@
 mod accept;
 mod agreed;
 mod beside;
+mod by_name;
 mod calls;
 mod carried;
 mod causes;
