@@ -1,4 +1,5 @@
-//! A gateway on port 8080, for curl and for a browser: the README shows what they get.
+//! One registration, two doors: a gateway on port 8080, for curl and for a browser, and the command
+//! port 61000, for netcat and for programs. The README shows what they get.
 //!
 //! ```sh
 //! cargo run -p switchboard-http --example gateway
@@ -38,10 +39,17 @@ async fn main() -> Result<()> {
     let listener = transport::bind(address).await?;
     let member = Member::new("n1", Some(address.to_owned()));
     let gateway = Gateway::new(&endpoint).with_node(member, env!("CARGO_PKG_VERSION"));
+    let commands = transport::bind("127.0.0.1:61000").await?;
+    let stop = tokio::signal::ctrl_c();
+    let port = tokio::spawn({
+        let endpoint = endpoint.clone();
+        async move { endpoint.serve_until(commands, stop).await }
+    });
     let serving = serve_http(listener, gateway.clone(), HttpLimits::default());
     let report = serving.admitted_by(&endpoint).until(tokio::signal::ctrl_c()).await;
     gateway.close();
     gateway.closed().await;
+    drop(port.await);
     println!("{} connections, {} requests", report.connections, report.requests);
     Ok(())
 }

@@ -120,6 +120,8 @@ pub(crate) struct Typed<Req, Rep, H, Shape, Head, Last, Items> {
     outlines_of_items: fn(&Items) -> ItemOutlines,
     facts: Facts,
     handler: H,
+    // The names of the types, without the paths in them.
+    type_names: (String, String),
     types: PhantomData<fn(Req, Shape) -> Rep>,
     // Found once: it takes a while. Names are not in it, of which a handler may have several.
     #[cfg(feature = "json")]
@@ -143,6 +145,7 @@ impl<Req, Rep, H, Shape, Kind, Head, Last, Items>
             outlines_of_items: Shape::outlines_of_items,
             facts: facts.streamed(has_request_items, has_reply_items),
             handler,
+            type_names: (short(type_name::<Req>()), short(type_name::<Rep>())),
             types: PhantomData,
             #[cfg(feature = "json")]
             outlines: OnceLock::new(),
@@ -242,8 +245,8 @@ where
         CommandInfo {
             name: name.to_string(),
             formats: self.tongues.iter().map(|(codec, ..)| codec.name).collect(),
-            request_type: short(type_name::<Req>()),
-            reply_type: short(type_name::<Rep>()),
+            request_type: self.type_names.0.clone(),
+            reply_type: self.type_names.1.clone(),
             is_raw: false,
             facts: self.facts,
         }
