@@ -88,7 +88,8 @@ const GOB: House = House {
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
 /// beside an `Error` is a format's and a line's; net/rpc is a feature; and an endpoint is
 /// also a set of commands.
-const PARTS_ABOVE: [(&str, &str); 9] = [
+const PARTS_ABOVE: [(&str, &str); 10] = [
+    ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),

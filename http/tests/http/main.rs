@@ -13,6 +13,7 @@
 )]
 
 mod calls;
+mod documents;
 mod hostile;
 mod nested;
 mod node;
