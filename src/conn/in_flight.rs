@@ -1,7 +1,7 @@
 //! A call of the peer under way, as its connection accounts for it.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 
@@ -62,7 +62,7 @@ impl InFlight {
 
     /// Waits until the items of the call have gone: its reply comes behind them, and is held as a
     /// part of the call until then.
-    pub(crate) fn poll_items_gone(&self, cx: &Context<'_>) -> Poll<()> {
+    fn poll_items_gone(&self, cx: &Context<'_>) -> Poll<()> {
         if !self.id.is_streamed() {
             return Poll::Ready(());
         }
@@ -82,6 +82,7 @@ impl InFlight {
             self.refuse(error);
             return Poll::Ready(());
         }
+        ready!(self.poll_items_gone(cx));
         let Self { shared, place, held_bytes, .. } = self;
         let finished = shared.poll_reply_end(cx, place, self.id, reply, *held_bytes);
         self.is_over = finished.is_ready();

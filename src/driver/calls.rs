@@ -132,22 +132,30 @@ impl Drop for Calls {
     }
 }
 
-/// The rest of a call that was not ready at once.
-async fn run(in_flight: InFlight, mut answer: Answer) {
+/// The rest of a call that was not ready at once. Its answer is kept until its end is reported,
+/// with the permit that the call has.
+///
+/// One future, and not some within each other: each would keep what it was given beside where it
+/// moved it, and a peer has as many of these as it may have calls.
+async fn run(mut in_flight: InFlight, mut answer: Answer) {
     let reply = (&mut answer).await;
-    conclude(in_flight, answer, reply).await;
+    let mut reply = Some(held(&mut in_flight, reply));
+    poll_fn(|cx| in_flight.poll_finish(cx, &mut reply)).await;
+    drop(answer);
 }
 
-/// The end of a call. Its answer is kept until that is reported, with the permit that the call has.
+/// The rest of a streamed call whose handler was ready at once: its items are still to go.
 async fn conclude(mut in_flight: InFlight, answer: Answer, reply: Result<Reply>) {
-    let reply = reply.and_then(|reply| {
-        // The reply is held in place of the request.
-        in_flight.cover(reply.payload().len()).map_err(unheld)?;
-        Ok(reply.into_made())
-    });
-    poll_fn(|cx| in_flight.poll_items_gone(cx)).await;
-    finish(in_flight, reply).await;
+    let mut reply = Some(held(&mut in_flight, reply));
+    poll_fn(|cx| in_flight.poll_finish(cx, &mut reply)).await;
     drop(answer);
+}
+
+/// The reply, which is held in place of the request.
+fn held(in_flight: &mut InFlight, reply: Result<Reply>) -> Result<BytesMut> {
+    let reply = reply?;
+    in_flight.cover(reply.payload().len()).map_err(unheld)?;
+    Ok(reply.into_made())
 }
 
 /// Reports the end of a call when the peer has read enough of what waits for it.
