@@ -385,9 +385,10 @@ async fn both(
         for index in 0..plan.count {
             // Why it has failed the other half is told.
             if up.send(&plan.item(index)).await.is_err() {
-                break;
+                return;
             }
         }
+        up.end();
     });
     while *items < plan.count && !fate.is_enough(*items) {
         match call.next().await {
