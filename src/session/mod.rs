@@ -84,9 +84,12 @@ mod whole;
 pub use self::event::{Call, CallId, Event, Plain, PlainEnd, Received, Side, StreamId, Tally};
 pub use self::half::{Item, Misuse};
 pub use self::input::{Holds, Host};
+#[cfg(feature = "io")]
 pub(crate) use self::positions::Positions;
 pub use self::room::Place;
+#[cfg(feature = "io")]
 pub(crate) use self::stream::NOT_RESUMABLE;
+#[cfg(feature = "io")]
 pub(crate) use self::told::{endless, takes_no_items};
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;
