@@ -12,7 +12,7 @@ use crate::session::{CallId, Place};
 pub(crate) struct Sending<'a> {
     /// The call of the peer that it is made for, if it is a handler's.
     pub(crate) within: Option<CallId>,
-    /// Where it waits for room. Whoever gives up waiting gives it back by [`Shared::leave_room`].
+    /// Where it waits for room. Whoever gives up waiting gives it back by `Shared::leave_room`.
     pub(crate) place: &'a mut Option<Place>,
     pub(crate) bytes: usize,
     pub(crate) deadline: Instant,

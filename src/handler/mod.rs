@@ -36,6 +36,8 @@ use std::sync::Arc;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+#[cfg(doc)]
+use crate::service::{Receiver, Sender};
 use crate::stream::Connection;
 
 /// A function that answers calls whose request is a `Req`:
@@ -46,9 +48,9 @@ use crate::stream::Connection;
 /// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking()`],
 /// - either of these with shared state in front, by both: `with_state(&state, blocking(f))`.
 ///
-/// Where the command is [`Streamed`](crate::Streamed), a [`Receiver`](crate::Receiver) and a
-/// [`Sender`](crate::Sender) stand between the request and the `Context`, as it has them. Where
-/// only its reply is, the function may return a `Stream` instead, by [`streaming`].
+/// Where the command is [`Streamed`](crate::Streamed), a [`Receiver`] and a [`Sender`] stand
+/// between the request and the `Context`, as it has them. Where only its reply is, the function may
+/// return a `Stream` instead, by [`streaming()`].
 ///
 /// `E` is an [`Error`], a type of the program's that becomes one by [`From`], or any error whose
 /// type says nothing: `anyhow::Error`, a boxed error, a text ([`IntoError`]). An `Error` made by
