@@ -131,11 +131,12 @@ impl Untyped {
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
-        if self.resume_at.is_some() && !matches!(self.last, Last::Given) {
-            ready!(self.poll_open(cx))?;
-            let resumed = ready!(self.poll_resumed(cx));
-            resumed.inspect_err(|_| self.early.clear())?;
+        if matches!(self.last, Last::Given) && self.early.is_empty() {
+            return Poll::Ready(Ok(None));
         }
+        let items = ready!(self.poll_open(cx))?;
+        let resumed = ready!(self.poll_resumed(cx));
+        resumed.inspect_err(|_| self.early.clear())?;
         if let Some(item) = self.early.pop_front() {
             self.position = item.position;
             return Poll::Ready(Ok(Some(item)));
@@ -143,7 +144,6 @@ impl Untyped {
         if matches!(self.last, Last::Given) {
             return Poll::Ready(Ok(None));
         }
-        let items = ready!(self.poll_open(cx))?;
         let mut lent = std::mem::take(&mut self.early);
         let next = self.poll_items(cx, |cx| poll_lent(&*items, cx, &mut lent));
         self.early = lent;
