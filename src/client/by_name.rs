@@ -1,8 +1,8 @@
 //! The call of a command that is known by its name alone: JSON goes there, and JSON comes back.
 //!
 //! It is a typed call whose types are JSON values, so deadlines, limits and metadata are as ever.
-//! Only the name may be none at all. The call fails then as one whose request cannot be encoded
-//! does: when it is polled, and unsent. In other formats than JSON there is nothing to decode to:
+//! No command may have the name. The call fails then as one whose request cannot be encoded does:
+//! when it is polled, and unsent. In other formats than JSON there is nothing to decode to:
 //! that is the call of a request (`service`).
 
 use serde_json::Value;
@@ -13,12 +13,12 @@ use crate::error::{Code, Error};
 use crate::format::Json;
 use crate::wire::Name;
 
-/// What the error of a name that is none has in the place of the command.
+/// An error about a name that no command can have says this in the place of the command.
 const NO_NAME: Name = Name::new("call_json");
 
 impl Client {
     /// Calls a command that this program knows by its name alone, with a JSON value and for one:
-    /// for consoles, gateways and scripts. Who has the [`Command`](crate::Command) uses
+    /// for consoles, gateways and scripts. With the [`Command`](crate::Command) at hand, use
     /// [`call`](Self::call).
     ///
     /// Nearly every command takes JSON, whatever its own format is; another refuses the call with

@@ -77,9 +77,8 @@ impl Caller for Shared {
         Self::quota(self)
     }
 
-    /// A plain call is waited for as long as its connection lives.
     fn is_waiting(&self, call: CallId) -> bool {
-        call.is_plain() || self.with(|session| session.is_wanted(call))
+        self.with(|session| session.is_wanted(call))
     }
 
     fn cancelled(&self, call: CallId) -> CancellationToken {

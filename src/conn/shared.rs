@@ -330,8 +330,7 @@ impl Shared {
     pub(super) fn cancelled(&self, id: CallId) -> CancellationToken {
         let signal = CancellationToken::new();
         let mut state = self.lock();
-        let is_waiting = if id.is_plain() { !state.is_ended } else { state.session.is_wanted(id) };
-        if !is_waiting {
+        if !state.session.is_wanted(id) {
             drop(state);
             signal.cancel();
             return signal;

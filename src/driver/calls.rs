@@ -146,8 +146,8 @@ async fn run(mut in_flight: InFlight, mut answer: Answer) {
 
 /// The rest of a streamed call whose handler was ready at once: its items are still to go.
 async fn conclude(mut in_flight: InFlight, answer: Answer, reply: Result<Reply>) {
-    let mut reply = Some(held(&mut in_flight, reply));
-    poll_fn(|cx| in_flight.poll_finish(cx, &mut reply)).await;
+    let reply = held(&mut in_flight, reply);
+    finish(in_flight, reply).await;
     drop(answer);
 }
 

@@ -324,9 +324,7 @@ impl Receiving {
         if self.is_ended {
             return Poll::Ready(None);
         }
-        if waker.is_some() {
-            spent.extend(std::mem::replace(&mut self.waker, waker.take()));
-        }
+        self.keep(waker, spent);
         Poll::Pending
     }
 
@@ -355,10 +353,14 @@ impl Receiving {
         if self.items.is_empty() {
             return Poll::Ready(());
         }
+        self.keep(waker, spent);
+        Poll::Pending
+    }
+
+    fn keep(&mut self, waker: &mut Option<Waker>, spent: &mut Vec<Waker>) {
         if waker.is_some() {
             spent.extend(std::mem::replace(&mut self.waker, waker.take()));
         }
-        Poll::Pending
     }
 
     /// The waker of whoever waits for the last item to be taken, once it has been.

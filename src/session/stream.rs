@@ -198,12 +198,13 @@ impl Stream {
 
     /// This side says that it has taken the call; whether that can still be said.
     pub(super) fn open(&mut self, position: Option<u64>) -> bool {
-        if let Some(sending) = &mut self.sending
-            && !self.is_open
-        {
+        if self.is_cut_off || std::mem::replace(&mut self.is_open, true) {
+            return false;
+        }
+        if let Some(sending) = &mut self.sending {
             sending.begin_at(position);
         }
-        !self.is_cut_off && !std::mem::replace(&mut self.is_open, true)
+        true
     }
 
     /// An item of this side comes, behind which `open` says nothing.
@@ -213,19 +214,22 @@ impl Stream {
 
     /// Drops what waits; whoever waits for it is to be woken.
     pub(super) fn cut_off(&mut self, due: &mut Vec<Waker>) {
-        due.extend(self.sending.iter_mut().flat_map(Sending::cut_off));
         due.extend(self.receiving.as_mut().and_then(Receiving::cut_off));
-        due.extend(self.opener.take());
-        (self.is_end_due, self.is_last_due, self.stalled_since) = (false, false, None);
-        (self.is_over, self.is_cut_off) = (true, true);
+        self.be_over(due);
+        self.is_cut_off = true;
     }
 
     /// No more will come; what has come may still be taken.
     pub(super) fn end(&mut self, due: &mut Vec<Waker>) {
-        due.extend(self.sending.iter_mut().flat_map(Sending::cut_off));
         due.extend(self.receiving.as_mut().and_then(|half| half.handle_end().ok().flatten()));
-        (self.is_end_due, self.is_last_due, self.stalled_since) = (false, false, None);
+        self.be_over(due);
+    }
+
+    /// Nothing more goes, and nobody waits for that or for the beginning.
+    fn be_over(&mut self, due: &mut Vec<Waker>) {
+        due.extend(self.sending.iter_mut().flat_map(Sending::cut_off));
         due.extend(self.opener.take());
+        (self.is_end_due, self.is_last_due, self.stalled_since) = (false, false, None);
         self.is_over = true;
     }
 }
