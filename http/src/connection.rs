@@ -10,44 +10,36 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use switchboard::transport::{BoxedIo, Peer};
+use switchboard::transport::BoxedIo;
+use switchboard::{Draining, Incoming, Report};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::body::{BoxError, RequestBody};
 use crate::limits::HttpLimits;
-use crate::server::{Draining, HttpReport};
+use crate::server::HttpReport;
 use crate::stream::{Phase, Watched};
 
 /// What the connections of one listener share.
 pub(crate) struct Serving {
     pub(crate) limits: HttpLimits,
-    pub(crate) draining: Draining,
     pub(crate) counts: Arc<Counts>,
-    // Dropped with the last connection.
-    _left: mpsc::Sender<()>,
 }
 
 /// What is counted of them.
 #[derive(Default)]
 pub(crate) struct Counts {
-    connections: AtomicU64,
     cut_off: AtomicU64,
     requests: AtomicU64,
 }
 
 impl Serving {
-    pub(crate) fn new(limits: HttpLimits, draining: Draining, left: mpsc::Sender<()>) -> Self {
-        Self { limits, draining, counts: Arc::default(), _left: left }
-    }
-
     fn builder(&self) -> http1::Builder {
         let limits = &self.limits;
         let buffer_bytes_max = limits.buffer_bytes_max.max(limits.head_bytes_max).max(BUFFER_LEAST);
@@ -65,16 +57,24 @@ impl Serving {
 }
 
 impl Counts {
-    pub(crate) fn report(&self) -> HttpReport {
-        let [connections, connections_cut_off, requests] =
-            [&self.connections, &self.cut_off, &self.requests]
-                .map(|count| count.load(Ordering::Acquire));
-        HttpReport { connections, connections_cut_off, requests, ..HttpReport::default() }
+    /// All that is known, with what the endpoint has counted.
+    pub(crate) fn report(&self, report: Report) -> HttpReport {
+        let Report { connections, handshakes_failed, connections_refused, .. } = report;
+        let [connections_cut_off, requests] =
+            [&self.cut_off, &self.requests].map(|count| count.load(Ordering::Acquire));
+        HttpReport {
+            connections,
+            handshakes_failed,
+            connections_refused,
+            connections_cut_off,
+            requests,
+        }
     }
 }
 
-/// Serves one stream until its peer, a limit or the drain ends it.
-pub(crate) async fn serve_connection<S, B>(io: BoxedIo, peer: Peer, service: S, serving: &Serving)
+/// Serves one stream until its peer, a limit or the drain ends it. When the drain is over, this is
+/// dropped.
+pub(crate) async fn serve_connection<S, B>(incoming: Incoming, service: S, serving: &Serving)
 where
     S: tower_service::Service<Request<RequestBody>, Response = Response<B>>,
     S: Clone + Send + 'static,
@@ -84,14 +84,19 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    serving.counts.connections.fetch_add(1, Ordering::AcqRel);
-    let limits = &serving.limits;
+    let draining = incoming.draining();
+    let Incoming { io, peer, refused, .. } = incoming;
+    let Serving { limits, counts } = serving;
+    if let Some(error) = refused {
+        return refuse(io, error.text(), limits).await;
+    }
+    let cut_off = CutOff(Some(counts));
     let mut io = Watched::new(io, limits);
     let phase = Arc::clone(io.phase());
-    let (told, shown) = (serving.draining.clone(), peer.clone());
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+    let (told, shown) = (draining.clone(), peer.clone());
+    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         phase.begin();
-        serving.counts.requests.fetch_add(1, Ordering::AcqRel);
+        counts.requests.fetch_add(1, Ordering::AcqRel);
         let mut request = request.map(|body| RequestBody::new(body, limits));
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(told.clone());
@@ -105,37 +110,58 @@ where
     let ended = {
         let connection = serving.builder().serve_connection(TokioIo::new(&mut io), service);
         let mut connection = pin!(connection);
-        let mut draining = serving.draining.clone();
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => Some(ended),
-            () = draining.wait() => None,
+            () = end_of_waiting(&draining) => None,
         };
         match ended {
-            Some(ended) => Some(ended),
+            Some(ended) => ended,
             None => {
                 connection.as_mut().graceful_shutdown();
-                timeout(limits.drain_time_max, connection).await.ok()
+                connection.await
             }
         }
     };
-    match ended {
-        Some(Ok(())) => {}
-        Some(Err(error)) => tracing::debug!(peer = %shown, %error, "a connection failed"),
-        None => {
-            serving.counts.cut_off.fetch_add(1, Ordering::AcqRel);
-            return;
-        }
+    cut_off.end();
+    if let Err(error) = ended {
+        tracing::debug!(peer = %shown, %error, "a connection failed");
     }
-    let mut draining = serving.draining.clone();
     tokio::select! {
         () = linger(io.inner(), limits) => {}
         () = async { draining.wait().await; sleep(limits.linger_time_max).await } => {}
     }
 }
 
+/// Waits until a connection without a request is to end. One that was let in when all was to end
+/// may have sent one, which the runtime has not seen yet.
+async fn end_of_waiting(draining: &Draining) {
+    if draining.is_draining() {
+        sleep(LATE_TIME_MAX).await;
+    }
+    draining.wait().await;
+}
+
+/// Counts a connection as cut off, if it is dropped before it is over.
+struct CutOff<'a>(Option<&'a Counts>);
+
+impl CutOff<'_> {
+    fn end(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CutOff<'_> {
+    fn drop(&mut self) {
+        // A service that panics takes its connection with it.
+        if let Some(counts) = self.0.filter(|_| !std::thread::panicking()) {
+            counts.cut_off.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
 /// Tells a peer that there is no place for it.
-pub(crate) async fn refuse(mut io: BoxedIo, text: &str) {
+async fn refuse(mut io: BoxedIo, text: &str, limits: &HttpLimits) {
     let body = serde_json::json!({ "error": { "code": "overloaded", "message": text } });
     let body = format!("{body}\n");
     let head = format!(
@@ -144,7 +170,7 @@ pub(crate) async fn refuse(mut io: BoxedIo, text: &str) {
         body.len()
     );
     let _ = io.write_all(format!("{head}{body}").as_bytes()).await;
-    linger(&mut io, &HttpLimits::default()).await;
+    linger(&mut io, limits).await;
 }
 
 /// Says that nothing more comes, and reads what the peer still sends.
@@ -222,3 +248,6 @@ const BUFFER_LEAST: usize = 8192;
 /// What is read of a peer that goes on sending.
 const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 const LINGER_BUFFER_BYTES: usize = 8 * 1024;
+
+/// Time for the head of a request of who was let in at the end.
+const LATE_TIME_MAX: Duration = Duration::from_millis(100);

@@ -10,7 +10,7 @@ mod stream;
 pub use self::body::{BodyTooSlow, BoxError, RequestBody};
 pub use self::gateway::{Cluster, Gateway, GatewayBody, Member};
 pub use self::limits::HttpLimits;
-pub use self::server::{Draining, HttpReport, ServeHttp, serve_http};
+pub use self::server::{HttpReport, ServeHttp, serve_http};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,7 +1,7 @@
 //! The bounds of HTTP: what one connection may take before a request reaches its service.
 //!
-//! How many connections there may be, and what calls may cost, is not in here: those are the limits
-//! of the endpoint, which all its doors share.
+//! How many connections there may be, how long they have at the end, and what calls may cost, is
+//! not in here: those are the limits of the endpoint, which all its doors share.
 
 use std::time::Duration;
 
@@ -37,11 +37,6 @@ pub struct HttpLimits {
     /// Bytes that wait to be written to one connection before the service is asked for no more, and
     /// that are read ahead. Default 64 KiB, at least 8 KiB and `head_bytes_max`.
     pub buffer_bytes_max: usize,
-    /// Time for a [`Handshake`](switchboard::transport::Handshake), where the listener has one.
-    /// Default 10 s.
-    pub handshake_time_max: Duration,
-    /// Time that requests under way have to end when the server stops. Default 10 s.
-    pub drain_time_max: Duration,
     /// Time to read what a peer still sends after our last byte, so that it can read that. Default
     /// 2 s, and at most 4 MiB of it.
     pub linger_time_max: Duration,
@@ -67,8 +62,6 @@ impl Default for HttpLimits {
             body_time_max: Duration::from_secs(30),
             write_time_max: Duration::from_secs(10),
             buffer_bytes_max: 64 * 1024,
-            handshake_time_max: Duration::from_secs(10),
-            drain_time_max: Duration::from_secs(10),
             linger_time_max: Duration::from_secs(2),
         }
     }

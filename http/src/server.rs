@@ -1,41 +1,32 @@
-//! The accept loop of HTTP, and its end.
-//!
-//! ```text
-//!   accepting ──stop──► draining ──no connection is left──► a report
-//!    │                   │ idle connections end at once, those with a request behind its response
-//!    │                   └─ after drain_time_max what is left is cut off
-//!    └─ no permit: 503, and closed
-//! ```
+//! HTTP on a listener: the connections that an endpoint accepts are served by hyper.
 //!
 //! It knows HTTP and no command: a [`Gateway`](crate::Gateway) is served like any other service.
 //! What a service must know of the connection lies in the extensions of each request: the
-//! [`Peer`](switchboard::transport::Peer), and [`Draining`].
+//! [`Peer`](switchboard::transport::Peer), and [`Draining`](switchboard::Draining).
 //!
-//! Only HTTP/1 is spoken, so nothing has to be found out before hyper reads. What a connection may
-//! take is kept by `stream` and `body`; hyper itself bounds the head in bytes and headers.
+//! Only HTTP/1 is spoken, so nothing has to be found out before hyper reads. Accepting, counting
+//! and the end are the endpoint's; what a connection may take is kept by `stream` and `body`; hyper
+//! itself bounds the head in bytes and headers.
 
 use std::future::IntoFuture;
-use std::io;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Request, Response};
 use http_body::Body;
-use switchboard::transport::{Handshake, Listener, Peer};
-use switchboard::{ConnectionPermit, Endpoint};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use switchboard::Endpoint;
+use switchboard::transport::Listener;
 
 use crate::body::{BoxError, RequestBody};
-use crate::connection::{Serving, refuse, serve_connection};
+use crate::connection::{Counts, Serving, serve_connection};
 use crate::limits::HttpLimits;
 
 /// Serves HTTP/1 to whoever connects to `listener`, for ever or [until](ServeHttp::until) it is
 /// told to stop. The service may be a [`Gateway`](crate::Gateway), an axum `Router`, or any other
 /// `tower_service::Service`; each request gets a clone of it.
 ///
-/// The [`Peer`] and [`Draining`] are in the extensions of each request.
+/// The [`Peer`](switchboard::transport::Peer) and [`Draining`](switchboard::Draining) are in the
+/// extensions of each request.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -92,7 +83,8 @@ use crate::limits::HttpLimits;
 ///
 /// Dropping the future stops accepting, and the connections drain in the background.
 pub fn serve_http<L, S>(listener: L, service: S, limits: HttpLimits) -> ServeHttp<L, S> {
-    ServeHttp { listener, service, limits, endpoint: None, stop: std::future::pending() }
+    let (endpoint, stop) = (Endpoint::default(), std::future::pending());
+    ServeHttp { listener, service, limits, endpoint, stop }
 }
 
 /// A listener that is to be served, made by [`serve_http`]. It is awaited.
@@ -102,7 +94,7 @@ pub struct ServeHttp<L, S, Stop = std::future::Pending<()>> {
     listener: L,
     service: S,
     limits: HttpLimits,
-    endpoint: Option<Endpoint>,
+    endpoint: Endpoint,
     stop: Stop,
 }
 
@@ -112,6 +104,8 @@ pub struct ServeHttp<L, S, Stop = std::future::Pending<()>> {
 pub struct HttpReport {
     /// Connections that were served.
     pub connections: u64,
+    /// Connections whose handshake failed, took too long, or was under way at the end.
+    pub handshakes_failed: u64,
     /// Connections that were turned away for want of a place.
     pub connections_refused: u64,
     /// Connections that were cut off when `drain_time_max` had passed.
@@ -120,44 +114,20 @@ pub struct HttpReport {
     pub requests: u64,
 }
 
-/// Whether the server is to stop: in the extensions of each request. A service that answers without
-/// an end looks at it, and ends then.
-#[derive(Clone, Debug)]
-pub struct Draining {
-    told: watch::Receiver<bool>,
-}
-
-impl Draining {
-    /// Whether the server takes no more requests.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        *self.told.borrow() || self.told.has_changed().is_err()
-    }
-
-    /// Waits until it takes no more.
-    ///
-    /// # Cancel safety
-    ///
-    /// Only waits.
-    pub async fn wait(&mut self) {
-        // An error is the end of the server as well.
-        let _ = self.told.wait_for(|is_draining| *is_draining).await;
-    }
-}
-
 impl<L, S, Stop> ServeHttp<L, S, Stop> {
     /// Stops when `stop` is ready: no connection and no request is taken any more, those under way
-    /// have `drain_time_max`.
+    /// have the endpoint's `drain_time_max`. Those who have connected by then and wait to be
+    /// accepted are answered, with 503 by a [`Gateway`](crate::Gateway).
     pub fn until<Other: Future>(self, stop: Other) -> ServeHttp<L, S, Other> {
         let Self { listener, service, limits, endpoint, .. } = self;
         ServeHttp { listener, service, limits, endpoint, stop }
     }
 
     /// Counts the connections together with those of the endpoint's other doors, against its
-    /// `connections_max` and `connections_per_peer_max`. Without it they are counted alone, against
-    /// the defaults of these.
+    /// `connections_max` and `connections_per_peer_max`; its `handshake_time_max` and
+    /// `drain_time_max` hold. Without it they are counted alone, and the defaults of these hold.
     pub fn admitted_by(mut self, endpoint: &Endpoint) -> Self {
-        self.endpoint = Some(endpoint.clone());
+        self.endpoint = endpoint.clone();
         self
     }
 }
@@ -179,151 +149,15 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let Self { listener, service, limits, endpoint, stop } = self;
-        let (drain, told) = watch::channel(false);
-        let (left, leaving) = mpsc::channel(1);
-        let serving = Serving::new(limits, Draining { told }, left);
-        let server = Server {
-            service,
-            serving: Arc::new(serving),
-            endpoint: endpoint.unwrap_or_default(),
-            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
-            refused: 0,
-            drain,
+        let counts = Arc::new(Counts::default());
+        let serving = Arc::new(Serving { limits, counts: Arc::clone(&counts) });
+        // A service need not be Sync, so it is cloned for one connection at a time.
+        let service = Mutex::new(service);
+        let serve = move |incoming| {
+            let service = service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let serving = Arc::clone(&serving);
+            async move { serve_connection(incoming, service, &serving).await }
         };
-        Box::pin(server.run(listener, stop, leaving))
+        Box::pin(async move { counts.report(endpoint.accept_until(listener, serve, stop).await) })
     }
 }
-
-struct Server<S> {
-    service: S,
-    serving: Arc<Serving>,
-    endpoint: Endpoint,
-    // Those who are being told that there is no place for them.
-    refusals: Arc<Semaphore>,
-    refused: u64,
-    // Dropped with the future, which tells the connections as well.
-    drain: watch::Sender<bool>,
-}
-
-impl<S, B> Server<S>
-where
-    S: tower_service::Service<Request<RequestBody>, Response = Response<B>>,
-    S: Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    async fn run(
-        mut self,
-        mut listener: impl Listener,
-        stop: impl Future + Send,
-        mut leaving: mpsc::Receiver<()>,
-    ) -> HttpReport {
-        let mut stop = pin!(stop);
-        let mut pause = PAUSE_MIN;
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                _ = &mut stop => break,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((io, peer)) => {
-                    pause = PAUSE_MIN;
-                    self.welcome(Handshake::of(io, peer.clone()), &peer);
-                }
-                Err(error) => {
-                    if pause == PAUSE_MIN {
-                        tracing::warn!(%error, "cannot accept connections");
-                    }
-                    tokio::select! {
-                        _ = &mut stop => break,
-                        () = sleep(pause) => {}
-                    }
-                    pause = pause.saturating_mul(2).min(PAUSE_MAX);
-                }
-            }
-        }
-        drop(listener);
-        self.drain(&mut leaving).await
-    }
-
-    fn welcome(&mut self, handshake: Handshake, peer: &Peer) {
-        match self.endpoint.admit(peer) {
-            Ok(permit) => self.serve(handshake, permit),
-            Err(error) => {
-                self.refused = self.refused.saturating_add(1);
-                tracing::info!(%peer, %error, "turned a connection away");
-                let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
-                let text = error.text().to_owned();
-                tokio::spawn(async move {
-                    // A peer that does not listen is not waited for.
-                    let _ = timeout(REFUSAL_TIME_MAX, async {
-                        if let Ok((io, _)) = handshake.run().await {
-                            refuse(io, &text).await;
-                        }
-                    })
-                    .await;
-                    drop(place);
-                });
-            }
-        }
-    }
-
-    fn serve(&self, handshake: Handshake, permit: ConnectionPermit) {
-        let (serving, service) = (Arc::clone(&self.serving), self.service.clone());
-        let time_max = serving.limits.handshake_time_max;
-        let mut draining = serving.draining.clone();
-        tokio::spawn(async move {
-            let made = tokio::select! {
-                biased;
-                made = timeout(time_max, handshake.run()) => made,
-                () = draining.wait() => return,
-            };
-            match made.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-                Ok((io, peer)) => serve_connection(io, peer, service, &serving).await,
-                Err(error) => tracing::info!(%error, ?time_max, "a handshake failed"),
-            }
-            drop((permit, serving));
-        });
-    }
-
-    /// Waits for those who are connected, and cuts off who is left.
-    async fn drain(self, leaving: &mut mpsc::Receiver<()>) -> HttpReport {
-        let Self { serving, drain, refused, .. } = self;
-        let (counts, time) = (Arc::clone(&serving.counts), serving.limits.drain_time_max);
-        // Its sender is in there: when it is gone, so is everybody.
-        drop(serving);
-        drain.send_replace(true);
-        let until = Instant::now().checked_add(time);
-        let over = async {
-            match until {
-                Some(until) => sleep_until(until).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = leaving.recv() => {}
-            // The connections keep the same time, from when they were told.
-            () = over => { let _ = timeout(GRACE, leaving.recv()).await; }
-        }
-        HttpReport { connections_refused: refused, ..counts.report() }
-    }
-}
-
-/// The pause after the first accept that failed.
-const PAUSE_MIN: Duration = Duration::from_millis(10);
-
-/// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// Peers that are told at one time that there is no place for them; more are closed without a word.
-const REFUSALS_MAX: usize = 64;
-
-/// Time for telling one.
-const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// Time for connections that were cut off to be gone.
-const GRACE: Duration = Duration::from_secs(1);

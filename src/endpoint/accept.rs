@@ -20,22 +20,23 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::unconstrained;
 use tokio::time::timeout;
 
 use super::connections::{Connections, OpenConnection};
+use super::incoming::Incoming;
 use super::limiter::{ConnectionLimiter, ConnectionPermit};
 use crate::clock::after;
 use crate::error::Error;
 use crate::limits::Limits;
-use crate::service::{Tasks, caught};
+use crate::service::caught;
 use crate::transport::{Accepted, Begun, BoxedIo, Handshake, Listener, Peer};
 
 /// One listener being served.
 pub(super) struct Accept<S> {
     limiter: Arc<ConnectionLimiter>,
-    // How one stream is served, and how it is told to end.
+    // How one stream is served or refused, and how it is told to end.
     serve: Arc<S>,
     handshake_time_max: Duration,
     drain_time_max: Duration,
@@ -75,7 +76,7 @@ pub struct Report {
 
 impl<S, F> Accept<S>
 where
-    S: Fn(BoxedIo, Peer, &Arc<Tasks>) -> (F, OpenConnection) + Send + Sync + 'static,
+    S: Fn(Incoming) -> (F, OpenConnection) + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     pub(super) fn new(limiter: Arc<ConnectionLimiter>, limits: &Limits, serve: S) -> Self {
@@ -158,7 +159,7 @@ where
                 *refused = refused.saturating_add(1);
                 tracing::info!(peer = %peer, %error, "turned a connection away");
                 match accepted {
-                    Begun::Stream(io) => self.refuse(io, peer, &error),
+                    Begun::Stream(io) => self.refuse(io, peer, error),
                     // It is somebody else's code that is dropped here.
                     Begun::Handshake(handshake) => drop(caught(|| drop(handshake))),
                 }
@@ -167,7 +168,7 @@ where
     }
 
     fn serve(&self, io: BoxedIo, peer: Peer, permit: ConnectionPermit) {
-        let (served, connection) = (self.serve)(io, peer, self.connections.tasks());
+        let (served, connection) = (self.serve)(self.connections.incoming(io, peer, None));
         let registration = self.connections.register(&connection);
         tokio::spawn(async move {
             served.await;
@@ -177,16 +178,15 @@ where
 
     /// Makes a stream of a connection, and serves it, all in its own task.
     fn shake_hands(&self, handshake: Handshake, peer: Peer, permit: ConnectionPermit) {
-        let give_up = Arc::new(Notify::new());
-        let open = OpenConnection::Handshake(Arc::clone(&give_up));
-        let registration = self.connections.register(&open);
+        let registration = self.connections.register(&OpenConnection::Handshake);
         let (serve, time_max) = (Arc::clone(&self.serve), self.handshake_time_max);
-        let tasks = Arc::clone(self.connections.tasks());
+        let connections = Arc::clone(&self.connections);
         let handshake = timeout(time_max, handshake.run());
         tokio::spawn(async move {
+            let draining = connections.tasks().draining();
             let made = tokio::select! {
                 biased;
-                () = give_up.notified() => return,
+                () = draining.cancelled() => return,
                 made = handshake => made,
             };
             let (io, peer) = match made.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -196,7 +196,7 @@ where
                     return;
                 }
             };
-            let (served, connection) = serve(io, peer, &tasks);
+            let (served, connection) = serve(connections.incoming(io, peer, None));
             registration.become_open(&connection);
             served.await;
             drop((registration, permit));
@@ -204,12 +204,11 @@ where
     }
 
     /// Tells a peer why there is no place, if that can be done on the side.
-    fn refuse(&self, io: BoxedIo, peer: Peer, error: &Error) {
+    fn refuse(&self, io: BoxedIo, peer: Peer, error: Error) {
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let (served, connection) = (self.serve)(io, peer, self.connections.tasks());
-        connection.turn_away(error);
+        let (served, _) = (self.serve)(self.connections.incoming(io, peer, Some(error)));
         tokio::spawn(async move {
             // A peer that does not listen is not waited for.
             let _ = timeout(REFUSAL_TIME_MAX, served).await;

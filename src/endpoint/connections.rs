@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::incoming::Incoming;
 use crate::conn::Shared;
 use crate::error::Error;
 #[cfg(feature = "gob")]
 use crate::service::Door;
 use crate::service::Tasks;
 use crate::session::Tally;
+use crate::transport::{BoxedIo, Peer};
 
 /// A connection that is open, as far as it can be told to end.
 #[derive(Clone)]
@@ -23,27 +25,19 @@ pub(super) enum OpenConnection {
     /// Of something else, in front of a door.
     #[cfg(feature = "gob")]
     Door(Door),
-    /// That is to become one of these. It is told to give up.
-    Handshake(Arc<Notify>),
+    /// Of something that the library knows nothing of. It looks at whether all is to end.
+    Foreign,
+    /// That is to become one of these. It looks at that, too.
+    Handshake,
 }
 
 impl OpenConnection {
-    /// Tells it why there is no place for it, if it can be told.
-    pub(super) fn turn_away(&self, error: &Error) {
-        match self {
-            Self::Stream(shared) => shared.with(|session| session.turn_away(error)),
-            #[cfg(feature = "gob")]
-            Self::Door(door) => door.close(),
-            Self::Handshake(give_up) => give_up.notify_one(),
-        }
-    }
-
     fn close(&self) {
         match self {
             Self::Stream(shared) => shared.close(),
             #[cfg(feature = "gob")]
             Self::Door(door) => door.close(),
-            Self::Handshake(give_up) => give_up.notify_one(),
+            Self::Foreign | Self::Handshake => {}
         }
     }
 
@@ -52,7 +46,7 @@ impl OpenConnection {
             Self::Stream(shared) => shared.tally(),
             #[cfg(feature = "gob")]
             Self::Door(door) => door.tally(),
-            Self::Handshake(_) => Tally::default(),
+            Self::Foreign | Self::Handshake => Tally::default(),
         }
     }
 }
@@ -86,6 +80,11 @@ impl Connections {
     /// Takes in a connection; it is told to close if all are.
     pub(super) fn register(self: &Arc<Self>, connection: &OpenConnection) -> Registration {
         Registration { connections: Arc::clone(self), id: self.put(None, connection) }
+    }
+
+    /// One that was accepted, for whoever serves or refuses it.
+    pub(super) fn incoming(&self, io: BoxedIo, peer: Peer, refused: Option<Error>) -> Incoming {
+        Incoming { io, peer, refused, tasks: Arc::clone(&self.tasks) }
     }
 
     /// What the handlers of their calls leave running.
@@ -159,7 +158,7 @@ impl Drop for Registration {
         // Dropped when the lock is not held, with the stream and the wakers that it owns.
         let connection = open.connections.remove(&self.id);
         match &connection {
-            Some(OpenConnection::Handshake(_)) => {
+            Some(OpenConnection::Handshake) => {
                 open.handshakes_failed = open.handshakes_failed.saturating_add(1);
             }
             Some(connection) => {

@@ -25,24 +25,8 @@ struct Counts {
     of_peer: HashMap<PeerKey, usize>,
 }
 
-/// Leave for one connection to be open, given back when it is dropped. Made by
-/// [`Endpoint::admit`](crate::Endpoint::admit), which waits for no place.
-///
-/// ```
-/// use switchboard::transport::Peer;
-/// use switchboard::{Code, Endpoint, Limits};
-///
-/// let limits = Limits::default().with(|limits| limits.connections_max = 1);
-/// let endpoint = Endpoint::new().with_limits(limits);
-/// let permit = endpoint.admit(&Peer::unknown())?;
-/// assert_eq!(endpoint.admit(&Peer::unknown()).unwrap_err().code(), Code::Overloaded);
-/// drop(permit);
-/// assert!(endpoint.admit(&Peer::unknown()).is_ok());
-/// # Ok::<(), switchboard::Error>(())
-/// ```
-#[derive(Debug)]
-#[must_use = "the place is given back when this is dropped"]
-pub struct ConnectionPermit {
+/// Leave for one connection to be open, given back when it is dropped.
+pub(super) struct ConnectionPermit {
     limiter: Arc<ConnectionLimiter>,
     key: Option<PeerKey>,
 }

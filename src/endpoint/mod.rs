@@ -9,7 +9,9 @@ mod accept;
 mod commands;
 mod connections;
 mod dial;
+mod foreign;
 mod in_process;
+mod incoming;
 mod limiter;
 #[cfg(feature = "gob")]
 mod net_rpc;
@@ -24,16 +26,15 @@ use self::accept::Accept;
 pub use self::accept::Report;
 use self::connections::OpenConnection;
 use self::in_process::InProcess;
+pub use self::incoming::{Draining, Incoming};
 use self::limiter::ConnectionLimiter;
-pub use self::limiter::ConnectionPermit;
 use crate::client::Client;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::handler::{Entry, Handler, Outcome, RawHandler, Router, Speaks, Typed, any_raw};
 use crate::limits::Limits;
 use crate::quota::Quota;
-use crate::service::{Door, Tasks};
-use crate::transport::{self, Address, BoxedIo, Io, Listener, Peer, TcpKeepalive};
+use crate::transport::{self, Address, Io, Listener, Peer, TcpKeepalive};
 
 /// Handlers under names, and the means to serve them.
 ///
@@ -274,9 +275,7 @@ impl Endpoint {
     /// Dropping the future stops accepting, and the connections drain in the background.
     pub async fn serve_until(&self, listener: impl Listener, stop: impl Future) -> Result<Report> {
         let router = Arc::clone(&self.router);
-        let accept = self.accept(move |io, peer, tasks: &Arc<Tasks>| {
-            serving::accepted(&router, io, peer, Some(Arc::clone(tasks)))
-        });
+        let accept = self.accept(move |incoming| serving::accepted(&router, incoming));
         Ok(accept.run(listener, stop).await)
     }
 
@@ -332,9 +331,7 @@ impl Endpoint {
         stop: impl Future,
     ) -> Result<Report> {
         let (router, handler) = (Arc::clone(&self.router), any_raw(handler));
-        let serve = move |io, peer, _: &Arc<Tasks>| {
-            serving::accepted_raw(&router, Arc::clone(&handler), io, peer)
-        };
+        let serve = move |incoming| serving::accepted_raw(&router, Arc::clone(&handler), incoming);
         let accept = self.accept(serve);
         Ok(accept.run(listener, stop).await)
     }
@@ -346,8 +343,7 @@ impl Endpoint {
     ///
     /// Dropping the future closes the connection; calls under way are stopped.
     pub async fn serve_stream(&self, io: impl Io) {
-        let (served, _) = serving::accepted(&self.router, Box::new(io), Peer::unknown(), None);
-        served.await;
+        serving::alone(&self.router, Box::new(io)).await;
     }
 
     /// Connects to `address`, a text or an [`Address`], and serves the handlers of this endpoint to
@@ -425,48 +421,10 @@ impl Endpoint {
         Client::over(InProcess::new(self.door_of(Peer::memory(), Arc::default())))
     }
 
-    /// A way in that is not a stream: calls are made by it as values, and it drains.
-    ///
-    /// ```
-    /// use switchboard::service::{Request, Service};
-    /// # use switchboard::{Command, Endpoint, Error, format::Line};
-    /// # const SHOUT: Command<String, String, Line> = Command::new("SHOUT");
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> switchboard::Result<()> {
-    /// # let endpoint = Endpoint::new()
-    /// #     .on(SHOUT, async |text: String| Ok::<_, Error>(text.to_uppercase()));
-    /// let door = endpoint.door();
-    /// let request = Request::new("SHOUT", "hello")?.with_format("line")?;
-    /// let reply = door.call(request).await?;
-    /// assert_eq!(reply.payload(), b"HELLO");
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn door(&self) -> Door {
-        self.door_of(Peer::unknown(), Arc::default())
-    }
-
-    /// Counts a connection of this peer until the permit is dropped, together with those that the
-    /// endpoint serves: for who accepts another protocol, in front of a [`door`](Self::door).
-    ///
-    /// # Errors
-    ///
-    /// `overloaded` if `connections_max` are open, or `connections_per_peer_max` of this peer.
-    pub fn admit(&self, peer: &Peer) -> Result<ConnectionPermit> {
-        self.limiter.acquire(peer)
-    }
-
-    fn door_of(&self, peer: Peer, tasks: Arc<Tasks>) -> Door {
-        let router: Arc<Router> = Arc::clone(&self.router);
-        let (limits, quota) = (self.router.limits(), self.router.quota());
-        Door::new(router, Arc::clone(limits), Arc::clone(quota), peer, tasks)
-    }
-
     /// What serves a listener, each of its streams by `serve`.
     fn accept<S, F>(&self, serve: S) -> Accept<S>
     where
-        S: Fn(BoxedIo, Peer, &Arc<Tasks>) -> (F, OpenConnection) + Send + Sync + 'static,
+        S: Fn(Incoming) -> (F, OpenConnection) + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         Accept::new(Arc::clone(&self.limiter), self.router.limits(), serve)

@@ -9,12 +9,13 @@
 use std::sync::Arc;
 
 use super::connections::OpenConnection;
+use super::incoming::Incoming;
 use super::{Endpoint, Report, serving};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::handler::Router;
 use crate::net_rpc::{client, log_end, net_rpc};
-use crate::service::{Door, Tasks};
+use crate::service::Door;
 use crate::stream::Connection;
 use crate::transport::{Address, BoxedIo, Io, Listener, Peer, SharedIo};
 
@@ -65,8 +66,12 @@ impl Endpoint {
         stop: impl Future,
     ) -> Result<Report> {
         let endpoint = self.clone();
-        let accept = self.accept(move |io, peer: Peer, tasks: &Arc<Tasks>| {
+        let accept = self.accept(move |incoming| {
+            let Incoming { io, peer, refused, tasks } = incoming;
             let door = endpoint.door_of(peer.clone(), Arc::new(tasks.of_connection()));
+            if refused.is_some() {
+                door.close();
+            }
             accepted(&endpoint.router, door, io, peer)
         });
         Ok(accept.run(listener, stop).await)

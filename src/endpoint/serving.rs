@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connections::OpenConnection;
+use super::incoming::Incoming;
 use crate::client::Client;
 use crate::clock::now;
 use crate::conn::{Handle, Shared};
@@ -21,11 +22,11 @@ use crate::transport::{self, Address, BoxedIo, Peer, SharedIo, TcpKeepalive};
 /// Serves a stream that was accepted.
 pub(super) fn accepted(
     router: &Arc<Router>,
-    io: BoxedIo,
-    peer: Peer,
-    tasks: Option<Arc<Tasks>>,
+    incoming: Incoming,
 ) -> (impl Future<Output = ()> + use<>, OpenConnection) {
-    let (driver, shared) = driver(router, io, peer, Side::Accepted, tasks);
+    let Incoming { io, peer, refused, tasks } = incoming;
+    let (driver, shared) = driver(router, io, peer, Side::Accepted, Some(tasks));
+    turn_away(&shared, refused);
     (driver.run(), OpenConnection::Stream(shared))
 }
 
@@ -33,12 +34,26 @@ pub(super) fn accepted(
 pub(super) fn accepted_raw(
     router: &Arc<Router>,
     handler: Arc<AnyRaw>,
-    io: BoxedIo,
-    peer: Peer,
+    incoming: Incoming,
 ) -> (impl Future<Output = ()> + use<>, OpenConnection) {
+    let Incoming { io, peer, refused, .. } = incoming;
     let (driver, shared) = driver(router, io, peer, Side::Accepted, None);
     shared.with(Session::silence);
+    turn_away(&shared, refused);
     (driver.run_raw(handler), OpenConnection::Stream(shared))
+}
+
+/// Serves a stream that is open already, until it ends by itself.
+pub(super) fn alone(router: &Arc<Router>, io: BoxedIo) -> impl Future<Output = ()> + use<> {
+    let (driver, _) = driver(router, io, Peer::unknown(), Side::Accepted, None);
+    driver.run()
+}
+
+/// Tells a peer why there is no place for it.
+fn turn_away(shared: &Shared, refused: Option<Error>) {
+    if let Some(error) = refused {
+        shared.with(|session| session.turn_away(&error));
+    }
 }
 
 /// Opens a stream, within the time of one call.

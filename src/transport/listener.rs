@@ -118,39 +118,8 @@ impl Handshake {
         Self { future: Box::pin(future) }
     }
 
-    /// What was accepted, as a handshake: of a stream it is over already. For whoever serves a
-    /// listener by a protocol of their own.
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> std::io::Result<()> {
-    /// use switchboard::transport::{self, Handshake, Listener};
-    ///
-    /// let (mut listener, dialer) = transport::memory_listener();
-    /// let _caller = dialer.dial().await.unwrap();
-    /// let (accepted, peer) = listener.accept().await?;
-    /// let (_stream, peer) = Handshake::of(accepted, peer).run().await?;
-    /// assert_eq!(peer.to_string(), "memory");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn of(accepted: impl Accepted, peer: Peer) -> Self {
-        match accepted.begin() {
-            Begun::Handshake(handshake) => handshake,
-            Begun::Stream(io) => Self { future: Box::pin(async move { Ok((io, peer)) }) },
-        }
-    }
-
     /// Waits for the stream. It may take for ever, so whoever serves sets a time for it.
-    ///
-    /// # Errors
-    ///
-    /// What kept a stream from being made.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future closes the connection.
-    pub async fn run(self) -> io::Result<(BoxedIo, Peer)> {
+    pub(crate) async fn run(self) -> io::Result<(BoxedIo, Peer)> {
         self.future.await
     }
 }

@@ -393,26 +393,6 @@ async fn connections_max() {
     assert_eq!(exchange_over(third, "ECHO 1 1 f=line\nc").await, "<1 ok 1\nc");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_connection_that_somebody_else_serves_counts_with_the_others() {
-    let endpoint = limited(|limits| limits.connections_max = 1);
-    let (listener, dialer) = transport::memory_listener();
-    let serving = endpoint.clone();
-    tokio::spawn(async move { serving.serve(listener).await });
-    let permit = endpoint.admit(&transport::Peer::unknown()).unwrap();
-    let mut refused = Peer::new(dialer.dial().await.unwrap());
-    let text = refused.expect_error(0, Code::Overloaded).await;
-    assert_eq!(text, "connections_max (1) are open");
-    refused.expect_farewell().await;
-
-    drop(permit);
-    let mut served = Peer::new(dialer.dial().await.unwrap());
-    served.send("ECHO 1 1 f=line\na").await;
-    served.expect("<1 ok 1\na").await;
-    let error = endpoint.admit(&transport::Peer::unknown()).unwrap_err();
-    assert_eq!(error.code(), Code::Overloaded);
-}
-
 #[tokio::test]
 async fn connections_per_peer_max() {
     let endpoint = limited(|limits| limits.connections_per_peer_max = 1);

@@ -27,6 +27,7 @@ mod connection;
 mod facts;
 mod facts_asked;
 mod fairness;
+mod foreign;
 mod formats;
 #[cfg(feature = "gob")]
 mod gob;

@@ -29,14 +29,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
-use switchboard::Result;
 use switchboard::service::{Answer, Item, Pipe, Reply};
+use switchboard::{Draining, Result};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::asked::{broken, too_large};
 use super::refusal::Refusal;
 use crate::body::BoxError;
-use crate::server::Draining;
 
 /// The body of a request, whatever its type.
 pub(crate) type AnyBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
@@ -274,7 +273,7 @@ impl Items {
         request_id: String,
         draining: Option<Draining>,
     ) -> Self {
-        let draining = draining.map(|mut draining| {
+        let draining = draining.map(|draining| {
             let told = async move { draining.wait().await };
             Box::pin(told) as Pin<Box<dyn Future<Output = ()> + Send>>
         });

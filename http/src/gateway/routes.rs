@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use switchboard::service::{Pipe, Reply, Service};
-use switchboard::{Code, CommandInfo, Facts};
+use switchboard::{Code, CommandInfo, Draining, Facts};
 
 use super::Shared;
 use super::asked::{Beside, Query, accepts, check_content, command_name, read_body, too_large};
@@ -23,7 +23,6 @@ use super::origins::{invalid, one};
 use super::refusal::Refusal;
 use super::response::{Access, GatewayBody, known_method};
 use crate::body::BoxError;
-use crate::server::Draining;
 
 /// What a request comes to, without the headers that all responses have.
 enum Outcome {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use switchboard::{Endpoint, Limits, transport};
 use switchboard_http::{Gateway, HttpLimits, serve_http};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use super::support::*;
@@ -76,7 +77,9 @@ async fn connections_count_with_those_of_other_doors() {
     let gateway = Gateway::new(&endpoint);
     let serving = serve_http(listener, gateway, HttpLimits::default()).admitted_by(&endpoint);
     tokio::spawn(serving.into_future());
-    let permit = endpoint.admit(&transport::Peer::unknown()).unwrap();
+    let (commands, caller) = transport::memory_listener();
+    tokio::spawn(async move { endpoint.serve(commands).await });
+    let other = caller.dial().await.unwrap();
     let mut first = Peer::new(dialer.dial().await.unwrap());
     first.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
     first.until("ready").await;
@@ -86,7 +89,8 @@ async fn connections_count_with_those_of_other_doors() {
     let text =
         "{\"error\":{\"code\":\"overloaded\",\"message\":\"connections_max (2) are open\"}}\n";
     assert_eq!(body(&refused), text);
-    drop(permit);
+    drop(other);
+    settle().await;
     let mut second = Peer::new(dialer.dial().await.unwrap());
     second.send("GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await;
     second.until("ready").await;
@@ -111,6 +115,7 @@ async fn a_drain_ends_what_is_idle_and_waits_for_what_is_not() {
     assert!(end.contains("event: error\ndata: {\"error\":{\"code\":\"shutting_down\""), "{end}");
     assert!(end.ends_with("\r\n0\r\n\r\n"), "{end}");
     assert!(start.elapsed().is_zero());
+    settle().await;
     let late = scene.dialer.dial().await;
     assert!(late.is_err());
     let response = busy.rest().await;
@@ -120,6 +125,30 @@ async fn a_drain_ends_what_is_idle_and_waits_for_what_is_not() {
     assert_eq!(start.elapsed().as_secs(), 3);
     let counts = (report.connections, report.connections_cut_off, report.requests);
     assert_eq!(counts, (4, 0, 3));
+}
+
+#[tokio::test]
+async fn who_waits_to_be_accepted_at_the_end_is_answered() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut peer = Peer::new(TcpStream::connect(address).await.unwrap());
+        peer.send(post("/call/ADD", "[1,2]")).await;
+        waiting.push(peer);
+    }
+    let mut silent = Peer::new(TcpStream::connect(address).await.unwrap());
+    let (seen, limits) = (Seen::default(), HttpLimits::default());
+    let gateway = Gateway::new(&endpoint(&seen));
+    let report = serve_http(listener, gateway, limits).until(std::future::ready(())).await;
+    for mut peer in waiting {
+        let response = peer.rest().await;
+        assert_eq!(status(&response), 503, "{response}");
+        assert!(body(&response).contains("shutting_down"), "{response}");
+    }
+    assert_eq!(silent.rest().await, "");
+    assert_eq!((report.connections, report.requests, report.connections_cut_off), (4, 3, 0));
+    assert_eq!(seen.begun(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,11 +211,11 @@ async fn connections_drain_also_if_nobody_waits_for_them() {
 
 #[tokio::test(start_paused = true)]
 async fn one_line_is_logged_for_each_request_and_nothing_that_a_peer_made_up() {
-    let lines = Lines::default();
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    Lines::listen();
     let scene = Scene::new();
     scene.exchange(get("/", "x-request-id: a0\r\n").replace("GET", "HEAD")).await;
-    assert!(lines.taken()[0].contains("is_cut=false"));
+    let head = Lines::taken();
+    assert!(head.len() == 1 && head[0].contains("is_cut=false"), "{head:?}");
     scene.exchange(post_with("/call/ADD", "[1,2]", "x-request-id: a1\r\n")).await;
     scene.exchange(post_with("/call/MADE_UP", "[1,2]", "x-request-id: a2\r\n")).await;
     scene.exchange(get("/made/up", "x-request-id: a3\r\n").replace("GET", "MADEUP")).await;
@@ -201,7 +230,7 @@ async fn one_line_is_logged_for_each_request_and_nothing_that_a_peer_made_up() {
         "method=another status=404 bytes=92 is_cut=false peer=memory request_id=a3",
         "method=GET command=NEWS status=200 bytes=9 is_cut=true peer=memory request_id=a4",
     ];
-    assert_eq!(lines.taken(), expected);
+    assert_eq!(Lines::taken(), expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,4 +256,64 @@ async fn a_gateway_that_is_closed_takes_no_calls_wherever_it_is_served() {
     let health = ask(get("/health", "")).await;
     assert_eq!((status(&health), body(&health)), (503, "{\"health\":\"draining\"}\n"));
     assert!(ask(get("/", "")).await.contains("\"health\":\"draining\""));
+}
+
+/// Who says `H` before its first request is in.
+struct Shaken(transport::MemoryListener);
+
+impl transport::Listener for Shaken {
+    type Io = transport::Handshake;
+
+    async fn accept(&mut self) -> std::io::Result<(transport::Handshake, transport::Peer)> {
+        let (mut stream, peer) = self.0.accept().await?;
+        let same = peer.clone();
+        let handshake = transport::Handshake::new(async move {
+            let word = stream.read_u8().await?;
+            if word == b'H' {
+                Ok((stream, same))
+            } else {
+                Err(std::io::ErrorKind::PermissionDenied.into())
+            }
+        });
+        Ok((handshake, peer))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_comes_before_the_first_request() {
+    let (listener, dialer) = transport::memory_listener();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let gateway = Gateway::new(&endpoint(&Seen::default()));
+    let serving = serve_http(Shaken(listener), gateway, HttpLimits::default()).until(stopped);
+    let report = tokio::spawn(serving.into_future());
+    let check = async |before: &str, expected: u16| {
+        let mut peer = Peer::new(dialer.dial().await.unwrap());
+        peer.send(format!("{before}{}", post("/call/ADD", "[1,2]"))).await;
+        assert_eq!(status(&peer.rest().await), expected, "{before:?}");
+    };
+    check("H", 200).await;
+    check("X", 0).await;
+    let (mut silent, start) = (Peer::new(dialer.dial().await.unwrap()), Instant::now());
+    assert_eq!(silent.rest().await, "");
+    assert_eq!(start.elapsed().as_secs(), 10);
+    drop(stop);
+    let report = report.await.unwrap();
+    assert_eq!((report.connections, report.handshakes_failed, report.requests), (1, 2, 1));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_is_served_whatever_the_host_and_the_peer_is_told() {
+    let folder = std::env::temp_dir().join(format!("switchboard-http-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    let listener = transport::bind(format!("unix:{}", path.display())).await.unwrap();
+    let endpoint = endpoint(&Seen::default());
+    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serving.into_future());
+    let mut peer = Peer::new(tokio::net::UnixStream::connect(&path).await.unwrap());
+    peer.send(post("/call/IS_OWN", "null").replace("localhost", "anything")).await;
+    let response = peer.rest().await;
+    assert_eq!((status(&response), body(&response)), (200, "true"), "{response}");
+    std::fs::remove_dir_all(&folder).unwrap();
 }

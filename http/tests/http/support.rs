@@ -1,7 +1,9 @@
 //! What the tests share: an endpoint, a server in front of it, and a peer that sends bytes.
 
+use std::cell::RefCell;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use switchboard::format::{Json, Line};
@@ -13,10 +15,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::set_global_default;
+use tracing::{Event, Level, Metadata, Subscriber};
 
 pub const ADD: Command<(u32, u32), u32, Json> = Command::new("ADD");
 pub const FAIL: Command<String, (), Json> = Command::new("FAIL");
 pub const TELL: Command<(), String, Json> = Command::new("TELL");
+/// Whether the caller is a process of this user's.
+pub const IS_OWN: Command<(), bool, Json> = Command::new("IS_OWN");
 pub const WAIT: Command<u64, String, Json> = Command::new("WAIT");
 pub const QUERY: Command<String, String, Json> = Command::new("QUERY");
 pub const SMALL: Command<String, String, Json> = Command::new("SMALL").payload_bytes_max(16);
@@ -132,6 +140,10 @@ fn unary(seen: &Arc<Seen>) -> Endpoint {
         .on(FAIL, async |word: String| {
             let code: Code = word.parse().unwrap();
             Err::<(), _>(Error::new(code, "as you like").with_details(7_u32))
+        })
+        .on(IS_OWN, async |(): (), context: Context| {
+            let credentials = context.peer().credentials();
+            Ok::<_, Error>(credentials.is_some_and(|own| own.pid == Some(std::process::id())))
         })
         .on(TELL, async |(): (), context: Context| {
             let left = context.time_left().as_secs();
@@ -315,55 +327,66 @@ pub async fn settle() {
     }
 }
 
-/// The access lines that were logged, without their times.
-#[derive(Clone, Default)]
-pub struct Lines {
-    lines: Arc<Mutex<Vec<String>>>,
+/// The access lines that were logged, without their times, for each thread on its own: a test is a
+/// thread.
+pub struct Lines;
+
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Fields(String);
 
 impl Lines {
-    pub fn taken(&self) -> Vec<String> {
-        std::mem::take(&mut self.lines.lock().unwrap())
+    /// One subscriber for all: one that is set for a test's thread is not asked about an event
+    /// that another thread meets first.
+    pub fn listen() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            set_global_default(Self).unwrap();
+            // Of events that a thread has met before this was set.
+            tracing::callsite::rebuild_interest_cache();
+        });
+        LINES.with_borrow_mut(Vec::clear);
+    }
+
+    pub fn taken() -> Vec<String> {
+        LINES.take()
     }
 }
 
-impl tracing::field::Visit for Fields {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if !["message", "time"].contains(&field.name()) {
             let space = if self.0.is_empty() { "" } else { " " };
             self.0 += &format!("{space}{field}={value:?}");
         }
     }
 
-    fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+    fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }
 }
 
-impl tracing::Subscriber for Lines {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("switchboard_http") && metadata.is_event()
     }
 
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
     }
 
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        if *event.metadata().level() == tracing::Level::INFO {
+    fn event(&self, event: &Event<'_>) {
+        if *event.metadata().level() == Level::INFO {
             let mut fields = Fields(String::new());
             event.record(&mut fields);
-            self.lines.lock().unwrap().push(fields.0);
+            LINES.with_borrow_mut(|lines| lines.push(fields.0));
         }
     }
 
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
 }

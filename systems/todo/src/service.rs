@@ -134,7 +134,6 @@ fn http_limits() -> HttpLimits {
         limits.body_bytes_max = BODY_BYTES_MAX;
         limits.write_time_max = Duration::from_secs(10);
         limits.idle_time_max = Duration::from_secs(120);
-        limits.drain_time_max = DRAIN_TIME_MAX;
     })
 }
 
