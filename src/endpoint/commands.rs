@@ -4,6 +4,8 @@
 //! handler stand there, since the compiler names a method by the file of its block, and it is they
 //! that it names in its messages to users. The map itself, and its lock, are the registry's.
 
+use std::sync::Arc;
+
 use super::Endpoint;
 use crate::error::{Code, Error, Result};
 use crate::handler::CommandInfo;
@@ -36,9 +38,9 @@ impl Endpoint {
         self.router.registry().commands()
     }
 
-    /// The command of this name, if one is answered now.
+    /// The command of this name, if one is answered now. Nothing is copied for it.
     #[must_use]
-    pub fn command(&self, name: &str) -> Option<CommandInfo> {
+    pub fn command(&self, name: &str) -> Option<Arc<CommandInfo>> {
         self.router.registry().command(name)
     }
 

@@ -18,7 +18,7 @@ use crate::wire::Name;
 
 #[derive(Default)]
 pub(crate) struct Registry {
-    entries: RwLock<HashMap<Name, Entry>>,
+    entries: RwLock<HashMap<Name, Registered>>,
     // Commands with facts in the place of limits. While there are none nobody looks for any.
     bound: AtomicUsize,
 }
@@ -28,6 +28,13 @@ pub(crate) struct Registry {
 pub(crate) enum Entry {
     Typed(Arc<dyn Route>),
     Raw(Arc<AnyRaw>),
+}
+
+/// A handler under its name.
+struct Registered {
+    entry: Entry,
+    // Made once: a door for others asks for it with each call.
+    info: Arc<CommandInfo>,
 }
 
 impl Registry {
@@ -52,7 +59,10 @@ impl Registry {
             return Err(Error::local(Code::Failed, text));
         }
         let bound = added.iter().filter(|(_, entry)| entry.is_bound()).count();
-        entries.extend(added);
+        entries.extend(added.into_iter().map(|(name, entry)| {
+            let info = Arc::new(entry.info(name));
+            (name, Registered { entry, info })
+        }));
         self.bound.fetch_add(bound, Ordering::Release);
         Ok(())
     }
@@ -60,14 +70,14 @@ impl Registry {
     /// Removes a handler; whether there was one.
     pub(crate) fn remove(&self, name: &[u8]) -> bool {
         // Dropped after the lock: what a handler owns may register or remove others as it goes.
-        let entry = {
+        let removed = {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
             entries.remove(name)
         };
-        if entry.as_ref().is_some_and(Entry::is_bound) {
+        if removed.as_ref().is_some_and(|registered| registered.entry.is_bound()) {
             self.bound.fetch_sub(1, Ordering::Release);
         }
-        entry.is_some()
+        removed.is_some()
     }
 
     /// What the command of this name has in place of limits. To be asked under a lock: nothing of a
@@ -79,34 +89,36 @@ impl Registry {
 
     fn look_up_facts(&self, name: &Name) -> Option<Facts> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name).map(Entry::facts).filter(Facts::is_bound)
+        entries.get(name).map(|registered| registered.entry.facts()).filter(Facts::is_bound)
     }
 
     /// What is called by this name.
     pub(crate) fn find(&self, name: &Name) -> Option<Entry> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name).cloned()
+        entries.get(name).map(|registered| registered.entry.clone())
     }
 
     /// All handlers, by name.
     pub(crate) fn entries(&self) -> Vec<(Name, Entry)> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let mut entries: Vec<_> =
-            entries.iter().map(|(name, entry)| (*name, entry.clone())).collect();
+            entries.iter().map(|(name, registered)| (*name, registered.entry.clone())).collect();
         entries.sort_unstable_by_key(|(name, _)| *name);
         entries
     }
 
     /// The command of this name.
-    pub(crate) fn command(&self, name: &str) -> Option<CommandInfo> {
+    pub(crate) fn command(&self, name: &str) -> Option<Arc<CommandInfo>> {
         let name = Name::parse(name.as_bytes()).ok()?;
-        self.find(&name).map(|entry| entry.info(name))
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(&name).map(|registered| Arc::clone(&registered.info))
     }
 
     /// The commands, by name.
     pub(crate) fn commands(&self) -> Vec<CommandInfo> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let mut commands: Vec<_> = entries.iter().map(|(name, entry)| entry.info(*name)).collect();
+        let mut commands: Vec<_> =
+            entries.values().map(|registered| CommandInfo::clone(&registered.info)).collect();
         drop(entries);
         commands.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         commands

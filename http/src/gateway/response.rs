@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use http_body::{Body, Frame, SizeHint};
+use switchboard::CommandInfo;
 use switchboard::transport::Peer;
 
 use super::items::Items;
@@ -30,7 +32,7 @@ pub(crate) struct Access {
     pub(crate) began: Instant,
     pub(crate) method: &'static str,
     // A name that is registered: what a peer made up is not logged.
-    pub(crate) command: Option<String>,
+    pub(crate) command: Option<Arc<CommandInfo>>,
     pub(crate) peer: Peer,
     pub(crate) request_id: HeaderValue,
     pub(crate) status: u16,
@@ -89,7 +91,7 @@ impl Drop for GatewayBody {
         let is_cut = !is_whole && !self.is_end_stream() && *method != "HEAD";
         tracing::info!(
             method,
-            command = command.as_deref(),
+            command = command.as_ref().map(|command| command.name.as_str()),
             status,
             bytes,
             is_cut,

@@ -3,6 +3,7 @@
 //! Each route looks at everything that stands in the head before it reads a byte of a body, so that
 //! what is refused costs little.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -32,7 +33,7 @@ enum Outcome {
 
 /// What the head of a request says of a streamed call.
 struct StreamedCall<'r> {
-    command: CommandInfo,
+    command: Arc<CommandInfo>,
     query: Query,
     beside: Beside,
     request_id: &'r HeaderValue,
@@ -128,17 +129,17 @@ impl Shared {
     }
 
     /// The command that a path names, if it can be called in JSON.
-    fn find(&self, path: &str, access: &mut Access) -> Result<CommandInfo, Refusal> {
+    fn find(&self, path: &str, access: &mut Access) -> Result<Arc<CommandInfo>, Refusal> {
         let name = command_name(path);
         self.command(name.as_deref().unwrap_or_default(), access)
     }
 
-    fn command(&self, name: &str, access: &mut Access) -> Result<CommandInfo, Refusal> {
+    fn command(&self, name: &str, access: &mut Access) -> Result<Arc<CommandInfo>, Refusal> {
         let command = self.endpoint.command(name).ok_or_else(|| {
             let text = "there is no command of this name";
             Refusal::new(StatusCode::NOT_FOUND, Code::UnknownCommand, text)
         })?;
-        access.command = Some(command.name.clone());
+        access.command = Some(Arc::clone(&command));
         if command.is_raw {
             return Err(not_found("this command is raw: it is lent a connection of its own"));
         }
@@ -154,7 +155,7 @@ impl Shared {
         &self,
         parts: &Parts,
         body: B,
-        command: CommandInfo,
+        command: Arc<CommandInfo>,
         request_id: &HeaderValue,
     ) -> Result<Outcome, Refusal>
     where
@@ -217,7 +218,7 @@ impl Shared {
     async fn events(
         &self,
         parts: &Parts,
-        command: CommandInfo,
+        command: Arc<CommandInfo>,
         request_id: &HeaderValue,
     ) -> Result<Outcome, Refusal> {
         let facts = command.facts;
