@@ -8,7 +8,6 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,26 +16,19 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use switchboard::transport::BoxedIo;
-use switchboard::{Draining, Incoming, Report};
+use switchboard::{Draining, Incoming};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 use crate::body::{BoxError, RequestBody};
 use crate::limits::HttpLimits;
-use crate::server::HttpReport;
+use crate::report::{Counts, CutOff};
 use crate::stream::{Phase, Watched};
 
 /// What the connections of one listener share.
 pub(crate) struct Serving {
     pub(crate) limits: HttpLimits,
     pub(crate) counts: Arc<Counts>,
-}
-
-/// What is counted of them.
-#[derive(Default)]
-pub(crate) struct Counts {
-    cut_off: AtomicU64,
-    requests: AtomicU64,
 }
 
 impl Serving {
@@ -53,22 +45,6 @@ impl Serving {
             builder.max_headers(limits.headers_max);
         }
         builder
-    }
-}
-
-impl Counts {
-    /// All that is known, with what the endpoint has counted.
-    pub(crate) fn report(&self, report: Report) -> HttpReport {
-        let Report { connections, handshakes_failed, connections_refused, .. } = report;
-        let [connections_cut_off, requests] =
-            [&self.cut_off, &self.requests].map(|count| count.load(Ordering::Acquire));
-        HttpReport {
-            connections,
-            handshakes_failed,
-            connections_refused,
-            connections_cut_off,
-            requests,
-        }
     }
 }
 
@@ -90,13 +66,13 @@ where
     if let Some(error) = refused {
         return refuse(io, error.text(), limits).await;
     }
-    let cut_off = CutOff(Some(counts));
+    let cut_off = CutOff::new(counts);
     let mut io = Watched::new(io, limits);
     let phase = Arc::clone(io.phase());
     let (told, shown) = (draining.clone(), peer.clone());
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         phase.begin();
-        counts.requests.fetch_add(1, Ordering::AcqRel);
+        counts.count_request();
         let mut request = request.map(|body| RequestBody::new(body, limits));
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(told.clone());
@@ -140,24 +116,6 @@ async fn end_of_waiting(draining: &Draining) {
         sleep(LATE_TIME_MAX).await;
     }
     draining.wait().await;
-}
-
-/// Counts a connection as cut off, if it is dropped before it is over.
-struct CutOff<'a>(Option<&'a Counts>);
-
-impl CutOff<'_> {
-    fn end(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for CutOff<'_> {
-    fn drop(&mut self) {
-        // A service that panics takes its connection with it.
-        if let Some(counts) = self.0.filter(|_| !std::thread::panicking()) {
-            counts.cut_off.fetch_add(1, Ordering::AcqRel);
-        }
-    }
 }
 
 /// Tells a peer that there is no place for it.

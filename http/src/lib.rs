@@ -4,13 +4,15 @@ mod body;
 mod connection;
 mod gateway;
 mod limits;
+mod report;
 mod server;
 mod stream;
 
 pub use self::body::{BodyTooSlow, BoxError, RequestBody};
 pub use self::gateway::{Cluster, Gateway, GatewayBody, Member};
 pub use self::limits::HttpLimits;
-pub use self::server::{HttpReport, ServeHttp, serve_http};
+pub use self::report::HttpReport;
+pub use self::server::{ServeHttp, serve_http};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

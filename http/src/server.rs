@@ -18,8 +18,9 @@ use switchboard::Endpoint;
 use switchboard::transport::Listener;
 
 use crate::body::{BoxError, RequestBody};
-use crate::connection::{Counts, Serving, serve_connection};
+use crate::connection::{Serving, serve_connection};
 use crate::limits::HttpLimits;
+use crate::report::{Counts, HttpReport};
 
 /// Serves HTTP/1 to whoever connects to `listener`, for ever or [until](ServeHttp::until) it is
 /// told to stop. The service may be a [`Gateway`](crate::Gateway), an axum `Router`, or any other
@@ -96,22 +97,6 @@ pub struct ServeHttp<L, S, Stop = std::future::Pending<()>> {
     limits: HttpLimits,
     endpoint: Endpoint,
     stop: Stop,
-}
-
-/// What happened while HTTP was served, told when that has stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HttpReport {
-    /// Connections that were served.
-    pub connections: u64,
-    /// Connections whose handshake failed, took too long, or was under way at the end.
-    pub handshakes_failed: u64,
-    /// Connections that were turned away for want of a place.
-    pub connections_refused: u64,
-    /// Connections that were cut off when `drain_time_max` had passed.
-    pub connections_cut_off: u64,
-    /// Requests that reached the service.
-    pub requests: u64,
 }
 
 impl<L, S, Stop> ServeHttp<L, S, Stop> {

@@ -29,7 +29,6 @@ use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -37,8 +36,8 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http::{Request, Response};
 use http_body::Body;
+use switchboard::Endpoint;
 use switchboard::service::{Channel, Door};
-use switchboard::{Endpoint, Limits};
 
 use self::asked::Reading;
 use self::ids::made;
@@ -46,6 +45,7 @@ use self::node::Node;
 pub use self::node::{Cluster, Member};
 use self::origins::Origins;
 pub use self::response::GatewayBody;
+use self::routes::Routes;
 use crate::body::BoxError;
 
 /// The commands of an endpoint over HTTP and JSON: a `tower_service::Service`, to be given to
@@ -87,20 +87,7 @@ use crate::body::BoxError;
 /// ```
 #[derive(Clone)]
 pub struct Gateway {
-    shared: Arc<Shared>,
-}
-
-#[derive(Clone)]
-struct Shared {
-    endpoint: Endpoint,
-    first: Door,
-    // All of them, the first one included.
-    doors: Arc<[Door]>,
-    next: Arc<AtomicUsize>,
-    reading: Reading,
-    origins: Origins,
-    node: Node,
-    cluster: Option<Arc<dyn Fn() -> Cluster + Send + Sync>>,
+    routes: Arc<Routes>,
 }
 
 impl Gateway {
@@ -116,7 +103,7 @@ impl Gateway {
         let member = Member::new(made(), None);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let node = Node { member, version, began: Instant::now() };
-        let shared = Shared {
+        let routes = Routes {
             endpoint: endpoint.clone(),
             first,
             doors,
@@ -126,20 +113,20 @@ impl Gateway {
             node,
             cluster: None,
         };
-        Self { shared: Arc::new(shared) }
+        Self { routes: Arc::new(routes) }
     }
 
     /// Also takes requests for these hosts: names, without a port. IP addresses and `localhost` are
     /// taken anyway, and over Unix sockets and in memory every host is.
     #[must_use]
     pub fn with_hosts<T: Into<String>>(self, hosts: impl IntoIterator<Item = T>) -> Self {
-        self.with(|shared| shared.origins.hosts.extend(hosts.into_iter().map(Into::into)))
+        self.with(|routes| routes.origins.hosts.extend(hosts.into_iter().map(Into::into)))
     }
 
     /// Lets web pages of these origins (`https://app.example`) call, and read the answers.
     #[must_use]
     pub fn with_cors<T: Into<String>>(self, origins: impl IntoIterator<Item = T>) -> Self {
-        self.with(|shared| shared.origins.cors.extend(origins.into_iter().map(Into::into)))
+        self.with(|routes| routes.origins.cors.extend(origins.into_iter().map(Into::into)))
     }
 
     /// Passes these headers on to handlers, as [metadata](switchboard::Context::metadata) of the
@@ -160,7 +147,7 @@ impl Gateway {
             header.unwrap_or_else(|| panic!("{name:?} is no key of metadata"))
         });
         let names: Vec<_> = names.collect();
-        self.with(|shared| shared.reading.metadata.extend(names))
+        self.with(|routes| routes.reading.metadata.extend(names))
     }
 
     /// Believes these proxies what they say in `X-Forwarded-For` of whom they ask for. Whoever else
@@ -168,27 +155,27 @@ impl Gateway {
     #[must_use]
     pub fn trusting_proxies(self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
         let proxies = proxies.into_iter().map(|ip| ip.to_canonical());
-        self.with(|shared| shared.reading.proxies.extend(proxies))
+        self.with(|routes| routes.reading.proxies.extend(proxies))
     }
 
     /// Says who this node is, in the place of a made-up id.
     #[must_use]
     pub fn with_node(self, member: Member, version: impl Into<String>) -> Self {
-        self.with(|shared| {
-            (shared.node.member, shared.node.version) = (member, version.into());
+        self.with(|routes| {
+            (routes.node.member, routes.node.version) = (member, version.into());
         })
     }
 
     /// Says who belongs to its cluster, each time that somebody asks. Otherwise it is alone.
     #[must_use]
     pub fn with_cluster(self, cluster: impl Fn() -> Cluster + Send + Sync + 'static) -> Self {
-        self.with(|shared| shared.cluster = Some(Arc::new(cluster)))
+        self.with(|routes| routes.cluster = Some(Arc::new(cluster)))
     }
 
     /// Takes no more calls; those under way may go on for the endpoint's `drain_time_max`. Calls
     /// that would not end by themselves end at once.
     pub fn close(&self) {
-        self.shared.doors.iter().for_each(Door::close);
+        self.routes.doors.iter().for_each(Door::close);
     }
 
     /// Waits until it was closed, no call is under way, and what their handlers have spawned is
@@ -198,13 +185,13 @@ impl Gateway {
     ///
     /// Only waits.
     pub async fn closed(&self) {
-        for door in &*self.shared.doors {
+        for door in &*self.routes.doors {
             door.closed().await;
         }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
-        change(Arc::make_mut(&mut self.shared));
+    fn with(mut self, change: impl FnOnce(&mut Routes)) -> Self {
+        change(Arc::make_mut(&mut self.routes));
         self
     }
 }
@@ -223,27 +210,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(async move { Ok(shared.answer(request).await) })
-    }
-}
-
-impl Shared {
-    /// The next door in turn.
-    fn door(&self) -> &Door {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
-        let index = count.checked_rem(self.doors.len()).unwrap_or_default();
-        self.doors.get(index).unwrap_or(&self.first)
-    }
-
-    fn limits(&self) -> &Limits {
-        Channel::limits(&self.first)
+        let routes = Arc::clone(&self.routes);
+        Box::pin(async move { Ok(routes.answer(request).await) })
     }
 }
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("node", &self.shared.node).finish_non_exhaustive()
+        f.debug_struct("Gateway").field("node", &self.routes.node).finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@
 //! what is refused costs little.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,18 +13,33 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
-use switchboard::service::{Pipe, Reply, Service};
-use switchboard::{Code, CommandInfo, Draining, Facts};
+use switchboard::service::{Channel, Door, Pipe, Reply, Service};
+use switchboard::{Code, CommandInfo, Draining, Endpoint, Facts, Limits};
 
-use super::Shared;
-use super::asked::{Beside, Query, accepts, check_content, command_name, read_body, too_large};
+use super::asked::{
+    Beside, Query, Reading, accepts, check_content, command_name, read_body, too_large,
+};
 use super::ids::{REQUEST_ID, request_id};
 use super::items::{Exchange, Items, Style, Upload};
-use super::node::{self, QueryAnswer};
-use super::origins::{invalid, one};
+use super::node::{self, Cluster, Node, QueryAnswer};
+use super::origins::{Origins, invalid, one};
 use super::refusal::Refusal;
 use super::response::{Access, GatewayBody, known_method};
 use crate::body::BoxError;
+
+/// What clones of a gateway share, and what answers its requests.
+#[derive(Clone)]
+pub(super) struct Routes {
+    pub(super) endpoint: Endpoint,
+    pub(super) first: Door,
+    // All of them, the first one included.
+    pub(super) doors: Arc<[Door]>,
+    pub(super) next: Arc<AtomicUsize>,
+    pub(super) reading: Reading,
+    pub(super) origins: Origins,
+    pub(super) node: Node,
+    pub(super) cluster: Option<Arc<dyn Fn() -> Cluster + Send + Sync>>,
+}
 
 /// What a request comes to, without the headers that all responses have.
 enum Outcome {
@@ -39,7 +55,7 @@ struct StreamedCall<'r> {
     request_id: &'r HeaderValue,
 }
 
-impl Shared {
+impl Routes {
     pub(super) async fn answer<B>(&self, request: Request<B>) -> Response<GatewayBody>
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -330,6 +346,17 @@ impl Shared {
 
     fn check_open(&self, parts: &Parts) -> Result<(), Refusal> {
         if self.is_open(parts) { Ok(()) } else { Err(Refusal::draining()) }
+    }
+
+    /// The next door in turn.
+    fn door(&self) -> &Door {
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        let index = count.checked_rem(self.doors.len()).unwrap_or_default();
+        self.doors.get(index).unwrap_or(&self.first)
+    }
+
+    fn limits(&self) -> &Limits {
+        Channel::limits(&self.first)
     }
 }
 

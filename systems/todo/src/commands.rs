@@ -4,11 +4,11 @@
 //! to-do (its title is trimmed, and not blank) is kept in this file, once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard::format::Json;
 use switchboard::{Code, Command, Endpoint, Error, Limits, Result, with_state};
 
-use crate::service::DRAIN_TIME_MAX;
 use crate::store::{PAGE_TITLES_BYTES_MAX, PAGE_TODOS_MAX, Store};
 use crate::todo::{Change, NewTodo, Page, Todo, TodoChange, TodoId, TodosAfter, trimmed};
 
@@ -93,3 +93,6 @@ const TITLE_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of a page beside its titles: up to 128 for each to-do.
 const REST_BYTES_MAX: usize = PAGE_TODOS_MAX * 128;
+
+/// The time that requests under way have when the service stops.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);

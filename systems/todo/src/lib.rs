@@ -19,10 +19,12 @@ mod sqlite;
 mod store;
 mod todo;
 
-pub use self::commands::{CREATE_TODO, DELETE_TODO, GET_TODO, LIST_TODOS, UPDATE_TODO, endpoint};
+pub use self::commands::{
+    CREATE_TODO, DELETE_TODO, DRAIN_TIME_MAX, GET_TODO, LIST_TODOS, UPDATE_TODO, endpoint,
+};
 pub use self::memory::MemoryStore;
 pub use self::routes::{BODY_BYTES_MAX, router};
-pub use self::service::{DRAIN_TIME_MAX, End, Service};
+pub use self::service::{End, Service};
 pub use self::sqlite::SqliteStore;
 pub use self::store::{PAGE_TITLES_BYTES_MAX, PAGE_TODOS_MAX, Store, StoreError};
 pub use self::todo::{Change, NewTodo, Page, Todo, TodoChange, TodoId, TodosAfter};

@@ -19,9 +19,6 @@ use crate::commands::endpoint;
 use crate::routes::{BODY_BYTES_MAX, router};
 use crate::store::Store;
 
-/// The time that requests under way have when the service stops.
-pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
-
 /// A service whose doors are open, and that does not serve yet.
 pub struct Service {
     endpoint: Endpoint,
@@ -35,7 +32,7 @@ pub struct Service {
 pub enum End {
     /// Whatever was accepted was answered.
     Clean,
-    /// Something was still under way after [`DRAIN_TIME_MAX`].
+    /// Something was still under way after [`DRAIN_TIME_MAX`](crate::DRAIN_TIME_MAX).
     CutOff {
         /// Connections of HTTP that were cut off.
         connections: u64,
@@ -79,7 +76,7 @@ impl Service {
         self.port.as_ref().map(AnyListener::local_address).transpose()
     }
 
-    /// Serves until `stop` is ready, and then until everything is answered or [`DRAIN_TIME_MAX`]
+    /// Serves until `stop` is ready, and then until everything is answered or [`DRAIN_TIME_MAX`](crate::DRAIN_TIME_MAX)
     /// has passed.
     ///
     /// # Errors
