@@ -65,6 +65,17 @@ impl Reading {
         Ok(Beside { peer: self.peer(parts), deadline, metadata, trace })
     }
 
+    /// Puts what a handler has set beside its answer into the headers of the response: those that
+    /// are listed, and can be a header.
+    pub(crate) fn tell(&self, metadata: &Metadata, headers: &mut HeaderMap) {
+        for name in self.metadata.iter().filter(|_| !metadata.is_empty()) {
+            let value = metadata.get(name.as_str());
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
     /// Who asks: the other end of the connection, or whom a proxy names that is believed.
     pub(crate) fn peer(&self, parts: &Parts) -> Peer {
         let Some(peer) = parts.extensions.get::<Peer>() else { return Peer::unknown() };

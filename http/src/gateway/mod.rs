@@ -130,7 +130,9 @@ impl Gateway {
     }
 
     /// Passes these headers on to handlers, as [metadata](switchboard::Context::metadata) of the
-    /// same names, in lower case.
+    /// same names, in lower case. What a handler [sets](switchboard::Context::set_reply_metadata)
+    /// under these names beside a reply or an error becomes headers of the response, but not beside
+    /// a reply of items, whose head is written before.
     ///
     /// # Panics
     ///

@@ -10,10 +10,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
-use switchboard::{Code, Error};
+use switchboard::{Code, Error, Metadata};
 
 /// Why a request is not answered as it would like to be.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Refusal {
     details: Option<serde_json::Value>,
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
+    /// What the handler has set beside it.
+    pub(crate) metadata: Metadata,
 }
 
 #[derive(Serialize)]
@@ -65,7 +67,9 @@ impl Refusal {
 
     fn worded(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let (code, message) = (code.to_owned(), message.into());
-        Self { status, code, message, details: None, retry_after: None, allow: None }
+        let (details, retry_after, allow) = (None, None, None);
+        let metadata = Metadata::default();
+        Self { status, code, message, details, retry_after, allow, metadata }
     }
 
     /// The whole response, without the headers that all responses have.
@@ -78,6 +82,10 @@ impl Refusal {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(time) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds_up(time)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // One there must be (RFC 9110, 15.5.2), and only the handler knows which it wants.
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(allow) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(allow));
@@ -109,6 +117,7 @@ impl From<Error> for Refusal {
             details: error.details::<serde_json::Value>().and_then(Result::ok),
             retry_after: error.retry_after().or_else(|| waits.then_some(RETRY_AFTER_LEAST)),
             allow: None,
+            metadata: error.metadata(),
         }
     }
 }

@@ -78,7 +78,9 @@ impl Routes {
             Err(refusal) => (Err(refusal), None),
         };
         let outcome = outcome.unwrap_or_else(|refusal| {
-            Outcome::Whole(refusal.response(request_id.to_str().unwrap_or_default()))
+            let mut response = refusal.response(request_id.to_str().unwrap_or_default());
+            self.reading.tell(&refusal.metadata, response.headers_mut());
+            Outcome::Whole(response)
         });
         let mut response = match outcome {
             Outcome::Whole(response) => {
@@ -192,7 +194,7 @@ impl Routes {
             let payload = or_null(read_body(body, bytes_max).await?);
             let request = beside.request(&command.name, payload)?;
             let reply = self.door().call(request).await?;
-            return Ok(Outcome::Whole(json(reply.into_payload())));
+            return Ok(Outcome::Whole(self.replied(reply)));
         }
         let call = StreamedCall { command, query, beside, request_id };
         Box::pin(self.call_streamed(parts, body, call)).await
@@ -222,7 +224,7 @@ impl Routes {
         let pipe = Pipe::of(&mut request);
         let mut exchange = Exchange::new(self.door().call(request), pipe, upload);
         if !facts.has_reply_items() {
-            return Ok(Outcome::Whole(json(exchange.reply().await?.into_payload())));
+            return Ok(Outcome::Whole(self.replied(exchange.reply().await?)));
         }
         exchange.open().await?;
         let is_events = accepts(&parts.headers, Style::Events.content_type());
@@ -305,7 +307,16 @@ impl Routes {
             return Err(invalid("this command is streamed: call it by POST /call/NAME"));
         }
         let reply = self.door().call(beside.request(&command.name, payload)?).await?;
-        answered(&reply, &self.node.member.id)
+        let mut response = answered(&reply, &self.node.member.id)?;
+        self.reading.tell(&reply.metadata(), response.headers_mut());
+        Ok(response)
+    }
+
+    fn replied(&self, reply: Reply) -> Response<Bytes> {
+        let metadata = reply.metadata();
+        let mut response = json(reply.into_payload());
+        self.reading.tell(&metadata, response.headers_mut());
+        response
     }
 
     fn overview(&self, parts: &Parts) -> Result<Response<Bytes>, Refusal> {

@@ -110,6 +110,26 @@ async fn a_handler_sees_who_asks_until_when_and_what_is_said_beside() {
     assert_eq!(status(&scene.exchange(much).await), 400);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_handler_says_something_beside_its_answer() {
+    let scene = Scene::with(Default::default(), |gateway| {
+        gateway.with_metadata_headers(&["tenant-id", "user-name"])
+    });
+    let check = async |request: String, expected: u16| {
+        let response = scene.exchange(request).await;
+        assert_eq!(status(&response), expected, "{response}");
+        assert_eq!(header(&response, "tenant-id"), Some("4 2"));
+        // The one is not listed, and the other can't be a header.
+        assert_eq!((header(&response, "other-one"), header(&response, "user-name")), (None, None));
+        let wants = (expected == 401).then_some("Bearer");
+        assert_eq!(header(&response, "www-authenticate"), wants);
+    };
+    check(post("/call/SAY", "true"), 200).await;
+    check(post("/call/SAY", "false"), 401).await;
+    check(post("/query", "{\"query\": \"SAY\", \"params\": true}"), 200).await;
+    check(post("/query", "{\"query\": \"SAY\", \"params\": false}"), 401).await;
+}
+
 #[tokio::test]
 async fn a_handler_sees_the_address_and_a_proxy_is_believed_if_it_is_named() {
     let forwarded = post_with("/call/TELL", "null", "x-forwarded-for: 9.9.9.9\r\n");

@@ -9,7 +9,9 @@ use std::time::Duration;
 use switchboard::format::{Json, Line};
 use switchboard::transport::{self, MemoryDialer, MemoryStream};
 use switchboard::with_state;
-use switchboard::{Code, Command, Context, Endpoint, Error, Receiver, Result, Sender, Streamed};
+use switchboard::{
+    Code, Command, Context, Endpoint, Error, Metadata, Receiver, Result, Sender, Streamed,
+};
 use switchboard_http::{Gateway, HttpLimits, HttpReport, serve_http};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,13 +20,15 @@ use tokio::task::JoinHandle;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::set_global_default;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Event, Level, Subscriber};
 
 pub const ADD: Command<(u32, u32), u32, Json> = Command::new("ADD");
 pub const FAIL: Command<String, (), Json> = Command::new("FAIL");
 pub const TELL: Command<(), String, Json> = Command::new("TELL");
 /// Whether the caller is a process of this user's.
 pub const IS_OWN: Command<(), bool, Json> = Command::new("IS_OWN");
+/// Sets metadata beside a reply, or beside an error.
+pub const SAY: Command<bool, (), Json> = Command::new("SAY");
 pub const WAIT: Command<u64, String, Json> = Command::new("WAIT");
 pub const QUERY: Command<String, String, Json> = Command::new("QUERY");
 pub const SMALL: Command<String, String, Json> = Command::new("SMALL").payload_bytes_max(16);
@@ -140,6 +144,11 @@ fn unary(seen: &Arc<Seen>) -> Endpoint {
         .on(FAIL, async |word: String| {
             let code: Code = word.parse().unwrap();
             Err::<(), _>(Error::new(code, "as you like").with_details(7_u32))
+        })
+        .on(SAY, async |is_well: bool, context: Context| {
+            let metadata = Metadata::default().with("tenant-id", "4 2")?.with("other-one", "x")?;
+            context.set_reply_metadata(metadata.with("user-name", "a\nb")?);
+            if is_well { Ok(()) } else { Err(Error::new(Code::Unauthenticated, "who are you")) }
         })
         .on(IS_OWN, async |(): (), context: Context| {
             let credentials = context.peer().credentials();
@@ -369,7 +378,7 @@ impl Visit for Fields {
 }
 
 impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
         metadata.target().starts_with("switchboard_http") && metadata.is_event()
     }
 
