@@ -166,7 +166,7 @@ pub use crate::client::{
 };
 pub use crate::command::{Command, Described, Facts, Signature, Streamed, check_all};
 #[cfg(feature = "io")]
-pub use crate::endpoint::{Draining, Endpoint, Incoming, Report};
+pub use crate::endpoint::{Endpoint, Incoming, Report};
 pub use crate::error::{Code, Error, Fault, Result, UnknownCode};
 #[cfg(feature = "io")]
 pub use crate::handler::{

@@ -1,11 +1,19 @@
 //! The body of a request, bounded in bytes and in time, whatever reads it.
 //!
-//! hyper bounds neither. The time begins with the body and not with the first read, so that a peer
-//! which drips a byte a second ends with its time, and does not begin anew with each byte.
+//! hyper bounds neither. There are two kinds of bodies:
+//!
+//! | | bytes | time |
+//! |---|---|---|
+//! | read as a whole | in all | in all, from the end of the head on, however slowly it drips |
+//! | read in items | each item, by its reader | of each silence, while somebody waits for more |
+//!
+//! A service says that a body is of the second kind by [`Streamed`], before it reads.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,18 +31,53 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// The body of a request as [`serve_http`](crate::serve_http) gives it to its service: bounded by
 /// [`HttpLimits::body_bytes_max`] and [`HttpLimits::body_time_max`].
 ///
+/// The items of a streamed request are bounded one by one by a [`Gateway`](crate::Gateway); the
+/// time holds for each silence then.
+///
 /// # Errors
 ///
 /// Reading it fails with a [`LengthLimitError`](http_body_util::LengthLimitError) of
 /// `http-body-util` where it is too long, which axum's extractors answer with 413; with a
 /// [`BodyTooSlow`] where it takes too long; and with one of hyper's where it is broken.
 pub struct RequestBody {
-    inner: Limited<Incoming>,
+    inner: Inner,
     // Without it, further away than the clock goes.
     until: Option<Instant>,
+    bytes_max: usize,
     time_max: Duration,
     // Armed once there is something to wait for: most bodies come with their head.
     timer: Option<Pin<Box<Sleep>>>,
+    streamed: Streamed,
+}
+
+/// A body, of one kind or the other from its first read on.
+enum Inner {
+    Whole(Limited<Incoming>),
+    Streamed(Incoming),
+    Unread(Option<Incoming>),
+}
+
+/// Whether the body of a request is read in items: in the extensions of the request, for whoever
+/// reads it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Streamed {
+    is_streamed: Arc<AtomicBool>,
+}
+
+impl Streamed {
+    /// A request begins: its body is one to be read as a whole.
+    pub(crate) fn begins(&self) {
+        self.is_streamed.store(false, Ordering::Release);
+    }
+
+    /// Its body is read in items.
+    pub(crate) fn goes_on(&self) {
+        self.is_streamed.store(true, Ordering::Release);
+    }
+
+    fn is_streamed(&self) -> bool {
+        self.is_streamed.load(Ordering::Acquire)
+    }
 }
 
 /// The body of a request did not come in time.
@@ -46,10 +89,10 @@ pub struct BodyTooSlow {
 }
 
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, limits: &HttpLimits) -> Self {
-        let until = Instant::now().checked_add(limits.body_time_max);
-        let inner = Limited::new(inner, limits.body_bytes_max);
-        Self { inner, until, time_max: limits.body_time_max, timer: None }
+    pub(crate) fn new(inner: Incoming, limits: &HttpLimits, streamed: Streamed) -> Self {
+        let &HttpLimits { body_bytes_max: bytes_max, body_time_max: time_max, .. } = limits;
+        let (inner, until) = (Inner::Unread(Some(inner)), Instant::now().checked_add(time_max));
+        Self { inner, until, bytes_max, time_max, timer: None, streamed }
     }
 }
 
@@ -61,22 +104,54 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { inner, until, time_max, timer } = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) {
-            return Poll::Ready(frame);
+        let Self { inner, until, bytes_max, time_max, timer, streamed } = &mut *self;
+        if let Inner::Unread(unread) = inner
+            && let Some(unread) = unread.take()
+        {
+            *inner = if streamed.is_streamed() {
+                Inner::Streamed(unread)
+            } else {
+                Inner::Whole(Limited::new(unread, *bytes_max))
+            };
         }
-        let Some(until) = *until else { return Poll::Pending };
-        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        let frame = match inner {
+            Inner::Whole(body) => Pin::new(body).poll_frame(cx),
+            Inner::Streamed(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Inner::Unread(_) => Poll::Ready(None),
+        };
+        if frame.is_ready() {
+            if matches!(inner, Inner::Streamed(_)) {
+                // The next silence begins when somebody waits for it.
+                *timer = None;
+            }
+            return frame;
+        }
         let time_max = *time_max;
+        let until = match inner {
+            Inner::Streamed(_) if timer.is_none() => Instant::now().checked_add(time_max),
+            _ => *until,
+        };
+        if timer.is_none() {
+            *timer = until.map(|until| Box::pin(sleep_until(until)));
+        }
+        let Some(timer) = timer else { return Poll::Pending };
         timer.as_mut().poll(cx).map(|()| Some(Err(BodyTooSlow { time_max }.into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match &self.inner {
+            Inner::Whole(body) => body.is_end_stream(),
+            Inner::Streamed(body) => body.is_end_stream(),
+            Inner::Unread(body) => body.as_ref().is_none_or(Body::is_end_stream),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.inner {
+            Inner::Whole(body) => body.size_hint(),
+            Inner::Streamed(body) => body.size_hint(),
+            Inner::Unread(body) => body.as_ref().map(Body::size_hint).unwrap_or_default(),
+        }
     }
 }
 

@@ -15,13 +15,16 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
+use switchboard::Incoming;
+use switchboard::service::Draining;
 use switchboard::transport::BoxedIo;
-use switchboard::{Draining, Incoming};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use crate::body::{BoxError, RequestBody};
+use crate::body::{BoxError, RequestBody, Streamed};
+use crate::ids::{REQUEST_ID, made};
 use crate::limits::HttpLimits;
+use crate::refusal::Refusal;
 use crate::report::{Counts, CutOff};
 use crate::stream::{Phase, Watched};
 
@@ -64,18 +67,20 @@ where
     let Incoming { io, peer, refused, .. } = incoming;
     let Serving { limits, counts } = serving;
     if let Some(error) = refused {
-        return refuse(io, error.text(), limits).await;
+        return refuse(io, error, limits).await;
     }
     let cut_off = CutOff::new(counts);
     let mut io = Watched::new(io, limits);
     let phase = Arc::clone(io.phase());
-    let (told, shown) = (draining.clone(), peer.clone());
+    let (told, shown, streamed) = (draining.clone(), peer.clone(), Streamed::default());
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         phase.begin();
         counts.count_request();
-        let mut request = request.map(|body| RequestBody::new(body, limits));
+        streamed.begins();
+        let mut request = request.map(|body| RequestBody::new(body, limits, streamed.clone()));
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(told.clone());
+        request.extensions_mut().insert(streamed.clone());
         let (mut service, phase) = (service.clone(), Arc::clone(&phase));
         async move {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.map_err(Failed::new)?;
@@ -118,16 +123,20 @@ async fn end_of_waiting(draining: &Draining) {
     draining.wait().await;
 }
 
-/// Tells a peer that there is no place for it.
-async fn refuse(mut io: BoxedIo, text: &str, limits: &HttpLimits) {
-    let body = serde_json::json!({ "error": { "code": "overloaded", "message": text } });
-    let body = format!("{body}\n");
-    let head = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let _ = io.write_all(format!("{head}{body}").as_bytes()).await;
+/// Tells a peer why there is no place for it.
+async fn refuse(mut io: BoxedIo, error: switchboard::Error, limits: &HttpLimits) {
+    let id = made();
+    let response = Refusal::from(error).response(&id);
+    let mut bytes =
+        format!("HTTP/1.1 {}\r\n{REQUEST_ID}: {id}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    let body = response.body();
+    let end = format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    bytes.extend_from_slice(end.as_bytes());
+    bytes.extend_from_slice(body);
+    let _ = io.write_all(&bytes).await;
     linger(&mut io, limits).await;
 }
 

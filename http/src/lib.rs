@@ -3,13 +3,15 @@
 mod body;
 mod connection;
 mod gateway;
+mod ids;
 mod limits;
+mod refusal;
 mod report;
 mod server;
 mod stream;
 
 pub use self::body::{BodyTooSlow, BoxError, RequestBody};
-pub use self::gateway::{Cluster, Gateway, GatewayBody, Member};
+pub use self::gateway::{Cluster, Gateway, GatewayBody, Guarded, Member};
 pub use self::limits::HttpLimits;
 pub use self::report::HttpReport;
 pub use self::server::{ServeHttp, serve_http};

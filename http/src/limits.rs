@@ -25,11 +25,11 @@ pub struct HttpLimits {
     pub head_time_max: Duration,
     /// Time in which a connection may be open without a request. Default 2 min.
     pub idle_time_max: Duration,
-    /// Bytes of the body of a request, also of one whose length is not said. Default 1 MiB. It
-    /// holds for streamed requests as well.
+    /// Bytes of the body of a request, also of one whose length is not said. Default 1 MiB. Of a
+    /// streamed request each item is bounded, by the endpoint's `item_bytes_max`, and not all.
     pub body_bytes_max: usize,
-    /// Time from the end of a head to the end of the body, whoever is slow. Default 30 s. It holds
-    /// for streamed requests as well.
+    /// Time from the end of a head to the end of the body, whoever is slow. Default 30 s. Of a
+    /// streamed request it is the time of one silence, while the handler wants more.
     pub body_time_max: Duration,
     /// Time in which a peer must take a byte that waits to be written. Default 10 s, for each time
     /// that it stalls; the connection is closed after.

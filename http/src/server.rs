@@ -2,7 +2,7 @@
 //!
 //! It knows HTTP and no command: a [`Gateway`](crate::Gateway) is served like any other service.
 //! What a service must know of the connection lies in the extensions of each request: the
-//! [`Peer`](switchboard::transport::Peer), and [`Draining`](switchboard::Draining).
+//! [`Peer`](switchboard::transport::Peer), and [`Draining`](switchboard::service::Draining).
 //!
 //! Only HTTP/1 is spoken, so nothing has to be found out before hyper reads. Accepting, counting
 //! and the end are the endpoint's; what a connection may take is kept by `stream` and `body`; hyper
@@ -26,7 +26,7 @@ use crate::report::{Counts, HttpReport};
 /// told to stop. The service may be a [`Gateway`](crate::Gateway), an axum `Router`, or any other
 /// `tower_service::Service`; each request gets a clone of it.
 ///
-/// The [`Peer`](switchboard::transport::Peer) and [`Draining`](switchboard::Draining) are in the
+/// The [`Peer`](switchboard::transport::Peer) and [`Draining`](switchboard::service::Draining) are in the
 /// extensions of each request.
 ///
 /// ```
@@ -103,7 +103,10 @@ impl<L, S, Stop> ServeHttp<L, S, Stop> {
     /// Stops when `stop` is ready: no connection and no request is taken any more, those under way
     /// have the endpoint's `drain_time_max`. Those who have connected by then and wait to be
     /// accepted are answered, with 503 by a [`Gateway`](crate::Gateway).
-    pub fn until<Other: Future>(self, stop: Other) -> ServeHttp<L, S, Other> {
+    pub fn until<Other>(self, stop: Other) -> ServeHttp<L, S, Other>
+    where
+        Other: Future + Send + 'static,
+    {
         let Self { listener, service, limits, endpoint, .. } = self;
         ServeHttp { listener, service, limits, endpoint, stop }
     }

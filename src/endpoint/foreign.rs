@@ -13,6 +13,7 @@ use super::connections::OpenConnection;
 use super::incoming::Incoming;
 use super::{Endpoint, Report};
 use crate::handler::Router;
+use crate::limits::Limits;
 use crate::service::{Door, Tasks};
 use crate::transport::{Listener, Peer};
 
@@ -20,8 +21,12 @@ impl Endpoint {
     /// Hands over each stream that connects to `listener` to `serve`, for a protocol that is not
     /// the library's, until `stop` is ready. The connections count with those that the endpoint
     /// serves. Handshakes have `handshake_time_max`. At the end all are told, by
-    /// [`Incoming::draining`], and those that are left after `drain_time_max` are dropped. Calls
-    /// of theirs go through a [`door`](Self::door).
+    /// [`Incoming::draining`], and have `drain_time_max`. The rest is dropped after another
+    /// `linger_time_max`, in which a last word may still be written.
+    ///
+    /// Calls go through a [`door`](Self::door). With
+    /// [`Request::with_draining`](crate::service::Request::with_draining) they end with the
+    /// listener.
     ///
     /// ```
     /// # use switchboard::{Endpoint, Incoming, transport};
@@ -50,7 +55,8 @@ impl Endpoint {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let time_max = self.router.limits().drain_time_max;
+        let &Limits { drain_time_max, linger_time_max, .. } = &**self.router.limits();
+        let time_max = drain_time_max.saturating_add(linger_time_max);
         let serve = Arc::new(serve);
         let accept = self.accept(move |incoming| {
             (handed_over(Arc::clone(&serve), incoming, time_max), OpenConnection::Foreign)
@@ -91,12 +97,12 @@ impl Endpoint {
 async fn handed_over<F: Future<Output = ()>>(
     serve: Arc<impl Fn(Incoming) -> F>,
     incoming: Incoming,
-    drain_time_max: Duration,
+    time_max: Duration,
 ) {
     let draining = incoming.draining();
     let over = async {
         draining.wait().await;
-        sleep(drain_time_max).await;
+        sleep(time_max).await;
     };
     tokio::select! {
         biased;

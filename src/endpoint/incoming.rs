@@ -3,10 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::error::Error;
-use crate::service::Tasks;
+use crate::service::{Draining, Tasks};
 use crate::transport::{BoxedIo, Peer};
 
 /// A connection for a protocol that is not the library's, from a listener that
@@ -27,7 +25,7 @@ impl Incoming {
     /// Tells when it is time to end.
     #[must_use]
     pub fn draining(&self) -> Draining {
-        Draining { told: self.tasks.draining() }
+        self.tasks.end_to_come()
     }
 }
 
@@ -38,29 +36,5 @@ impl fmt::Debug for Incoming {
             .field("peer", peer)
             .field("refused", refused)
             .finish_non_exhaustive()
-    }
-}
-
-/// Whether a listener is to stop. Whoever serves a connection of it without an end looks at this,
-/// and ends then.
-#[derive(Clone, Debug)]
-pub struct Draining {
-    told: CancellationToken,
-}
-
-impl Draining {
-    /// Whether no connection and no request is to be taken any more.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.told.is_cancelled()
-    }
-
-    /// Waits until it is so.
-    ///
-    /// # Cancel safety
-    ///
-    /// Only waits.
-    pub async fn wait(&self) {
-        self.told.cancelled().await;
     }
 }

@@ -26,7 +26,7 @@ use self::accept::Accept;
 pub use self::accept::Report;
 use self::connections::OpenConnection;
 use self::in_process::InProcess;
-pub use self::incoming::{Draining, Incoming};
+pub use self::incoming::Incoming;
 use self::limiter::ConnectionLimiter;
 use crate::client::Client;
 use crate::command::Command;

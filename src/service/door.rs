@@ -190,6 +190,16 @@ impl Shared {
         }
     }
 
+    /// The same, or when the listener of a call drains.
+    async fn closing_with(&self, listener: Option<Arc<Tasks>>) -> Instant {
+        let Some(listener) = listener else { return self.closing().await };
+        let draining = listener.draining();
+        tokio::select! {
+            until = self.closing() => until,
+            () = draining.cancelled() => after(self.limits.drain_time_max),
+        }
+    }
+
     /// Whether calls of this command have no end of their own.
     fn is_endless(&self, name: &Name) -> bool {
         self.service.facts_of(name).is_some_and(|facts| facts.is_endless())
@@ -208,14 +218,16 @@ struct Attended {
     name: Name,
     // Dropped before its place is given back.
     answer: Answer,
+    // The listener that it came in at, if that is to end it as well.
+    listener: Option<Arc<Tasks>>,
     // Until the drain is over; made when the answer has been pending once.
     drained: Option<BoxFuture<'static, ()>>,
     place: Place,
 }
 
 impl Attended {
-    fn new(name: Name, answer: Answer, place: Place) -> Self {
-        Self { name, answer, drained: None, place }
+    fn new(name: Name, answer: Answer, place: Place, listener: Option<Arc<Tasks>>) -> Self {
+        Self { name, answer, listener, drained: None, place }
     }
 }
 
@@ -223,17 +235,17 @@ impl Future for Attended {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { name, answer, drained, place } = &mut *self;
+        let Self { name, answer, listener, drained, place } = &mut *self;
         if let Poll::Ready(reply) = Pin::new(answer).poll(cx) {
             place.is_answered = true;
             return Poll::Ready(reply);
         }
         let drained = drained.get_or_insert_with(|| {
             let shared = Arc::clone(&place.shared);
-            let is_endless = shared.is_endless(name);
+            let (is_endless, listener) = (shared.is_endless(name), listener.take());
             // It is over in time, however much the handler does.
             Box::pin(unconstrained(async move {
-                match timer(shared.closing().await.into_std()) {
+                match timer(shared.closing_with(listener).await.into_std()) {
                     Some(timer) if !is_endless => timer.await,
                     None if !is_endless => std::future::pending().await,
                     _ => {}
@@ -263,9 +275,9 @@ impl Service for Door {
             Ok(place) => {
                 let (name, is_one_way) = (request.name(), request.is_one_way());
                 let mut request = request.or_peer(&self.shared.peer);
-                request.set_tasks(&self.shared.tasks);
+                let listener = request.in_tasks(&self.shared.tasks);
                 let answer = self.shared.service.call(request);
-                let answer = Answer::new(Attended::new(name, answer, place));
+                let answer = Answer::new(Attended::new(name, answer, place, listener));
                 if is_one_way { answer.when_taken() } else { answer }
             }
             Err(error) => Answer::refused_directly(error),

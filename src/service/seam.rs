@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{Answer, BoxFuture};
 use super::extensions::Extensions;
 use super::items::Items;
-use super::tasks::Tasks;
+use super::origin::Origin;
+use super::tasks::{Draining, Tasks};
 use crate::clock::{after, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -131,19 +132,8 @@ pub struct Request {
     definition_bytes: usize,
     // Those of a streamed call.
     items: Option<Arc<dyn Items>>,
-    // Of the door through which it came.
+    // Of the listener at which it came in, or of the door.
     tasks: Option<Arc<Tasks>>,
-}
-
-/// How a request came to be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// By a session, with a tag: it keeps the time.
-    Tagged,
-    /// By a session, which has lent its stream for it.
-    Plain,
-    /// In no stream.
-    Direct,
 }
 
 impl Request {
@@ -275,6 +265,13 @@ impl Request {
     /// [`Context::extensions`](crate::Context::extensions).
     pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.extensions.insert(value);
+        self
+    }
+
+    /// Ends the call with the listener that it came in at: its handler is told by
+    /// [`Context::draining`](crate::Context::draining), and the drain waits for what that spawns.
+    pub fn with_draining(mut self, draining: &Draining) -> Self {
+        self.tasks = Some(Arc::clone(draining.tasks()));
         self
     }
 
@@ -419,9 +416,11 @@ impl Request {
         self.caller.as_ref()
     }
 
-    /// Says whose drain waits for what its handler spawns.
-    pub(crate) fn set_tasks(&mut self, tasks: &Arc<Tasks>) {
-        self.tasks = Some(Arc::clone(tasks));
+    /// Says whose drain waits for what its handler spawns, and gives what was said before.
+    pub(super) fn in_tasks(&mut self, tasks: &Arc<Tasks>) -> Option<Arc<Tasks>> {
+        let before = self.tasks.clone();
+        self.tasks.get_or_insert_with(|| Arc::clone(tasks));
+        before
     }
 
     /// The tasks that the drain of its way in waits for.

@@ -13,6 +13,34 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+/// Whether a listener is to stop: made by [`Incoming::draining`](crate::Incoming::draining). A
+/// protocol that serves a connection without an end looks at it, and ends then.
+#[derive(Clone, Debug)]
+pub struct Draining {
+    tasks: Arc<Tasks>,
+}
+
+impl Draining {
+    /// Whether no connection and no request is to be taken any more.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.tasks.draining.is_cancelled()
+    }
+
+    /// Waits until it is so.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only waits.
+    pub async fn wait(&self) {
+        self.tasks.draining.cancelled().await;
+    }
+
+    pub(super) fn tasks(&self) -> &Arc<Tasks> {
+        &self.tasks
+    }
+}
+
 /// The tasks of one listener, or of one door.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
@@ -43,6 +71,11 @@ impl Tasks {
     pub(crate) fn of_connection(&self) -> Self {
         let (tracker, over) = (self.tracker.clone(), self.over.clone());
         Self { tracker, draining: self.draining(), over, cut_off: Arc::clone(&self.cut_off) }
+    }
+
+    /// Their end, as whoever is not one of them may see it.
+    pub(crate) fn end_to_come(self: &Arc<Self>) -> Draining {
+        Draining { tasks: Arc::clone(self) }
     }
 
     /// Tells all of them, and those to come, that it is time to end.

@@ -15,13 +15,13 @@ use http::{StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
 use percent_encoding::percent_decode_str;
-use switchboard::service::Request;
+use switchboard::service::{Draining, Request};
 use switchboard::transport::{Peer, PeerAddress};
 use switchboard::{Code, Metadata};
 
 use super::origins::{invalid, one};
-use super::refusal::Refusal;
 use crate::body::{BodyTooSlow, BoxError};
+use crate::refusal::Refusal;
 
 /// Which headers mean something to calls, and whom to believe.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +36,8 @@ pub(crate) struct Beside {
     deadline: Option<Instant>,
     metadata: Metadata,
     trace: Option<HeaderValue>,
+    // Of the server, if it is one of ours.
+    draining: Option<Draining>,
 }
 
 /// What stands in the query of a target.
@@ -62,7 +64,8 @@ impl Reading {
             metadata = metadata.with(name.as_str(), text)?;
         }
         let trace = parts.headers.get("traceparent").cloned();
-        Ok(Beside { peer: self.peer(parts), deadline, metadata, trace })
+        let draining = parts.extensions.get::<Draining>().cloned();
+        Ok(Beside { peer: self.peer(parts), deadline, metadata, trace, draining })
     }
 
     /// Puts what a handler has set beside its answer into the headers of the response: those that
@@ -111,6 +114,9 @@ impl Beside {
         if let Some(trace) = self.trace.as_ref().and_then(|trace| trace.to_str().ok()) {
             // One that is no trace is not passed on, and does no harm.
             request = request.clone().with_trace(trace).unwrap_or(request);
+        }
+        if let Some(draining) = &self.draining {
+            request = request.with_draining(draining);
         }
         if !self.metadata.is_empty() {
             request = request.with_metadata(&self.metadata);

@@ -5,7 +5,7 @@
 //!    │ fails: a status of its own
 //!    ▼
 //!   a body ──the answer is there, and all items are out──► its last line, and the end
-//!    ├─ the server drains, and the command is endless ───► the same
+//!    ├─ the server drains: an endless command ends at once, others in time ──► the same
 //!    └─ dropped, as its reader has left: so are answer and pipe, which cancels the call
 //! ```
 //!
@@ -29,13 +29,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
+use switchboard::Result;
 use switchboard::service::{Answer, Item, Pipe, Reply};
-use switchboard::{Draining, Result};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::asked::{broken, too_large};
-use super::refusal::Refusal;
 use crate::body::BoxError;
+use crate::refusal::Refusal;
 
 /// The body of a request, whatever its type.
 pub(crate) type AnyBody = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
@@ -72,8 +72,6 @@ pub(crate) struct Items {
     exchange: Exchange,
     style: Style,
     request_id: String,
-    // Of a command without an end, which ends with the server.
-    draining: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     silence: Pin<Box<Sleep>>,
     is_over: bool,
 }
@@ -267,18 +265,9 @@ impl Style {
 }
 
 impl Items {
-    pub(crate) fn new(
-        exchange: Exchange,
-        style: Style,
-        request_id: String,
-        draining: Option<Draining>,
-    ) -> Self {
-        let draining = draining.map(|draining| {
-            let told = async move { draining.wait().await };
-            Box::pin(told) as Pin<Box<dyn Future<Output = ()> + Send>>
-        });
+    pub(crate) fn new(exchange: Exchange, style: Style, request_id: String) -> Self {
         let silence = Box::pin(sleep(SILENCE_TIME_MAX));
-        Self { exchange, style, request_id, draining, silence, is_over: false }
+        Self { exchange, style, request_id, silence, is_over: false }
     }
 
     /// The next bytes of the body; `None` at its end.
@@ -299,12 +288,6 @@ impl Items {
             }
             if let Some(outcome) = self.exchange.outcome.take() {
                 self.finish(&mut out, outcome);
-                break;
-            }
-            if let Some(draining) = &mut self.draining
-                && draining.as_mut().poll(cx).is_ready()
-            {
-                self.finish(&mut out, Err(Refusal::draining()));
                 break;
             }
             if self.style == Style::Lines || self.silence.as_mut().poll(cx).is_pending() {

@@ -16,11 +16,10 @@
 //! as many doors as it takes for all calls that the endpoint may have, used in turn.
 
 mod asked;
-mod ids;
+mod guard;
 mod items;
 mod node;
 mod origins;
-mod refusal;
 mod response;
 mod routes;
 
@@ -40,13 +39,14 @@ use switchboard::Endpoint;
 use switchboard::service::{Channel, Door};
 
 use self::asked::Reading;
-use self::ids::made;
+pub use self::guard::Guarded;
 use self::node::Node;
 pub use self::node::{Cluster, Member};
 use self::origins::Origins;
 pub use self::response::GatewayBody;
 use self::routes::Routes;
 use crate::body::BoxError;
+use crate::ids::made;
 
 /// The commands of an endpoint over HTTP and JSON: a `tower_service::Service`, to be given to
 /// [`serve_http`](crate::serve_http) or nested in an axum `Router`. Clones are the same gateway.
@@ -139,9 +139,10 @@ impl Gateway {
     /// If one is no key of metadata, which has a `-` in it and no digit: a mistake in the program.
     #[must_use]
     #[track_caller]
-    pub fn with_metadata_headers(self, names: &[&str]) -> Self {
-        let names = names.iter().map(|name| {
-            let header = HeaderName::try_from(*name).ok();
+    pub fn with_metadata_headers<T: AsRef<str>>(self, names: impl IntoIterator<Item = T>) -> Self {
+        let names = names.into_iter().map(|name| {
+            let name = name.as_ref();
+            let header = HeaderName::try_from(name).ok();
             let is_key = |name: &HeaderName| {
                 switchboard::Metadata::default().with(name.as_str(), "").is_ok()
             };
@@ -172,6 +173,24 @@ impl Gateway {
     #[must_use]
     pub fn with_cluster(self, cluster: impl Fn() -> Cluster + Send + Sync + 'static) -> Self {
         self.with(|routes| routes.cluster = Some(Arc::new(cluster)))
+    }
+
+    /// Another service behind the same rule: a request whose host or origin the gateway refuses
+    /// does not reach it. For routes of one's own beside the gateway, which a web page must not
+    /// drive either; what it asks before it sends (`OPTIONS`) is for the service to answer.
+    ///
+    /// ```
+    /// # use switchboard::Endpoint;
+    /// # use switchboard_http::Gateway;
+    /// let gateway = Gateway::new(&Endpoint::new());
+    /// let app: axum::Router = axum::Router::new()
+    ///     .route("/hello", axum::routing::get(async || "hello"))
+    ///     .fallback_service(gateway.clone());
+    /// let service = gateway.guarding(app);
+    /// // serve_http(listener, service, limits)
+    /// ```
+    pub fn guarding<S>(&self, service: S) -> Guarded<S> {
+        Guarded { routes: Arc::clone(&self.routes), service }
     }
 
     /// Takes no more calls; those under way may go on for the endpoint's `drain_time_max`. Calls

@@ -19,7 +19,7 @@ use http::{StatusCode, Version};
 use switchboard::Code;
 use switchboard::transport::{Peer, PeerAddress};
 
-use super::refusal::Refusal;
+use crate::refusal::Refusal;
 
 /// Hosts and origins beside those that are taken anyway.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +57,18 @@ impl Origins {
             return Err(denied("web pages of another site are not served here"));
         }
         Ok(None)
+    }
+
+    /// Tells a browser which page may read the response, and what of it.
+    pub(crate) fn tell(&self, reader: Option<HeaderValue>, headers: &mut HeaderMap) {
+        if !self.cors.is_empty() {
+            headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        }
+        if let Some(reader) = reader {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, reader);
+            let shown = HeaderValue::from_static("retry-after, x-request-id");
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, shown);
+        }
     }
 
     fn is_host(&self, authority: &str) -> bool {

@@ -86,13 +86,20 @@ impl Body for GatewayBody {
 
 impl Drop for GatewayBody {
     fn drop(&mut self) {
-        let Access { began, method, command, peer, request_id, status, bytes, is_whole } =
-            &self.access;
-        let is_cut = !is_whole && !self.is_end_stream() && *method != "HEAD";
+        self.access.is_whole |= self.is_end_stream() || self.access.method == "HEAD";
+    }
+}
+
+/// One line for each request, also for one that nobody waits for any more before it has a response:
+/// it has no status.
+impl Drop for Access {
+    fn drop(&mut self) {
+        let Self { began, method, command, peer, request_id, status, bytes, is_whole } = self;
+        let is_cut = !*is_whole;
         tracing::info!(
             method,
             command = command.as_ref().map(|command| command.name.as_str()),
-            status,
+            status = (*status > 0).then_some(*status),
             bytes,
             is_cut,
             time = ?began.elapsed(),

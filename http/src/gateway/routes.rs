@@ -8,24 +8,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
-use switchboard::service::{Channel, Door, Pipe, Reply, Service};
-use switchboard::{Code, CommandInfo, Draining, Endpoint, Facts, Limits};
+use switchboard::service::{Channel, Door, Draining, Pipe, Reply, Service};
+use switchboard::{Code, CommandInfo, Endpoint, Facts, Limits};
 
 use super::asked::{
     Beside, Query, Reading, accepts, check_content, command_name, read_body, too_large,
 };
-use super::ids::{REQUEST_ID, request_id};
 use super::items::{Exchange, Items, Style, Upload};
 use super::node::{self, Cluster, Node, QueryAnswer};
 use super::origins::{Origins, invalid, one};
-use super::refusal::Refusal;
 use super::response::{Access, GatewayBody, known_method};
-use crate::body::BoxError;
+use crate::body::{BoxError, Streamed};
+use crate::ids::{REQUEST_ID, request_id};
+use crate::refusal::Refusal;
 
 /// What clones of a gateway share, and what answers its requests.
 #[derive(Clone)]
@@ -79,7 +79,9 @@ impl Routes {
         };
         let outcome = outcome.unwrap_or_else(|refusal| {
             let mut response = refusal.response(request_id.to_str().unwrap_or_default());
-            self.reading.tell(&refusal.metadata, response.headers_mut());
+            if let Some(metadata) = refusal.metadata() {
+                self.reading.tell(metadata, response.headers_mut());
+            }
             Outcome::Whole(response)
         });
         let mut response = match outcome {
@@ -96,12 +98,7 @@ impl Routes {
         headers.insert(REQUEST_ID, request_id);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if !self.origins.cors.is_empty() {
-            headers.insert(header::VARY, HeaderValue::from_static("origin"));
-        }
-        if let Some(reader) = reader {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, reader);
-        }
+        self.origins.tell(reader, headers);
         response
     }
 
@@ -125,7 +122,7 @@ impl Routes {
             _ => return Err(not_found("nothing is served at this path")),
         };
         if method == Method::OPTIONS && parts.headers.contains_key(header::ORIGIN) {
-            return Ok(Outcome::Whole(preflight(allow)));
+            return Ok(Outcome::Whole(preflight(allow, &self.reading.metadata)));
         }
         if is_get != (allow != "POST") || !is_get && method != Method::POST {
             return Err(Refusal::method_not_allowed(allow));
@@ -212,8 +209,12 @@ impl Routes {
     {
         let StreamedCall { command, query, beside, request_id } = call;
         let facts = command.facts;
+        let Some(last) = last_position(&parts.headers)? else { return Ok(no_more()) };
         let (payload, upload) = if facts.has_request_items() {
             let body = Box::pin(body.map_err(Into::into));
+            if let Some(streamed) = parts.extensions.get::<Streamed>() {
+                streamed.goes_on();
+            }
             let line_bytes_max = self.limits().item_bytes_max;
             (query.request.unwrap_or_default(), Some(Upload::new(body, line_bytes_max)))
         } else {
@@ -221,6 +222,9 @@ impl Routes {
             (read_body(body, bytes_max).await?, None)
         };
         let mut request = beside.request(&command.name, or_null(payload))?;
+        if let Some(position) = last {
+            request = request.resume_at(position);
+        }
         let pipe = Pipe::of(&mut request);
         let mut exchange = Exchange::new(self.door().call(request), pipe, upload);
         if !facts.has_reply_items() {
@@ -229,7 +233,7 @@ impl Routes {
         exchange.open().await?;
         let is_events = accepts(&parts.headers, Style::Events.content_type());
         let style = if is_events { Style::Events } else { Style::Lines };
-        Ok(Outcome::Items(streamed(parts, exchange, style, facts.is_endless(), request_id)))
+        Ok(Outcome::Items(streamed(exchange, style, request_id)))
     }
 
     /// The items of a command that changes nothing, for whoever can only ask by GET.
@@ -247,15 +251,7 @@ impl Routes {
         if !facts.has_reply_items() || facts.has_request_items() {
             return Err(invalid("this command gives no events: call it by POST /call/NAME"));
         }
-        let last = match one(&parts.headers, &LAST_EVENT_ID)? {
-            Some(id) if id.as_bytes() == b"end" => {
-                let mut response = Response::new(Bytes::new());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                return Ok(Outcome::Whole(response));
-            }
-            Some(id) => Some(next_position(id)?),
-            None => None,
-        };
+        let Some(last) = last_position(&parts.headers)? else { return Ok(no_more()) };
         let query = Query::of(&parts.uri)?;
         let beside = self.reading.beside(parts, &query)?;
         self.check_open(parts)?;
@@ -276,8 +272,7 @@ impl Routes {
         let pipe = Pipe::of(&mut request);
         let mut exchange = Exchange::new(self.door().call(request), pipe, None);
         exchange.open().await?;
-        let is_endless = facts.is_endless();
-        Ok(Outcome::Items(streamed(parts, exchange, Style::Events, is_endless, request_id)))
+        Ok(Outcome::Items(streamed(exchange, Style::Events, request_id)))
     }
 
     async fn query<B>(
@@ -371,30 +366,27 @@ impl Routes {
     }
 }
 
-/// A response of items, which ends with the server if nothing else ends it.
-fn streamed(
-    parts: &Parts,
-    exchange: Exchange,
-    style: Style,
-    is_endless: bool,
-    request_id: &HeaderValue,
-) -> Response<Box<Items>> {
-    let draining = parts.extensions.get::<Draining>().filter(|_| is_endless).cloned();
+/// A response of items.
+fn streamed(exchange: Exchange, style: Style, request_id: &HeaderValue) -> Response<Box<Items>> {
     let id = request_id.to_str().unwrap_or_default().to_owned();
-    let mut response = Response::new(Box::new(Items::new(exchange, style, id, draining)));
+    let mut response = Response::new(Box::new(Items::new(exchange, style, id)));
     set_type(response.headers_mut(), style.content_type());
     response
 }
 
 /// What a browser asks before it sends for a page of another origin.
-fn preflight(allow: &'static str) -> Response<Bytes> {
+fn preflight(allow: &'static str, metadata: &[HeaderName]) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static(allow));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allow));
-    let wanted = HeaderValue::from_static("content-type, last-event-id, request-timeout");
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
+    let wanted = metadata.iter().map(HeaderName::as_str).chain(HEADERS_TAKEN);
+    let wanted = HeaderValue::try_from(wanted.collect::<Vec<_>>().join(", "));
+    if let Ok(wanted) = wanted {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted);
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }
 
@@ -416,7 +408,7 @@ fn json(body: Bytes) -> Response<Bytes> {
     response
 }
 
-fn set_type(headers: &mut http::HeaderMap, kind: &'static str) {
+fn set_type(headers: &mut HeaderMap, kind: &'static str) {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
 }
 
@@ -425,11 +417,25 @@ fn or_null(payload: Bytes) -> Bytes {
     if payload.is_empty() { Bytes::from_static(b"null") } else { payload }
 }
 
-/// Where to go on behind the event with this id.
-fn next_position(id: &HeaderValue) -> Result<u64, Refusal> {
+/// Where to go on behind the last event, if there was one; `None` if that was the end of all.
+fn last_position(headers: &HeaderMap) -> Result<Option<Option<u64>>, Refusal> {
+    let Some(id) = one(headers, &LAST_EVENT_ID)?.filter(|id| !id.is_empty()) else {
+        return Ok(Some(None));
+    };
+    if id.as_bytes() == b"end" {
+        return Ok(None);
+    }
     let position = id.to_str().ok().and_then(|id| id.parse::<u64>().ok());
     let next = position.and_then(|position| position.checked_add(1));
-    next.ok_or_else(|| invalid("the last event has no id of this stream"))
+    let next = next.ok_or_else(|| invalid("the last event has no id of this stream"))?;
+    Ok(Some(Some(next)))
+}
+
+/// There is nothing behind the end, and nothing to come back for.
+fn no_more() -> Outcome {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Outcome::Whole(response)
 }
 
 fn bad_query(error: &serde_json::Error) -> Refusal {
@@ -453,6 +459,10 @@ fn failed() -> Refusal {
 
 /// The command that a text without a name goes to.
 const QUERY: &str = "QUERY";
+
+/// The headers that a page of another origin may send, beside those of metadata.
+const HEADERS_TAKEN: [&str; 5] =
+    ["content-type", "last-event-id", "request-timeout", "traceparent", "x-request-id"];
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 

@@ -1,5 +1,7 @@
 //! Calls with one reply: what reaches the handler, what comes back, and who is kept out.
 
+use switchboard_http::Gateway;
+
 use super::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +100,7 @@ async fn errors_of_handlers_keep_code_text_and_details() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_sees_who_asks_until_when_and_what_is_said_beside() {
     let scene = Scene::with(Default::default(), |gateway| {
-        gateway.with_metadata_headers(&["tenant-id", "user-name"])
+        gateway.with_metadata_headers(["tenant-id", "user-name"])
     });
     let headers = "tenant-id: 42\r\nuser-name: A B\r\nother-one: x\r\ntraceparent: 00-ab-cd-01\r\n";
     let response = scene.exchange(post_with("/call/TELL?timeout=7", "null", headers)).await;
@@ -113,7 +115,7 @@ async fn a_handler_sees_who_asks_until_when_and_what_is_said_beside() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_says_something_beside_its_answer() {
     let scene = Scene::with(Default::default(), |gateway| {
-        gateway.with_metadata_headers(&["tenant-id", "user-name"])
+        gateway.with_metadata_headers(["tenant-id", "user-name"])
     });
     let check = async |request: String, expected: u16| {
         let response = scene.exchange(request).await;
@@ -169,7 +171,10 @@ async fn a_web_page_does_not_drive_a_local_endpoint() {
 
 #[tokio::test]
 async fn pages_of_listed_origins_may_call() {
-    let address = on_port(|gateway| gateway.with_cors(["https://app.example"])).await;
+    let set = |gateway: Gateway| {
+        gateway.with_cors(["https://app.example"]).with_metadata_headers(["tenant-id"])
+    };
+    let address = on_port(set).await;
     let origin = "origin: https://app.example\r\nsec-fetch-site: cross-site\r\n";
     let response = exchange_at(&address, post_with("/call/ADD", "[1,2]", origin)).await;
     assert_eq!(status(&response), 200);
@@ -179,6 +184,10 @@ async fn pages_of_listed_origins_may_call() {
     let response = exchange_at(&address, asked).await;
     assert_eq!(status(&response), 204);
     assert_eq!(header(&response, "access-control-allow-methods"), Some("POST"));
+    let taken =
+        "tenant-id, content-type, last-event-id, request-timeout, traceparent, x-request-id";
+    assert_eq!(header(&response, "access-control-allow-headers"), Some(taken));
+    assert_eq!(header(&response, "access-control-max-age"), Some("600"));
     let other = post_with("/call/ADD", "[1,2]", "origin: https://other.example\r\n");
     let response = exchange_at(&address, other).await;
     assert_eq!(status(&response), 403);

@@ -86,9 +86,9 @@ async fn connections_count_with_those_of_other_doors() {
     let refused = Peer::new(dialer.dial().await.unwrap()).rest().await;
     assert_eq!(status(&refused), 503);
     assert_eq!(header(&refused, "retry-after"), Some("1"));
-    let text =
-        "{\"error\":{\"code\":\"overloaded\",\"message\":\"connections_max (2) are open\"}}\n";
-    assert_eq!(body(&refused), text);
+    let id = header(&refused, "x-request-id").unwrap();
+    let text = "\"code\":\"overloaded\",\"message\":\"connections_max (2) are open\"";
+    assert_eq!(body(&refused), format!("{{\"error\":{{{text},\"request_id\":\"{id}\"}}}}\n"));
     drop(other);
     settle().await;
     let mut second = Peer::new(dialer.dial().await.unwrap());
@@ -112,7 +112,7 @@ async fn a_drain_ends_what_is_idle_and_waits_for_what_is_not() {
     assert_eq!(idle.rest().await, "");
     assert_eq!(fresh.rest().await, "");
     let end = endless.rest().await;
-    assert!(end.contains("event: error\ndata: {\"error\":{\"code\":\"shutting_down\""), "{end}");
+    assert!(end.contains("event: error\ndata: {\"error\":{\"code\":\"cancelled\""), "{end}");
     assert!(end.ends_with("\r\n0\r\n\r\n"), "{end}");
     assert!(start.elapsed().is_zero());
     settle().await;
@@ -152,17 +152,55 @@ async fn who_waits_to_be_accepted_at_the_end_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_after_the_drain_is_cut_off() {
+async fn a_call_that_does_not_end_in_time_is_answered_so() {
     let scene = Scene::new();
     let mut slow = scene.dial().await;
     slow.send(post("/call/WAIT", "25000")).await;
     settle().await;
     let (seen, start) = (scene.seen.clone(), Instant::now());
-    let report = scene.stopped().await;
-    assert_eq!(start.elapsed().as_secs(), 10);
-    assert_eq!((report.connections, report.connections_cut_off), (1, 1));
-    assert_eq!(seen.under_way(), 0);
-    assert_eq!(slow.rest().await, "");
+    let stopped = tokio::spawn(scene.stopped());
+    let response = slow.rest().await;
+    assert_eq!((start.elapsed().as_secs(), seen.under_way()), (10, 0));
+    drop(slow);
+    let report = stopped.await.unwrap();
+    assert_eq!((start.elapsed().as_secs(), report.connections_cut_off), (10, 0));
+    assert_eq!(status(&response), 503);
+    let text = "\"code\":\"cancelled\",\"message\":\"the call did not end within drain_time_max";
+    assert!(body(&response).contains(text), "{response}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_is_told_of_the_drain_which_waits_for_what_it_leaves_running() {
+    let scene = Scene::new();
+    let mut peer = scene.dial().await;
+    peer.send(post("/call/STAY", "null")).await;
+    settle().await;
+    let (seen, start) = (scene.seen.clone(), Instant::now());
+    let stopped = tokio::spawn(scene.stopped());
+    assert_eq!(body(&peer.rest().await), "\"told\"");
+    assert!(start.elapsed().is_zero());
+    assert_eq!(seen.under_way(), 1);
+    assert_eq!(stopped.await.unwrap().connections_cut_off, 0);
+    assert_eq!((seen.under_way(), start.elapsed().as_secs()), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_hangs_is_cut_off() {
+    let service = axum::Router::new().fallback(std::future::pending::<()>);
+    let (listener, dialer) = transport::memory_listener();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = serve_http(listener, service, HttpLimits::default()).until(stopped);
+    let report = tokio::spawn(serving.into_future());
+    let mut peer = Peer::new(dialer.dial().await.unwrap());
+    peer.send(get("/", "")).await;
+    settle().await;
+    let start = Instant::now();
+    drop(stop);
+    assert_eq!(peer.rest().await, "");
+    let report = report.await.unwrap();
+    // With the time for a last word.
+    assert_eq!(start.elapsed().as_secs(), 12);
+    assert_eq!((report.connections, report.connections_cut_off, report.requests), (1, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,11 +262,17 @@ async fn one_line_is_logged_for_each_request_and_nothing_that_a_peer_made_up() {
     reader.until("data: 1\n\n").await;
     drop(reader);
     settle().await;
+    let mut leaver = scene.dial().await;
+    leaver.send(post_with("/call/WAIT", "3000", "x-request-id: a5\r\n")).await;
+    settle().await;
+    drop(leaver);
+    settle().await;
     let expected = [
         "method=POST command=ADD status=200 bytes=1 is_cut=false peer=memory request_id=a1",
         "method=POST status=404 bytes=100 is_cut=false peer=memory request_id=a2",
         "method=another status=404 bytes=92 is_cut=false peer=memory request_id=a3",
         "method=GET command=NEWS status=200 bytes=9 is_cut=true peer=memory request_id=a4",
+        "method=POST command=WAIT bytes=0 is_cut=true peer=memory request_id=a5",
     ];
     assert_eq!(Lines::taken(), expected);
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use switchboard_http::HttpLimits;
+
 use super::support::*;
 
 #[tokio::test(start_paused = true)]
@@ -32,6 +34,11 @@ async fn items_are_events_for_whoever_asks_for_them() {
     let accept = "accept: text/event-stream\r\n";
     let response = scene.exchange(post_with("/call/FOLLOW", "null", accept)).await;
     assert_eq!(chunked(&response).as_deref(), Some(all));
+    let behind = format!("last-event-id: 101\r\n{accept}");
+    let response = scene.exchange(post_with("/call/FOLLOW", "null", &behind)).await;
+    assert!(chunked(&response).unwrap().starts_with("id: 102\n"), "{response}");
+    let behind_all = "last-event-id: end\r\n";
+    assert_eq!(status(&scene.exchange(post_with("/call/FOLLOW", "null", behind_all)).await), 204);
     let check = async |path: &str, headers: &str, expected: &str| {
         let headers = format!("x-request-id: a1\r\n{headers}");
         let response = scene.exchange(get(path, &headers)).await;
@@ -136,4 +143,51 @@ async fn a_reader_that_stops_is_cut_off_and_nothing_grows() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(scene.seen.under_way(), 0);
     scene.check_serves().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_items_lasts_as_long_as_it_goes_on() {
+    let scene = Scene::new();
+    let head = "POST /call/SUM HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n";
+    let second = Duration::from_secs(1);
+    let begun = async |limits: HttpLimits| {
+        let scene = Scene::with(limits, |gateway| gateway);
+        let mut peer = scene.dial().await;
+        peer.send(head).await;
+        (scene, peer)
+    };
+    // Longer than body_time_max, and more than body_bytes_max.
+    let (_scene, mut peer) = begun(HttpLimits::default().with(|l| l.body_bytes_max = 8)).await;
+    for _ in 0..10 {
+        peer.send("2\r\n4\n\r\n").await;
+        tokio::time::sleep(20 * second).await;
+    }
+    peer.send("0\r\n\r\n").await;
+    assert_eq!(body(&peer.rest().await), "40");
+    // But a silence has its time.
+    let (_scene, mut peer) = begun(HttpLimits::default()).await;
+    peer.send("2\r\n4\n\r\n").await;
+    let start = tokio::time::Instant::now();
+    let response = peer.rest().await;
+    assert_eq!((status(&response), start.elapsed().as_secs()), (408, 30), "{response}");
+    // A body that is read as a whole has it in all.
+    let mut peer = scene.dial().await;
+    peer.send(head.replace("SUM", "ADD").replace("x-ndjson", "json")).await;
+    let start = tokio::time::Instant::now();
+    for _ in 0..2 {
+        peer.send("1\r\n[\r\n").await;
+        tokio::time::sleep(14 * second).await;
+    }
+    let response = peer.rest().await;
+    assert_eq!((status(&response), start.elapsed().as_secs()), (408, 30), "{response}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_may_pass_keeps_the_last_id() {
+    let scene = Scene::new();
+    let response = scene.exchange(get("/events/NEWS?timeout=2", "")).await;
+    let events = chunked(&response).unwrap();
+    assert!(events.contains("event: error\ndata: {"), "{events}");
+    assert!(events.contains("deadline_exceeded") && !events.contains("id: end"), "{events}");
 }

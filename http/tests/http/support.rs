@@ -29,6 +29,8 @@ pub const TELL: Command<(), String, Json> = Command::new("TELL");
 pub const IS_OWN: Command<(), bool, Json> = Command::new("IS_OWN");
 /// Sets metadata beside a reply, or beside an error.
 pub const SAY: Command<bool, (), Json> = Command::new("SAY");
+/// Stays until all is to end, and leaves something running for 3 s then.
+pub const STAY: Command<(), String, Json> = Command::new("STAY");
 pub const WAIT: Command<u64, String, Json> = Command::new("WAIT");
 pub const QUERY: Command<String, String, Json> = Command::new("QUERY");
 pub const SMALL: Command<String, String, Json> = Command::new("SMALL").payload_bytes_max(16);
@@ -160,6 +162,17 @@ fn unary(seen: &Arc<Seen>) -> Endpoint {
             let peer = peer.split(':').next().unwrap_or_default().to_owned();
             Ok::<_, Error>(format!("{peer} {left} {} {trace:?}", context.metadata()))
         })
+        .on(
+            STAY,
+            with_state(seen, async |seen: Arc<Seen>, (): (), context: Context| {
+                context.draining().await;
+                context.spawn(async move {
+                    let _entered = seen.enter();
+                    tokio::time::sleep(Duration::from_secs(3)).await;
+                });
+                Ok::<_, Error>("told".to_owned())
+            }),
+        )
         .on(
             WAIT,
             with_state(seen, async |seen: Arc<Seen>, millis: u64| {

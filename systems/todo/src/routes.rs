@@ -25,7 +25,7 @@ use futures_util::FutureExt;
 use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use switchboard::{Client, Endpoint};
-use switchboard_http::{BodyTooSlow, Gateway};
+use switchboard_http::{BodyTooSlow, Gateway, Guarded};
 
 use crate::commands::{CREATE_TODO, DELETE_TODO, GET_TODO, LIST_TODOS, UPDATE_TODO};
 use crate::reply::{Cause, Failure, data, list};
@@ -36,20 +36,23 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// The routes, which call commands of this endpoint. The gateway answers under its own paths, in its
 /// own words; everywhere else the envelope is kept.
-pub fn router(endpoint: &Endpoint) -> Router {
+///
+/// A web page of elsewhere is refused at all of them.
+pub fn router(endpoint: &Endpoint) -> Guarded<Router> {
     let gateway = Gateway::new(endpoint);
     // `endpoint.client()` would do the same with two tasks between us and the handler, which may
     // then run in another runtime. This client calls it from here: see the figures in the README.
     let client = Client::over(endpoint.door());
-    Router::new()
+    let routes = Router::new()
         .route("/api/todos", get(list_todos).post(create))
         .route("/api/todos/{id}", get(find).put(update).delete(delete))
         .route_service("/call/{name}", gateway.clone())
-        .route_service("/query", gateway)
+        .route_service("/query", gateway.clone())
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_route)
         .layer(middleware::from_fn_with_state(Arc::new(RequestIds::new()), identify))
-        .with_state(client)
+        .with_state(client);
+    gateway.guarding(routes)
 }
 
 async fn list_todos(State(client): State<Client>) -> Result<Response, Failure> {

@@ -21,11 +21,18 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     code: String,
     message: String,
-    details: Option<serde_json::Value>,
+    // Of an error of a handler, as a rule.
+    beside: Option<Box<BesideError>>,
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
-    /// What the handler has set beside it.
-    pub(crate) metadata: Metadata,
+    is_transient: bool,
+}
+
+/// What goes beside an error.
+#[derive(Debug)]
+struct BesideError {
+    details: Option<serde_json::Value>,
+    metadata: Metadata,
 }
 
 #[derive(Serialize)]
@@ -57,19 +64,23 @@ impl Refusal {
     pub(crate) fn draining() -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let refusal = Self::new(status, Code::ShuttingDown, "no more calls are taken");
-        Self { retry_after: Some(RETRY_AFTER_LEAST), ..refusal }
+        Self { retry_after: Some(RETRY_AFTER_LEAST), is_transient: true, ..refusal }
     }
 
     /// Whether it may go well later.
     pub(crate) fn is_transient(&self) -> bool {
-        self.retry_after.is_some()
+        self.is_transient
+    }
+
+    /// What the handler has set beside it.
+    pub(crate) fn metadata(&self) -> Option<&Metadata> {
+        self.beside.as_ref().map(|beside| &beside.metadata)
     }
 
     fn worded(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let (code, message) = (code.to_owned(), message.into());
-        let (details, retry_after, allow) = (None, None, None);
-        let metadata = Metadata::default();
-        Self { status, code, message, details, retry_after, allow, metadata }
+        let (beside, retry_after, allow, is_transient) = (None, None, None, false);
+        Self { status, code, message, beside, retry_after, allow, is_transient }
     }
 
     /// The whole response, without the headers that all responses have.
@@ -95,10 +106,20 @@ impl Refusal {
 
     /// Its JSON, on one line and without the end of it.
     pub(crate) fn json(&self, request_id: &str) -> Vec<u8> {
-        let Self { code, message, details, .. } = self;
-        let error = Inner { code, message, details: details.as_ref(), request_id };
+        let Self { code, message, beside, .. } = self;
+        let details = beside.as_ref().and_then(|beside| beside.details.as_ref());
+        let error = Inner { code, message, details, request_id };
         // Texts and values that were JSON before: there is nothing to fail.
         serde_json::to_vec(&Shape { error }).unwrap_or_default()
+    }
+}
+
+impl BesideError {
+    fn of(error: &Error) -> Option<Self> {
+        let details = error.details::<serde_json::Value>().and_then(Result::ok);
+        let metadata = error.metadata();
+        let is_any = details.is_some() || !metadata.is_empty();
+        is_any.then_some(Self { details, metadata })
     }
 }
 
@@ -114,10 +135,10 @@ impl From<Error> for Refusal {
             status,
             code: error.code_word().to_owned(),
             message: error.text().to_owned(),
-            details: error.details::<serde_json::Value>().and_then(Result::ok),
+            beside: BesideError::of(&error).map(Box::new),
             retry_after: error.retry_after().or_else(|| waits.then_some(RETRY_AFTER_LEAST)),
             allow: None,
-            metadata: error.metadata(),
+            is_transient: error.is_transient(),
         }
     }
 }
