@@ -47,10 +47,25 @@ pub(crate) struct Reservation {
     bytes: usize,
 }
 
-/// The bytes of the endpoint that something holds which belongs to no connection with a
-/// [`Reservation`]: a call through a door, an answer of net/rpc. None of them are free.
+/// Memory that counts against [`Limits::held_bytes_max`] until this is dropped, made by
+/// [`Door::held`](crate::service::Door::held).
+///
+/// ```
+/// use switchboard::{Code, Endpoint, Limits};
+///
+/// let limits = Limits::default().with(|limits| limits.held_bytes_max = 4096);
+/// let endpoint = Endpoint::new().with_limits(limits);
+/// let mut body = endpoint.door().held();
+/// body.cover(4000)?;
+/// let mut other = endpoint.door().held();
+/// assert_eq!(other.cover(100).unwrap_err().code(), Code::Overloaded);
+/// drop(body);
+/// assert!(other.cover(100).is_ok());
+/// # Ok::<(), switchboard::Error>(())
+/// ```
+// Of what belongs to no connection with a `Reservation`. None of the bytes are free.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub struct Held {
     quota: Arc<Quota>,
     bytes: usize,
 }
@@ -210,12 +225,12 @@ impl Held {
         Self { quota: Arc::clone(quota), bytes: 0 }
     }
 
-    /// Holds so much, more or less than before.
+    /// Covers so many bytes, more or fewer than before.
     ///
     /// # Errors
     ///
-    /// `overloaded` if the endpoint does not have so much left; all is as it was then.
-    pub(crate) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
+    /// `overloaded` if the endpoint does not have so many left; all is as it was then.
+    pub fn cover(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes > self.bytes {
             let (more, max) = (bytes.saturating_sub(self.bytes), self.quota.held_bytes_max);
             let held = self.quota.hold(more);

@@ -7,7 +7,7 @@
 //! | read as a whole | in all | in all, from the end of the head on, however slowly it drips |
 //! | read in items | each item, by its reader | of each silence, while somebody waits for more |
 //!
-//! A service says that a body is of the second kind by [`Streamed`], before it reads.
+//! A service says that a body is of the second kind by [`BodyRules`], before it reads.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -43,11 +43,10 @@ pub struct RequestBody {
     inner: Inner,
     // Without it, further away than the clock goes.
     until: Option<Instant>,
-    bytes_max: usize,
     time_max: Duration,
     // Armed once there is something to wait for: most bodies come with their head.
     timer: Option<Pin<Box<Sleep>>>,
-    streamed: Streamed,
+    rules: BodyRules,
 }
 
 /// A body, of one kind or the other from its first read on.
@@ -57,14 +56,19 @@ enum Inner {
     Unread(Option<Incoming>),
 }
 
-/// Whether the body of a request is read in items: in the extensions of the request, for whoever
-/// reads it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Streamed {
+/// How the body of a request is bounded: in the extensions of the request, for whoever reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyRules {
+    /// The bytes of one that is read as a whole.
+    pub(crate) bytes_max: usize,
     is_streamed: Arc<AtomicBool>,
 }
 
-impl Streamed {
+impl BodyRules {
+    pub(crate) fn new(limits: &HttpLimits) -> Self {
+        Self { bytes_max: limits.body_bytes_max, is_streamed: Arc::default() }
+    }
+
     /// A request begins: its body is one to be read as a whole.
     pub(crate) fn begins(&self) {
         self.is_streamed.store(false, Ordering::Release);
@@ -89,10 +93,10 @@ pub struct BodyTooSlow {
 }
 
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, limits: &HttpLimits, streamed: Streamed) -> Self {
-        let &HttpLimits { body_bytes_max: bytes_max, body_time_max: time_max, .. } = limits;
+    pub(crate) fn new(inner: Incoming, limits: &HttpLimits, rules: BodyRules) -> Self {
+        let time_max = limits.body_time_max;
         let (inner, until) = (Inner::Unread(Some(inner)), Instant::now().checked_add(time_max));
-        Self { inner, until, bytes_max, time_max, timer: None, streamed }
+        Self { inner, until, time_max, timer: None, rules }
     }
 }
 
@@ -104,14 +108,14 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { inner, until, bytes_max, time_max, timer, streamed } = &mut *self;
+        let Self { inner, until, time_max, timer, rules } = &mut *self;
         if let Inner::Unread(unread) = inner
             && let Some(unread) = unread.take()
         {
-            *inner = if streamed.is_streamed() {
+            *inner = if rules.is_streamed() {
                 Inner::Streamed(unread)
             } else {
-                Inner::Whole(Limited::new(unread, *bytes_max))
+                Inner::Whole(Limited::new(unread, rules.bytes_max))
             };
         }
         let frame = match inner {

@@ -18,10 +18,11 @@ use hyper_util::rt::TokioIo;
 use switchboard::Incoming;
 use switchboard::service::Draining;
 use switchboard::transport::BoxedIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use crate::body::{BoxError, RequestBody, Streamed};
+use crate::ahead::Ahead;
+use crate::body::{BodyRules, BoxError, RequestBody};
 use crate::ids::{REQUEST_ID, made};
 use crate::limits::HttpLimits;
 use crate::refusal::Refusal;
@@ -70,48 +71,76 @@ where
         return refuse(io, error, limits).await;
     }
     let cut_off = CutOff::new(counts);
-    let mut io = Watched::new(io, limits);
+    let mut ahead = Ahead::new(io);
+    let mut io = Watched::new(ahead.clone(), limits);
     let phase = Arc::clone(io.phase());
-    let (told, shown, streamed) = (draining.clone(), peer.clone(), Streamed::default());
+    let (told, shown, rules) = (draining.clone(), peer.clone(), BodyRules::new(limits));
+    let turn = Arc::clone(&phase);
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-        phase.begin();
+        turn.begin();
         counts.count_request();
-        streamed.begins();
-        let mut request = request.map(|body| RequestBody::new(body, limits, streamed.clone()));
+        rules.begins();
+        let mut request = request.map(|body| RequestBody::new(body, limits, rules.clone()));
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(told.clone());
-        request.extensions_mut().insert(streamed.clone());
-        let (mut service, phase) = (service.clone(), Arc::clone(&phase));
+        request.extensions_mut().insert(rules.clone());
+        let (mut service, phase) = (service.clone(), Arc::clone(&turn));
         async move {
             std::future::poll_fn(|cx| service.poll_ready(cx)).await.map_err(Failed::new)?;
             let response = service.call(request).await.map_err(Failed::new)?;
             Ok::<_, Failed>(response.map(|inner| Told { inner: Box::pin(inner), phase }))
         }
     });
-    let ended = {
+    let end = {
         let connection = serving.builder().serve_connection(TokioIo::new(&mut io), service);
         let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            biased;
-            ended = connection.as_mut() => Some(ended),
-            () = end_of_waiting(&draining) => None,
-        };
-        match ended {
-            Some(ended) => ended,
-            None => {
+        let mut waiting = pin!(end_of_waiting(&draining));
+        let (mut is_told, mut was_idle) = (false, false);
+        std::future::poll_fn(|cx| {
+            if !is_told && waiting.as_mut().poll(cx).is_ready() {
+                (is_told, was_idle) = (true, phase.is_idle());
                 connection.as_mut().graceful_shutdown();
-                connection.await
+            }
+            let is_head = phase.is_head();
+            match connection.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) if was_idle => Poll::Ready(End::Idle),
+                Poll::Ready(Ok(())) => Poll::Ready(End::Served),
+                Poll::Ready(Err(error)) => Poll::Ready(End::Failed { error, is_head }),
+                // It has left: so does its handler, which is dropped with the connection.
+                Poll::Pending if phase.is_busy() => ahead.poll_gone(cx).map(|()| End::Left),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    };
+    match end {
+        // Nothing is on its way to the peer.
+        End::Idle | End::Left => return cut_off.end(),
+        End::Served => cut_off.end(),
+        End::Failed { error, is_head } => {
+            tracing::debug!(peer = %shown, %error, "a connection failed");
+            // An answer that could not be written while the server drained is cut off.
+            if is_head || !draining.is_draining() {
+                cut_off.end();
             }
         }
-    };
-    cut_off.end();
-    if let Err(error) = ended {
-        tracing::debug!(peer = %shown, %error, "a connection failed");
     }
     tokio::select! {
-        () = linger(io.inner(), limits) => {}
+        () = linger(&mut ahead, limits) => {}
         () = async { draining.wait().await; sleep(limits.linger_time_max).await } => {}
     }
+}
+
+/// How a connection came to its end.
+enum End {
+    /// The server drains, and there is no request.
+    Idle,
+    /// The peer left while it was answered.
+    Left,
+    /// In good order.
+    Served,
+    /// By an error: in a head, or behind one.
+    Failed { error: hyper::Error, is_head: bool },
 }
 
 /// Waits until a connection without a request is to end. One that was let in when all was to end
@@ -141,7 +170,7 @@ async fn refuse(mut io: BoxedIo, error: switchboard::Error, limits: &HttpLimits)
 }
 
 /// Says that nothing more comes, and reads what the peer still sends.
-async fn linger(io: &mut BoxedIo, limits: &HttpLimits) {
+async fn linger(io: &mut (impl AsyncRead + AsyncWrite + Unpin), limits: &HttpLimits) {
     let drain = async {
         let _ = io.shutdown().await;
         let mut buffer = vec![0; LINGER_BUFFER_BYTES];

@@ -1,5 +1,6 @@
 //! The commands of a switchboard endpoint over HTTP and JSON.
 
+mod ahead;
 mod body;
 mod connection;
 mod gateway;

@@ -81,6 +81,18 @@ impl Phase {
         self.change(|phase| (phase == Self::IDLE).then_some(Self::HEAD));
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        self.turn() & Self::MASK == Self::IDLE
+    }
+
+    pub(crate) fn is_head(&self) -> bool {
+        self.turn() & Self::MASK == Self::HEAD
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.turn() & Self::MASK == Self::BUSY
+    }
+
     fn change(&self, next: impl Fn(u64) -> Option<u64>) {
         let _ = self.turn.fetch_update(Ordering::AcqRel, Ordering::Acquire, |turn| {
             let next = next(turn & Self::MASK)?;
@@ -103,11 +115,6 @@ impl<I> Watched<I> {
 
     pub(crate) fn phase(&self) -> &Arc<Phase> {
         &self.phase
-    }
-
-    /// The stream itself, whose times are kept by whoever has it.
-    pub(crate) fn inner(&mut self) -> &mut I {
-        &mut self.io
     }
 
     /// Waits for the peer's next byte, as long as that may take.

@@ -86,6 +86,13 @@ impl Endpoint {
         self.door_of(Peer::unknown(), Arc::default())
     }
 
+    /// A door that stands for many connections, which bound their own calls: one HTTP/1 connection
+    /// has one at a time. `calls_per_connection_max` does not hold for it.
+    #[must_use]
+    pub fn door_for_many(&self) -> Door {
+        self.door().for_many()
+    }
+
     pub(super) fn door_of(&self, peer: Peer, tasks: Arc<Tasks>) -> Door {
         let router: Arc<Router> = Arc::clone(&self.router);
         let (limits, quota) = (self.router.limits(), self.router.quota());

@@ -38,7 +38,7 @@ use crate::wire::Name;
 ///
 /// It stands for one connection. At most `calls_per_connection_max` of the endpoint's
 /// [`Limits`] are under way at once, and when it is closed those have `drain_time_max` to end.
-/// Clones are the same door.
+/// Clones are the same door. One [for many](crate::Endpoint::door_for_many) has no such bound.
 ///
 /// A call that is refused or fails gives an error whose code and text are for whoever called.
 #[derive(Clone)]
@@ -52,6 +52,8 @@ struct Shared {
     quota: Arc<Quota>,
     peer: Peer,
     calls: AtomicUsize,
+    // Without it, whoever calls keeps that bound.
+    calls_max: Option<usize>,
     answered: AtomicU64,
     cut_off: AtomicU64,
     ended: Notify,
@@ -74,11 +76,13 @@ impl Door {
         peer: Peer,
         tasks: Arc<Tasks>,
     ) -> Self {
+        let calls_max = Some(limits.calls_per_connection_max);
         let shared = Shared {
             service,
             limits,
             quota,
             peer,
+            calls_max,
             calls: AtomicUsize::new(0),
             answered: AtomicU64::new(0),
             cut_off: AtomicU64::new(0),
@@ -87,6 +91,14 @@ impl Door {
             closed: watch::Sender::new(None),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The same for many callers at once, of whom each has a bound of its own.
+    pub(crate) fn for_many(mut self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.calls_max = None;
+        }
+        self
     }
 
     /// Takes no more calls from now on; they are refused with `shutting_down`. Those under way may
@@ -145,8 +157,10 @@ impl Door {
         self.shared.service.facts_of(name)
     }
 
-    /// Memory of the endpoint, for what waits at this door.
-    pub(crate) fn held(&self) -> Held {
+    /// Memory of the endpoint, for what waits at this door: nothing of it so far. A request and its
+    /// reply are counted by themselves, from the call on and until they are dropped.
+    #[must_use]
+    pub fn held(&self) -> Held {
         Held::new(&self.shared.quota)
     }
 }
@@ -158,7 +172,7 @@ impl Shared {
     ///
     /// `overloaded` or `shutting_down`.
     fn enter(self: &Arc<Self>) -> Result<Place> {
-        let max = self.limits.calls_per_connection_max;
+        let max = self.calls_max.unwrap_or(usize::MAX);
         let one_more = |calls: usize| calls.checked_add(1).filter(|calls| *calls <= max);
         if self.calls.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
             let text = format!("calls_per_connection_max ({max}) are running");

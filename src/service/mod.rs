@@ -135,4 +135,5 @@ pub use self::tasks::Draining;
 pub(crate) use self::tasks::Tasks;
 pub(crate) use self::told::told;
 pub(crate) use self::way_back::way_back;
+pub use crate::quota::Held;
 pub use crate::session::Item;

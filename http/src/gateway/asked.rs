@@ -15,7 +15,7 @@ use http::{StatusCode, Uri};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
 use percent_encoding::percent_decode_str;
-use switchboard::service::{Draining, Request};
+use switchboard::service::{Draining, Held, Request};
 use switchboard::transport::{Peer, PeerAddress};
 use switchboard::{Code, Metadata};
 
@@ -185,13 +185,43 @@ pub(crate) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     })
 }
 
+/// A limit on bytes, by its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BytesMax {
+    name: &'static str,
+    pub(crate) bytes: usize,
+}
+
+impl BytesMax {
+    pub(crate) const fn new(name: &'static str, bytes: usize) -> Self {
+        Self { name, bytes }
+    }
+}
+
+/// A body that was read, and what it holds of the endpoint's memory.
+pub(crate) struct ReadBody {
+    pub(crate) bytes: Bytes,
+    pub(crate) held: Option<Held>,
+}
+
+impl ReadBody {
+    /// What stood somewhere else.
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        Self { bytes, held: None }
+    }
+}
+
 /// Reads a body of at most so many bytes.
-pub(crate) async fn read_body<B>(body: B, bytes_max: usize) -> Result<Bytes, Refusal>
+pub(crate) async fn read_body<B>(
+    body: B,
+    bytes_max: BytesMax,
+    mut held: Held,
+) -> Result<ReadBody, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let is_over = |len: u64| usize::try_from(len).map_or(true, |len| len > bytes_max);
+    let is_over = |len: u64| usize::try_from(len).map_or(true, |len| len > bytes_max.bytes);
     if is_over(body.size_hint().lower()) {
         return Err(too_large(bytes_max));
     }
@@ -201,8 +231,11 @@ where
         let frame = frame.map_err(|error| broken(&*error.into(), bytes_max))?;
         let Ok(data) = frame.into_data() else { continue };
         let len = first.len().saturating_add(rest.len()).saturating_add(data.len());
-        if len > bytes_max {
+        if len > bytes_max.bytes {
             return Err(too_large(bytes_max));
+        }
+        if len > FREE_BYTES {
+            held.cover(len.max(rest.capacity()))?;
         }
         if first.is_empty() && rest.is_empty() {
             first = data;
@@ -211,11 +244,12 @@ where
         rest.extend_from_slice(&std::mem::take(&mut first));
         rest.extend_from_slice(&data);
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
+    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    Ok(ReadBody { bytes, held: Some(held) })
 }
 
 /// What is wrong with a body, by whoever found it.
-pub(crate) fn broken(error: &(dyn StdError + 'static), bytes_max: usize) -> Refusal {
+pub(crate) fn broken(error: &(dyn StdError + 'static), bytes_max: BytesMax) -> Refusal {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(slow) = error.downcast_ref::<BodyTooSlow>() {
@@ -230,8 +264,8 @@ pub(crate) fn broken(error: &(dyn StdError + 'static), bytes_max: usize) -> Refu
     Refusal::new(StatusCode::BAD_REQUEST, Code::BadPayload, "the body is broken, or ends too early")
 }
 
-pub(crate) fn too_large(bytes_max: usize) -> Refusal {
-    let text = format!("the body has more bytes than are taken here (at most {bytes_max})");
+pub(crate) fn too_large(BytesMax { name, bytes }: BytesMax) -> Refusal {
+    let text = format!("the body has more bytes than {name} ({bytes})");
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text)
 }
 
@@ -256,6 +290,10 @@ fn seconds(text: &str) -> Result<Duration, Refusal> {
 const TIMEOUT: HeaderName = HeaderName::from_static("request-timeout");
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Bytes that each request and each reply has free, as a connection of lines has them: they are
+/// not counted against `held_bytes_max`.
+pub(crate) const FREE_BYTES: usize = 4096;
 
 /// As many as a command may have.
 const NAME_BYTES_MAX: usize = 64;

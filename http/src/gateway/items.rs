@@ -14,7 +14,7 @@
 //! | an item | its JSON | `data: ` its JSON, with `id: ` its position if it has one |
 //! | all went well | `{"end":VALUE}` | `event: end`, the value as data, and the id `end` |
 //! | it failed | `{"error":{..}}` | `event: error`, the same as data |
-//! | silence | nothing | a comment every 15 s |
+//! | silence | a blank line every 15 s | a comment every 15 s |
 //!
 //! The last line is never an item: a body without one was cut off. An `EventSource` connects anew
 //! when its body ends, with the last id; behind the id `end` there is nothing, and it is told so by
@@ -30,10 +30,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use switchboard::Result;
-use switchboard::service::{Answer, Item, Pipe, Reply};
+use switchboard::service::{Answer, Door, Held, Item, Pipe, Reply};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::asked::{broken, too_large};
+use super::asked::{BytesMax, FREE_BYTES, broken, too_large};
 use crate::body::BoxError;
 use crate::refusal::Refusal;
 
@@ -57,7 +57,7 @@ pub(crate) struct Upload {
     looked_at: usize,
     outgoing: Option<Bytes>,
     is_over: bool,
-    line_bytes_max: usize,
+    line_max: BytesMax,
 }
 
 /// How a body is written.
@@ -72,8 +72,24 @@ pub(crate) struct Items {
     exchange: Exchange,
     style: Style,
     request_id: String,
+    // Whose memory counts what waits to be written.
+    door: Door,
+    // Too large to go out with those before it.
+    next: Option<Item>,
     silence: Pin<Box<Sleep>>,
     is_over: bool,
+}
+
+/// Bytes that are counted among what the endpoint holds until they are written.
+struct Frame {
+    bytes: BytesMut,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Exchange {
@@ -144,9 +160,9 @@ impl Exchange {
 }
 
 impl Upload {
-    pub(crate) fn new(body: AnyBody, line_bytes_max: usize) -> Self {
+    pub(crate) fn new(body: AnyBody, line_max: BytesMax) -> Self {
         let (lines, looked_at) = (BytesMut::new(), 0);
-        Self { body, lines, looked_at, outgoing: None, is_over: false, line_bytes_max }
+        Self { body, lines, looked_at, outgoing: None, is_over: false, line_max }
     }
 
     /// Sends what comes, as the handler takes it; ready when all is sent.
@@ -178,7 +194,7 @@ impl Upload {
                     }
                 }
                 Some(Err(error)) => {
-                    return Poll::Ready(Err(broken(&*error, self.line_bytes_max)));
+                    return Poll::Ready(Err(broken(&*error, self.line_max)));
                 }
                 None => self.is_over = true,
             }
@@ -195,8 +211,8 @@ impl Upload {
                 None if self.is_over => self.lines.split().freeze(),
                 None => {
                     self.looked_at = self.lines.len();
-                    if self.looked_at > self.line_bytes_max {
-                        return Err(too_large(self.line_bytes_max));
+                    if self.looked_at > self.line_max.bytes {
+                        return Err(too_large(self.line_max));
                     }
                     return Ok(None);
                 }
@@ -219,6 +235,14 @@ impl Style {
         match self {
             Self::Lines => "application/x-ndjson",
             Self::Events => "text/event-stream",
+        }
+    }
+
+    /// Written into a silence: nothing to a reader, but it shows whether there still is one.
+    const fn sign_of_life(self) -> &'static [u8] {
+        match self {
+            Self::Lines => b"\n",
+            Self::Events => b":\n\n",
         }
     }
 
@@ -265,9 +289,9 @@ impl Style {
 }
 
 impl Items {
-    pub(crate) fn new(exchange: Exchange, style: Style, request_id: String) -> Self {
+    pub(crate) fn new(exchange: Exchange, style: Style, request_id: String, door: Door) -> Self {
         let silence = Box::pin(sleep(SILENCE_TIME_MAX));
-        Self { exchange, style, request_id, silence, is_over: false }
+        Self { exchange, style, request_id, door, next: None, silence, is_over: false }
     }
 
     /// The next bytes of the body; `None` at its end.
@@ -276,30 +300,58 @@ impl Items {
             return Poll::Ready(None);
         }
         let mut out = BytesMut::new();
-        loop {
-            self.exchange.poll_progress(cx);
-            while out.len() < FRAME_BYTES_MAX
-                && let Poll::Ready(Ok(Some(item))) = self.exchange.poll_next(cx)
-            {
-                self.style.push_item(&mut out, &item);
-            }
-            if !out.is_empty() {
-                break;
-            }
+        self.exchange.poll_progress(cx);
+        self.take_items(&mut out, cx);
+        if out.is_empty() {
             if let Some(outcome) = self.exchange.outcome.take() {
                 self.finish(&mut out, outcome);
-                break;
+            } else {
+                std::task::ready!(self.silence.as_mut().poll(cx));
+                out.extend_from_slice(self.style.sign_of_life());
             }
-            if self.style == Style::Lines || self.silence.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            out.extend_from_slice(b":\n\n");
         }
-        if self.style == Style::Events && !self.is_over {
+        if !self.is_over {
             let next = Instant::now().checked_add(SILENCE_TIME_MAX);
             next.into_iter().for_each(|next| self.silence.as_mut().reset(next));
         }
-        Poll::Ready(Some(out.freeze()))
+        Poll::Ready(Some(self.counted(out)))
+    }
+
+    /// Takes the items that are there: some small ones, or a large one.
+    fn take_items(&mut self, out: &mut BytesMut, cx: &mut Context<'_>) {
+        loop {
+            let item = match self.next.take() {
+                Some(item) => item,
+                None => match self.exchange.poll_next(cx) {
+                    Poll::Ready(Ok(Some(item))) => item,
+                    _ => return,
+                },
+            };
+            let bytes = out.len().saturating_add(item.payload.len());
+            if bytes > FRAME_BYTES_MAX && !out.is_empty() {
+                self.next = Some(item);
+                return;
+            }
+            out.reserve(item.payload.len().saturating_add(BESIDE_ITEM_BYTES));
+            self.style.push_item(out, &item);
+        }
+    }
+
+    /// The same bytes, counted. Where there is no memory for them the stream ends, and its reader
+    /// is told.
+    fn counted(&mut self, mut out: BytesMut) -> Bytes {
+        if out.len() <= FREE_BYTES {
+            return out.freeze();
+        }
+        let mut held = self.door.held();
+        match held.cover(out.capacity()) {
+            Ok(()) => Bytes::from_owner(Frame { bytes: out, _held: held }),
+            Err(error) => {
+                out = BytesMut::new();
+                self.finish(&mut out, Err(error.into()));
+                out.freeze()
+            }
+        }
     }
 
     fn finish(&mut self, out: &mut BytesMut, outcome: Result<Reply, Refusal>) {
@@ -325,8 +377,11 @@ fn push_one_line(out: &mut BytesMut, json: &[u8]) {
 /// Time for a handler to open its reply, before the head of the response goes out without it.
 const OPENING_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Time after which a reader of events is told that all is well.
+/// Time after which a reader is told that all is well.
 const SILENCE_TIME_MAX: Duration = Duration::from_secs(15);
 
-/// Items that go out together.
+/// Bytes of items that go out together; a larger one goes alone.
 const FRAME_BYTES_MAX: usize = 16 * 1024;
+
+/// What an item has around it: its position, and the words of an event.
+const BESIDE_ITEM_BYTES: usize = 64;

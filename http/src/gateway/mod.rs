@@ -12,8 +12,7 @@
 //! memory and their time are the endpoint's.
 //!
 //! One HTTP/1 connection has one request at a time, so the limit of calls on one connection holds
-//! by itself. A [`Door`] stands for one connection and bounds its calls by that limit; so there are
-//! as many doors as it takes for all calls that the endpoint may have, used in turn.
+//! by itself.
 
 mod asked;
 mod guard;
@@ -36,7 +35,6 @@ use http::header::HeaderName;
 use http::{Request, Response};
 use http_body::Body;
 use switchboard::Endpoint;
-use switchboard::service::{Channel, Door};
 
 use self::asked::Reading;
 pub use self::guard::Guarded;
@@ -94,20 +92,13 @@ impl Gateway {
     /// A gateway to the commands of this endpoint, also to those that are added later.
     #[must_use]
     pub fn new(endpoint: &Endpoint) -> Self {
-        let first = endpoint.door();
-        let limits = Channel::limits(&first);
-        let doors = limits.calls_max.div_ceil(limits.calls_per_connection_max.max(1));
-        let others = doors.clamp(1, DOORS_MAX).saturating_sub(1);
-        let others = std::iter::repeat_with(|| endpoint.door()).take(others);
-        let doors = std::iter::once(first.clone()).chain(others).collect();
+        let door = endpoint.door_for_many();
         let member = Member::new(made(), None);
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let node = Node { member, version, began: Instant::now() };
         let routes = Routes {
             endpoint: endpoint.clone(),
-            first,
-            doors,
-            next: Arc::default(),
+            door,
             reading: Reading::default(),
             origins: Origins::default(),
             node,
@@ -196,7 +187,7 @@ impl Gateway {
     /// Takes no more calls; those under way may go on for the endpoint's `drain_time_max`. Calls
     /// that would not end by themselves end at once.
     pub fn close(&self) {
-        self.routes.doors.iter().for_each(Door::close);
+        self.routes.door.close();
     }
 
     /// Waits until it was closed, no call is under way, and what their handlers have spawned is
@@ -206,9 +197,7 @@ impl Gateway {
     ///
     /// Only waits.
     pub async fn closed(&self) {
-        for door in &*self.routes.doors {
-            door.closed().await;
-        }
+        self.routes.door.closed().await;
     }
 
     fn with(mut self, change: impl FnOnce(&mut Routes)) -> Self {
@@ -241,6 +230,3 @@ impl fmt::Debug for Gateway {
         f.debug_struct("Gateway").field("node", &self.routes.node).finish_non_exhaustive()
     }
 }
-
-/// Doors of one gateway, whatever the limits say.
-const DOORS_MAX: usize = 1024;

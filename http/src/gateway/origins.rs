@@ -46,6 +46,7 @@ impl Origins {
         }
         if let Some(origin) = origin {
             let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+            let authority = authority.filter(|(scheme, _)| ["http", "https"].contains(scheme));
             let authority = authority.map(|(_, authority)| authority);
             let is_ours = authority.zip(host).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
             if !is_ours {
@@ -202,6 +203,8 @@ mod tests {
         check(&[("host", "localhost"), ("host", "localhost")], Some(400));
         check(&[("host", "localhost:1"), ("origin", "http://localhost:1")], None);
         check(&[("host", "localhost:1"), ("origin", "http://localhost:2")], Some(403));
+        check(&[("host", "localhost:1"), ("origin", "foo://localhost:1")], Some(403));
+        check(&[("host", "localhost:1"), ("origin", "://localhost:1")], Some(403));
         check(&[("host", "localhost:1"), ("origin", "null")], Some(403));
         check(&[("host", "localhost:1"), ("origin", "http://evil.example")], Some(403));
         check(&[("host", "localhost:1"), ("origin", "https://app.example")], None);

@@ -4,7 +4,6 @@
 //! what is refused costs little.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,13 +16,14 @@ use switchboard::service::{Channel, Door, Draining, Pipe, Reply, Service};
 use switchboard::{Code, CommandInfo, Endpoint, Facts, Limits};
 
 use super::asked::{
-    Beside, Query, Reading, accepts, check_content, command_name, read_body, too_large,
+    Beside, BytesMax, FREE_BYTES, Query, ReadBody, Reading, accepts, check_content, command_name,
+    read_body, too_large,
 };
 use super::items::{Exchange, Items, Style, Upload};
 use super::node::{self, Cluster, Node, QueryAnswer};
 use super::origins::{Origins, invalid, one};
 use super::response::{Access, GatewayBody, known_method};
-use crate::body::{BoxError, Streamed};
+use crate::body::{BodyRules, BoxError};
 use crate::ids::{REQUEST_ID, request_id};
 use crate::refusal::Refusal;
 
@@ -31,10 +31,7 @@ use crate::refusal::Refusal;
 #[derive(Clone)]
 pub(super) struct Routes {
     pub(super) endpoint: Endpoint,
-    pub(super) first: Door,
-    // All of them, the first one included.
-    pub(super) doors: Arc<[Door]>,
-    pub(super) next: Arc<AtomicUsize>,
+    pub(super) door: Door,
     pub(super) reading: Reading,
     pub(super) origins: Origins,
     pub(super) node: Node,
@@ -187,10 +184,13 @@ impl Routes {
         let beside = self.reading.beside(parts, &query)?;
         self.check_open(parts)?;
         if !facts.is_streamed() {
-            let bytes_max = self.payload_bytes_max(facts);
-            let payload = or_null(read_body(body, bytes_max).await?);
-            let request = beside.request(&command.name, payload)?;
-            let reply = self.door().call(request).await?;
+            let bytes_max = self.bytes_max(parts, facts);
+            let read = read_body(body, bytes_max, self.door.held()).await?;
+            let request = beside.request(&command.name, or_null(read.bytes))?;
+            let answer = self.door.call(request);
+            // From here on the call itself is charged for it.
+            drop(read.held);
+            let reply = answer.await?;
             return Ok(Outcome::Whole(self.replied(reply)));
         }
         let call = StreamedCall { command, query, beside, request_id };
@@ -210,30 +210,33 @@ impl Routes {
         let StreamedCall { command, query, beside, request_id } = call;
         let facts = command.facts;
         let Some(last) = last_position(&parts.headers)? else { return Ok(no_more()) };
-        let (payload, upload) = if facts.has_request_items() {
+        let (read, upload) = if facts.has_request_items() {
             let body = Box::pin(body.map_err(Into::into));
-            if let Some(streamed) = parts.extensions.get::<Streamed>() {
-                streamed.goes_on();
+            if let Some(rules) = parts.extensions.get::<BodyRules>() {
+                rules.goes_on();
             }
-            let line_bytes_max = self.limits().item_bytes_max;
-            (query.request.unwrap_or_default(), Some(Upload::new(body, line_bytes_max)))
+            let line_max = BytesMax::new("item_bytes_max", self.limits().item_bytes_max);
+            let read = ReadBody::of(query.request.unwrap_or_default());
+            (read, Some(Upload::new(body, line_max)))
         } else {
-            let bytes_max = self.payload_bytes_max(facts);
-            (read_body(body, bytes_max).await?, None)
+            let bytes_max = self.bytes_max(parts, facts);
+            (read_body(body, bytes_max, self.door.held()).await?, None)
         };
+        let ReadBody { bytes: payload, held } = read;
         let mut request = beside.request(&command.name, or_null(payload))?;
         if let Some(position) = last {
             request = request.resume_at(position);
         }
         let pipe = Pipe::of(&mut request);
-        let mut exchange = Exchange::new(self.door().call(request), pipe, upload);
+        let mut exchange = Exchange::new(self.door.call(request), pipe, upload);
+        drop(held);
         if !facts.has_reply_items() {
             return Ok(Outcome::Whole(self.replied(exchange.reply().await?)));
         }
         exchange.open().await?;
         let is_events = accepts(&parts.headers, Style::Events.content_type());
         let style = if is_events { Style::Events } else { Style::Lines };
-        Ok(Outcome::Items(streamed(exchange, style, request_id)))
+        Ok(Outcome::Items(self.streamed(exchange, style, request_id)))
     }
 
     /// The items of a command that changes nothing, for whoever can only ask by GET.
@@ -260,9 +263,8 @@ impl Routes {
             set_type(response.headers_mut(), Style::Events.content_type());
             return Ok(Outcome::Whole(response));
         }
-        let (payload, bytes_max) =
-            (query.request.unwrap_or_default(), self.payload_bytes_max(facts));
-        if payload.len() > bytes_max {
+        let (payload, bytes_max) = (query.request.unwrap_or_default(), self.payload_max(facts));
+        if payload.len() > bytes_max.bytes {
             return Err(too_large(bytes_max));
         }
         let mut request = beside.request(&command.name, or_null(payload))?;
@@ -270,9 +272,9 @@ impl Routes {
             request = request.resume_at(position);
         }
         let pipe = Pipe::of(&mut request);
-        let mut exchange = Exchange::new(self.door().call(request), pipe, None);
+        let mut exchange = Exchange::new(self.door.call(request), pipe, None);
         exchange.open().await?;
-        Ok(Outcome::Items(streamed(exchange, Style::Events, request_id)))
+        Ok(Outcome::Items(self.streamed(exchange, Style::Events, request_id)))
     }
 
     async fn query<B>(
@@ -289,8 +291,9 @@ impl Routes {
         let asked = Query::of(&parts.uri)?;
         let beside = self.reading.beside(parts, &asked)?;
         self.check_open(parts)?;
-        let body = read_body(body, self.limits().payload_bytes_max).await?;
-        let query = serde_json::from_slice::<node::Query<'_>>(&body);
+        let bytes_max = self.bytes_max(parts, Facts::default());
+        let read = read_body(body, bytes_max, self.door.held()).await?;
+        let query = serde_json::from_slice::<node::Query<'_>>(&read.bytes);
         let query = query.map_err(|error| bad_query(&error))?;
         let (name, payload) = match query.params {
             Some(params) => (&*query.query, Bytes::copy_from_slice(params.get().as_bytes())),
@@ -301,15 +304,31 @@ impl Routes {
         if command.facts.is_streamed() {
             return Err(invalid("this command is streamed: call it by POST /call/NAME"));
         }
-        let reply = self.door().call(beside.request(&command.name, payload)?).await?;
+        let answer = self.door.call(beside.request(&command.name, payload)?);
+        drop(read);
+        let reply = answer.await?;
         let mut response = answered(&reply, &self.node.member.id)?;
         self.reading.tell(&reply.metadata(), response.headers_mut());
         Ok(response)
     }
 
+    /// A response of items.
+    fn streamed(
+        &self,
+        exchange: Exchange,
+        style: Style,
+        request_id: &HeaderValue,
+    ) -> Response<Box<Items>> {
+        let id = request_id.to_str().unwrap_or_default().to_owned();
+        let items = Items::new(exchange, style, id, self.door.clone());
+        let mut response = Response::new(Box::new(items));
+        set_type(response.headers_mut(), style.content_type());
+        response
+    }
+
     fn replied(&self, reply: Reply) -> Response<Bytes> {
         let metadata = reply.metadata();
-        let mut response = json(reply.into_payload());
+        let mut response = json(until_written(reply));
         self.reading.tell(&metadata, response.headers_mut());
         response
     }
@@ -340,38 +359,35 @@ impl Routes {
     }
 
     /// Bytes of a request of a command with these facts.
-    fn payload_bytes_max(&self, facts: Facts) -> usize {
-        facts.payload_bytes_max().unwrap_or_else(|| self.limits().payload_bytes_max)
+    fn payload_max(&self, facts: Facts) -> BytesMax {
+        let bytes = facts.payload_bytes_max();
+        BytesMax::new("payload_bytes_max", bytes.unwrap_or_else(|| self.limits().payload_bytes_max))
+    }
+
+    /// The same in a body, of which the server may take less.
+    fn bytes_max(&self, parts: &Parts, facts: Facts) -> BytesMax {
+        let of_command = self.payload_max(facts);
+        match parts.extensions.get::<BodyRules>() {
+            Some(rules) if rules.bytes_max < of_command.bytes => {
+                BytesMax::new("body_bytes_max", rules.bytes_max)
+            }
+            _ => of_command,
+        }
     }
 
     /// Whether calls are taken.
     fn is_open(&self, parts: &Parts) -> bool {
         let is_draining = parts.extensions.get::<Draining>().is_some_and(Draining::is_draining);
-        !is_draining && !self.first.is_closed()
+        !is_draining && !self.door.is_closed()
     }
 
     fn check_open(&self, parts: &Parts) -> Result<(), Refusal> {
         if self.is_open(parts) { Ok(()) } else { Err(Refusal::draining()) }
     }
 
-    /// The next door in turn.
-    fn door(&self) -> &Door {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
-        let index = count.checked_rem(self.doors.len()).unwrap_or_default();
-        self.doors.get(index).unwrap_or(&self.first)
-    }
-
     fn limits(&self) -> &Limits {
-        Channel::limits(&self.first)
+        Channel::limits(&self.door)
     }
-}
-
-/// A response of items.
-fn streamed(exchange: Exchange, style: Style, request_id: &HeaderValue) -> Response<Box<Items>> {
-    let id = request_id.to_str().unwrap_or_default().to_owned();
-    let mut response = Response::new(Box::new(Items::new(exchange, style, id)));
-    set_type(response.headers_mut(), style.content_type());
-    response
 }
 
 /// What a browser asks before it sends for a page of another origin.
@@ -406,6 +422,20 @@ fn json(body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     set_type(response.headers_mut(), "application/json");
     response
+}
+
+/// The payload of a reply, which is counted among what the endpoint holds until it is written.
+fn until_written(reply: Reply) -> Bytes {
+    struct Kept(Reply);
+    impl AsRef<[u8]> for Kept {
+        fn as_ref(&self) -> &[u8] {
+            self.0.payload()
+        }
+    }
+    if reply.payload().len() <= FREE_BYTES {
+        return reply.into_payload();
+    }
+    Bytes::from_owner(Kept(reply))
 }
 
 fn set_type(headers: &mut HeaderMap, kind: &'static str) {

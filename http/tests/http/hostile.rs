@@ -8,6 +8,9 @@
 
 use std::time::Duration;
 
+use switchboard::transport::{self, MemoryDialer};
+use switchboard::{Code, Endpoint, Limits};
+use switchboard_http::{Gateway, HttpLimits, serve_http};
 use tokio::time::Instant;
 
 use super::support::*;
@@ -198,4 +201,156 @@ async fn who_sends_too_much_over_a_socket_still_reads_why_it_was_refused() {
         assert!(body(&response).contains("\"request_id\""), "{response}");
     }
     assert_eq!(body(&exchange_at(&address, post("/call/ADD", "[1,2]")).await), "3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_missed_whatever_it_sent_behind() {
+    for behind in ["", "G", "\r\n", "GET / HTTP/1.1\r\n", &get("/health", "")] {
+        for request in [post("/call/WAIT", "20000"), post("/call/NEWS", "null")] {
+            let scene = Scene::new();
+            let mut peer = scene.dial().await;
+            peer.send(format!("{}{behind}", request.replace("close", "keep-alive"))).await;
+            settle().await;
+            drop(peer);
+            settle().await;
+            assert_eq!((scene.seen.begun(), scene.seen.under_way()), (1, 0), "{behind:?}");
+            let start = Instant::now();
+            assert_eq!(scene.stopped().await.connections_cut_off, 0);
+            assert!(start.elapsed().is_zero(), "{behind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_come_before_their_turn_are_answered_in_turn() {
+    let scene = Scene::new();
+    let mut peer = scene.dial().await;
+    let wait = post("/call/WAIT", "3000").replace("close", "keep-alive");
+    let many = get("/health", "").replace("close", "keep-alive").repeat(100);
+    peer.send(wait + &many + &post("/call/ADD", "[1,2]")).await;
+    let answers = peer.rest().await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 102);
+    assert!(answers.ends_with("\r\n\r\n3"), "{answers}");
+}
+
+/// A server whose endpoint holds 1 MB at most.
+fn with_little_memory() -> (MemoryDialer, Endpoint) {
+    let limits = Limits::default().with(|limits| limits.held_bytes_max = 1_000_000);
+    let endpoint = endpoint(&Seen::default()).with_limits(limits);
+    let (listener, dialer) = transport::memory_listener();
+    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serving.admitted_by(&endpoint).into_future());
+    (dialer, endpoint)
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_are_read_and_replies_that_are_written_count() {
+    let (dialer, _endpoint) = with_little_memory();
+    let dial = async || Peer::new(dialer.dial().await.unwrap());
+    let text = format!("\"{}\"", "x".repeat(599_998));
+    let request = post("/call/QUERY", &text);
+    let (most, last) = request.split_at(request.len() - 1);
+    // One body that is not whole takes more than half of the memory.
+    let mut first = dial().await;
+    first.send(most).await;
+    settle().await;
+    let mut second = dial().await;
+    second.send(most).await;
+    let refused = second.rest().await;
+    assert_eq!((status(&refused), header(&refused, "retry-after")), (503, Some("1")));
+    assert!(body(&refused).contains("held_bytes_max (1000000)"), "{refused}");
+    drop(first);
+    settle().await;
+    // A reply that nobody reads takes as much.
+    let mut third = dial().await;
+    third.send(post("/call/REPEAT", "600000")).await;
+    settle().await;
+    let mut fourth = dial().await;
+    fourth.send(most).await;
+    assert_eq!(status(&fourth.rest().await), 503);
+    third.rest().await;
+    settle().await;
+    let mut fifth = dial().await;
+    fifth.send(post("/call/REPEAT", "600000")).await;
+    assert_eq!(body(&fifth.rest().await).len(), 600_002);
+    let mut sixth = dial().await;
+    sixth.send([most, last].concat()).await;
+    // Not for a body that is read, and again for a text of as many bytes.
+    assert_eq!(status(&sixth.rest().await), 503);
+}
+
+/// Over a socket, since hyper keeps bytes as they are only for a stream that takes many at once.
+#[cfg(unix)]
+#[tokio::test]
+async fn items_that_are_not_read_count_as_well() {
+    let limits = Limits::default().with(|limits| limits.held_bytes_max = 1_000_000);
+    let endpoint = endpoint(&Seen::default()).with_limits(limits);
+    let folder = std::env::temp_dir().join(format!("switchboard-items-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    let listener = transport::bind(format!("unix:{}", path.display())).await.unwrap();
+    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serving.admitted_by(&endpoint).into_future());
+    let mut readers = Vec::new();
+    for _ in 0..5 {
+        let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        let mut reader = Peer::new(stream);
+        reader.send(get("/events/DELUGE", "")).await;
+        readers.push(reader);
+    }
+    for _ in 0..20 {
+        settle().await;
+    }
+    // Each has an item or two in its pipe, and what hyper keeps for it: that makes the difference.
+    let mut other = endpoint.door().held();
+    assert_eq!(other.cover(550_000).unwrap_err().code(), Code::Overloaded);
+    drop(readers);
+    settle().await;
+    assert!(other.cover(1_000_000).is_ok());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_connection_of_lines_is_not_the_measure_of_all_of_http() {
+    let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1);
+    let endpoint = endpoint(&Seen::default()).with_limits(limits);
+    let (listener, dialer) = transport::memory_listener();
+    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serving.admitted_by(&endpoint).into_future());
+    let mut peers = Vec::new();
+    for _ in 0..20 {
+        let mut peer = Peer::new(dialer.dial().await.unwrap());
+        peer.send(post("/call/WAIT", "3000")).await;
+        peers.push(peer);
+    }
+    for mut peer in peers {
+        assert_eq!(body(&peer.rest().await), "\"waited\"");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_too_large_is_told_by_which_limit() {
+    let check = async |limits: HttpLimits, request: String, expected: &str| {
+        let scene = Scene::with(limits, |gateway| gateway);
+        let response = scene.exchange(&request).await;
+        assert_eq!(status(&response), 413, "{response}");
+        assert!(body(&response).contains(expected), "{response}");
+        let chunked = request.replace("content-length", "x-length").replacen(
+            "\r\n\r\n",
+            &format!("\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n", body(&request).len()),
+            1,
+        );
+        let response = scene.exchange(chunked + "\r\n0\r\n\r\n").await;
+        assert_eq!(status(&response), 413, "{response}");
+        assert!(body(&response).contains(expected), "{response}");
+    };
+    let (whole, less) = (HttpLimits::default(), |bytes| {
+        HttpLimits::default().with(|limits| limits.body_bytes_max = bytes)
+    });
+    let text = format!("\"{}\"", "x".repeat(98));
+    check(whole.clone(), post("/call/SMALL", &text), "payload_bytes_max (16)").await;
+    check(less(50), post("/call/QUERY", &text), "body_bytes_max (50)").await;
+    check(less(50), post("/query", &text), "body_bytes_max (50)").await;
+    let long = post("/call/SUM", &"1".repeat(70_000));
+    check(less(50), long.replace("/json", "/x-ndjson"), "item_bytes_max (65536)").await;
 }

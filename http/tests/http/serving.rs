@@ -204,6 +204,18 @@ async fn a_service_that_hangs_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_response_that_is_not_read_during_the_drain_is_cut_off() {
+    let scene = Scene::new();
+    let mut reader = scene.dial().await;
+    reader.send(post("/call/REPEAT", "1000000")).await;
+    settle().await;
+    let report = scene.stopped().await;
+    assert_eq!((report.connections, report.connections_cut_off), (1, 1));
+    let read = reader.rest().await.len();
+    assert!(read > 0 && read < 1_000_000, "{read}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_during_the_drain_is_told_so() {
     let mut scene = Scene::new();
     let mut peer = scene.dial().await;

@@ -29,6 +29,8 @@ pub const TELL: Command<(), String, Json> = Command::new("TELL");
 pub const IS_OWN: Command<(), bool, Json> = Command::new("IS_OWN");
 /// Sets metadata beside a reply, or beside an error.
 pub const SAY: Command<bool, (), Json> = Command::new("SAY");
+/// A text of so many bytes.
+pub const REPEAT: Command<usize, String, Json> = Command::new("REPEAT");
 /// Stays until all is to end, and leaves something running for 3 s then.
 pub const STAY: Command<(), String, Json> = Command::new("STAY");
 pub const WAIT: Command<u64, String, Json> = Command::new("WAIT");
@@ -42,6 +44,8 @@ pub const FOLLOW: Command<(), Streamed<u64, String>, Json> =
 pub const NEWS: Command<(), Streamed<u64>, Json> = Command::new("NEWS").read_only().endless();
 pub const BREAK: Command<(), Streamed<u64>, Json> = Command::new("BREAK").read_only();
 pub const FLOOD: Command<(), Streamed<String>, Json> = Command::new("FLOOD").read_only();
+/// The same with items so large that they are counted one by one.
+pub const DELUGE: Command<(), Streamed<String>, Json> = Command::new("DELUGE").read_only();
 pub const WRITE: Command<(), Streamed<u64>, Json> = Command::new("WRITE");
 pub const SUM: Command<Streamed<u64>, u64, Json> = Command::new("SUM");
 pub const DOUBLE: Command<Streamed<u64>, Streamed<u64>, Json> = Command::new("DOUBLE");
@@ -111,6 +115,12 @@ pub fn endpoint(seen: &Seen) -> Endpoint {
             Err::<(), _>(Error::new(Code::Conflict, "it broke").with_details(7_u32))
         })
         .on(FLOOD, with_state(&seen, flood))
+        .on(DELUGE, async |(): (), out: Sender<String>| {
+            while !out.is_closed() {
+                out.send(&"x".repeat(20_000)).await?;
+            }
+            Ok::<_, Error>(())
+        })
         .on(WRITE, async |(): (), out: Sender<u64>| out.send(&1).await)
         .on(SUM, async |(): (), mut items: Receiver<u64>| {
             let mut sum = 0;
@@ -182,6 +192,7 @@ fn unary(seen: &Arc<Seen>) -> Endpoint {
             }),
         )
         .on(QUERY, async |text: String| Ok::<_, Error>(text.to_uppercase()))
+        .on(REPEAT, async |bytes: usize| Ok::<_, Error>("x".repeat(bytes)))
         .on(SMALL, async |text: String| Ok::<_, Error>(text))
         .on(LINE, async |text: String| Ok::<_, Error>(text))
 }
