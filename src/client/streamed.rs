@@ -5,8 +5,8 @@
 //!                                   │ dropped: the call is given up
 //! ```
 //!
-//! Items that have come before the final reply are taken first. Whoever only sends learns of an
-//! early end by the next `send`.
+//! Items that have come before the final reply are taken first. A caller that only sends learns of
+//! an early end by the next `send`.
 
 use std::fmt;
 use std::future::poll_fn;

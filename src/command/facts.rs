@@ -1,7 +1,7 @@
 //! What is said of a command beside its name and its types.
 //!
-//! Some of it stands in the place of limits, for the calls of the command alone; which limits
-//! follow from it is told in one place, [`Facts::limits`].
+//! Some facts replace limits, for the calls of the command alone; [`Facts::limits`] says which
+//! limits follow from them.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

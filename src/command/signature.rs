@@ -1,4 +1,4 @@
-//! What two programs must agree on to call a command: the types of its parts.
+//! The parts of a command on which two programs must agree: their types.
 
 use std::marker::PhantomData;
 

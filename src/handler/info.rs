@@ -1,4 +1,4 @@
-//! What is known of a registered command, for whoever lists commands: `?`, a tool, a program.
+//! The facts of a registered command, for `?`, tools and programs that list commands.
 //!
 //! The text of `?` is made of these structures and of nothing else, in their `Display`.
 

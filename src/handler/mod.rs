@@ -102,7 +102,7 @@ use crate::stream::Connection;
 pub trait Handler<Req, Shape>: Send + Sync + 'static {
     /// The first part of the request that the function gets: all of it, unless it is streamed.
     type Head;
-    /// What the function returns: a future of a [`Result`].
+    /// The value that the function returns: a future of a [`Result`].
     type Answer;
     /// The functions for items.
     #[doc(hidden)]
