@@ -1,12 +1,11 @@
 //! A command is a constant.
 //!
 //! [`Command`] ties a name to a request type, a reply type and a format. The answering side, the
-//! asking side and a gateway are given the same constant, so nothing is typed twice and a mismatch
-//! is a compile error. It holds no code: what runs is registered with an
-//! [`Endpoint`](crate::Endpoint).
+//! asking side and a gateway use the same constant, so nothing is typed twice and a mismatch is a
+//! compile error. It holds no code: an [`Endpoint`](crate::Endpoint) has the handlers.
 //!
-//! Beside its name a command may carry [`Facts`]. Two of them stand in the place of limits, for its
-//! own calls alone; which limits follow from them is told in one place, [`Facts::limits`].
+//! Beside its name a command may carry [`Facts`]. Two of them replace limits, for its own calls
+//! alone; [`Facts::limits`] says which limits follow from them.
 
 mod facts;
 mod signature;
@@ -105,8 +104,8 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     ///
     /// # Panics
     ///
-    /// If what comes of it breaks the rules for names, as for [`new`](Self::new); in a `const` that
-    /// is a compile error.
+    /// If the new name breaks the rules, as for [`new`](Self::new); in a `const` that is a compile
+    /// error.
     #[must_use]
     pub const fn under(self, prefix: &str) -> Self {
         Self::named(Name::valid(self.name.behind(prefix)), self.facts)
@@ -117,7 +116,7 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         Self { name, facts, types: PhantomData }
     }
 
-    /// Says in a sentence what the command does, for people. Nothing else is done with it.
+    /// Describes the command in a sentence, for people. It has no other effect.
     ///
     /// ```
     /// # use switchboard::{Command, format::Line};
@@ -130,8 +129,8 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// Says that running the command twice does no more than running it once. Nothing is repeated
-    /// because of that: it is for whoever decides whether to call again.
+    /// Says that running the command twice does no more than running it once. The library repeats
+    /// nothing because of that: it is for a program that decides whether to call again.
     ///
     /// ```
     /// # use switchboard::{Command, format::Line};
@@ -144,16 +143,16 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// The time that a call of this command may take, at least 1 ms: more or less than
-    /// [`Limits::call_time_max`], in whose place it stands for this command.
+    /// Sets the time that a call of this command may take, at least 1 ms. It replaces
+    /// [`Limits::call_time_max`] for this command, and may be more or less.
     ///
     /// - The side that answers stops the handler after it, with `deadline_exceeded`. The deadline
-    ///   of the caller (`t=` on the wire) still makes it less, and never more.
+    ///   of the caller (`t=` on the wire) can only shorten it.
     /// - The side that asks gives up after it, counted from the first poll, and tells the peer so
-    ///   (`t=`). [`Call::timeout`](crate::Call::timeout) says otherwise for one call, longer or
+    ///   (`t=`). [`Call::timeout`](crate::Call::timeout) sets another time for one call, longer or
     ///   shorter. A one-way call tells its peer no time.
-    /// - Of a streamed call it is the time for all of its items. The side that answers keeps it if
-    ///   the side that asks has said it.
+    /// - For a streamed call it is the time for all items. The side that answers keeps it only if
+    ///   the side that asks has sent it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -176,13 +175,13 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// The bytes that a request of this command may have, and a reply: more or fewer than
-    /// [`Limits::payload_bytes_max`], in whose place it stands for this command, on both sides.
-    /// What other limits follow from it is told at [`Facts::payload_bytes_max`].
+    /// Sets the bytes that a request or a reply of this command may have. It replaces
+    /// [`Limits::payload_bytes_max`] for this command, on both sides, and may be more or fewer.
+    /// [`Facts::payload_bytes_max`] says which other limits follow from it.
     ///
-    /// A payload over it is refused with `too_large`; the caller's before a byte of it is sent. Of
-    /// a streamed command it is what a request begins with and a reply ends with: items have
-    /// [`Limits::item_bytes_max`].
+    /// A payload over it is refused with `too_large`; that of the caller before a byte of it is
+    /// sent. For a streamed command it bounds the value that a request begins with, or a reply ends
+    /// with: items have [`Limits::item_bytes_max`].
     ///
     /// ```
     /// # use switchboard::{Command, format::Line};
@@ -205,8 +204,8 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// Says that running it changes nothing, so that a door may offer it to those who only look: to
-    /// a browser's `GET`, for one. It is [idempotent](Self::idempotent), too.
+    /// Says that running it changes nothing, so a door may offer it to callers that only read, such
+    /// as a browser's `GET`. It is [idempotent](Self::idempotent), too.
     ///
     /// ```
     /// # use switchboard::{Command, format::Line};
@@ -219,11 +218,11 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// Says that the items of its reply have positions in their source, and that a caller may
-    /// [go on](crate::StreamedCall::resume_at) at one of them: its handler looks at
+    /// Says that the items of its reply have positions in their source, and that a caller may [go
+    /// on](crate::StreamedCall::resume_at) at one of them. The handler looks at
     /// [`Context::resume_at`](crate::Context::resume_at), and says by
-    /// [`Sender::open_at`](crate::Sender::open_at) where its items begin. A call of another command
-    /// that wants to go on is refused with `invalid`.
+    /// [`Sender::open_at`](crate::Sender::open_at) where its items begin. Other commands refuse a
+    /// call that wants to go on, with `invalid`.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -238,9 +237,9 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// Says that a call of it has no end of its own: a subscription, a log that is followed. When
-    /// its endpoint drains, it ends at once with `cancelled`; other calls have `drain_time_max` to
-    /// come to their end.
+    /// Says that a call of it has no end of its own, such as a subscription, or following a log.
+    /// When the endpoint drains, such a call ends at once with `cancelled`; other calls have
+    /// `drain_time_max` to end.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -255,7 +254,7 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
-    /// What is said of the command beside its name and its types.
+    /// The facts of the command beside its name and its types.
     #[must_use]
     pub const fn facts(&self) -> Facts {
         self.facts
@@ -269,7 +268,7 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
 }
 
 impl<Req, Rep, F> Command<Req, Rep, F> {
-    /// What another program must agree on to call it; see
+    /// The parts on which two programs must agree; see
     /// [`Client::check_all`](crate::Client::check_all). It takes some milliseconds.
     #[must_use]
     pub fn signature<Kind>(&self) -> Signature
@@ -279,14 +278,15 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         Signature::of::<Types<Req, Rep, F>, Kind>(self.name)
     }
 
-    /// Whether values of its types can travel in its format, from one Rust program to another: what
-    /// an endpoint asks when a handler is registered, for programs that only call. It takes some
-    /// milliseconds for the first command with a type, and belongs into a test: see [`check_all`].
+    /// Checks that values of its types can travel in its format, from one Rust program to another.
+    /// An endpoint does so when a handler is registered; this is for programs that only call. It
+    /// takes some milliseconds for the first command with a type, and belongs in a test: see
+    /// [`check_all`].
     ///
     /// # Errors
     ///
-    /// `failed`, with the name of the command, the type, where in it, the reason and a way out. A
-    /// type that cannot be traced passes.
+    /// `failed`, with the name of the command, the type, the place in it, the reason and a way out.
+    /// A type that cannot be traced passes.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -318,11 +318,11 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     }
 }
 
-/// All of these checks in one: for a test, in which the commands of a crate stand in a list.
+/// All of these checks in one, for a test with a list of the commands of a crate.
 ///
 /// # Errors
 ///
-/// `failed`, with what is wrong with each, in a line of its own.
+/// `failed`, with a line for each command that fails.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {

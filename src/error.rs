@@ -36,7 +36,7 @@ use bytes::Bytes;
 /// A `Result` whose error is [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong: opaque, one word wide, the same type on every side.
+/// An error: opaque, one word wide, the same type on every side.
 ///
 /// ```
 /// use switchboard::{Code, Error};
@@ -73,25 +73,25 @@ struct Facts {
 }
 
 impl Error {
-    /// An error whose text is meant for the peer: returned from a handler, `code` and `text` are
-    /// what the caller gets. At most 4 KiB of the text are sent.
+    /// An error whose text is meant for the peer: if a handler returns it, the caller gets `code`
+    /// and `text`. At most 4 KiB of the text are sent.
     ///
-    /// No code says that the handler did nothing: it had begun, so the caller is told that its call
+    /// No code says that the handler did nothing. It had begun, so the caller hears that its call
     /// may have had an effect, and [`is_safe_to_retry`](Self::is_safe_to_retry) is false there.
     /// `disconnected` cannot be sent: the caller gets `failed`, without the text.
     ///
     /// An error that the library gave to the handler is not made for the caller, who gets `failed`:
-    /// one that was received from another peer, that a limit or a format of this side caused, or
-    /// that was made from an `io::Error`. To let the caller know, see [`pass_on`](Self::pass_on).
-    /// `impl From<JobError> for Error` says it once for a type of your own.
+    /// an error from another peer, one that a limit or a format of this side caused, or one made
+    /// from an `io::Error`. To tell it to the caller, see [`pass_on`](Self::pass_on). For a type of
+    /// your own, write `impl From<JobError> for Error` once.
     #[must_use]
     pub fn new(code: Code, text: impl Into<Cow<'static, str>>) -> Self {
         Self::build(code, text.into(), Reach::Author)
     }
 
-    /// An error whose cause is nobody's business but ours: the caller gets `failed` and no text,
-    /// and the log of this side has the cause, which is also the [`source`](StdError::source). It
-    /// is the way out of a handler for an error of another crate:
+    /// An error whose cause stays on this side: the caller gets `failed` and no text, and the log
+    /// of this side has the cause, which is also the [`source`](StdError::source). Use it in a
+    /// handler for an error of another crate:
     ///
     /// ```
     /// use switchboard::{Error, Result};
@@ -153,15 +153,15 @@ impl Error {
         Self { facts: Box::new(facts) }
     }
 
-    /// Adds the cause, which stays on this side: it is printed with this error, and found by
-    /// [`std::error::Error::source`].
+    /// Adds the cause, which stays on this side. It is printed with this error, and
+    /// [`std::error::Error::source`] gives it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.facts.source = Some(source.into());
         self
     }
 
-    /// Tells the caller after which time it is worth calling again, in whole milliseconds.
+    /// Tells the caller after how much time it is worth calling again, in whole milliseconds.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -176,13 +176,13 @@ impl Error {
         self
     }
 
-    /// This error of a callee of ours for our own caller, who gets its code, its text and its
+    /// Makes this error of a callee one for the caller, who gets its code, its text and its
     /// [`retry_after`](Self::retry_after).
     ///
-    /// Only what the callee said is passed on. Of what this side found out the caller gets the code
-    /// if it is `deadline_exceeded`, `overloaded` or `cancelled`, `failed` if it is another one,
-    /// and a text that says no more: where the callee lives is no business of the caller's. So
-    /// `disconnected` becomes `failed`. The source stays here, for the log.
+    /// Only the callee's own error is passed on whole. For an error that this side found out, the
+    /// caller gets `deadline_exceeded`, `overloaded`, `cancelled`, or else `failed`, and a text
+    /// that says no more: the callee's address must not reach the caller. So `disconnected` becomes
+    /// `failed`. The source stays here, for the log.
     ///
     /// ```
     /// # use switchboard::{Client, Command, Error, Result};
@@ -215,8 +215,8 @@ impl Error {
         self
     }
 
-    /// Says that the request had left when this went wrong, so that its handler may have run:
-    /// [`was_sent`](Self::was_sent). For a [`Channel`](crate::service::Channel) of one's own.
+    /// Says that the request had left when this went wrong, so its handler may have run:
+    /// [`was_sent`](Self::was_sent). It is for a [`Channel`](crate::service::Channel) of your own.
     ///
     /// ```
     /// # use switchboard::{Code, Error};
@@ -242,8 +242,8 @@ impl Error {
         self.facts.code
     }
 
-    /// The word with which it is said on the wire. Other than that of its [`code`](Self::code) only
-    /// if a peer said it and this side does not know it.
+    /// The word for this error on the wire. It differs from that of its [`code`](Self::code) only
+    /// if a peer said a word that this side does not know.
     ///
     /// ```
     /// # use switchboard::{Code, Error};
@@ -254,14 +254,14 @@ impl Error {
         self.facts.unknown_word.as_ref().map_or(self.facts.code.as_str(), CodeWord::as_str)
     }
 
-    /// After which time it is worth calling again, if the peer said so.
+    /// After how much time it is worth calling again, if the peer said so.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.facts.retry_after
     }
 
-    /// Whose fault it was: that of its code, but the callee's if it was the reply that was wrong,
-    /// or if this side found out that the callee broke the protocol.
+    /// The side at fault: that of its code, but the callee if the reply was wrong, or if this side
+    /// found that the callee broke the protocol.
     #[must_use]
     pub fn fault(&self) -> Fault {
         self.facts.fault
@@ -273,15 +273,15 @@ impl Error {
         &self.facts.text
     }
 
-    /// Whether the peer reported this. If not, this side found it out.
+    /// Whether the peer reported this. If not, this side found it.
     #[must_use]
     pub fn is_from_peer(&self) -> bool {
         self.facts.is_from_peer
     }
 
     /// Whether the request had left for the peer when the call failed. `false` means that the peer
-    /// never saw it. On a plain connection everything counts as sent but what was refused before a
-    /// byte of it was written.
+    /// never saw it. On a connection, a request counts as sent unless it was refused before a byte
+    /// of it was written.
     #[must_use]
     pub fn was_sent(&self) -> bool {
         self.facts.was_sent

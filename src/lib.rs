@@ -4,7 +4,7 @@
 //! # The one idea
 //!
 //! **A command is a constant.** `Command<Req, Rep, F>` ties a name to a request type, a reply type
-//! and a format. The answering and the asking side are given the same constant: no macro, no code
+//! and a format. The answering and the asking side use the same constant: no macro, no code
 //! generation, nothing typed twice, and a mismatch is a compile error.
 //!
 #![cfg_attr(all(feature = "io", feature = "bincode"), doc = "```")]
@@ -47,20 +47,20 @@
 //! - A [`Command`] is a name with its types and its [format](mod@format). Its request or its reply
 //!   may come in items ([`Streamed`]). It may carry [`Facts`]: what it does, and how long and how
 //!   large its calls may be.
-//! - A [`Handler`] answers a command: `async fn(Req) -> Result<Rep, E>`, if it likes with a
-//!   [`Context`] behind the request or shared state in front of it ([`with_state`]), a function
-//!   that blocks ([`blocking`]), or one that returns a stream ([`streaming`]). It has the items of
-//!   a request from a [`Receiver`], and gives those of a reply to a [`Sender`]. A [`RawHandler`] is
-//!   lent the [`Connection`] itself.
+//! - A [`Handler`] answers a command. It is an `async fn(Req) -> Result<Rep, E>`, a function that
+//!   blocks ([`blocking`]), or one that returns a stream ([`streaming`]). A [`Context`] may come
+//!   after the request, and shared state before it ([`with_state`]). It takes the items of a
+//!   request from a [`Receiver`], and gives those of a reply to a [`Sender`]. A [`RawHandler`] gets
+//!   the [`Connection`] itself.
 //! - An [`Endpoint`] holds handlers and [`Limits`]. Handlers come and go while it serves.
 //! - To serve is to give it a listener: [`listen`](Endpoint::listen) for the short form,
 //!   [`serve_until`](Endpoint::serve_until) to stop in good order.
 //!
 //! The asking side is a [`Client`]: many calls at once over one connection, from any number of
-//! tasks. Either side may call: [`Context::client`] is a client of whoever calls, and
+//! tasks. Either side may call: [`Context::client`] calls back the caller, and
 //! [`Endpoint::connect`] makes a client that has handlers as well.
 //!
-//! # Goals, and what are none
+//! # Goals and non-goals
 //!
 //! - A peer cannot use this process up: each bound is a field of [`Limits`], and what a peer sends
 //!   is decoded within a [`Budget`](format::Budget).
@@ -76,7 +76,7 @@
 //!
 //! Each async function says what dropping its future does. In short: dropping a [`Call`] or a
 //! [`StreamedCall`] cancels it, at the peer as well. So a handler can be stopped at any of its
-//! awaits, when its caller gives up, its deadline passes or its connection is lost; work that must
+//! awaits, when its caller gives up, its deadline passes or its connection is lost. Work that must
 //! not stop half-way belongs in a task of its own ([`Context::spawn`]). A handler that blocks runs
 //! to its end.
 //!
@@ -91,8 +91,7 @@
 //! | [`wire`], [`session`] | the protocol without sockets, clocks and tasks, for tools and tests |
 //!
 //! `wire` and `session` are outside of semantic versioning: their types and functions may change in
-//! any release, for what is built on them is made with one release and moves on with it. Programs
-//! need neither. What a peer may say and hear does not change with them.
+//! any release. Programs need neither. The protocol on the wire does not change with them.
 //!
 //! # Features
 //!
@@ -150,8 +149,8 @@ mod quota;
 #[cfg(feature = "io")]
 mod stream;
 
-/// Go's gob beyond its [format](mod@format): types that only Go has words for, and `net/rpc`. The
-/// whole codec is the crate `switchboard-gob`.
+/// Go's gob beyond its [format](mod@format): types that only Go has, and `net/rpc`. The whole codec
+/// is the crate `switchboard-gob`.
 #[cfg(feature = "gob")]
 pub mod gob {
     pub use switchboard_gob::{BinaryBytes, Complex, GobBytes, Time};

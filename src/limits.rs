@@ -1,13 +1,13 @@
 //! Every bound that keeps a peer from using this process up.
 //!
-//! One struct, no `None`, no "unlimited": each field is finite by default, its default is meant for
-//! an untrusted network, and its documentation says what the worst peer can cost with it.
+//! One struct, no `None`, no "unlimited". The default of each field is finite and meant for an
+//! untrusted network. Its documentation says how much the worst peer can cost with it.
 //! `tests/endpoint/limits.rs` has a test for each field, and one that fails when a field has none.
 //!
 //! A bound that lets nothing through ends or hangs every call, and nobody sees why. So each field
-//! has a least value, and those that can't work are refused by name where limits are set. Zero is
-//! refused only where it can't mean anything: it may well mean "none", as for
-//! `blocking_calls_max`, or "don't wait", as for `linger_time_max`.
+//! has a least value, and setting a value that can't work fails with the field's name. Zero is
+//! refused only where it has no meaning: it may mean "none", as for `blocking_calls_max`, or "don't
+//! wait", as for `linger_time_max`.
 
 mod serialized;
 
@@ -18,7 +18,7 @@ use crate::error::{Code, Error, Result};
 
 /// The bounds of an [`Endpoint`](crate::Endpoint) or a [`Client`](crate::Client).
 ///
-/// A value that can't work is refused where the limits are set: see [`check`](Self::check).
+/// Setting limits with a value that can't work fails: see [`check`](Self::check).
 ///
 /// ```
 /// use switchboard::Limits;
@@ -30,8 +30,9 @@ use crate::error::{Code, Error, Result};
 /// # In a file
 ///
 /// A configuration may hold limits, in a format of serde such as JSON or TOML. It names those that
-/// differ from the default. Times are seconds, also parts of one; below 97 days they are read back
-/// to the nanosecond. A name that is not a limit is refused, and so is a value that can't work.
+/// differ from the default. Times are seconds, with or without a fraction; below 97 days they are
+/// read back to the nanosecond. A name that is not a limit is refused, and so is a value that can't
+/// work.
 ///
 /// ```
 /// # #[cfg(feature = "json")] {
@@ -55,45 +56,46 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one protocol line, its end included. Default 8,192, and no less: every peer
-    /// takes lines of so many, which is enough for all that a call or a reply can say.
+    /// Bytes of one protocol line, its end included. Default 8,192, and no less: every peer takes
+    /// lines of 8,192 bytes, which is enough for every call and reply.
     ///
-    /// Worst case: so many bytes are held for each connection. A longer line ends the connection.
+    /// Worst case: this many bytes for each connection. A longer line ends the connection.
     pub line_bytes_max: usize,
     /// Bytes of one payload, in either direction. Default 1 MiB.
     ///
     /// Worst case: one payload being read for each connection, as long as
-    /// [`held_bytes_max`](Self::held_bytes_max) allows. A longer one is skipped and refused with
-    /// `too_large`; a longer value of our own is refused before a byte of it is sent. A command may
-    /// have another, by [`Command::payload_bytes_max`](crate::Command::payload_bytes_max).
+    /// [`held_bytes_max`](Self::held_bytes_max) allows. A longer payload is skipped and refused
+    /// with `too_large`; a longer value of our own is refused before a byte of it is sent. A
+    /// command may have its own limit, by
+    /// [`Command::payload_bytes_max`](crate::Command::payload_bytes_max).
     pub payload_bytes_max: usize,
     /// Levels of nesting of one value, in either direction. Default 128, at most
     /// [`DEPTH_MOST`](Self::DEPTH_MOST). A deeper value of our own is refused before it is sent.
     ///
     /// Counted at each option, newtype, sequence, tuple, map, struct and enum, so a level of
     /// `Option<Box<Self>>` costs two. The stack grows with the levels and with the sizes of their
-    /// types, so that small stacks hold: see [`Budget`](crate::format::Budget).
+    /// types, so small stacks are enough: see [`Budget`](crate::format::Budget).
     pub depth_max: usize,
     /// Elements that one decode may produce beyond one for each byte of its payload. Default 1,024.
     ///
-    /// Counted at the elements of sequences and the keys of maps. Worst case: the time to make that
-    /// many empty elements.
+    /// The elements of sequences and the keys of maps count. Worst case: the time to make that many
+    /// empty elements.
     pub spare_elements_max: usize,
     /// Bytes of type definitions that the gobs of one connection may leave with it. Default 16 KiB.
-    /// Where Go's `net/rpc` is spoken it is
+    /// For Go's `net/rpc` the limit is
     /// [`net_rpc_definition_bytes_max`](Self::net_rpc_definition_bytes_max).
     ///
-    /// Worst case: so many bytes for each connection, copied and looked through for each gob that
+    /// Worst case: this many bytes for each connection, copied and looked through for each gob that
     /// needs them; while a gob is read, twice as many. They count twelve times against
-    /// [`held_bytes_max`](Self::held_bytes_max), as much as they take in memory. When those left
-    /// are more, all are forgotten. A gob with more, or one that needs a definition that was
-    /// forgotten, is refused and the connection closed.
+    /// [`held_bytes_max`](Self::held_bytes_max), as much as they take in memory. If a gob leaves
+    /// more than this, all are forgotten. A gob with over twice as many, or one that needs a
+    /// forgotten definition, is refused and the connection closed.
     pub definition_bytes_max: usize,
     /// Bytes of type definitions on one connection of Go's `net/rpc`. Default 256 KiB: some 15,000
     /// fields.
     ///
-    /// Such a connection says each type once, so none may be forgotten before it ends. Worst case:
-    /// so many bytes for each, which count twelve times against
+    /// Such a connection defines each type once, so no definition may be forgotten before it ends.
+    /// Worst case: this many bytes for each connection, which count twelve times against
     /// [`held_bytes_max`](Self::held_bytes_max), as much as they take in memory. They are copied
     /// and looked through for each gob that needs them. A call that brings more is refused with
     /// `too_large`, those under way are answered, and the connection is closed.
@@ -101,51 +103,52 @@ pub struct Limits {
     /// Bytes of memory that one decode may fill. Default 16 MiB, at least 1 KiB, since even a short
     /// text needs some.
     ///
-    /// Charged is what the allocator is asked for and what it adds: for vectors, hash tables, trees
-    /// and boxes of the standard library and `serde_json::Value` what they take, for other
-    /// containers the worst of these, and text and byte strings beyond the length of the payload.
-    /// So many of those as the payload is long come on top. Of types that serde fills from a buffer
-    /// (`untagged`, `tag`, `flatten`) the buffer is charged, as another container. A megabyte of
-    /// JSON is about 10 MB as a `Value`, but 50 MB if it is all objects of one or two fields. New
-    /// stack for deep values counts too while it is in use, all but its first piece.
+    /// A decode is charged for the memory that it asks the allocator for, and for what the
+    /// allocator adds. Vectors, hash tables, trees and boxes of the standard library and
+    /// `serde_json::Value` are charged as much as they take, other containers as the worst of
+    /// these. Text and byte strings are charged only beyond the length of the payload; up to that
+    /// length they come on top. For types that serde fills from a buffer (`untagged`, `tag`,
+    /// `flatten`) the buffer is charged, as another container. A megabyte of JSON is about 10 MB as
+    /// a `Value`, but 50 MB if it is all objects of one or two fields. New stack for deep values
+    /// counts too while it is in use, all but its first piece.
     ///
-    /// Worst case: so many bytes for each payload, all of which count against
-    /// [`held_bytes_max`](Self::held_bytes_max) while it is decoded, and with the call that holds
-    /// it; beside that 16 KiB for each thread that decodes. `tests/charges.rs` has a table of 50
-    /// types, with what each is charged and takes.
+    /// Worst case: this many bytes for each payload, all of which count against
+    /// [`held_bytes_max`](Self::held_bytes_max) while it is decoded, and as long as a call holds
+    /// its value; and 16 KiB for each thread that decodes. `tests/charges.rs` has a table of 50
+    /// types, with the charge and the memory of each.
     pub decode_bytes_max: usize,
 
     /// Calls of one connection that may be unanswered at a time, in each direction. Default 1,024,
     /// at least 1.
     ///
-    /// One more is refused with `overloaded`, and a one-way call, which would never be heard of,
-    /// waits. A cancelled call counts until its handler has ended.
+    /// One more is refused with `overloaded`; a one-way call waits instead, since nobody would hear
+    /// the refusal. A cancelled call counts until its handler has ended.
     pub calls_per_connection_max: usize,
-    /// Bytes of one-way calls of one connection that wait for the handlers of others to end, once
+    /// Bytes of one-way calls of one connection that wait for other calls to end, once
     /// [`calls_per_connection_max`](Self::calls_per_connection_max) run. Default 4 MiB; each call
-    /// counts 256 bytes beside its payload, and its options beyond 64.
+    /// counts 256 bytes beside its payload, and the bytes of its options beyond 64.
     ///
-    /// Worst case: so many and one payload for each connection, as long as
-    /// [`held_bytes_max`](Self::held_bytes_max) allows. When there are more, the connection is not
-    /// read until some have begun. Handlers that wait for replies of this peer get none meanwhile.
+    /// Worst case: this many bytes and one payload for each connection, as long as
+    /// [`held_bytes_max`](Self::held_bytes_max) allows. When more wait, the connection is not read
+    /// until some have begun. Handlers that wait for replies of this peer get none meanwhile.
     pub one_way_bytes_max: usize,
     /// Mistakes of the caller in a row before its connection is closed: unknown commands, bad or
-    /// large payloads, unsupported formats, found before a handler ran. Default 100. A call that
-    /// goes well starts a new count; an error that a handler returns, whatever its code, does not
-    /// count. Not counted where Go's `net/rpc` is served.
+    /// too large payloads, and unsupported formats, found before a handler ran. Default 100. A call
+    /// that goes well starts a new count; an error that a handler returns, whatever its code, does
+    /// not count. Not counted where Go's `net/rpc` is served.
     pub consecutive_errors_max: u32,
     /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB,
     /// at least 1.
     ///
-    /// Worst case: so many and one payload for each connection, and as much again while we wait
-    /// for replies of the peer ourselves.
+    /// Worst case: this many bytes and one payload for each connection, and as much again while we
+    /// wait for replies of the peer ourselves.
     pub unwritten_bytes_max: usize,
 
     /// Streamed calls of one connection that may be open at a time, in each direction. Default 100,
-    /// at least 1. One more is refused with `overloaded`. They count in `streams_max`, and not in
-    /// the limits of other calls.
+    /// at least 1. One more is refused with `overloaded`. Streamed calls count against
+    /// `streams_max`, and not against the limits of other calls.
     ///
-    /// Worst case: the credit that was granted to each, and one item.
+    /// Worst case: the credit that was granted to each half, and one item.
     pub streams_per_connection_max: usize,
     /// Bytes of one item of a stream, in either direction. Default 64 KiB. A larger one ends its
     /// stream with `too_large`; one of our own is refused before a byte of it is sent.
@@ -160,55 +163,56 @@ pub struct Limits {
     /// Blocking handlers that may run at a time in the whole endpoint, each on a thread of its own,
     /// or wait for a thread of the runtime. Default 64. One more is refused with `overloaded`.
     pub blocking_calls_max: usize,
-    /// Bytes held by the whole endpoint: read and not yet used up, decoded and not yet answered,
-    /// answered and not yet written. Default 256 MiB, and 4 KiB for each connection beside it, of
-    /// what it has read and of all else.
+    /// Bytes held by the whole endpoint: read and not yet used, decoded and not yet answered,
+    /// answered and not yet written. Default 256 MiB. The first 4 KiB that a connection has read,
+    /// and the first 4 KiB of all else that it holds, do not count.
     ///
-    /// A call under way counts 2 KiB, with 1 KiB of what it keeps; what its handler makes itself is
-    /// not counted. What does not fit is refused with `overloaded`. Worst case: peers that send
-    /// large payloads half leave others no room for large ones until `body_time_max` has passed;
-    /// one small call at a time is served on each connection all the while. All that lives together
-    /// is at most a quarter more, and 24 KiB for each connection, which `tests/memory.rs` measures.
+    /// A call under way counts 2 KiB, which includes the first 1 KiB that it keeps; memory that its
+    /// handler allocates does not count. A call that does not fit is refused with `overloaded`.
+    /// Worst case: peers that send only half of their large payloads leave others no room for large
+    /// ones until `body_time_max` has passed; each connection is still served one small call at a
+    /// time. The real memory is at most a quarter more, and 24 KiB for each connection;
+    /// `tests/memory.rs` measures it.
     pub held_bytes_max: usize,
     /// Connections open at a time. Default 10,240, at least 1. One more is told `overloaded` and
     /// closed.
     pub connections_max: usize,
-    /// Connections open at a time from one peer: an IP address, or a user of this machine on a Unix
-    /// socket. Default 1,024, at least 1. One more is told `overloaded` and closed.
+    /// Connections open at a time from one peer: an IPv4 address, an IPv6 network of 64 bits, or a
+    /// user of this machine on a Unix socket. Default 1,024, at least 1. One more is told
+    /// `overloaded` and closed.
     pub connections_per_peer_max: usize,
 
     /// Time from the accept of a connection to the end of its
-    /// [`Handshake`](crate::transport::Handshake), where its listener has one. Default 10 s, at
-    /// least 1 ms, as all times but the last two; the connection is closed after. It counts against
-    /// [`connections_max`](Self::connections_max) all the while.
+    /// [`Handshake`](crate::transport::Handshake), if its listener has one. Default 10 s; then the
+    /// connection is closed. It counts against [`connections_max`](Self::connections_max) all the
+    /// while. Every time is at least 1 ms, but for those of draining and lingering.
     pub handshake_time_max: Duration,
-    /// Time from the first byte of a line to its end. Default 10 s; the connection is closed after.
+    /// Time from the first byte of a line to its end. Default 10 s; then the connection is closed.
     pub line_time_max: Duration,
-    /// Time from a line to the end of its payload. Default 30 s; the connection is closed after.
+    /// Time from a line to the end of its payload. Default 30 s; then the connection is closed.
     pub body_time_max: Duration,
-    /// Time without a byte in either direction and without a call under way. Default 5 min; the
-    /// connection is closed after.
+    /// Time without a byte in either direction and without a call under way. Default 5 min; then
+    /// the accepting side closes the connection.
     pub idle_time_max: Duration,
-    /// Time in which everything that waits to be written at its beginning must have been taken by
-    /// the peer. Default 10 s; the connection is closed after.
+    /// Time in which the peer must take everything that waits to be written when this time begins.
+    /// Default 10 s; then the connection is closed.
     pub write_time_max: Duration,
-    /// Time for one call, whatever its caller asks for. Default 30 s; the call is answered with
-    /// `deadline_exceeded` and its handler stopped. Calls that we make without a deadline get it. A
-    /// command may have another, by [`Command::timeout`](crate::Command::timeout).
-    /// A raw handler may talk for as long as it likes: it is bound by the times of its reads and
-    /// writes.
+    /// Time for one call, whatever its caller asks for. Default 30 s; then the call is answered
+    /// with `deadline_exceeded` and its handler stopped. It is also the time of our own calls that
+    /// have no other. A command may have its own, by [`Command::timeout`](crate::Command::timeout).
+    /// A raw handler may take as long as it likes: only the times of its reads and writes bind it.
     pub call_time_max: Duration,
-    /// Time in which the peer has to grant credit for items that wait. Default 60 s; the streamed
-    /// call ends with `deadline_exceeded` after.
+    /// Time in which the peer has to grant credit for items that wait. Default 60 s; then the
+    /// streamed call ends with `deadline_exceeded`.
     pub stall_time_max: Duration,
-    /// Time that calls under way get to finish when the endpoint stops. Default 10 s; what is left
-    /// is ended with `cancelled`.
+    /// Time that calls under way get to finish when the endpoint stops. Default 10 s; then they end
+    /// with `cancelled`.
     pub drain_time_max: Duration,
-    /// Time to read what the peer still sends after our last byte. Default 2 s.
+    /// Time to read the bytes that the peer still sends after our last byte. Default 2 s.
     ///
     /// Closing with unread input makes TCP throw away what was written before.
     pub linger_time_max: Duration,
-    /// Bytes to read of what the peer still sends after our last byte. Default 16 MiB; none of them
+    /// Bytes to read of those that the peer still sends after our last byte. Default 16 MiB; none
     /// is kept.
     pub linger_bytes_max: usize,
 }
@@ -247,8 +251,8 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// `failed` with the name of the first limit that can't work, its value, and the least or most
-    /// that works.
+    /// `failed` with the name of the first limit that can't work, its value, and the least or
+    /// greatest value that works.
     pub fn check(&self) -> Result<()> {
         // Named one by one, so that a new field is not forgotten here. Where nothing is checked,
         // zero means that there is none of it, or no waiting, and all else works.
@@ -410,8 +414,7 @@ impl TimeMax {
     }
 }
 
-/// A call with the longest name (64), tag (10) and length (20), the spaces between them, and CR LF.
-/// Every reply is shorter.
+/// Enough for every line that can be written, with all options and the most metadata.
 const LINE_BYTES_LEAST: usize = 8192;
 
 /// More than a short text takes, with what the allocator adds.

@@ -25,7 +25,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::limits::HttpLimits;
 
-/// An error of whichever type.
+/// An error of any type.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The body of a request as [`serve_http`](crate::serve_http) gives it to its service: bounded by
@@ -37,8 +37,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// # Errors
 ///
 /// Reading it fails with a [`LengthLimitError`](http_body_util::LengthLimitError) of
-/// `http-body-util` where it is too long, which axum's extractors answer with 413; with a
-/// [`BodyTooSlow`] where it takes too long; and with one of hyper's where it is broken.
+/// `http-body-util` if it is too long, which axum's extractors answer with 413; with a
+/// [`BodyTooSlow`] if it takes too long; and with an error of hyper if it is broken.
 pub struct RequestBody {
     inner: Inner,
     // Without it, further away than the clock goes.

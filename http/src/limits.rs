@@ -1,11 +1,11 @@
 //! The bounds of HTTP: what one connection may take before a request reaches its service.
 //!
-//! How many connections there may be, how long they have at the end, and what calls may cost, is
-//! not in here: those are the limits of the endpoint, which all its doors share.
+//! The number of connections, their time at the end and the costs of calls are not in here: those
+//! are limits of the endpoint, which all its doors share.
 
 use std::time::Duration;
 
-/// What a peer may use up over HTTP. Every field is finite by default.
+/// The bounds of a peer over HTTP. Every field is finite by default.
 ///
 /// ```
 /// use switchboard_http::HttpLimits;
@@ -21,24 +21,24 @@ pub struct HttpLimits {
     pub head_bytes_max: usize,
     /// Headers of a request. Default 100. More are answered with 431 by hyper.
     pub headers_max: usize,
-    /// Time from the first byte of a head to its end. Default 5 s; the connection is closed after.
+    /// Time from the first byte of a head to its end. Default 5 s; then the connection is closed.
     pub head_time_max: Duration,
     /// Time in which a connection may be open without a request. Default 2 min.
     pub idle_time_max: Duration,
-    /// Bytes of the body of a request, also of one whose length is not said. Default 1 MiB. Of a
-    /// streamed request each item is bounded, by the endpoint's `item_bytes_max`, and not all.
+    /// Bytes of the body of a request, also of one without a stated length. Default 1 MiB. It does
+    /// not bound a streamed request: the endpoint's `item_bytes_max` bounds each of its items.
     pub body_bytes_max: usize,
-    /// Time from the end of a head to the end of the body, whoever is slow. Default 30 s. Of a
-    /// streamed request it is the time of one silence, while the handler wants more.
+    /// Time from the end of a head to the end of the body, whichever side is slow. Default 30 s.
+    /// For a streamed request it is the time of one silence, while the handler wants more.
     pub body_time_max: Duration,
     /// Time in which a peer must take a byte that waits to be written. Default 10 s, for each time
-    /// that it stalls; the connection is closed after.
+    /// that it stalls; then the connection is closed.
     pub write_time_max: Duration,
-    /// Bytes that wait to be written to one connection before the service is asked for no more, and
-    /// that are read ahead. Default 64 KiB, at least 8 KiB and `head_bytes_max`.
+    /// Bytes that may wait to be written to one connection before the service is asked for more,
+    /// and that may be read ahead. Default 64 KiB, at least 8 KiB and `head_bytes_max`.
     pub buffer_bytes_max: usize,
-    /// Time to read what a peer still sends after our last byte, so that it can read that. Default
-    /// 2 s, and at most 4 MiB of it.
+    /// Time to read the bytes that a peer still sends after our last byte, so that it can read our
+    /// response. Default 2 s, and at most 4 MiB.
     pub linger_time_max: Duration,
 }
 

@@ -4,8 +4,8 @@
 //! {"error":{"code":"not_found","message":"no such job","details":{"id":7},"request_id":"a1"}}
 //! ```
 //!
-//! `details` is there if the error has some. What hyper refuses by itself has neither a body nor a
-//! request id: it never reaches us. The list of that is in the README.
+//! `details` is there if the error has some. Requests that hyper refuses by itself get neither a
+//! body nor a request id: they never reach us. The README has the list.
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use switchboard::Report;
 
-/// What happened while HTTP was served, told when that has stopped.
+/// The counts of serving HTTP, given when that has stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpReport {

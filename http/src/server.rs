@@ -22,12 +22,12 @@ use crate::connection::{Serving, serve_connection};
 use crate::limits::HttpLimits;
 use crate::report::{Counts, HttpReport};
 
-/// Serves HTTP/1 to whoever connects to `listener`, for ever or [until](ServeHttp::until) it is
-/// told to stop. The service may be a [`Gateway`](crate::Gateway), an axum `Router`, or any other
+/// Serves HTTP/1 to all who connect to `listener`, for ever or [until](ServeHttp::until) it is told
+/// to stop. The service may be a [`Gateway`](crate::Gateway), an axum `Router`, or any other
 /// `tower_service::Service`; each request gets a clone of it.
 ///
-/// The [`Peer`](switchboard::transport::Peer) and [`Draining`](switchboard::service::Draining) are in the
-/// extensions of each request.
+/// The extensions of each request hold the [`Peer`](switchboard::transport::Peer) and
+/// [`Draining`](switchboard::service::Draining).
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -88,7 +88,7 @@ pub fn serve_http<L, S>(listener: L, service: S, limits: HttpLimits) -> ServeHtt
     ServeHttp { listener, service, limits, endpoint, stop }
 }
 
-/// A listener that is to be served, made by [`serve_http`]. It is awaited.
+/// The future that serves a listener, made by [`serve_http`]. Await it.
 #[derive(Debug)]
 #[must_use = "nothing is served until it is awaited"]
 pub struct ServeHttp<L, S, Stop = std::future::Pending<()>> {
@@ -100,9 +100,9 @@ pub struct ServeHttp<L, S, Stop = std::future::Pending<()>> {
 }
 
 impl<L, S, Stop> ServeHttp<L, S, Stop> {
-    /// Stops when `stop` is ready: no connection and no request is taken any more, those under way
-    /// have the endpoint's `drain_time_max`. Those who have connected by then and wait to be
-    /// accepted are answered, with 503 by a [`Gateway`](crate::Gateway).
+    /// Stops when `stop` is ready: it takes no more connections and requests, and those under way
+    /// have the endpoint's `drain_time_max`. Peers that have connected by then and wait to be
+    /// accepted get an answer, with 503 from a [`Gateway`](crate::Gateway).
     pub fn until<Other>(self, stop: Other) -> ServeHttp<L, S, Other>
     where
         Other: Future + Send + 'static,
@@ -112,8 +112,9 @@ impl<L, S, Stop> ServeHttp<L, S, Stop> {
     }
 
     /// Counts the connections together with those of the endpoint's other doors, against its
-    /// `connections_max` and `connections_per_peer_max`; its `handshake_time_max` and
-    /// `drain_time_max` hold. Without it they are counted alone, and the defaults of these hold.
+    /// `connections_max` and `connections_per_peer_max`. Its `handshake_time_max` and
+    /// `drain_time_max` hold. Without this call the connections count alone, and the default limits
+    /// hold.
     pub fn admitted_by(mut self, endpoint: &Endpoint) -> Self {
         self.endpoint = endpoint.clone();
         self

@@ -17,18 +17,18 @@ use crate::wire::Name;
 const NO_NAME: Name = Name::new("call_json");
 
 impl Client {
-    /// Calls a command that this program knows by its name alone, with a JSON value and for one:
-    /// for consoles, gateways and scripts. With the [`Command`](crate::Command) at hand, use
+    /// Calls a command that this program knows only by its name, with a JSON value, and gets a JSON
+    /// value: for consoles, gateways and scripts. If you have the [`Command`](crate::Command), use
     /// [`call`](Self::call).
     ///
-    /// Nearly every command takes JSON, whatever its own format is; another refuses the call with
-    /// `unsupported_format`. The peer checks the value: one that is not the request of the command
-    /// is refused with `bad_payload`, and the text says where it is wrong. What the command has in
-    /// place of limits is not known here, so the limits of the client hold: a longer call needs
-    /// [`timeout`](Call::timeout). A command with items is refused with `unsupported_format` too.
+    /// Nearly every command takes JSON, whatever its own format is. Other commands, and commands
+    /// with items, refuse the call with `unsupported_format`. The peer checks the value: if it does
+    /// not fit the request, the error is `bad_payload`, and its text says where it is wrong. This
+    /// side does not know the command's own limits, so those of the client hold: a longer call
+    /// needs [`timeout`](Call::timeout).
     ///
-    /// A payload in any other format, or in bytes that are there already, is the call of a
-    /// [`Request`](crate::service::Request): the second one here.
+    /// For a payload in another format, or one that is encoded already, call with a
+    /// [`Request`](crate::service::Request), as the second call here does.
     ///
     /// ```
     /// use serde_json::json;

@@ -18,23 +18,23 @@ use crate::wire::{Metadata, Options};
 
 /// A call under way: a future of the reply.
 ///
-/// Without [`timeout`](Self::timeout) or [`timeout_at`](Self::timeout_at) its deadline is the
-/// [timeout of its command](crate::Command::timeout), or else `call_time_max` of the client's
-/// limits, from the first poll on, so it always ends.
+/// It always ends. Without [`timeout`](Self::timeout) or [`timeout_at`](Self::timeout_at) its time
+/// is the [timeout of its command](crate::Command::timeout), or else `call_time_max` of the
+/// client's limits, from the first poll on.
 ///
-/// Its deadline is kept by the tokio runtime in which it is polled, which must have time enabled.
-/// So it ends in time also while nobody drives the runtime of the connection, or its only thread is
-/// busy. A call that is polled outside of any runtime is ended by that of the connection, and waits
-/// as long as that is held up.
+/// The tokio runtime in which it is polled keeps its deadline, and must have time enabled. So the
+/// call ends in time even while nobody drives the runtime of the connection, or while that
+/// runtime's only thread is busy. For a call that is polled outside of any runtime, the runtime of
+/// the connection keeps the deadline, and may be late.
 ///
 /// # Errors
 ///
-/// What the peer answered ([`Error::is_from_peer`]), or what went wrong on this side; whether the
-/// request had left by then is [`Error::was_sent`].
+/// The peer's error ([`Error::is_from_peer`]), or one of this side. [`Error::was_sent`] says
+/// whether the request had left by then.
 ///
 /// # Cancel safety
 ///
-/// Dropping the call cancels it, at the peer as well: its handler is stopped at its next await.
+/// Dropping the call cancels it, at the peer as well: the handler is stopped at its next await.
 #[must_use = "a call is not sent until it is awaited"]
 pub struct Call<Rep> {
     sent: Sent,
@@ -43,8 +43,8 @@ pub struct Call<Rep> {
     format: &'static str,
 }
 
-/// A call under way: a future of the reply and what is said beside it; made by
-/// [`Call::with_reply_metadata`]. All else is as with [`Call`].
+/// A call under way: a future of the reply and its metadata; made by [`Call::with_reply_metadata`].
+/// All else is as with [`Call`].
 #[must_use = "a call is not sent until it is awaited"]
 pub struct CallWithMetadata<Rep> {
     call: Call<Rep>,
@@ -54,7 +54,7 @@ pub struct CallWithMetadata<Rep> {
 ///
 /// # Errors
 ///
-/// What kept the request from being taken. That the peer has got it is not known.
+/// The reason why the request was not taken. It is not known whether the peer has got it.
 ///
 /// # Cancel safety
 ///
@@ -69,33 +69,33 @@ impl<Rep> Call<Rep> {
         Self { sent, decode: F::decode, format: F::NAME }
     }
 
-    /// Ends the call with `deadline_exceeded` when `time` has passed from now. The peer is told
-    /// how much of it is left, and stops as well.
+    /// Ends the call with `deadline_exceeded` when `time` has passed from now. The call tells the
+    /// peer how much of it is left, and the peer stops as well.
     ///
-    /// A long time here does not make the callee more patient: the timeout that the command has
-    /// there, or `call_time_max` of the callee's own limits, 30 s by default, still holds.
+    /// The callee's own limit still holds: the timeout of the command there, or its
+    /// `call_time_max`, 30 s by default.
     pub fn timeout(self, time: Duration) -> Self {
         self.timeout_at(after(time).into_std())
     }
 
-    /// Ends the call with `deadline_exceeded` at `deadline`. The peer is told how much time is
-    /// left, and stops as well.
+    /// Ends the call with `deadline_exceeded` at `deadline`. The call tells the peer how much time
+    /// is left, and the peer stops as well.
     pub fn timeout_at(mut self, deadline: Instant) -> Self {
         self.sent.unsent_mut().deadline = Some(deadline);
         self
     }
 
     /// Sends this W3C traceparent along; the handler reads it by
-    /// [`Context::trace`](crate::Context::trace). If it is empty, longer than 128 bytes or has
-    /// other than printable ASCII in it, the call fails with `bad_payload` and is not sent.
+    /// [`Context::trace`](crate::Context::trace). If it is empty, longer than 128 bytes or not
+    /// printable ASCII, the call fails with `bad_payload` and is not sent.
     pub fn trace(mut self, traceparent: &str) -> Self {
         self.sent.unsent_mut().beside().trace = Some(traceparent.into());
         self
     }
 
-    /// Says something beside the call; the handler reads it by
-    /// [`Context::metadata`](crate::Context::metadata). What is not a key, is there already or is
-    /// too much ([`Metadata`]) fails the call with `invalid`, and it is not sent.
+    /// Sends metadata with the call; the handler reads it by
+    /// [`Context::metadata`](crate::Context::metadata). If `key` is not a key or is there already,
+    /// or if it is too much ([`Metadata`]), the call fails with `invalid` and is not sent.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -113,7 +113,7 @@ impl<Rep> Call<Rep> {
         self
     }
 
-    /// Answers the reply and what is said beside it.
+    /// Makes a future of the reply and its metadata.
     pub fn with_reply_metadata(self) -> CallWithMetadata<Rep> {
         CallWithMetadata { call: self }
     }

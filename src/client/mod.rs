@@ -34,23 +34,23 @@ use crate::wire::FormatWord;
 
 /// The asking side of one connection.
 ///
-/// Made by [`Client::connect`], or by [`Context::client`](crate::Context::client) to call back
-/// whoever is calling. When the last clone of a client that connected is dropped, and the last call
-/// that it made, the connection is closed in good order.
+/// Made by [`Client::connect`], or by [`Context::client`](crate::Context::client) to call back the
+/// caller. A client that connected closes the connection in good order when its last clone and its
+/// last call are dropped.
 ///
-/// A client lives as long as its one connection and never connects by itself. Either side may end
-/// that: the side that accepted closes a connection on which nothing happened for `idle_time_max`,
-/// five minutes by default, with `shutting_down`. One that is [kept
+/// A client lives as long as its one connection and never connects anew by itself. Either side may
+/// end the connection. The accepting side closes one on which nothing happened for `idle_time_max`,
+/// five minutes by default, with `shutting_down`. A connection that is [kept
 /// alive](crate::Endpoint::with_keepalive) is never idle, and ends when its peer has frozen;
-/// without that, only the deadlines of calls tell of such a peer. All calls after the end fail,
-/// with an error that [is safe to retry](crate::Error::is_safe_to_retry) on a new client, and whose
-/// text and source tell why the connection ended, as those of the calls that were under way do.
-/// [`closed`](Self::closed) waits for the end. To connect anew is the program's own matter
+/// without that, only the deadlines of calls tell of such a peer. All calls after the end fail with
+/// an error that [is safe to retry](crate::Error::is_safe_to_retry) on a new client. Its text and
+/// source tell why the connection ended, like those of calls that were under way.
+/// [`closed`](Self::closed) waits for the end. The program itself connects anew
 /// (`examples/reconnect.rs`).
 ///
-/// [`Endpoint::connect`](crate::Endpoint::connect) makes a client with other limits than the
-/// default ones, or with handlers; [`Endpoint::connect_over`](crate::Endpoint::connect_over) makes
-/// one of a stream that is open already, TLS for one.
+/// [`Endpoint::connect`](crate::Endpoint::connect) makes a client with limits of your own, or with
+/// handlers. [`Endpoint::connect_over`](crate::Endpoint::connect_over) makes one over a stream that
+/// is open already, such as TLS.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -69,8 +69,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client over any [`Channel`]: one in front of several peers, one that repeats, one of a
-    /// test.
+    /// A client over any [`Channel`]: one in front of several peers, one that repeats calls, one
+    /// for a test.
     #[must_use]
     pub fn over(channel: impl Channel) -> Self {
         Self { way: Way::Channel(Arc::new(channel)) }
@@ -85,12 +85,12 @@ impl Client {
         Self { way: Way::Connection(handle) }
     }
 
-    /// Calls a command: what it gives is a [`Call`], or a [`StreamedCall`] of a command that is
+    /// Calls a command. This gives a [`Call`], or a [`StreamedCall`] if the command is
     /// [`Streamed`](crate::Streamed). The request, or its head, is encoded at once and sent when
     /// the call is first polled.
     ///
-    /// The call says the format of `command`. A peer that knows the command in another one decodes
-    /// it as what it is, or refuses it with `unsupported_format`.
+    /// The call says the format of `command`. A peer whose command has another format decodes the
+    /// request in the format of the call, or refuses it with `unsupported_format`.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -110,9 +110,9 @@ impl Client {
     /// handed to the connection when the [`Notification`] is polled; [`flush`](Self::flush) waits
     /// until it is written.
     ///
-    /// The peer begins such calls in the order in which they were handed over, also those that have
-    /// to wait there until others have ended. Handlers that await something go on side by side, so
-    /// nothing is promised of the order in which they end.
+    /// The peer begins such calls in the order in which they were handed over, even if some wait
+    /// there until others have ended. Handlers that await something run side by side, so they may
+    /// end in any order.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -132,9 +132,9 @@ impl Client {
         Notification::new(self.way.send(unsent))
     }
 
-    /// Whether the other side means the same by this command: it has the command and speaks the
-    /// format, and request and reply look the same there, as far as the format minds. To be asked
-    /// when a program starts: a `u64` that is read as a `u8` may else go well for a while.
+    /// Checks that the other side means the same by this command: it has the command, speaks the
+    /// format, and its request and reply have the same shape, as far as the format needs. Call it
+    /// when a program starts: otherwise a `u64` that is read as a `u8` may go well for a while.
     ///
     /// ```
     /// # #[cfg(all(feature = "bincode", feature = "json"))] {
@@ -159,9 +159,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `conflict` if not, with the places in which they differ, or that there is no such command;
-    /// and whatever a call may fail with. What cannot be compared passes: types of formats
-    /// such as `line`, and parts that cannot be traced.
+    /// `conflict` if not, with the places that differ, or because there is no such command; and
+    /// every error of a call. Types of formats such as `line`, and parts that cannot be traced,
+    /// cannot be compared and pass.
     ///
     /// # Cancel safety
     ///
@@ -174,9 +174,10 @@ impl Client {
         self.check_all([command.signature()]).await
     }
 
-    /// As [`check`](Self::check) for several commands, which are [signatures](Command::signature)
-    /// here: `client.check_all([GREET.signature(), COUNT.signature()])`. All that differ are in the
-    /// error, a line for each.
+    /// As [`check`](Self::check) for several commands, given by their
+    /// [signatures](Command::signature):
+    /// `client.check_all([GREET.signature(), COUNT.signature()])`. The error has a line for each
+    /// command that differs.
     ///
     /// # Errors
     ///
@@ -199,13 +200,13 @@ impl Client {
         }
     }
 
-    /// Waits until everything that was handed over is written: the requests of all calls, one-way
-    /// ones too, that this client and its clones have sent so far. The system has it then; whether
-    /// the peer has read it is not known, and one that stops drops what it has not read.
+    /// Waits until all requests that this client and its clones have handed over so far are
+    /// written, those of one-way calls too. The system has them then. It is not known whether the
+    /// peer has read them, and a peer that stops drops requests that it has not read.
     ///
-    /// A [`notify`](Self::notify) is ready when the connection has taken it, which is before it is
-    /// written. A program that leaves `main` drops its runtime, and with it whatever was not
-    /// written yet; call this, or [`close`](Self::close), before that.
+    /// A [`notify`](Self::notify) is ready when the connection has taken it, before it is written.
+    /// A program that leaves `main` drops its runtime, and loses everything not yet written; call
+    /// this, or [`close`](Self::close), before that.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -220,8 +221,8 @@ impl Client {
     /// # Errors
     ///
     /// `disconnected`, with the reason, if the connection ended before that: a peer that does not
-    /// read is cut off after `write_time_max`. Some of the calls may have run all the same, so it
-    /// is not safe to make them again.
+    /// read is cut off after `write_time_max`. Some of the calls may have run, so it is not safe to
+    /// make them again.
     ///
     /// # Cancel safety
     ///
@@ -238,7 +239,7 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the connection is closing whether or not this is waited for.
+    /// Once polled, the connection closes even if the future is dropped.
     pub async fn close(self) {
         Channel::close(&self);
         // Not every channel can be closed.
@@ -269,8 +270,8 @@ impl Client {
     }
 }
 
-/// The untyped call: for a channel that is made of a client, and for a payload that is there
-/// already. The one of a JSON value is [`Client::call_json`].
+/// The untyped call: for a channel in front of a client, and for a payload that is encoded already.
+/// For a JSON value there is [`Client::call_json`].
 impl Service for Client {
     fn call(&self, request: Request) -> Answer {
         match &self.way {

@@ -5,8 +5,8 @@
 //!                                   │ dropped: the call is given up
 //! ```
 //!
-//! Items that have come before the final reply are taken first. Whoever only sends learns of an
-//! early end by the next `send`.
+//! Items that have come before the final reply are taken first. A caller that only sends learns of
+//! an early end by the next `send`.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -34,7 +34,7 @@ use crate::service::{DecodeItem, EncodeItem, ItemsOfCall, Sender, decode_item, e
 use crate::session::{Item, Received};
 use crate::wire::FormatWord;
 
-/// A command that can be called: what [`Client::call`] is given for it, and what it gives.
+/// A command that can be called: the argument of [`Client::call`] for it, and the call.
 ///
 /// `Kind` tells commands of one value each way from streamed ones. It is inferred.
 #[diagnostic::on_unimplemented(
@@ -42,7 +42,7 @@ use crate::wire::FormatWord;
     note = "see `switchboard::format::Format`"
 )]
 pub trait Callable<Kind> {
-    /// The request, or what it begins with.
+    /// The request, or the value that it begins with.
     type Request;
     /// A call of it.
     type Call;
@@ -175,8 +175,8 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         Self { call, up, down, decode: F::decode }
     }
 
-    /// Ends the call, with `deadline_exceeded`, when `time` has passed from now: it covers all of
-    /// its items. A streamed call that is given no time, here or by its
+    /// Ends the call with `deadline_exceeded` when `time` has passed from now. The time covers all
+    /// items. A streamed call without a time, from here or from its
     /// [command](crate::Command::timeout), may last for ever.
     pub fn timeout(self, time: Duration) -> Self {
         self.timeout_at(after(time).into_std())
@@ -194,14 +194,14 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         self
     }
 
-    /// Says this beside the call; see [`Call::metadata`].
+    /// Sends this metadata with the call; see [`Call::metadata`].
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
         self.call.sent.unsent_mut().add_metadata(key, value);
         self
     }
 
-    /// Waits until the handler has taken the call: it says so, or sends something. Answers where
-    /// its items begin, if it says that.
+    /// Waits until the handler has taken the call, by saying so or by sending an item. Answers the
+    /// position at which its items begin, if it says one.
     ///
     /// # Errors
     ///
@@ -215,13 +215,13 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         opened.map_err(|error| self.call.explain(error))
     }
 
-    /// Waits for the final reply. Items that have not been taken are dropped, and none is sent
-    /// behind those that were.
+    /// Waits for the final reply. Drops items that have not been taken, and ends the items of the
+    /// request.
     ///
     /// # Errors
     ///
-    /// As a [`Call`]; `cancelled` if the error of the call was given by [`next`](Self::next) or
-    /// [`send`](Self::send) before.
+    /// As a [`Call`]; `cancelled` if [`next`](Self::next) or [`send`](Self::send) has already given
+    /// the error of the call.
     ///
     /// # Cancel safety
     ///
@@ -243,9 +243,9 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
     ///
     /// # Errors
     ///
-    /// Why the call has ended before, if it has; `too_large` if the item is over
-    /// [`item_bytes_max`](Limits::item_bytes_max), and what the format says of it: nothing was sent
-    /// then, and the call goes on.
+    /// The reason of the call's end, if it has ended before. `too_large` if the item is over
+    /// [`item_bytes_max`](Limits::item_bytes_max), or an error of the format: then nothing was
+    /// sent, and the call goes on.
     ///
     /// # Cancel safety
     ///
@@ -256,8 +256,8 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
         sent.map_err(|error| self.call.explain(error))
     }
 
-    /// Says that the request has no more items, while those of the reply may go on.
-    /// [`finish`](Self::finish) says it as well.
+    /// Ends the items of the request, while those of the reply may go on. [`finish`](Self::finish)
+    /// does so too.
     ///
     /// # Errors
     ///
@@ -283,8 +283,8 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
     }
 }
 
-/// The items of a request. One counts as flushed when the call has taken it; to close it ends the
-/// request.
+/// The items of a request. An item counts as flushed when the call has taken it; closing the sink
+/// ends the request.
 impl<I, Down: Unpin, R> Sink<I> for StreamedCall<Sends<I>, Down, R> {
     type Error = Error;
 
@@ -308,9 +308,9 @@ impl<I, Down: Unpin, R> Sink<I> for StreamedCall<Sends<I>, Down, R> {
 }
 
 impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
-    /// The call as two halves, of which one may send while the other waits. The items of the
-    /// request end by [`Sender::end`], or when the reply is [waited for](Self::finish); a sender
-    /// that is dropped before has given the call up.
+    /// The call as two halves: one may send while the other waits. The items of the request end by
+    /// [`Sender::end`], or when the reply is [waited for](Self::finish). Dropping the sender before
+    /// that gives the call up.
     ///
     /// # Errors
     ///
@@ -331,13 +331,13 @@ impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
 }
 
 impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
-    /// Wants the items from this position of their source on, of a
-    /// [resumable](crate::Command::resumable) command. These come, or the call fails before there
-    /// is an item: with `invalid` if the command cannot go on, or its handler does not
-    /// [say](Sender::open_at) that it does, and with `not_found` if it has nothing at this
-    /// position; [`Error::positions`] tells what it has.
+    /// Asks a [resumable](crate::Command::resumable) command for the items from this position of
+    /// their source on. Exactly these come, or the call fails before the first item. It fails with
+    /// `invalid` if the command cannot go on, or its handler does not [say](Sender::open_at) that
+    /// it does. It fails with `not_found` if there is nothing at this position;
+    /// [`Error::positions`] tells which positions there are.
     ///
-    /// For `None`, as of a first call, it begins where the command begins.
+    /// With `None`, as for a first call, the items begin where the command begins.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -380,24 +380,24 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
         self
     }
 
-    /// Where in its source the item stands that came last, if its sender says so.
+    /// The position in its source of the item that came last, if its sender says it.
     #[must_use]
     pub fn position(&self) -> Option<u64> {
         self.call.position
     }
 
-    /// The position behind that: where to [go on](Self::resume_at) later.
+    /// The position after that: where to [go on](Self::resume_at) later.
     #[must_use]
     pub fn next_position(&self) -> Option<u64> {
         self.call.position?.checked_add(1)
     }
 
-    /// The next item; `None` behind the last one of a call that went well.
+    /// The next item; `None` after the last item of a call that went well.
     ///
     /// # Errors
     ///
-    /// What ended the call, once, behind the items that came before it; `bad_payload` if an item is
-    /// none of this type.
+    /// The error that ended the call, once, after the items that came before it; `bad_payload` if
+    /// an item is not of this type.
     ///
     /// # Cancel safety
     ///

@@ -1,17 +1,17 @@
 //! What is said of a command beside its name and its types.
 //!
-//! Some of it stands in the place of limits, for the calls of the command alone; which limits
-//! follow from it is told in one place, [`Facts::limits`].
+//! Some facts replace limits, for the calls of the command alone; [`Facts::limits`] says which
+//! limits follow from them.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::limits::{Limits, PayloadMax, TimeMax};
 
-/// What is said of a command beside its name and its types, by the methods of
+/// The facts of a command beside its name and its types, set by the methods of
 /// [`Command`](crate::Command).
 ///
-/// They are not sent: each side has them from the constant.
+/// They are not sent with calls: each side has them from the constant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Facts {
@@ -100,23 +100,23 @@ impl Facts {
         self.is_read_only
     }
 
-    /// The time that a call may take in place of [`Limits::call_time_max`]; `None` if that holds.
-    /// See [`Command::timeout`](crate::Command::timeout).
+    /// The time that a call may take in place of [`Limits::call_time_max`]; `None` if that limit
+    /// holds. See [`Command::timeout`](crate::Command::timeout).
     #[must_use]
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
     /// The bytes that a payload may have in place of [`Limits::payload_bytes_max`]; `None` if that
-    /// holds. See [`Command::payload_bytes_max`](crate::Command::payload_bytes_max).
+    /// limit holds. See [`Command::payload_bytes_max`](crate::Command::payload_bytes_max).
     ///
-    /// Where it is larger, what a payload may take grows as many times for the calls of this
-    /// command: [`Limits::body_time_max`], [`Limits::decode_bytes_max`] and
-    /// [`Limits::spare_elements_max`]. Where it is smaller these stay as they are. All other limits
-    /// are as for other commands: levels of nesting, for a larger payload needs no deeper ones;
+    /// If it is larger than that limit, [`Limits::body_time_max`], [`Limits::decode_bytes_max`] and
+    /// [`Limits::spare_elements_max`] grow by the same factor for the calls of this command. If it
+    /// is smaller, they stay as they are. All other limits are as for other commands:
+    /// [`Limits::depth_max`], since a larger payload needs no deeper nesting;
     /// [`Limits::write_time_max`], which is of the connection; and [`Limits::held_bytes_max`],
-    /// which counts these payloads too. The time of a call runs while its request comes, so a large
-    /// command often needs a [timeout](crate::Command::timeout) as well.
+    /// which counts these payloads too. The time of a call runs while its request comes in, so a
+    /// large command often needs a [timeout](crate::Command::timeout) as well.
     #[must_use]
     pub const fn payload_bytes_max(&self) -> Option<usize> {
         match self.payload_bytes_max {

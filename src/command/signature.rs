@@ -1,4 +1,4 @@
-//! What two programs must agree on to call a command: the types of its parts.
+//! The parts of a command on which two programs must agree: their types.
 
 use std::marker::PhantomData;
 
@@ -7,8 +7,8 @@ use crate::error::{Code, Error, Result};
 use crate::format::{Format, Outline};
 use crate::wire::Name;
 
-/// A command as another program sees it: its name, its format, and what its request and its reply
-/// look like; made by [`Command::signature`](crate::Command::signature).
+/// A command as another program sees it: its name, its format, and the shapes of its request and
+/// its reply. Made by [`Command::signature`](crate::Command::signature).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Signature {
@@ -16,13 +16,13 @@ pub struct Signature {
     pub name: Name,
     /// The format.
     pub format: &'static str,
-    /// What a request looks like, or what it begins with; `None` if its format does not say.
+    /// The shape of a request, or of the value that it begins with; `None` if its format has none.
     pub request: Option<Outline>,
-    /// What a reply looks like, or what it ends with; `None` if its format does not say.
+    /// The shape of a reply, or of the value that it ends with; `None` if its format has none.
     pub reply: Option<Outline>,
-    /// What an item of the request looks like, if it has items.
+    /// The shape of an item of the request, if it has items.
     pub request_items: Option<Option<Outline>>,
-    /// What an item of the reply looks like, if it has items.
+    /// The shape of an item of the reply, if it has items.
     pub reply_items: Option<Option<Outline>>,
 }
 

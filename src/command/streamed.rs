@@ -4,10 +4,11 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-/// In the place of a command's request or reply: it comes in items, and the rest as one value.
+/// Stands in place of a command's request or reply that comes in items, with the rest as one value.
 ///
-/// The rest is what a request begins with (the name of a file, behind which its content comes) or
-/// what a reply ends with (how many there were). No value of this type is ever made.
+/// The rest is the value that a request begins with (such as the name of a file, before its
+/// content), or that a reply ends with (such as the number of items). No value of this type is ever
+/// made.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {

@@ -46,31 +46,31 @@ pub(super) struct Accept<S> {
     report: Report,
 }
 
-/// What happened while an endpoint served, told when it has stopped.
+/// The counts of an endpoint's serving, given when it has stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// Connections that were served.
     pub connections: u64,
-    /// Connections whose handshake failed, took too long, or was under way at the end; none, where
+    /// Connections whose handshake failed, took too long, or was under way at the end. It is 0 if
     /// the listener gives streams.
     pub handshakes_failed: u64,
     /// Connections that were turned away at the door.
     pub connections_refused: u64,
-    /// Tagged calls that were given an answer or an error, by their handler or by the library. Not
-    /// those over a limit of their connection, nor those that came when it was closing.
+    /// Tagged calls that got an answer or an error, from their handler or from the library. Calls
+    /// over a limit of their connection do not count, nor do calls that came when it was closing.
     pub calls_answered: u64,
-    /// Calls that were ended because their connection was: it was lost, or `drain_time_max` passed.
+    /// Calls that ended with their connection: it was lost, or `drain_time_max` had passed.
     pub calls_cut_off: u64,
     /// One-way calls that ran to their end or to their deadline.
     pub one_way_calls: u64,
-    /// One-way calls that did not run, of which their caller could not be told: the endpoint was
-    /// full or stopping, or there is no such command, or the payload was too large or bad. They
-    /// are also logged, as a number, at most once a second. Those that had not been read when their
-    /// connection ended are in no count.
+    /// One-way calls that did not run, without their callers hearing of it: the endpoint was full
+    /// or stopping, there is no such command, or the payload was too large or bad. Their number is
+    /// also logged, at most once a second. Calls that were not yet read when their connection ended
+    /// are in no count.
     pub one_way_calls_refused: u64,
-    /// What handlers had [spawned](crate::Context::spawn) and was dropped, as `drain_time_max` had
-    /// passed.
+    /// Tasks that handlers had [spawned](crate::Context::spawn), and that were dropped when
+    /// `drain_time_max` had passed.
     pub tasks_cut_off: u64,
 }
 

@@ -1,8 +1,8 @@
 //! The handlers of an endpoint as a set: listed, taken out, and given to another endpoint as well.
 //!
-//! These methods of [`Endpoint`] stand here for want of room beside the type. Those that register a
-//! handler stand there, since the compiler names a method by the file of its block, and it is they
-//! that it names in its messages to users. The map itself, and its lock, are the registry's.
+//! These methods of [`Endpoint`] stand here for want of room beside the type. The methods that
+//! register a handler stand beside the type: the compiler names the file of a method's block in its
+//! messages to users. The map itself, and its lock, are the registry's.
 
 use std::sync::Arc;
 
@@ -12,13 +12,14 @@ use crate::handler::CommandInfo;
 use crate::wire::Name;
 
 impl Endpoint {
-    /// Removes the handler of this name; whether there was one. Calls that are running keep it.
+    /// Removes the handler of this name. Answers whether there was one. Calls that are running keep
+    /// it.
     #[allow(clippy::must_use_candidate, reason = "removing is what it is for")]
     pub fn remove(&self, name: &str) -> bool {
         self.router.registry().remove(name.as_bytes())
     }
 
-    /// The commands that are answered now, by name: what `?` tells a peer, and the
+    /// The commands that are answered now, by name, as `?` tells them to a peer, with the
     /// [facts](crate::Facts) of each.
     ///
     /// ```
@@ -44,11 +45,11 @@ impl Endpoint {
         self.router.registry().command(name)
     }
 
-    /// Answers here as well what `other` answers now, raw handlers included: the parts of a program
-    /// have endpoints of their own, and one serves them all. Facts go along.
+    /// Also answers here the commands that `other` answers now, raw handlers and facts included. So
+    /// the parts of a program have endpoints of their own, and one endpoint serves them all.
     ///
-    /// Nothing else of `other` is taken: neither limits, keepalive and the like nor what is counted
-    /// against limits. What is added to `other` later, or removed from it, changes nothing here.
+    /// Nothing else of `other` is taken: no limits, no keepalive, no counts against limits. Later
+    /// changes of `other` change nothing here.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -66,14 +67,14 @@ impl Endpoint {
     /// # Panics
     ///
     /// If a handler is registered under one of the names already: that is a mistake in the program.
-    /// None of `other` is answered then.
+    /// No command of `other` is answered then.
     #[track_caller]
     pub fn merge(self, other: Self) -> Self {
         self.nest("", other)
     }
 
-    /// As [`merge`](Self::merge), with `prefix` in front of each name. Whoever calls puts it in
-    /// front as well: [`Command::under`](crate::Command::under).
+    /// As [`merge`](Self::merge), with `prefix` in front of each name. A caller puts it in front
+    /// too, by [`Command::under`](crate::Command::under).
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {
@@ -94,7 +95,7 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// As `merge`, and if a name is not one any more behind `prefix`; see
+    /// As `merge`, and if a name with `prefix` breaks the rules of
     /// [`Command::new`](crate::Command::new).
     #[track_caller]
     pub fn nest(self, prefix: &str, other: Self) -> Self {

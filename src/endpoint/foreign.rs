@@ -18,11 +18,11 @@ use crate::service::{Door, Tasks};
 use crate::transport::{Listener, Peer};
 
 impl Endpoint {
-    /// Hands over each stream that connects to `listener` to `serve`, for a protocol that is not
-    /// the library's, until `stop` is ready. The connections count with those that the endpoint
-    /// serves. Handshakes have `handshake_time_max`. At the end all are told, by
+    /// Gives each stream that connects to `listener` to `serve`, for a protocol that is not the
+    /// library's, until `stop` is ready. The connections count with those that the endpoint serves.
+    /// Handshakes have `handshake_time_max`. At the end all connections hear of it by
     /// [`Incoming::draining`], and have `drain_time_max`. The rest is dropped after another
-    /// `linger_time_max`, in which a last word may still be written.
+    /// `linger_time_max`, in which `serve` may still write a last answer.
     ///
     /// Calls go through a [`door`](Self::door). With
     /// [`Request::with_draining`](crate::service::Request::with_draining) they end with the
@@ -64,7 +64,7 @@ impl Endpoint {
         accept.run(listener, stop).await
     }
 
-    /// A way in that is not a stream: calls are made by it as values, and it drains.
+    /// A way in that is not a stream: it takes calls as values, and it drains.
     ///
     /// ```
     /// use switchboard::service::{Request, Service};

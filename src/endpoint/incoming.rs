@@ -11,12 +11,12 @@ use crate::transport::{BoxedIo, Peer};
 /// [`Endpoint::accept_until`](crate::Endpoint::accept_until) watches.
 #[non_exhaustive]
 pub struct Incoming {
-    /// The stream. Closing it is left to whoever serves it.
+    /// The stream. The program that serves it also closes it.
     pub io: BoxedIo,
     /// The other end of it.
     pub peer: Peer,
-    /// Why there is no place for it, if there is none: its code is `overloaded`. It may be told so,
-    /// within a second, and is not to be served.
+    /// Why there is no place for it, if there is none; the code is `overloaded`. Do not serve it
+    /// then: you may tell it so, within a second.
     pub refused: Option<Error>,
     pub(super) tasks: Arc<Tasks>,
 }

@@ -1,9 +1,9 @@
-//! The answering side: handlers under names, served to whoever connects.
+//! The answering side: handlers under names, served to all who connect.
 //!
-//! An [`Endpoint`] is a handle: clones share the handlers, the limits and what is counted against
-//! them. It serves any number of listeners and streams at once, and it can dial as well: the two
-//! directions of a connection are alike, so a [`Client`] that wants to be called
-//! back is an endpoint that connects.
+//! An [`Endpoint`] is a handle: clones share the handlers, the limits and the counts against them.
+//! It serves any number of listeners and streams at once. It can dial as well: the two directions
+//! of a connection are alike, so a [`Client`] that wants to be called back is an endpoint that
+//! connects.
 
 mod accept;
 mod commands;
@@ -73,13 +73,13 @@ impl Endpoint {
         Self { router: Arc::new(router), limiter, keepalive_time: None, tcp_keepalive: None }
     }
 
-    /// Sets the limits. They hold for what is served or dialled from this endpoint, and from the
-    /// clones made of it from then on; clones made earlier keep theirs.
+    /// Sets the limits of all that this endpoint serves and dials, and of clones made of it from
+    /// then on. Clones made earlier keep theirs.
     ///
     /// # Panics
     ///
-    /// If one of the limits can't work, with its name: that is a mistake in the program. Use
-    /// [`Limits::check`] where it is not.
+    /// If one of the limits can't work, with its name: that is a mistake in the program. For limits
+    /// from elsewhere call [`Limits::check`] first.
     #[track_caller]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         if let Err(error) = limits.check() {
@@ -90,22 +90,24 @@ impl Endpoint {
         self
     }
 
-    /// Ends a connection without a word where others hear `<0 err ..` or the farewell, and also
-    /// after a plain call that fails: for peers that speak a dialect of their own, and would take
-    /// such a line for their answer. It holds for this endpoint and clones made of it from then on.
+    /// Sends no notices (`<0 err ..`) and no farewell: a connection just ends, also after a plain
+    /// call that fails. This is for peers that speak a dialect of their own, and would take such a
+    /// line for their answer. It holds for this endpoint and clones made of it from then on.
     pub fn without_notices(mut self) -> Self {
         self.router = Arc::new(self.router.without_notices());
         self
     }
 
-    /// Asks whoever this endpoint or a clone made of it from then on [dials](Self::connect) by
-    /// `?PING` when nothing has come for `time`. If nothing comes for as long again, the peer has
-    /// frozen: the connection ends, calls under way with `deadline_exceeded` and later ones with
-    /// `disconnected`, and [`Client::is_closed`] is true. Off unless it is set.
+    /// Asks the peer by `?PING` when nothing has come for `time`, on connections that this
+    /// endpoint, or a clone made of it from then on, [dials](Self::connect). If nothing comes for
+    /// as long again, the peer has frozen: the connection ends, calls under way end with
+    /// `deadline_exceeded` and later ones with `disconnected`, and [`Client::is_closed`] is true.
+    /// Unless this is set, only a connection with an open streamed call of this side is asked,
+    /// after 30 s.
     ///
-    /// Shorter than the peer's `idle_time_max`, it keeps an idle connection open. It should be
-    /// longer than a peer may be busy without reading: 15 s to 60 s are usual. Go's `net/rpc` has
-    /// none, but [`with_tcp_keepalive`](Self::with_tcp_keepalive).
+    /// A `time` below the peer's `idle_time_max` keeps an idle connection open. It should be longer
+    /// than a peer may be busy without reading: 15 s to 60 s are usual. It does nothing for Go's
+    /// `net/rpc`; [`with_tcp_keepalive`](Self::with_tcp_keepalive) does.
     ///
     /// # Panics
     ///
@@ -116,11 +118,11 @@ impl Endpoint {
         self
     }
 
-    /// Has the system probe TCP connections that are silent for `time`, in whole seconds: those
-    /// that this endpoint or a clone made of it from then on dials, or accepts by
+    /// Lets the system probe TCP connections that are silent for `time`, in whole seconds: those
+    /// that this endpoint, or a clone made of it from then on, dials, or accepts by
     /// [`listen`](Self::listen). After three probes without an answer, at about twice `time`, the
-    /// connection is lost. That finds a machine or a network that is gone, and not a program that
-    /// has frozen, for which its system answers. Off unless it is set; for other listeners there is
+    /// connection is lost. That finds a machine or a network that is gone, but not a frozen
+    /// program: its system answers for it. Off unless it is set. For other listeners use
     /// [`AnyListener::with_tcp_keepalive`](transport::AnyListener::with_tcp_keepalive).
     ///
     /// # Panics
@@ -137,8 +139,8 @@ impl Endpoint {
     /// # Panics
     ///
     /// If a handler is registered under this name already, or the request or the reply has no form
-    /// in the format of the command ([`Command::check`]): that is a mistake in the program. Use
-    /// [`add`](Self::add) where it is not.
+    /// in the format of the command ([`Command::check`]): that is a mistake in the program.
+    /// [`add`](Self::add) returns an error instead.
     #[track_caller]
     pub fn on<Req, Rep, F, H, Shape, Kind>(self, command: Command<Req, Rep, F>, handler: H) -> Self
     where
@@ -156,7 +158,7 @@ impl Endpoint {
         self.expect_registered(result)
     }
 
-    /// Lends the connection itself to `handler` whenever `name` is called plainly.
+    /// Lends the connection itself to `handler` at each plain call of `name`.
     ///
     /// ```
     /// use switchboard::{Connection, Endpoint};
@@ -167,7 +169,7 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// If a handler is registered under this name already, or it is no name; see
+    /// If a handler is registered under this name already, or it is not a name; see
     /// [`Command::new`].
     #[track_caller]
     pub fn on_raw<Kind: 'static>(
@@ -206,7 +208,7 @@ impl Endpoint {
         self.router.registry().insert(command.name(), Entry::Typed(Arc::new(route)))
     }
 
-    /// Lends the connection to `handler` whenever `name` is called, from now on.
+    /// Lends the connection to `handler` at each plain call of `name`, from now on.
     ///
     /// # Errors
     ///
@@ -214,7 +216,7 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// If it is no name; see [`Command::new`].
+    /// If it is not a name; see [`Command::new`].
     #[track_caller]
     pub fn add_raw<Kind: 'static>(
         &self,
@@ -225,8 +227,8 @@ impl Endpoint {
         self.router.registry().insert(name, Entry::Raw(any_raw(handler)))
     }
 
-    /// Listens at `address` and serves whoever connects, for ever: `host:port`, or `unix:` and a
-    /// path, or an [`Address`]. A host that is left out is the loopback.
+    /// Listens at `address` and serves all who connect, for ever. The address is `host:port`,
+    /// `unix:` and a path, or an [`Address`]; without a host it is the loopback.
     ///
     /// # Errors
     ///
@@ -240,7 +242,7 @@ impl Endpoint {
         self.serve(listener.kept_alive(self.tcp_keepalive)).await
     }
 
-    /// Serves whoever connects to `listener`, for ever.
+    /// Serves all who connect to `listener`, for ever.
     ///
     /// # Errors
     ///
@@ -255,16 +257,16 @@ impl Endpoint {
         self.serve_until(listener, std::future::pending::<()>()).await.map(|_| ())
     }
 
-    /// Serves whoever connects to `listener` until `stop` is ready, and then drains: no connection
-    /// is accepted and no call taken any more, calls under way finish, and what is left after
-    /// `drain_time_max` is ended with `cancelled`. A handler under way may still call back
-    /// ([`Context::client`](crate::Context::client)). Those who have connected by then and wait to
-    /// be accepted are told like the others, so that they know that nothing of theirs ran.
+    /// Serves all who connect to `listener` until `stop` is ready, and then drains: it accepts no
+    /// more connections and takes no more calls. Calls under way may finish; after `drain_time_max`
+    /// they end with `cancelled`. A handler under way may still call back
+    /// ([`Context::client`](crate::Context::client)). Peers that wait to be accepted are told as
+    /// well, so they know that none of their calls ran.
     ///
     /// To serve several listeners, call this once for each on the same endpoint.
     ///
-    /// Where thousands connect at once, use [`transport::bind`]: it lets 4,096 wait to be accepted,
-    /// a `TcpListener::bind` of tokio 128.
+    /// If thousands connect at once, use [`transport::bind`]: it lets 4,096 wait to be accepted,
+    /// tokio's `TcpListener::bind` only 128.
     ///
     /// # Errors
     ///
@@ -279,10 +281,10 @@ impl Endpoint {
         Ok(accept.run(listener, stop).await)
     }
 
-    /// Lends each stream that connects to `listener` to `handler`, from its first byte on and for
-    /// ever: no name is read, and nothing is said that is not the handler's. The limits of
+    /// Lends each stream that connects to `listener` to `handler`, from its first byte on, and
+    /// serves for ever. The library reads no name and writes nothing of its own. The limits of
     /// connections hold, and those of a [`Connection`](crate::Connection). A stream is closed in
-    /// good order when its handler is done with it.
+    /// good order when its handler returns.
     ///
     /// ```
     /// # use switchboard::{Connection, Endpoint, Result, transport};
@@ -336,7 +338,7 @@ impl Endpoint {
         Ok(accept.run(listener, stop).await)
     }
 
-    /// Serves one stream that is open already, until it ends. Where the process may have reset
+    /// Serves one stream that is open already, until it ends. If the process may have reset
     /// SIGPIPE, make it a [`Socket`](transport::Socket) first.
     ///
     /// # Cancel safety
@@ -347,9 +349,9 @@ impl Endpoint {
     }
 
     /// Connects to `address`, a text or an [`Address`], and serves the handlers of this endpoint to
-    /// whoever is there.
+    /// the peer there.
     ///
-    /// Of a host with several addresses the first that answers is taken. They are tried one after
+    /// A host may have several addresses: the first that answers is taken. They are tried one after
     /// the other, each at most 250 ms after the one before, so a silent one does no harm.
     ///
     /// ```
@@ -383,7 +385,7 @@ impl Endpoint {
     }
 
     /// Makes a client over a stream that is open already, and serves the handlers of this endpoint
-    /// to whoever is there. Where the process may have reset SIGPIPE, make it a
+    /// to the peer there. If the process may have reset SIGPIPE, make it a
     /// [`Socket`](transport::Socket) first.
     ///
     /// # Panics
@@ -394,13 +396,11 @@ impl Endpoint {
         serving::dialled(&self.router, Box::new(io), Peer::unknown(), self.keepalive_time)
     }
 
-    /// Makes a client of this endpoint's own handlers, without a socket or a stream: what it calls
-    /// passes the same limits, formats and bounds on time as the calls of others. Handlers that are
-    /// added later are called as well. Whoever they see calling is in this process, and they cannot
-    /// call back.
+    /// Makes a client of this endpoint's own handlers, without a socket or a stream. Its calls pass
+    /// the same limits, formats and deadlines as all others. It also calls handlers that are added
+    /// later. Handlers see a caller in this process, and cannot call it back.
     ///
-    /// Handlers run in the runtime in which the client was made, and begin in the order in which
-    /// they were called.
+    /// Handlers run in the runtime that made the client, and begin in the order of their calls.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {

@@ -20,9 +20,9 @@ use crate::stream::Connection;
 use crate::transport::{Address, BoxedIo, Io, Listener, Peer, SharedIo};
 
 impl Endpoint {
-    /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: `rpc.Dial` or
-    /// `rpc.DialHTTP`, and its gob, not JSON. How calls become commands is told at
-    /// [`net_rpc()`](crate::gob::net_rpc).
+    /// Serves the Go programs that connect to `listener` with `net/rpc`, for ever: by `rpc.Dial` or
+    /// `rpc.DialHTTP`, in gob and not in JSON. [`net_rpc()`](crate::gob::net_rpc) says how calls
+    /// become commands.
     ///
     /// ```
     /// # use switchboard::{Command, Endpoint, Error, Result, format::Gob, transport};
@@ -51,7 +51,7 @@ impl Endpoint {
     }
 
     /// As [`serve_net_rpc`](Self::serve_net_rpc) until `stop` is ready, and then drains, as
-    /// [`serve_until`](Self::serve_until) does. A peer that is turned away gets no word.
+    /// [`serve_until`](Self::serve_until) does. A peer that is turned away gets no message.
     ///
     /// # Errors
     ///
@@ -78,12 +78,13 @@ impl Endpoint {
     }
 
     /// Connects to a server of Go's `net/rpc`, as `rpc.Dial` does. Commands have the names of Go's
-    /// methods and the format [`Gob`](crate::format::Gob); another format is `unsupported_format`.
+    /// methods and the format [`Gob`](crate::format::Gob); a call in another format fails with
+    /// `unsupported_format`.
     ///
-    /// An error of the server is `failed`, with its text. net/rpc cannot cancel a call or end it in
-    /// time: the server goes on with one that was given up, which counts against
-    /// `calls_per_connection_max` until its reply has come, and is dropped then. Calls beyond that
-    /// wait for others. Handlers of this endpoint are not served.
+    /// An error of the server is `failed`, with its text. net/rpc cannot cancel a call or give it a
+    /// deadline: the server goes on with a call that was given up. Such a call counts against
+    /// `calls_per_connection_max` until its reply has come. Calls beyond that limit wait for
+    /// others. Handlers of this endpoint are not served.
     ///
     /// # Errors
     ///

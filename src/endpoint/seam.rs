@@ -4,7 +4,7 @@ use super::Endpoint;
 use crate::service::{Answer, Request, Service};
 
 /// Calls that come through no connection. Only the limits of the whole endpoint hold for them; a
-/// [`Door`](crate::service::Door) has those of a connection, and an end.
+/// [`Door`](crate::service::Door) also has the limits of a connection, and an end.
 impl Service for Endpoint {
     fn call(&self, request: Request) -> Answer {
         let is_one_way = request.is_one_way();

@@ -11,7 +11,8 @@ use super::word::Word;
 /// The kind of an [`Error`](super::Error), the same on both sides of the wire.
 ///
 /// `docs/PROTOCOL.md` lists the words. The set may grow: a word of a peer that this side does not
-/// know is [`Failed`](Self::Failed), and kept ([`Error::code_word`](super::Error::code_word)).
+/// know is [`Failed`](Self::Failed), and [`Error::code_word`](super::Error::code_word) keeps the
+/// word.
 ///
 /// ```
 /// use switchboard::Code;
@@ -29,13 +30,13 @@ pub enum Code {
     BadPayload,
     /// A limit on size, depth or count was passed; the text names it.
     TooLarge,
-    /// The command does not speak the format that was asked for, or not in this kind of call.
+    /// The command does not speak the requested format, or not in this kind of call.
     UnsupportedFormat,
     /// The request is well formed, and its values are wrong.
     Invalid,
-    /// The request names something that there is not.
+    /// The request names something that does not exist.
     NotFound,
-    /// The request does not go with the state that the callee is in.
+    /// The request does not fit the state of the callee.
     Conflict,
     /// The deadline of the call passed before its answer was there.
     DeadlineExceeded,
@@ -43,7 +44,7 @@ pub enum Code {
     Cancelled,
     /// The callee has no room for this call now.
     Overloaded,
-    /// The callee does not know who is calling, and wants to.
+    /// The callee does not know who is calling, and needs to know.
     Unauthenticated,
     /// The caller may not do this.
     Denied,
@@ -55,11 +56,11 @@ pub enum Code {
     ShuttingDown,
     /// What arrived is not this protocol.
     Protocol,
-    /// The connection could not be made or was lost. This side found it out; it is never sent.
+    /// The connection could not be made or was lost. It is never sent.
     Disconnected,
 }
 
-/// Who has to change something for a [`Code`] to go away.
+/// The side that has to change something so that the error goes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
@@ -67,7 +68,7 @@ pub enum Fault {
     Caller,
     /// The side that answered.
     Callee,
-    /// What lies between the two.
+    /// The connection between the two.
     Connection,
 }
 

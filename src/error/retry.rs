@@ -3,20 +3,20 @@
 use super::{Code, Error};
 
 impl Error {
-    /// Whether the handler surely did not run, so that calling again can do nothing twice: the
-    /// request was not sent, or the peer refused it with `overloaded` or `shutting_down` before it
-    /// looked at it. One of these codes from a handler, which had begun, says nothing of the kind;
-    /// nor does one that a [`Connection`](crate::Connection) found in place of a line, which may be
-    /// the reply of a handler that has run.
+    /// Whether the handler surely did not run, so calling again does nothing twice: the request was
+    /// not sent, or the peer refused it with `overloaded` or `shutting_down` before its handler
+    /// began. The same code from a handler does not count, since that had begun. Nor does a code
+    /// that a [`Connection`](crate::Connection) found in place of a line: it may be the reply of a
+    /// handler that has run.
     ///
-    /// It does not say that calling again can succeed: a request that is `too_large` stays so, and
-    /// a client whose connection is closed stays closed. So a loop that tries again
+    /// It does not say that calling again can succeed: a request that is `too_large` stays too
+    /// large, and a closed client stays closed. So a loop that tries again
     ///
     /// 1. stops at an error that is not safe to retry, unless the command is idempotent,
     /// 2. stops at one that is not [transient](Self::is_transient),
     /// 3. connects anew if the connection is closed, since no client does so by itself,
-    /// 4. waits in between, each time longer, and for [`retry_after`](Self::retry_after) at least,
-    /// 5. gives up after so many attempts, or when its own deadline has passed.
+    /// 4. waits in between, longer each time, and at least for [`retry_after`](Self::retry_after),
+    /// 5. gives up after some attempts, or when its own deadline has passed.
     ///
     /// `examples/reconnect.rs` is such a loop.
     ///
@@ -30,13 +30,12 @@ impl Error {
         !self.was_sent() || self.is_from_peer() && is_refused && !self.facts.has_run
     }
 
-    /// Whether it may pass with time, so that the same call can succeed later: the code is
-    /// `disconnected`, `overloaded`, `shutting_down` or `deadline_exceeded`, or the peer said when
-    /// to [try again](Self::retry_after). A call that is wrong stays wrong, as does an address.
+    /// Whether the same call may succeed later: the code is `disconnected`, `overloaded`,
+    /// `shutting_down` or `deadline_exceeded`, or the peer said when to [try
+    /// again](Self::retry_after). A wrong call stays wrong, and so does a wrong address.
     ///
-    /// It does not say that calling again is harmless: that is so if the call
-    /// [did not run](Self::is_safe_to_retry), or its command is
-    /// [idempotent](crate::Command::idempotent).
+    /// It does not say that calling again is harmless. That is so if the call [did not
+    /// run](Self::is_safe_to_retry), or its command is [idempotent](crate::Command::idempotent).
     ///
     /// ```
     /// # use switchboard::transport::Address;

@@ -12,11 +12,11 @@ use crate::service::panicked;
 /// `blocking_calls_max` at a time.
 ///
 /// A blocking function cannot be stopped: after a cancel or a deadline its caller has an answer,
-/// but it runs on until it looks at [`Context::is_cancelled`] or returns. One that still waits for
-/// a thread of the runtime when its call ends never begins; it counts until a thread has come to
-/// it.
+/// but the function runs on until it looks at [`Context::is_cancelled`] or returns. If it still
+/// waits for a thread of the runtime when its call ends, it never begins; it counts until a thread
+/// has come to it.
 ///
-/// Shared state goes in front of its arguments by [`with_state`](crate::with_state) around it.
+/// For shared state in front of its arguments, put [`with_state`](crate::with_state) around it.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -41,7 +41,7 @@ pub struct Blocking<F> {
     pub(super) function: Arc<F>,
 }
 
-/// What came of a function that runs elsewhere, or whose stream is sent: what it returned, or why
+/// The result of a function that runs elsewhere, or whose stream is sent: what it returned, or why
 /// that is not known.
 #[derive(Debug)]
 pub struct Ran<Reply>(Result<Reply>);

@@ -14,7 +14,7 @@ use crate::service::{Extensions, ItemsOfCall, Request, pipe, way_back};
 use crate::transport::Peer;
 use crate::wire::Metadata;
 
-/// A handler's optional second argument: who calls, until when, and a way to call back.
+/// A handler's optional last argument: who calls, until when, and a way to call back.
 ///
 /// ```
 /// use switchboard::{Context, Result};
@@ -60,7 +60,7 @@ impl Context {
         self.request.command()
     }
 
-    /// The format in which its caller speaks: that of the request, and of the reply.
+    /// The format of the request, and of the reply.
     #[must_use]
     pub fn format(&self) -> &str {
         self.format
@@ -72,25 +72,26 @@ impl Context {
         self.request.peer()
     }
 
-    /// A client that calls back over the same connection, also while either side is closing it:
-    /// until this call has its answer. What is left of the draining time is left for both.
+    /// A client that calls back over the same connection, until this call has its answer. It works
+    /// also while either side closes the connection; both calls share the rest of the draining
+    /// time.
     ///
-    /// Where the call was made plainly there is no calling back: its caller has the stream until
-    /// the reply, so calls fail with `unsupported_format` until then. Where it came through no
-    /// connection nobody can be called, and calls fail with `unknown_command`.
+    /// If the call was made plainly, its caller has the stream until the reply, so calls back fail
+    /// with `unsupported_format` until then. If the call came through no connection, nobody can be
+    /// called back, and calls fail with `unknown_command`.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::over_shared(way_back(&self.request))
     }
 
-    /// When the answer is due; after it the handler is stopped and the caller told. Of a streamed
-    /// call whose caller sets no time that is years from now.
+    /// When the answer is due. After that the handler is stopped and the caller told. For a
+    /// streamed call without a time it is years from now.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// Time left until [`deadline`](Self::deadline). To pass on, by
+    /// Time left until [`deadline`](Self::deadline), to pass on by
     /// [`Call::timeout`](crate::Call::timeout).
     #[must_use]
     pub fn time_left(&self) -> Duration {
@@ -105,8 +106,8 @@ impl Context {
     }
 
     /// Is ready when nobody waits for the answer any more: the caller has cancelled, the deadline
-    /// has passed, the connection is lost, or the answer is there. For what goes on beside the
-    /// handler, in tasks and on threads: the handler itself is stopped at its next await.
+    /// has passed, the connection is lost, or the answer is there. It is for tasks and threads
+    /// beside the handler: the handler itself is stopped at its next await.
     ///
     /// ```
     /// use switchboard::{Context, Result};
@@ -127,30 +128,29 @@ impl Context {
         self.request.cancelled().cancelled_owned()
     }
 
-    /// Is ready when no more calls are taken where this one came in: its listener, its door or its
-    /// connection drains. What is under way has `drain_time_max` to end from then on; a handler
-    /// that could go on for longer ends here with what it has.
+    /// Is ready when the listener, the door or the connection by which this call came takes no more
+    /// calls, because it drains. Calls under way have `drain_time_max` from then on. A handler that
+    /// could go on for longer ends here with the result that it has.
     ///
-    /// A call that came to an endpoint as a value, through no door, is told of no drain.
+    /// For a call that came to an endpoint as a value, and through no door, it is never ready.
     pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         self.request.draining().cancelled_owned()
     }
 
-    /// Runs work that is to outlive its call, which a drain waits for: that of the listener by
-    /// which the call came in, or of its door, and no longer than `drain_time_max`. What is not
-    /// done then is dropped at its next await, and counted by
-    /// [`Report::tasks_cut_off`](crate::Report::tasks_cut_off).
+    /// Runs work that may outlive its call. When the listener or the door of the call drains, it
+    /// waits for this work, up to `drain_time_max`. Work that is not done then is dropped at its
+    /// next await, and counted by [`Report::tasks_cut_off`](crate::Report::tasks_cut_off).
     ///
-    /// Nobody waits for what comes of a call on a connection that this side has opened, on one
-    /// [without a listener](crate::Endpoint::serve_stream), or through no door. It counts against
-    /// no limit: bound it, or what starts it.
+    /// No drain waits for work of calls on a connection that this side has opened, on one [without
+    /// a listener](crate::Endpoint::serve_stream), or through no door. The work counts against no
+    /// limit: bound it, or the calls that start it.
     ///
-    /// Use this for what must be done although the caller is gone, `tokio::spawn` for what nobody
-    /// misses, and no task at all for what only its caller wants.
+    /// Use this for work that must be done although the caller is gone, `tokio::spawn` for work
+    /// that nobody misses, and no task at all for work that only the caller wants.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime. No handler is.
+    /// Outside of a tokio runtime; handlers always run in one.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         match self.request.tasks() {
             Some(tasks) => tasks.spawn(work),
@@ -164,30 +164,31 @@ impl Context {
         self.request.is_one_way()
     }
 
-    /// Where in their source the caller wants the items of the reply to begin, if it goes on with
-    /// what it had before: asked of [resumable](crate::Command::resumable) commands alone. The
-    /// handler says by [`Sender::open_at`](crate::Sender::open_at) of the same position that they
-    /// do, or returns [`Error::no_such_position`](crate::Error::no_such_position).
+    /// The position in their source at which the caller wants the items of the reply to begin, if
+    /// it goes on after a break. Only calls of [resumable](crate::Command::resumable) commands have
+    /// one. The handler confirms it by [`Sender::open_at`](crate::Sender::open_at) with the same
+    /// position, or returns [`Error::no_such_position`](crate::Error::no_such_position).
     #[must_use]
     pub fn resume_at(&self) -> Option<u64> {
         self.request.resume_position()
     }
 
-    /// The W3C traceparent that the caller sent, not looked into.
+    /// The W3C traceparent that the caller sent, unchecked.
     #[must_use]
     pub fn trace(&self) -> Option<&str> {
         self.request.trace()
     }
 
-    /// What the caller says beside the call.
+    /// The metadata of the call.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         self.request.metadata()
     }
 
-    /// Says this beside the reply, in the place of what was said before; the caller reads it by
-    /// [`Call::with_reply_metadata`](crate::Call::with_reply_metadata). An error that is returned
-    /// has it beside it, too. A plain call, a one-way call and Go's `net/rpc` have no place for it.
+    /// Sets the metadata of the reply, in place of any that was set before. The caller reads it by
+    /// [`Call::with_reply_metadata`](crate::Call::with_reply_metadata). It also goes with an error
+    /// that the handler returns. A plain call, a one-way call and Go's `net/rpc` have no place for
+    /// it.
     ///
     /// ```
     /// use switchboard::{Context, Metadata, Result};
@@ -202,7 +203,7 @@ impl Context {
         self.request.set_reply_metadata(metadata);
     }
 
-    /// Values that the door through which the call came has put beside it.
+    /// Values that the call's door has put beside it.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         self.request.extensions()

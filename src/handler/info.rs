@@ -1,4 +1,4 @@
-//! What is known of a registered command, for whoever lists commands: `?`, a tool, a program.
+//! The facts of a registered command, for `?`, tools and programs that list commands.
 //!
 //! The text of `?` is made of these structures and of nothing else, in their `Display`.
 
@@ -40,11 +40,11 @@ pub struct CommandInfo {
     pub formats: Vec<&'static str>,
     /// The name of the request's type, without the paths in it, for people. Empty if it is raw.
     pub request_type: String,
-    /// The name of the reply's type, as that of the request.
+    /// The name of the reply's type, written in the same way.
     pub reply_type: String,
-    /// Whether its handler is lent the connection; else it has types and formats.
+    /// Whether its handler gets the connection itself. If not, it has types and formats.
     pub is_raw: bool,
-    /// What is said of it beside. Nothing of a raw command.
+    /// Its facts. A raw command has none.
     pub facts: Facts,
 }
 

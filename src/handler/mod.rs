@@ -48,15 +48,15 @@ use crate::stream::Connection;
 /// - `fn(Req) -> Result<Rep, E>` or `fn(Req, Context) -> Result<Rep, E>`, by [`blocking()`],
 /// - either of these with shared state in front, by both: `with_state(&state, blocking(f))`.
 ///
-/// Where the command is [`Streamed`](crate::Streamed), a [`Receiver`] and a [`Sender`] stand
-/// between the request and the `Context`, as it has them. Where only its reply is, the function may
-/// return a `Stream` instead, by [`streaming()`].
+/// If the command is [`Streamed`](crate::Streamed), the items of its request and its reply add a
+/// [`Receiver`] and a [`Sender`] between the request and the `Context`. If only the reply has
+/// items, the function may return a `Stream` instead, by [`streaming()`].
 ///
-/// `E` is an [`Error`], a type of the program's that becomes one by [`From`], or any error whose
-/// type says nothing: `anyhow::Error`, a boxed error, a text ([`IntoError`]). An `Error` made by
-/// [`Error::new`] reaches the caller with its code, text and details; of anything else the caller
-/// learns `failed` and the log the rest. That includes an `Error` inside another error, and one
-/// that the library gave to the handler: by a call of its own, a [`Connection`] of its own, a limit
+/// `E` is an [`Error`], a type of the program that becomes one by [`From`], or an error without a
+/// type of its own: `anyhow::Error`, a boxed error, a text ([`IntoError`]). An `Error` made by
+/// [`Error::new`] reaches the caller with its code, text and details. For every other error the
+/// caller gets `failed`, and the log gets the rest. That includes an `Error` inside another error,
+/// and one that the library gave to the handler: by a call or a [`Connection`] of its own, a limit
 /// or a format.
 ///
 /// `Shape` tells these forms apart. It is inferred.
@@ -64,29 +64,29 @@ use crate::stream::Connection;
 /// # What blocks
 ///
 /// A handler begins in the task of its connection, where most are ready at once. Until it first
-/// waits it holds up all of the connection: three that take 500 ms make the next call wait for
-/// 1.5 s. So what blocks, or computes for long, is a function for [`blocking()`]; one that only
-/// computes may also say `tokio::task::yield_now().await` first and from time to time, and goes on
-/// in a task of its own then. A first poll that takes over 10 ms is logged as a warning.
+/// waits it holds up the whole connection: three that take 500 ms make the next call wait for 1.5
+/// s. So a function that blocks, or computes for long, belongs into [`blocking()`]. One that only
+/// computes may instead call `tokio::task::yield_now().await` at first and from time to time; then
+/// it goes on in a task of its own. A first poll that takes over 10 ms is logged as a warning.
 ///
 /// # When the compiler refuses
 ///
-/// - **`is not a handler of requests of type ..`**: the function takes something else. The request
-///   is owned; state comes before it, as an `Arc`, a [`Context`] behind it. A method takes
+/// - **`is not a handler of requests of type ..`**: the function takes other arguments. It takes
+///   the request by value, state before it, as an `Arc`, and a [`Context`] after it. A method takes
 ///   `self: Arc<Self>`.
-/// - **`is not a handler ..` of an `async move` closure** that uses what it has captured: it lends
-///   that to its future, and a handler may not. Let each call have a clone of its own:
+/// - **`is not a handler ..` of an `async move` closure** that uses a captured value: its future
+///   borrows that value, and a handler's may not. Give each call a clone of its own:
 ///   `move |text: String| { let names = names.clone(); async move { .. } }`, or use [`with_state`].
 /// - **`a handler of this command returns ..`**: another reply, or no `Result`.
 /// - **`.. is not a future`**: the function is not async. [`blocking()`] takes it as it is.
 /// - **`implementation of Deserialize is not general enough`**: the request or the reply borrows,
-///   as a `&str` does, and what is decoded is owned: `String`.
+///   as a `&str` does. Use an owned type: `String`.
 /// - **`the error .. cannot be told to a caller`**: see [`IntoError`].
 /// - **`future cannot be sent between threads safely`**: a handler may move to another thread at
-///   each await, so what it holds there must be able to: no `Rc`, no guard of a `std::sync::Mutex`.
-///   The message shows which value it is.
-/// - **`type annotations needed`** for an async closure: nothing else says what its error is, so
-///   the closure must: `async |text: String| Ok::<_, Error>(text.to_uppercase())`.
+///   each await, so it can hold no `Rc` and no guard of a `std::sync::Mutex` there. The message
+///   shows which value it is.
+/// - **`type annotations needed`** for an async closure: the closure itself must say the type of
+///   its error: `async |text: String| Ok::<_, Error>(text.to_uppercase())`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler of requests of type `{Req}`",
     label = "does not take `{Req}`",
@@ -100,9 +100,9 @@ use crate::stream::Connection;
             use `with_state`"
 )]
 pub trait Handler<Req, Shape>: Send + Sync + 'static {
-    /// What the function is given of the request at first: all of it, unless it is streamed.
+    /// The first part of the request that the function gets: all of it, unless it is streamed.
     type Head;
-    /// What the function returns: a future of a [`Result`].
+    /// The value that the function returns: a future of a [`Result`].
     type Answer;
     /// The functions for items.
     #[doc(hidden)]
@@ -112,16 +112,16 @@ pub trait Handler<Req, Shape>: Send + Sync + 'static {
     fn call(&self, head: Self::Head, context: Context, items: &Self::Items) -> Self::Answer;
 }
 
-/// A function that is lent the connection itself and speaks its own dialect on it:
+/// A function that gets the connection itself and speaks its own dialect on it:
 /// `async fn(&mut Connection) -> Result<(), E>`, or with shared state in front, by [`with_state`].
 ///
-/// It begins behind the line with its name and should return behind its payload: the next byte is
-/// the beginning of the next command. If it returns an error, the caller is told and the connection
-/// closed, since nobody knows where the payload would have ended. Of the library's own errors the
-/// caller is told those about the connection that was lent: that a line is too long, for one.
+/// It begins after the line with its name and should return at the end of its payload: the next
+/// byte begins the next command. If it returns an error, the caller is told and the connection
+/// closed, since nobody knows where the payload would have ended. The caller also hears the
+/// library's own errors about the lent connection, such as a line that is too long.
 ///
-/// `E` is what a [`Handler`] may fail with. `Kind` says how it becomes an [`Error`], and is
-/// inferred; a type of one's own that is a raw handler has `()` there.
+/// `E` is an error as for a [`Handler`]. `Kind` says how it becomes an [`Error`], and is inferred;
+/// a type of your own that is a raw handler has `()` there.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a raw handler",
     label = "not a raw handler",

@@ -13,7 +13,7 @@ use std::ops::Deref;
 
 use crate::error::{Error, Result};
 
-/// What a handler's future ends with: a `Result` of the command's reply. `Kind` is that of
+/// The output of a handler's future: a `Result` of the command's reply. `Kind` is that of
 /// [`IntoError`], and inferred.
 #[diagnostic::on_unimplemented(
     message = "a handler of this command returns `Result<{Rep}, E>`, and this one `{Self}`",
@@ -24,7 +24,7 @@ pub trait Outcome<Rep, Kind> {
     ///
     /// # Errors
     ///
-    /// What the handler returned.
+    /// The error that the handler returned.
     fn outcome(self) -> Result<Rep>;
 }
 
@@ -34,17 +34,17 @@ impl<Rep, E: IntoError<Kind>, Kind> Outcome<Rep, Kind> for Result<Rep, E> {
     }
 }
 
-/// What a handler may fail with:
+/// The errors that a handler may return:
 ///
-/// - an [`Error`], or **a type of your own that becomes one** by `From`: there stand code, text and
+/// - an [`Error`], or **a type of your own that becomes one** by `From`, with the code, text and
 ///   details that the caller gets. An `io::Error` is such a type too, and tells the caller nothing;
-/// - **an error whose type says nothing**: `anyhow::Error`, `Box<dyn Error + Send + Sync>`, or
-///   whatever else derefs to `dyn Error + Send + Sync` and goes into such a box. The caller gets
+/// - **an error without a type of its own**: `anyhow::Error`, `Box<dyn Error + Send + Sync>`, or
+///   any type that derefs to `dyn Error + Send + Sync` and goes into such a box. The caller gets
 ///   `failed`, and the log has the rest;
-/// - **a text**, for which the same holds.
+/// - **a text**, which is treated in the same way.
 ///
 /// Most errors of other crates are not among them. Inside a handler, [`Error::internal`] keeps such
-/// an error for the log, and [`Error::new`] says what the caller shall hear.
+/// an error for the log, and [`Error::new`] makes one for the caller.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -94,7 +94,7 @@ pub trait IntoError<Kind> {
 #[non_exhaustive]
 pub struct OfType;
 
-/// Of errors whose type says nothing.
+/// Of errors without a type of their own.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OfAnyType;

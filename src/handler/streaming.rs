@@ -13,16 +13,16 @@ use super::{Context, Handler, OfStream, OfStreamAndContext, WithState};
 use crate::format::Codec;
 use crate::service::Sender;
 
-/// Makes a handler of a function that returns a [`Stream`] of results, whose values are the items
-/// of the reply; the reply ends with `()`. An error ends the call with it. The stream is polled as
-/// fast as the caller takes items, and dropped when the caller is gone.
+/// Makes a handler of a function that returns a [`Stream`] of results. Their values are the items
+/// of the reply, which ends with `()`; an error ends the call. The stream is polled as fast as the
+/// caller takes items, and dropped when the caller is gone.
 ///
-/// The function is `fn(Req) -> S` or `fn(Req, Context) -> S`, with shared state in front by
-/// [`with_state`](crate::with_state) around it. To fail before the first item it returns a stream
-/// of that error.
+/// The function is `fn(Req) -> S` or `fn(Req, Context) -> S`. For shared state in front, put
+/// [`with_state`](crate::with_state) around it. To fail before the first item, return a stream of
+/// that error.
 ///
-/// A function that is given a [`Sender`] can use `?` and `.await` between items,
-/// and end with a final value; one that has a stream in its hands returns it.
+/// A function with a [`Sender`] can use `?` and `.await` between items, and end with a final value.
+/// This one is for a program that has a stream already.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {

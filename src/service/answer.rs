@@ -38,12 +38,13 @@ use crate::wire::{Metadata, Name};
 
 /// The answer to a [`Request`](super::Request): a future of a [`Reply`].
 ///
-/// The tokio runtime in which it is polled keeps its deadline, and must have time enabled. Outside
-/// of any runtime the deadline is not kept.
+/// The tokio runtime that polls it keeps its deadline, and must have time enabled. Outside of any
+/// runtime nobody keeps the deadline.
 ///
 /// # Errors
 ///
-/// What the caller is to be told: of an error that is not meant for it, `failed` and nothing else.
+/// The error for the caller. An error that is not meant for the caller is `failed` and nothing
+/// else.
 ///
 /// # Cancel safety
 ///
@@ -61,7 +62,7 @@ enum Kind {
     Handler(Working),
 }
 
-/// A future in a box, of which nothing more is known.
+/// A boxed future of any type.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A handler at work.
@@ -162,12 +163,12 @@ impl Drop for Waiting {
 }
 
 impl Answer {
-    /// The answer that a future gives.
+    /// An answer from a future.
     pub fn new(future: impl Future<Output = Result<Reply>> + Send + 'static) -> Self {
         Self { kind: Kind::Other(Alone::new(Box::pin(future))) }
     }
 
-    /// An answer that is known.
+    /// An answer that is known already.
     pub fn ready(result: Result<Reply>) -> Self {
         Self { kind: Kind::Known(Some(result)) }
     }

@@ -33,14 +33,14 @@ use crate::session::endless;
 use crate::transport::Peer;
 use crate::wire::Name;
 
-/// A handle to call an [`Endpoint`](crate::Endpoint) by, for whatever brings calls to it: a
-/// datagram socket, a message bus, a gateway. Made by [`Endpoint::door`](crate::Endpoint::door).
+/// A handle by which a datagram socket, a message bus or a gateway calls an
+/// [`Endpoint`](crate::Endpoint). Made by [`Endpoint::door`](crate::Endpoint::door).
 ///
-/// It stands for one connection. At most `calls_per_connection_max` of the endpoint's
-/// [`Limits`] are under way at once, and when it is closed those have `drain_time_max` to end.
-/// Clones are the same door. One [for many](crate::Endpoint::door_for_many) has no such bound.
+/// It stands for one connection. At most `calls_per_connection_max` calls are under way at once,
+/// and when it is closed they have `drain_time_max` to end. Clones are the same door.
+/// One [for many](crate::Endpoint::door_for_many) connections has no such bound.
 ///
-/// A call that is refused or fails gives an error whose code and text are for whoever called.
+/// The error of a call that is refused or fails has its code and text for the caller.
 #[derive(Clone)]
 pub struct Door {
     shared: Arc<Shared>,
@@ -93,16 +93,8 @@ impl Door {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The same for many callers at once, of whom each has a bound of its own.
-    pub(crate) fn for_many(mut self) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.calls_max = None;
-        }
-        self
-    }
-
-    /// Takes no more calls from now on; they are refused with `shutting_down`. Those under way may
-    /// go on for `drain_time_max`, and are `cancelled` then.
+    /// Refuses all further calls with `shutting_down`. Calls under way may go on for
+    /// `drain_time_max`, and then end with `cancelled`.
     pub fn close(&self) {
         let until = after(self.shared.limits.drain_time_max);
         self.shared.closed.send_if_modified(|closed| match closed {
@@ -121,8 +113,8 @@ impl Door {
         self.shared.closed.borrow().is_some()
     }
 
-    /// Waits until it was closed, no call is under way, and what their handlers have
-    /// [spawned](crate::Context::spawn) is done or was dropped.
+    /// Waits until the door was closed, no call is under way, and all tasks that handlers have
+    /// [spawned](crate::Context::spawn) are done or dropped.
     ///
     /// # Cancel safety
     ///

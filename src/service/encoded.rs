@@ -9,13 +9,14 @@ use super::items::{EncodeItem, check_item_bytes, encode_item};
 use crate::error::Result;
 use crate::limits::Limits;
 
-/// An item that goes to many, encoded once for each format that they speak: made once by a hub,
-/// sent to each by [`Sender::send_encoded`](crate::Sender::send_encoded). Clones are the same item.
+/// An item for many readers, encoded once for each format that they speak. A hub makes it once and
+/// sends it to each reader by [`Sender::send_encoded`](crate::Sender::send_encoded). Clones are the
+/// same item.
 ///
-/// Each of its streams counts the bytes as its own, though they are there once.
+/// Each stream counts the bytes of the item as its own, though they are in memory once.
 ///
-/// A hub that waited for each reader in turn would be as slow as the slowest; here each has a
-/// queue:
+/// A hub that waited for each reader in turn would be as slow as the slowest. Here each reader has
+/// a queue:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -53,7 +54,7 @@ struct Item<I> {
 }
 
 impl<I> Encoded<I> {
-    /// This item, of which nothing is encoded before somebody takes it.
+    /// Makes one of `item`. It is encoded only when somebody sends it.
     pub fn new(item: I) -> Self {
         Self { item: Arc::new(Item { value: item, payloads: Mutex::default() }) }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Values that a door or a layer puts beside a call for its handler to read: one of each type.
+/// Values of a door or a layer that travel with a call for its handler: one of each type.
 ///
 /// They never cross the wire. A clone shares the values.
 ///
@@ -29,7 +29,7 @@ pub struct Extensions {
 type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
 impl Extensions {
-    /// Puts a value in, in the place of the one of the same type.
+    /// Puts a value in, in place of the one of the same type.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
         self.values.get_or_insert_default().insert(TypeId::of::<T>(), Arc::new(value));
     }

@@ -18,14 +18,13 @@ use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::session::Item;
 
-/// Sends the items of a reply: an argument of a handler of a command whose reply is
+/// Sends the items of a reply. It is an argument of a handler if the reply of its command is
 /// [`Streamed`](crate::Streamed). [`StreamedCall::split`](crate::StreamedCall::split) gives one for
-/// those of a request.
+/// the items of a request.
 ///
-/// What is sent goes to the caller as fast as that takes it, and no faster: [`send`](Self::send)
-/// waits for room. The stream ends when the handler returns: with its value if it went well, with
-/// its error if not. A sender of a request ends it by [`end`](Self::end); one that is dropped
-/// before has given the call up.
+/// Items go to the caller only as fast as it takes them: [`send`](Self::send) waits for room. The
+/// stream ends when the handler returns, with its value or its error. A sender of a request ends it
+/// by [`end`](Self::end); dropping it before that gives the call up.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -44,7 +43,7 @@ use crate::session::Item;
 /// # }
 /// ```
 ///
-/// It is a [`Sink`], too. An item counts as flushed when the call has taken it; to close it is
+/// It is a [`Sink`], too. An item counts as flushed when the call has taken it; closing the sink is
 /// [`end`](Self::end).
 ///
 /// ```
@@ -77,10 +76,10 @@ pub struct Sender<I> {
     gives_up: bool,
 }
 
-/// Takes the items of a request: an argument of a handler of a command whose request is
-/// [`Streamed`](crate::Streamed), behind what the request begins with.
+/// Takes the items of a request. It is an argument of a handler if the request of its command is
+/// [`Streamed`](crate::Streamed), after the value that the request begins with.
 ///
-/// It is a [`Stream`] of results, too, which ends behind an error of the call.
+/// It is a [`Stream`] of results, too, which ends after an error of the call.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -128,8 +127,8 @@ impl<I> Sender<I> {
     /// # Errors
     ///
     /// `cancelled` if nobody takes items any more: the caller is gone, has given up, or its time is
-    /// over. `too_large` if the item is over [`item_bytes_max`](Limits::item_bytes_max), and what
-    /// the format says of it; nothing was sent then. `overloaded` if the endpoint has no memory for
+    /// over. `too_large` if the item is over [`item_bytes_max`](Limits::item_bytes_max), or an
+    /// error of the format; nothing was sent then. `overloaded` if the endpoint has no memory for
     /// it.
     ///
     /// # Cancel safety
@@ -139,8 +138,8 @@ impl<I> Sender<I> {
         self.of.send(self.encoded(item), None)
     }
 
-    /// Sends an item that stands at this position of its source: for one that does not follow the
-    /// item before. Those that are [sent](Self::send) behind it count on from there. See
+    /// Sends an item at this position of its source, if that does not follow the position of the
+    /// item before. Items that are [sent](Self::send) after it count on from there. See
     /// [`open_at`](Self::open_at).
     ///
     /// # Errors
@@ -158,8 +157,8 @@ impl<I> Sender<I> {
         self.of.send(self.encoded(item), Some(position))
     }
 
-    /// Sends an item that others send as well, and that is encoded once for all of them, at the
-    /// position behind the item before, if that has one.
+    /// Sends an item that goes to others as well, and is encoded once for all of them. Its position
+    /// is the one after the item before, if that has one.
     ///
     /// # Errors
     ///
@@ -175,8 +174,8 @@ impl<I> Sender<I> {
         self.of.send(item.payload(self.format, self.encode, &self.of.limits), None)
     }
 
-    /// Sends an item if there is room for it now; whether there was. For a hub that does not wait
-    /// for its slowest reader.
+    /// Sends an item if there is room for it now, and answers whether there was. It is for a hub
+    /// that does not wait for its slowest reader.
     ///
     /// # Errors
     ///
@@ -185,7 +184,7 @@ impl<I> Sender<I> {
         try_send(&*self.of.items, self.encoded(item)?)
     }
 
-    /// As [`try_send`](Self::try_send), of an item that others send as well.
+    /// As [`try_send`](Self::try_send), for an item that goes to others as well.
     ///
     /// # Errors
     ///
@@ -195,8 +194,8 @@ impl<I> Sender<I> {
         try_send(&*self.of.items, payload)
     }
 
-    /// As [`send`](Self::send), in a function that blocks: it waits on its thread, also for as long
-    /// as its caller takes nothing.
+    /// As [`send`](Self::send), in a function that blocks: it blocks its thread as long as its
+    /// caller takes nothing.
     ///
     /// # Errors
     ///
@@ -209,30 +208,30 @@ impl<I> Sender<I> {
         Handle::current().block_on(self.send(item))
     }
 
-    /// Whether nobody takes items any more, so that there is no use in making one.
+    /// Whether nobody takes items any more. Then it is useless to make one.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         let room = self.of.items.poll_send(&mut Context::from_waker(Waker::noop()), &mut None);
         matches!(room, Poll::Ready(Err(_)))
     }
 
-    /// Says that the call is taken, before there is an item: the caller learns it by
-    /// [`StreamedCall::opened`](crate::StreamedCall::opened). Behind an item it says nothing, nor
-    /// for the second time, nor of a request.
+    /// Says that the call is taken, before the first item: the caller learns it by
+    /// [`StreamedCall::opened`](crate::StreamedCall::opened). It does nothing after an item, at the
+    /// second time, or for a request.
     pub fn open(&self) {
         self.say_open(None);
     }
 
-    /// As [`open`](Self::open), and says that its items begin at this position of their source.
-    /// Each item that is [sent](Self::send) stands one behind the item before it.
+    /// As [`open`](Self::open), and says that its items begin at this position of their source. The
+    /// position of each item that is [sent](Self::send) is that of the item before it, plus 1.
     ///
     /// If the caller wants to [go on](crate::Context::resume_at) from a position, it takes items
-    /// only when this was said of that position.
+    /// only after this was called with that position.
     pub fn open_at(&self, position: u64) {
         self.say_open(Some(position));
     }
 
-    /// Says that no more items come. In a handler it says nothing: those of a reply end when the
+    /// Ends the items of a request. In a handler it does nothing: the items of a reply end when the
     /// handler returns.
     pub fn end(mut self) {
         self.gives_up = false;
@@ -308,13 +307,13 @@ fn try_send(items: &dyn Items, payload: Bytes) -> Result<bool> {
 }
 
 impl<I> Receiver<I> {
-    /// The next item; `None` behind the last.
+    /// The next item; `None` after the last.
     ///
     /// # Errors
     ///
-    /// `bad_payload` if the item is not of this type. `cancelled` if the call is over, and there
-    /// was no last item: an async handler has been stopped by then. The call ends with this error
-    /// if the handler returns it.
+    /// `bad_payload` if the item is not of this type. `cancelled` if the call is over before its
+    /// last item: an async handler has been stopped by then. The call ends with this error if the
+    /// handler returns it.
     ///
     /// # Cancel safety
     ///
@@ -336,7 +335,7 @@ impl<I> Receiver<I> {
         Handle::current().block_on(self.next())
     }
 
-    /// Where in its source the item stands that came last, if its sender says so.
+    /// The position in its source of the item that came last, if its sender says it.
     #[must_use]
     pub fn position(&self) -> Option<u64> {
         self.position

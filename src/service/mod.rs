@@ -1,4 +1,4 @@
-//! The seam: a call as a value, whichever door it comes through and whoever answers it.
+//! The seam: a call as a value, independent of the door that it comes through and of its answerer.
 //!
 //! ```text
 //!  doors: bytes -> Request                                           functions
@@ -8,17 +8,17 @@
 //! ```
 //!
 //! A [`Service`] takes a [`Request`] and gives an [`Answer`], a future of a [`Reply`]. An
-//! [`Endpoint`](crate::Endpoint) is one, and every door calls it: whatever a call needs that is the
-//! same for all of them happens there, once. It is admitted and charged, decoded within a budget,
-//! polled with its panics caught, ended at its deadline, and logged. A door only turns bytes into
-//! requests and replies into bytes.
+//! [`Endpoint`](crate::Endpoint) is one, and every door calls it. The steps that all calls share
+//! happen there, once: a call is admitted and charged, decoded within a budget, polled with its
+//! panics caught, ended at its deadline, and logged. A door only turns bytes into requests and
+//! replies into bytes.
 //!
 //! The asking side mirrors this: a [`Client`](crate::Client) is made of a [`Channel`], which is a
-//! service with a way to close it. A plain connection is one, a [`Door`] is one, and so is whatever
-//! is built on another channel.
+//! service with a way to close it. A connection is a channel, a [`Door`] is one, and you can build
+//! your own on another channel.
 //!
-//! Raw commands are lent the stream itself, so they pass by the seam: their connection is admitted,
-//! and its own limits on bytes and time hold for them, but they are no calls that are counted.
+//! Raw commands bypass the seam, since they get the stream itself. Their connection is admitted,
+//! and its limits on bytes and time hold for them, but they do not count as calls.
 //!
 //! # A door of your own
 //!
@@ -50,7 +50,7 @@
 //!
 //! # A channel of your own
 //!
-//! It is in front of another, and does something with what passes through it.
+//! It stands in front of another channel, and does something with the calls that pass through it.
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU32, Ordering};

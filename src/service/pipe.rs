@@ -20,8 +20,8 @@ use crate::limits::Limits;
 use crate::quota::{Held, Quota};
 use crate::session::{Item, Positions, takes_no_items};
 
-/// The items of a streamed call that is made as a value, at the side of whoever makes it: as
-/// payloads, in the format of the call.
+/// The items of a streamed call that is made as a value, at the side of its caller: as payloads, in
+/// the format of the call.
 ///
 /// ```
 /// # #[cfg(feature = "json")] {
@@ -119,16 +119,17 @@ impl Pipe {
         poll_fn(|cx| self.end.poll_send(cx, &mut item)).await
     }
 
-    /// Says that the request has no more items. Dropped without that, the call is given up.
+    /// Ends the items of the request. Dropping the pipe without it gives the call up.
     pub fn end(&self) {
         self.end.end();
     }
 
-    /// The next item of the reply; `None` behind the last of a handler that goes on.
+    /// The next item of the reply; `None` after the last item, while the handler goes on.
     ///
     /// # Errors
     ///
-    /// `cancelled` if no more come, since the handler has ended: well or not, says the answer.
+    /// `cancelled` if no more come, since the handler has ended. The answer says whether it went
+    /// well.
     ///
     /// # Cancel safety
     ///
@@ -137,8 +138,8 @@ impl Pipe {
         poll_fn(|cx| self.end.poll_next(cx)).await
     }
 
-    /// Waits until the handler has taken the call: it says so, or sends something. Answers where
-    /// its items begin, if it says that.
+    /// Waits until the handler has taken the call, by saying so or by sending an item. Answers the
+    /// position at which its items begin, if it says one.
     ///
     /// # Errors
     ///

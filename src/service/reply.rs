@@ -1,4 +1,4 @@
-//! What a call was answered with, as bytes.
+//! The answer to a call, as bytes.
 
 use std::fmt;
 
@@ -41,14 +41,14 @@ impl Reply {
         Self::new(payload).with_metadata(options.metadata())
     }
 
-    /// Says this beside it, in the place of what was said.
+    /// Sets its metadata, in place of any that was set before.
     #[must_use]
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {
         self.metadata = Some(metadata).filter(|some| !some.is_empty()).map(Box::new);
         self
     }
 
-    /// What is said beside it.
+    /// Its metadata.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         self.metadata.as_deref().cloned().unwrap_or_default()
@@ -69,8 +69,8 @@ impl Reply {
         }
     }
 
-    /// Its payload, without the rest. The memory of it is no longer counted among what the endpoint
-    /// holds (`held_bytes_max`), so a door keeps the reply while it writes.
+    /// Its payload, without the rest. The endpoint no longer counts its memory (`held_bytes_max`),
+    /// so a door should keep the reply while it writes.
     #[must_use]
     pub fn into_payload(self) -> Bytes {
         match self.payload {

@@ -27,9 +27,9 @@ use crate::wire::{Flaw, FormatWord, Metadata, Name, Options};
 
 /// Answers calls.
 ///
-/// What `call` does before it returns is the beginning of the call, so calls begin in the order in
-/// which they are made; the rest is done while the [`Answer`] is polled. It does not block, and it
-/// does not wait for room: what cannot be taken is refused.
+/// A call begins before `call` returns, so calls begin in the order in which they are made. The
+/// rest happens while the [`Answer`] is polled. `call` does not block or wait for room: it refuses
+/// a call for which there is none.
 ///
 /// The errors that an answer gives are for the caller of the service, with code and text.
 pub trait Service: Send + Sync + 'static {
@@ -37,27 +37,25 @@ pub trait Service: Send + Sync + 'static {
     fn call(&self, request: Request) -> Answer;
 }
 
-/// A way to call: a service, and what its [`Client`](crate::Client) must know beside it.
+/// A way to call: a service, with an end, limits and a peer for its [`Client`](crate::Client).
 ///
-/// A plain connection is a channel, a [`Door`](super::Door) is one, and a [`Client`](crate::Client)
-/// is one as well, to be wrapped by another. One in front of another says which by
-/// [`inner`](Self::inner), and closes, flushes and waits as that does. For any other the defaults
-/// suit a channel that cannot be closed.
+/// A connection, a [`Door`](super::Door) and a [`Client`](crate::Client) are channels, to be
+/// wrapped by others. A channel in front of another gives that one by [`inner`](Self::inner), and
+/// closes, flushes and waits as it does. Without an `inner`, the defaults suit a channel that
+/// cannot be closed.
 ///
 /// # Errors of a channel
 ///
-/// They are given to the caller as they are. A handler that hands on an error of a channel tells
-/// its own caller `failed` and no more, as with every error that was not made for that caller.
-/// Whether the handler may have run is known to the channel alone: it says so by
-/// [`Error::after_sending`].
+/// The caller gets them as they are. A handler that returns an error of a channel tells its own
+/// caller `failed` and no more, as with every error that was not made for that caller. Only the
+/// channel knows whether the handler may have run: it says so by [`Error::after_sending`].
 pub trait Channel: Service {
-    /// The channel that this one is in front of, if it is in front of one. All the other methods
-    /// ask it, unless they are written anew.
+    /// The channel behind this one, if there is one. The defaults of all other methods ask it.
     fn inner(&self) -> Option<&dyn Channel> {
         None
     }
 
-    /// The bounds of what is sent and of what comes back.
+    /// The bounds of requests and replies.
     fn limits(&self) -> &Limits {
         static LIMITS: OnceLock<Limits> = OnceLock::new();
         match self.inner() {
@@ -84,8 +82,8 @@ pub trait Channel: Service {
         self.inner().into_iter().for_each(|inner| inner.close());
     }
 
-    /// Waits until no more calls are taken and none is under way. Without an inner channel that
-    /// never comes.
+    /// Waits until no more calls are taken and none is under way. Without an inner channel it waits
+    /// for ever.
     fn closed(&self) -> BoxFuture<'_, ()> {
         self.inner().map_or_else(|| Box::pin(std::future::pending()) as _, |inner| inner.closed())
     }
@@ -94,14 +92,14 @@ pub trait Channel: Service {
     ///
     /// # Errors
     ///
-    /// What kept it from being written.
+    /// The reason why it could not be written.
     fn flush(&self) -> BoxFuture<'_, Result<()>> {
         self.inner()
             .map_or_else(|| Box::pin(std::future::ready(Ok(()))) as _, |inner| inner.flush())
     }
 }
 
-/// A call as a value: the name of a command, a payload, and what is said beside it.
+/// A call as a value: the name of a command, a payload, and its options.
 ///
 /// ```
 /// use std::time::Duration;
@@ -137,7 +135,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request of nobody that is known, in the format `bincode`, without a deadline.
+    /// A request of an unknown caller, in the format `bincode`, without a deadline.
     ///
     /// # Errors
     ///
@@ -200,8 +198,8 @@ impl Request {
         self.items.as_ref()
     }
 
-    /// Says the format of the payload, which is that of the reply as well: `bincode` if it is not
-    /// said. A command that does not speak it refuses the call.
+    /// Sets the format of the payload and of the reply; without this it is `bincode`. A command
+    /// that does not speak it refuses the call.
     ///
     /// # Errors
     ///
@@ -215,9 +213,8 @@ impl Request {
         Ok(self)
     }
 
-    /// Ends the call with `deadline_exceeded` when so much time has passed from now. The limit of
-    /// the service itself, the timeout of the command or `call_time_max` of an endpoint, holds all
-    /// the same.
+    /// Ends the call with `deadline_exceeded` when this time has passed from now. The limit of the
+    /// service itself (the timeout of the command, or `call_time_max` of an endpoint) still holds.
     pub fn with_timeout(self, time: Duration) -> Self {
         self.with_deadline(after(time).into_std())
     }
@@ -228,7 +225,7 @@ impl Request {
         self
     }
 
-    /// Says who calls, as far as the door knows.
+    /// Sets the caller, as far as the door knows it.
     pub fn with_peer(mut self, peer: Peer) -> Self {
         self.peer = Some(peer);
         self
@@ -238,7 +235,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// `bad_payload` if it is empty, longer than 128 bytes or has other than printable ASCII in it.
+    /// `bad_payload` if it is empty, longer than 128 bytes or not printable ASCII.
     pub fn with_trace(mut self, traceparent: &str) -> Result<Self> {
         let mut options = Options::new(self.format_word(), None);
         if let Some(position) = self.resume_position() {
@@ -249,34 +246,35 @@ impl Request {
         Ok(self)
     }
 
-    /// Wants the items of a streamed reply from this position of their source on.
+    /// Asks for the items of a streamed reply from this position of their source on.
     pub fn resume_at(mut self, position: u64) -> Self {
         self.call.options = std::mem::take(&mut self.call.options).with_from(position);
         self
     }
 
-    /// Says this beside the call, in the place of what was said.
+    /// Sets the metadata of the call, in place of any that was set before.
     pub fn with_metadata(mut self, metadata: &Metadata) -> Self {
         self.call.options = std::mem::take(&mut self.call.options).with_metadata(metadata);
         self
     }
 
-    /// Puts a value beside the call for whoever answers it; see
+    /// Adds a value for the answering side; see
     /// [`Context::extensions`](crate::Context::extensions).
     pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.extensions.insert(value);
         self
     }
 
-    /// Ends the call with the listener that it came in at: its handler is told by
-    /// [`Context::draining`](crate::Context::draining), and the drain waits for what that spawns.
+    /// Ties the call to the listener by which it came in: its handler hears of the drain by
+    /// [`Context::draining`](crate::Context::draining), and the drain waits for tasks that the
+    /// handler spawns.
     pub fn with_draining(mut self, draining: &Draining) -> Self {
         self.tasks = Some(Arc::clone(draining.tasks()));
         self
     }
 
-    /// Wants no reply. The answer is ready when the request has been taken, and tells what kept it
-    /// from being taken.
+    /// Asks for no reply. The answer is ready when the request has been taken, and gives an error
+    /// if it could not be taken.
     pub fn one_way(mut self) -> Self {
         self.is_one_way = true;
         self
@@ -300,7 +298,7 @@ impl Request {
         &self.call.payload
     }
 
-    /// When the call is to end; `None` if its caller has not said.
+    /// The deadline of the call; `None` if its caller has set none.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -316,7 +314,7 @@ impl Request {
         }
     }
 
-    /// The W3C traceparent that the caller sent, not looked into.
+    /// The W3C traceparent that the caller sent, unchecked.
     #[must_use]
     pub fn trace(&self) -> Option<&str> {
         std::str::from_utf8(self.call.options.trace()?).ok()
@@ -328,19 +326,19 @@ impl Request {
         self.is_one_way
     }
 
-    /// The values beside the call.
+    /// The values that travel with the call.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
 
-    /// What the caller says beside the call.
+    /// The metadata of the call.
     #[must_use]
     pub fn metadata(&self) -> Metadata {
         self.call.options.metadata()
     }
 
-    /// Where the caller wants to go on; see [`resume_at`](Self::resume_at).
+    /// The position at which the caller wants to go on; see [`resume_at`](Self::resume_at).
     #[must_use]
     pub fn resume_position(&self) -> Option<u64> {
         self.call.options.from()

@@ -21,7 +21,7 @@ pub struct Draining {
 }
 
 impl Draining {
-    /// Whether no connection and no request is to be taken any more.
+    /// Whether to take no more connections and requests.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.tasks.draining.is_cancelled()

@@ -20,8 +20,8 @@ use crate::error::{Code, Error, Result};
 
 /// The port where an address names none.
 ///
-/// It lies just above the range from which Linux picks the ports of outgoing connections, so that
-/// none of those can occupy it by chance.
+/// It lies just above the range from which Linux picks the ports of outgoing connections, so none
+/// of those can occupy it by chance.
 pub const DEFAULT_PORT: u16 = 61000;
 
 /// Where to listen or what to dial.
@@ -45,8 +45,8 @@ pub const DEFAULT_PORT: u16 = 61000;
 /// # Ok::<(), switchboard::Error>(())
 /// ```
 ///
-/// What listens or dials takes an address as it comes: a text, owned or not, an `Address`, or a
-/// `SocketAddr` of the standard library.
+/// Functions that listen or dial take a text, owned or not, an `Address`, or a `SocketAddr` of the
+/// standard library.
 ///
 /// ```
 /// use std::net::Ipv6Addr;
@@ -60,8 +60,8 @@ pub const DEFAULT_PORT: u16 = 61000;
 /// # Ok(()) }
 /// ```
 ///
-/// For serde an address is its text, in a configuration for one. One whose text would not be read
-/// as the same address, such as a path that is not UTF-8, cannot be serialized.
+/// For serde an address is its text. An address whose text would not be read as the same address,
+/// such as a path that is not UTF-8, cannot be serialized.
 ///
 /// ```
 /// # #[cfg(feature = "json")] {
@@ -88,8 +88,8 @@ pub enum Address {
 
 /// # Errors
 ///
-/// `invalid`, with a text that says which part of the address is wrong. It never repeats what
-/// stands before an `@`, for that may be a password.
+/// `invalid`, with a text that says which part of the address is wrong. It never repeats text
+/// before an `@`, which may be a password.
 impl FromStr for Address {
     type Err = Error;
 
@@ -165,7 +165,8 @@ impl From<SocketAddr> for Address {
     }
 }
 
-/// Prints what parses back to the same address; of a path that is not UTF-8, what can be shown.
+/// Prints a text that parses back to the same address; for a path that is not UTF-8, as much as can
+/// be shown.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -20,10 +20,10 @@ use crate::transport::unix::{self, UnixListener};
 
 /// Listens at `address`, a text or an [`Address`].
 ///
-/// A host that is a name is listened at under the first of its addresses that this machine has, not
-/// under all of them. One that another process has is an error, and no other is taken in its place.
-/// A Unix socket is opened as [`UnixListener::bind`](crate::transport::UnixListener::bind) says:
-/// for its owner alone, and a file left behind by a dead process is replaced.
+/// If the host is a name, the listener takes the first of its addresses that this machine has, not
+/// all of them. If another process has that address, it is an error, and no other address is tried.
+/// [`UnixListener::bind`](crate::transport::UnixListener::bind) says how a Unix socket is opened:
+/// for its owner alone, and in place of a file left behind by a dead process.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -39,7 +39,7 @@ use crate::transport::unix::{self, UnixListener};
 /// # Errors
 ///
 /// `invalid` if the text is not an address, `disconnected` if the host cannot be resolved, and
-/// `failed` if the address cannot be had, with a text that names it and says whether another
+/// `failed` if the address is not available, with a text that names it and says whether another
 /// process has it.
 ///
 /// # Panics
@@ -117,10 +117,10 @@ enum Kind {
 }
 
 impl AnyListener {
-    /// Has the system probe the other end of what is accepted when nothing has come from there for
+    /// Lets the system probe the peer of an accepted connection when nothing has come from it for
     /// `time`, in whole seconds, as
-    /// [`Endpoint::with_tcp_keepalive`](crate::Endpoint::with_tcp_keepalive) says. A Unix socket
-    /// has none of it.
+    /// [`Endpoint::with_tcp_keepalive`](crate::Endpoint::with_tcp_keepalive) says. It does nothing
+    /// for a Unix socket.
     ///
     /// ```
     /// # async fn example() -> switchboard::Result<()> {
@@ -148,12 +148,12 @@ impl AnyListener {
         self
     }
 
-    /// Where it listens, to be dialled: the port that the system chose, or the whole path, however
-    /// long it is. Its text parses back, unless the path is not UTF-8.
+    /// The address to dial: with the port that the system chose, or the whole path, however long it
+    /// is. Its text parses back, unless the path is not UTF-8.
     ///
     /// # Errors
     ///
-    /// When the system does not tell, which no healthy one does.
+    /// If the system does not tell the address; a healthy one always does.
     pub fn local_address(&self) -> Result<Address> {
         match &self.kind {
             Kind::Tcp(listener) => Ok(listener.local_addr()?.into()),

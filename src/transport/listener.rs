@@ -18,8 +18,8 @@ use crate::transport::peer::Peer;
 
 /// A stream of bytes in both directions: any tokio stream.
 ///
-/// Nobody implements it by hand: whatever has the four traits it stands for has it too. Shutting
-/// down the writing half must leave the reading half open, for that is how a connection ends.
+/// Do not implement it by hand: every type with the four traits that it stands for has it. Shutting
+/// down the writing half must leave the reading half open, since a connection ends in that way.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream of bytes that can be served",
     label = "this must be `AsyncRead + AsyncWrite + Send + Unpin + 'static` of tokio",
@@ -29,10 +29,11 @@ pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 
-/// A stream of which only that is known. One allocation for each connection.
+/// A stream of any type. One allocation for each connection.
 pub type BoxedIo = Box<dyn Io>;
 
-/// What a listener accepts: a stream, or a [`Handshake`] that makes one. Nothing else has it.
+/// A thing that a listener accepts: a stream, or a [`Handshake`] that makes one. No other type has
+/// this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a stream of bytes that can be served nor a `Handshake`",
     label = "this must be `AsyncRead + AsyncWrite + Send + Unpin + 'static` of tokio, or a \
@@ -63,11 +64,11 @@ pub enum Begun {
     Handshake(Handshake),
 }
 
-/// What has still to be done to make a stream of a connection that was accepted: TLS, for one.
+/// The work that makes a stream of an accepted connection, such as TLS.
 ///
-/// It is done in the task of its connection, while the listener accepts others, and has
-/// `handshake_time_max` from the accept on. Until then, and after, the connection counts as one of
-/// the peer that the listener told. When the endpoint stops, it is dropped, and its peer told
+/// It runs in the task of its connection, while the listener accepts others, and has
+/// `handshake_time_max` from the accept on. Before and after it the connection counts for the peer
+/// that the listener told. When the endpoint stops, the handshake is dropped, and its peer is told
 /// nothing.
 ///
 /// ```
@@ -104,8 +105,8 @@ pub struct Handshake {
 type Shaking = dyn Future<Output = io::Result<(BoxedIo, Peer)>> + Send;
 
 impl Handshake {
-    /// What `future` does. It gives the stream, and who is at the other end of it: the peer that
-    /// was accepted, or what has been learned of it.
+    /// A handshake by `future`. It gives the stream and its peer: the one that was accepted, or one
+    /// that the handshake has learned more of.
     ///
     /// If it fails, the error is logged and the connection closed.
     pub fn new<I: Io>(
@@ -130,9 +131,9 @@ impl fmt::Debug for Handshake {
     }
 }
 
-/// A source of streams: those who connect, one after the other.
+/// A source of streams: it accepts connections one after the other.
 ///
-/// Implemented for the listeners of tokio and of this module. Wrap one to add what it lacks:
+/// The listeners of tokio and of this module implement it. Wrap one to add a feature:
 ///
 /// ```
 /// use std::io;
@@ -158,19 +159,19 @@ impl fmt::Debug for Handshake {
     note = "an address is turned into a listener by `switchboard::transport::bind`"
 )]
 pub trait Listener: Send + 'static {
-    /// What a connection is made of: a stream, or a [`Handshake`] that makes one.
+    /// What it accepts: a stream, or a [`Handshake`] that makes one.
     type Io: Accepted;
 
-    /// Waits for the next one who connects.
+    /// Waits for the next connection.
     ///
-    /// It must return soon after they have, or everybody who comes later is held up. What has to be
-    /// said before there is a stream is a [`Handshake`].
+    /// It must return soon after a peer has connected, or it holds up all later peers. Anything
+    /// that must be exchanged before there is a stream belongs in a [`Handshake`].
     ///
     /// # Errors
     ///
-    /// When a connection could not be accepted, for example because the process has no file
-    /// descriptor left. An error is not the end: whoever serves the listener logs it, waits a
-    /// little and calls again. A listener that will give nothing any more waits for ever instead.
+    /// If a connection could not be accepted, for example because the process has no file
+    /// descriptor left. An error is not the end: the endpoint logs it, waits a little and calls
+    /// again. A listener that will give nothing any more waits for ever instead.
     ///
     /// # Cancel safety
     ///

@@ -25,10 +25,10 @@ use crate::transport::peer::Peer;
 
 /// Two streams, each of which reads what the other one writes.
 ///
-/// Each direction holds up to 65,536 bytes. Memory is taken as they are written, and given back
-/// when they are read, all but 1 KiB; each thread keeps two buffers of 64 KiB at most for the next
-/// writers. Dropping one stream, or shutting down its writing half, lets the other one read to the
-/// end; writing to a dropped one fails with `BrokenPipe`.
+/// Each direction holds up to 65,536 bytes. It takes memory as bytes are written, and gives it back
+/// as they are read, all but 1 KiB. Each thread keeps at most two buffers of 64 KiB for the next
+/// writers. If one stream is dropped, or its writing half shut down, the other one can still read
+/// to the end. Writing to a dropped stream fails with `BrokenPipe`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -52,9 +52,9 @@ pub fn memory() -> (MemoryStream, MemoryStream) {
     (here, MemoryStream { incoming: other, outgoing: one })
 }
 
-/// A listener to serve, and what connects to it.
+/// A listener to serve, and a dialer that connects to it.
 ///
-/// Up to 128 connections wait to be accepted; those who dial after that wait themselves.
+/// Up to 128 connections wait to be accepted; later calls of `dial` wait themselves.
 #[must_use]
 pub fn memory_listener() -> (MemoryListener, MemoryDialer) {
     let (sender, receiver) = mpsc::channel(BACKLOG);
@@ -68,13 +68,13 @@ pub struct MemoryStream {
     outgoing: Arc<Pipe>,
 }
 
-/// Accepts what its [`MemoryDialer`] dials.
+/// Accepts the connections of its [`MemoryDialer`].
 #[derive(Debug)]
 pub struct MemoryListener {
     receiver: mpsc::Receiver<MemoryStream>,
 }
 
-/// Connects to its [`MemoryListener`]. Clones connect to the same one.
+/// Connects to its [`MemoryListener`]. Clones connect to the same listener.
 #[derive(Clone, Debug)]
 pub struct MemoryDialer {
     sender: mpsc::Sender<MemoryStream>,

@@ -1,9 +1,9 @@
 //! Bytes to and from sockets.
 //!
-//! A transport is two things: a stream of bytes ([`Io`]) and who is at its other end ([`Peer`]).
-//! A [`Listener`] makes such pairs out of those who connect, dialling makes one by connecting.
-//! Nothing here knows what the bytes mean, how many connections are too many, or when to give up:
-//! lines are the wire's, limits and retries belong to whoever accepts or dials.
+//! A transport is two things: a stream of bytes ([`Io`]) and its other end ([`Peer`]). A
+//! [`Listener`] makes such a pair of each connection that it accepts, and dialling makes one. This
+//! module does not know the meaning of the bytes, how many connections are too many, or when to
+//! give up: the side that accepts or dials has the limits.
 //!
 //! | kind | address | who may connect | who is at the other end |
 //! |---|---|---|---|
@@ -11,16 +11,16 @@
 //! | Unix socket | `unix:/run/stock.sock` | the owner of the file and root | uid, gid and pid |
 //! | memory | none | whoever holds the [`MemoryDialer`] | this process |
 //!
-//! Anything else, a TLS stream for one, is served by implementing [`Listener`] for a type of your
-//! own. It passes on the [`Peer`] that the listener beneath it gave. Where something must be said
-//! before the stream can be used, it gives a [`Handshake`].
+//! To serve anything else, such as a TLS stream, implement [`Listener`] for a type of your own. It
+//! passes on the [`Peer`] that the listener beneath it gave. If something must be exchanged before
+//! the stream can be used, it gives a [`Handshake`].
 //!
 //! # SIGPIPE
 //!
-//! A peer that closes can end a process: whoever writes to it gets the signal SIGPIPE. Rust ignores
-//! that signal, unless the process has reset it or was not started by Rust. What the listeners here
-//! accept, those of tokio included, and what is dialled, never raises it. A stream of your own is
-//! used as it is: make it a [`Socket`], or look after the signal.
+//! A peer that closes can end a process: a write to it raises the signal SIGPIPE. Rust ignores that
+//! signal, unless the process has reset it or was not started by Rust. Streams that the listeners
+//! here accept, those of tokio included, and streams that are dialled, never raise it. A stream of
+//! your own is used as it is: make it a [`Socket`], or handle the signal.
 
 mod address;
 mod any;

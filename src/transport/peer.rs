@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 /// assert_eq!(peer.credentials(), None);
 /// ```
 ///
-/// A clone is the same peer, and costs nothing to speak of.
+/// A clone is the same peer, and costs almost nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Peer {
     facts: Arc<Facts>,
@@ -41,14 +41,14 @@ pub enum PeerAddress {
     Unix,
     /// In this process, behind [`memory`](crate::transport::memory()).
     Memory,
-    /// Nobody told.
+    /// It is not known.
     Unknown,
 }
 
-/// The process at the other end of a Unix socket, as it was when the connection was made.
+/// The process at the other end of a Unix socket, at the time when the connection was made.
 ///
-/// The process may have ended since, passed the socket on, or had its `pid` given to another one.
-/// Decide by `uid` and `gid`; `pid` is for the log.
+/// Since then the process may have ended, or passed the socket on, and another process may have its
+/// `pid`. Decide by `uid` and `gid`; `pid` is for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Credentials {
@@ -56,7 +56,7 @@ pub struct Credentials {
     pub uid: u32,
     /// Its effective group.
     pub gid: u32,
-    /// Its process, where the system tells it and it is visible from here.
+    /// Its process, if the system tells it and it is visible from here.
     pub pid: Option<u32>,
 }
 
@@ -67,7 +67,7 @@ impl Peer {
         Self::at(PeerAddress::Tcp(address), None)
     }
 
-    /// The other end of a stream of which nothing is known. No limit per peer applies to it.
+    /// An unknown other end of a stream. No limit per peer applies to it.
     #[must_use]
     pub fn unknown() -> Self {
         Self::at(PeerAddress::Unknown, None)
@@ -103,7 +103,7 @@ impl Peer {
         self.facts.address
     }
 
-    /// Which process is there: only for Unix sockets, and only where the system tells it.
+    /// The process there: only for Unix sockets, and only if the system tells it.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         self.facts.credentials

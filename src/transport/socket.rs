@@ -15,11 +15,11 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A `TcpStream` or a `UnixStream` of tokio that never raises SIGPIPE, also where the process has
-/// reset that signal, so that it ends the process when a peer has closed.
+/// A `TcpStream` or a `UnixStream` of tokio that never raises SIGPIPE, even if the process has
+/// reset that signal, which would end the process when a peer has closed.
 ///
-/// What the listeners accept and endpoints dial is this. Make one with `from` of a stream of your
-/// own, before it is served or attached:
+/// The listeners accept such streams, and endpoints dial them. Make one from a stream of your own
+/// by `from`, before you serve or attach it:
 ///
 /// ```
 /// # use switchboard::{Client, Endpoint, Result};
@@ -45,7 +45,7 @@ impl<S: Stream> From<S> for Socket<S> {
 }
 
 impl<S> Socket<S> {
-    /// The stream itself. What is written to it may raise the signal.
+    /// The stream itself. Writing to it may raise the signal.
     #[must_use]
     pub fn into_inner(self) -> S {
         self.stream

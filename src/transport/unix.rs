@@ -72,11 +72,11 @@ use crate::transport::socket::Socket;
 
 /// A Unix socket that listens, and its file.
 ///
-/// The file has mode 0600 from the first moment on, less what the umask takes from the owner: only
-/// the user of this process and root get in. It is deleted when this is dropped, unless somebody
-/// has put another one in its place.
+/// The file has mode 0600 from the first moment on, or less if the umask says so: only the user of
+/// this process and root get in. Dropping the listener deletes the file, unless somebody has put
+/// another one in its place.
 ///
-/// Use it rather than the listener of tokio, which neither restricts nor deletes its file.
+/// Use it instead of the listener of tokio, which neither restricts nor deletes its file.
 pub struct UnixListener {
     // Dropped before the listener: the file goes while the socket still holds the inode.
     file: SocketFile,
@@ -84,20 +84,20 @@ pub struct UnixListener {
 }
 
 impl UnixListener {
-    /// Listens at `path`. The socket file of a process that is no more is replaced; the one of a
-    /// process that listens never is, and neither is a file that is not a socket.
+    /// Listens at `path`. The socket file of a dead process is replaced; the file of a process that
+    /// listens never is, and neither is a file that is not a socket.
     ///
-    /// The directory stays open for as long as this lives: what happens to the path meanwhile does
-    /// not matter. File system calls are made on the calling thread: a few short ones, once.
+    /// The directory stays open as long as the listener lives, so later changes of the path do not
+    /// matter. The calling thread makes a few short calls to the file system, once.
     ///
     /// # Errors
     ///
-    /// `failed` if the path is taken, in a directory that cannot be read and written, in one that
-    /// somebody else keeps locked for ten seconds, or on a file system that lets others in.
+    /// `failed` if the path is taken, if its directory cannot be read and written or is locked by
+    /// somebody else for ten seconds, or if the file system lets others in.
     ///
     /// `invalid` if it is empty or too long. On Linux its file name may have 82 bytes, however long
-    /// the rest is. Elsewhere, and where there is no `/proc`, the whole path without links may have
-    /// as many as the system takes for a socket: 107 on Linux, 103 on BSD and macOS.
+    /// the rest is. Elsewhere, and without `/proc`, the whole path without links may have as many
+    /// bytes as the system takes for a socket: 107 on Linux, 103 on BSD and macOS.
     ///
     /// # Panics
     ///
@@ -154,7 +154,8 @@ impl Listener for UnixListener {
     }
 }
 
-/// Who made this listener answers for the mode and the end of its file; [`UnixListener`] does both.
+/// The program that made this listener is responsible for the mode and the end of its file;
+/// [`UnixListener`] takes care of both.
 ///
 /// # Cancel safety
 ///

@@ -7,9 +7,9 @@
 //!                                                       └─ GET /, /health: node
 //! ```
 //!
-//! It knows no connection: that is `server`'s, or whoever else serves it. What it takes of one is in
-//! the extensions of a request: the peer, and whether the server drains. Limits on calls, their
-//! memory and their time are the endpoint's.
+//! It knows no connection: `server`, or another server, has that. The extensions of a request tell
+//! it the peer, and whether the server drains. Limits on calls, their memory and their time are the
+//! endpoint's.
 //!
 //! One HTTP/1 connection has one request at a time, so the limit of calls on one connection holds
 //! by itself.
@@ -46,15 +46,15 @@ use self::routes::Routes;
 use crate::body::BoxError;
 use crate::ids::made;
 
-/// The commands of an endpoint over HTTP and JSON: a `tower_service::Service`, to be given to
-/// [`serve_http`](crate::serve_http) or nested in an axum `Router`. Clones are the same gateway.
+/// The commands of an endpoint over HTTP and JSON. It is a `tower_service::Service`: give it to
+/// [`serve_http`](crate::serve_http), or nest it in an axum `Router`. Clones are the same gateway.
 ///
 /// | request | does |
 /// |---|---|
 /// | `POST /call/NAME` | calls a command that speaks JSON; items are JSON lines, or events |
 /// | `GET /events/NAME?request=JSON` | the items of a [read-only] command, for an `EventSource` |
 /// | `POST /query` | `{"query": "text"}` calls `QUERY`, `{"query": "NAME", "params": ..}` another |
-/// | `GET /`, `GET /health` | what the node is, and whether it takes calls |
+/// | `GET /`, `GET /health` | describes the node, and says whether it takes calls |
 ///
 /// [read-only]: switchboard::Command::read_only
 ///
@@ -89,7 +89,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway to the commands of this endpoint, also to those that are added later.
+    /// A gateway to the commands of this endpoint, also to commands that are added later.
     #[must_use]
     pub fn new(endpoint: &Endpoint) -> Self {
         let door = endpoint.door_for_many();
@@ -107,8 +107,8 @@ impl Gateway {
         Self { routes: Arc::new(routes) }
     }
 
-    /// Also takes requests for these hosts: names, without a port. IP addresses and `localhost` are
-    /// taken anyway, and over Unix sockets and in memory every host is.
+    /// Also takes requests for these hosts, which are names without a port. IP addresses and
+    /// `localhost` are taken anyway; over Unix sockets and in memory every host is taken.
     #[must_use]
     pub fn with_hosts<T: Into<String>>(self, hosts: impl IntoIterator<Item = T>) -> Self {
         self.with(|routes| routes.origins.hosts.extend(hosts.into_iter().map(Into::into)))
@@ -121,13 +121,15 @@ impl Gateway {
     }
 
     /// Passes these headers on to handlers, as [metadata](switchboard::Context::metadata) of the
-    /// same names, in lower case. What a handler [sets](switchboard::Context::set_reply_metadata)
-    /// under these names beside a reply or an error becomes headers of the response, but not beside
-    /// a reply of items, whose head is written before.
+    /// same names, in lower case. Metadata that a handler
+    /// [sets](switchboard::Context::set_reply_metadata) under these names, for a reply or an error,
+    /// becomes headers of the response. A reply of items gets no such headers: its head is written
+    /// before.
     ///
     /// # Panics
     ///
-    /// If one is no key of metadata, which has a `-` in it and no digit: a mistake in the program.
+    /// If one is not a key of metadata, which has a `-` in it and no digit: a mistake in the
+    /// program.
     #[must_use]
     #[track_caller]
     pub fn with_metadata_headers<T: AsRef<str>>(self, names: impl IntoIterator<Item = T>) -> Self {
@@ -144,15 +146,15 @@ impl Gateway {
         self.with(|routes| routes.reading.metadata.extend(names))
     }
 
-    /// Believes these proxies what they say in `X-Forwarded-For` of whom they ask for. Whoever else
-    /// says something there is not believed.
+    /// Takes the caller's address from `X-Forwarded-For` if the request comes from one of these
+    /// proxies. From any other peer the header is ignored.
     #[must_use]
     pub fn trusting_proxies(self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
         let proxies = proxies.into_iter().map(|ip| ip.to_canonical());
         self.with(|routes| routes.reading.proxies.extend(proxies))
     }
 
-    /// Says who this node is, in the place of a made-up id.
+    /// Sets the identity of this node, in place of a made-up id.
     #[must_use]
     pub fn with_node(self, member: Member, version: impl Into<String>) -> Self {
         self.with(|routes| {
@@ -160,15 +162,16 @@ impl Gateway {
         })
     }
 
-    /// Says who belongs to its cluster, each time that somebody asks. Otherwise it is alone.
+    /// Sets a function that gives the cluster of this node, called at each `GET /`. Without it the
+    /// node is alone.
     #[must_use]
     pub fn with_cluster(self, cluster: impl Fn() -> Cluster + Send + Sync + 'static) -> Self {
         self.with(|routes| routes.cluster = Some(Arc::new(cluster)))
     }
 
-    /// Another service behind the same rule: a request whose host or origin the gateway refuses
-    /// does not reach it. For routes of one's own beside the gateway, which a web page must not
-    /// drive either; what it asks before it sends (`OPTIONS`) is for the service to answer.
+    /// Puts another service behind the same rule: a request whose host or origin the gateway
+    /// refuses does not reach it. Use it for routes of your own beside the gateway, since a web
+    /// page must not drive these either. The service itself answers preflight requests (`OPTIONS`).
     ///
     /// ```
     /// # use switchboard::Endpoint;
@@ -184,14 +187,14 @@ impl Gateway {
         Guarded { routes: Arc::clone(&self.routes), service }
     }
 
-    /// Takes no more calls; those under way may go on for the endpoint's `drain_time_max`. Calls
-    /// that would not end by themselves end at once.
+    /// Takes no more calls. Those under way may go on for the endpoint's `drain_time_max`; calls of
+    /// endless commands end at once.
     pub fn close(&self) {
         self.routes.door.close();
     }
 
-    /// Waits until it was closed, no call is under way, and what their handlers have spawned is
-    /// done.
+    /// Waits until the gateway was closed, no call is under way, and all tasks that handlers have
+    /// spawned are done or dropped.
     ///
     /// # Cancel safety
     ///

@@ -1,21 +1,21 @@
-//! What a gateway says of itself: who it is, who belongs to it, how it is.
+//! The node that a gateway tells of: its identity, its cluster and its state.
 
 use std::time::Instant;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-/// Who a node is, told by `GET /`.
+/// The identity of a node, told by `GET /`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Member {
-    /// What it is called.
+    /// Its name.
     pub id: String,
-    /// Where it is reached; `None` if it has not said.
+    /// Its address; `None` if it has not said one.
     pub address: Option<String>,
 }
 
-/// Who belongs together, told by `GET /`.
+/// The nodes that belong together, told by `GET /`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Cluster {
@@ -26,7 +26,7 @@ pub struct Cluster {
 }
 
 impl Member {
-    /// A member of this id, at this address.
+    /// A member with this id, at this address.
     #[must_use]
     pub fn new(id: impl Into<String>, address: Option<String>) -> Self {
         Self { id: id.into(), address }

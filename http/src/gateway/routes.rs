@@ -1,4 +1,4 @@
-//! The routes of a gateway: which request is what, and what is done about it.
+//! The routes of a gateway: which request does what.
 //!
 //! Each route looks at everything that stands in the head before it reads a byte of a body, so that
 //! what is refused costs little.
