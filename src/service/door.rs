@@ -93,6 +93,14 @@ impl Door {
         Self { shared: Arc::new(shared) }
     }
 
+    /// The same for many callers at once, of whom each has a bound of its own.
+    pub(crate) fn for_many(mut self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.calls_max = None;
+        }
+        self
+    }
+
     /// Refuses all further calls with `shutting_down`. Calls under way may go on for
     /// `drain_time_max`, and then end with `cancelled`.
     pub fn close(&self) {
