@@ -360,3 +360,35 @@ async fn an_item_that_is_too_large_is_told_with_its_limit_and_ends_nothing() {
         words.finish().await.unwrap();
     }
 }
+
+// grpclib#67: what a handler did not take of its request used the window up, and held up the rest.
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_drop_its_request_and_go_on() {
+    const PICKY: Command<Streamed<u32>, Streamed<u32>, Json> = Command::new("PICKY");
+    let endpoint = endpoint().on(PICKY, async |(): (), mut up: Receiver<u32>, out: Sender<u32>| {
+        up.next().await?;
+        drop(up);
+        // Longer than anybody waits for credit.
+        for number in 0..70 {
+            sleep(SECOND).await;
+            out.send(&number).await?;
+        }
+        Ok::<_, Error>(())
+    });
+    for client in clients_of(&endpoint) {
+        let (up, mut down) = client.call(PICKY, &()).split().await.unwrap();
+        let sending = tokio::spawn(async move {
+            for number in 0..5000 {
+                up.send(&number).await.unwrap();
+            }
+            up.end();
+        });
+        for number in 0..70 {
+            assert_eq!(down.next().await.unwrap().unwrap(), number);
+        }
+        assert!(sending.is_finished());
+        assert!(down.next().await.is_none());
+        sending.await.unwrap();
+        down.finish().await.unwrap();
+    }
+}
