@@ -14,7 +14,7 @@
 //! | an item | its JSON | `data: ` its JSON, with `id: ` its position if it has one |
 //! | all went well | `{"end":VALUE}` | `event: end`, the value as data, and the id `end` |
 //! | it failed | `{"error":{..}}` | `event: error`, the same as data |
-//! | silence | nothing | a comment every 15 s |
+//! | silence | a blank every 15 s, before what comes next | a comment every 15 s |
 //!
 //! The last line is never an item: a body without one was cut off. An `EventSource` connects anew
 //! when its body ends, with the last id; behind the id `end` there is nothing, and it is told so by
@@ -224,6 +224,15 @@ impl Style {
         }
     }
 
+    /// What means nothing to a reader, and is not taken by one that is gone. hyper itself misses
+    /// only those of whom it has read nothing behind their request.
+    const fn sign_of_life(self) -> &'static [u8] {
+        match self {
+            Self::Lines => b" ",
+            Self::Events => b":\n\n",
+        }
+    }
+
     fn push_item(self, out: &mut BytesMut, item: &Item) {
         if self == Self::Events {
             if let Some(position) = item.position {
@@ -307,12 +316,12 @@ impl Items {
                 self.finish(&mut out, Err(Refusal::draining()));
                 break;
             }
-            if self.style == Style::Lines || self.silence.as_mut().poll(cx).is_pending() {
+            if self.silence.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            out.extend_from_slice(b":\n\n");
+            out.extend_from_slice(self.style.sign_of_life());
         }
-        if self.style == Style::Events && !self.is_over {
+        if !self.is_over {
             let next = Instant::now().checked_add(SILENCE_TIME_MAX);
             next.into_iter().for_each(|next| self.silence.as_mut().reset(next));
         }
@@ -342,7 +351,7 @@ fn push_one_line(out: &mut BytesMut, json: &[u8]) {
 /// Time for a handler to open its reply, before the head of the response goes out without it.
 const OPENING_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Time after which a reader of events is told that all is well.
+/// Time after which a reader is told that all is well.
 const SILENCE_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// Items that go out together.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use switchboard::format::Json;
 use switchboard::{Command, Error, Receiver, Sender, Streamed};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::support::*;
 
@@ -277,4 +277,35 @@ async fn who_asks_before_it_sends_is_answered_before_it_sends() {
         let response = peer.rest().await;
         assert_eq!(status(&response), expected, "{response}");
     }
+}
+
+// waitress#308: a client that left was not noticed while a byte behind its request was unread, as
+// hyper does not look for the end of a stream then either.
+#[tokio::test(start_paused = true)]
+async fn who_leaves_a_silent_stream_is_missed_whatever_was_sent_behind_the_request() {
+    let scene = Scene::new();
+    let after = ["", "G", "GET /health HTTP/1.1\r\nhost: x\r\n\r\n"];
+    for (request, after) in [post("/call/NEWS", "null"), get("/events/NEWS", "")]
+        .iter()
+        .flat_map(|request| after.map(|after| (request, after)))
+    {
+        let mut peer = scene.dial().await;
+        peer.send(request.replace("close", "keep-alive") + after).await;
+        peer.until("1\n").await;
+        assert_eq!(scene.seen.under_way(), 1);
+        drop(peer);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(scene.seen.under_way(), 0, "{request} {after}");
+    }
+    // Who stays reads on: white space stands before the next line.
+    let end = "1\n {\"error\":{\"code\":\"shutting_down\",";
+    let mut peer = scene.dial().await;
+    peer.send(post("/call/NEWS", "null")).await;
+    peer.until("1\n").await;
+    sleep(Duration::from_secs(20)).await;
+    let stopped = tokio::spawn(scene.stopped());
+    let response = format!("\r\n\r\n2\r\n1\n{}", peer.rest().await);
+    let text = chunked(&response).unwrap();
+    assert!(text.starts_with(end), "{text}");
+    stopped.await.unwrap();
 }
