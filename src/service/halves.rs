@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -79,7 +79,8 @@ pub struct Sender<I> {
 /// Takes the items of a request. It is an argument of a handler if the request of its command is
 /// [`Streamed`](crate::Streamed), after the value that the request begins with.
 ///
-/// It is a [`Stream`] of results, too, which ends after an error of the call.
+/// It is a [`Stream`] of results, too, which ends after an error of the call. A handler that drops
+/// it wants no more: further items are dropped as they come, and their sender waits for nobody.
 ///
 /// ```
 /// # #[cfg(feature = "bincode")] {
@@ -365,6 +366,27 @@ impl<I> Stream for Receiver<I> {
             return Poll::Ready(None);
         }
         self.poll_item(cx).map(Result::transpose)
+    }
+}
+
+impl<I> Drop for Receiver<I> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            Arc::new(Unwanted(Arc::clone(&self.of.items))).wake();
+        }
+    }
+}
+
+/// The items of a request that its handler takes no more, while it goes on: they are dropped as
+/// they come. Without that its caller would wait for room in vain, and give the call up in the end.
+struct Unwanted(Arc<dyn Items>);
+
+impl Wake for Unwanted {
+    /// By whoever brings an item, which holds no lock then. Kept by the items until the call ends.
+    fn wake(self: Arc<Self>) {
+        let waker = Waker::from(Arc::clone(&self));
+        let mut cx = Context::from_waker(&waker);
+        while let Poll::Ready(Ok(Some(_))) = self.0.poll_next(&mut cx) {}
     }
 }
 

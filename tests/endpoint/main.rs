@@ -46,6 +46,8 @@ mod least;
 mod limits;
 mod locks;
 mod one_way;
+mod others_faults;
+mod others_faults_streams;
 mod own;
 mod own_errors;
 mod plain;

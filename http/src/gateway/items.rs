@@ -14,7 +14,7 @@
 //! | an item | its JSON | `data: ` its JSON, with `id: ` its position if it has one |
 //! | all went well | `{"end":VALUE}` | `event: end`, the value as data, and the id `end` |
 //! | it failed | `{"error":{..}}` | `event: error`, the same as data |
-//! | silence | a blank line every 15 s | a comment every 15 s |
+//! | silence | a blank every 15 s, before what comes next | a comment every 15 s |
 //!
 //! The last line is never an item: a body without one was cut off. An `EventSource` connects anew
 //! when its body ends, with the last id; behind the id `end` there is nothing, and it is told so by
@@ -241,7 +241,7 @@ impl Style {
     /// Written into a silence: nothing to a reader, but it shows whether there still is one.
     const fn sign_of_life(self) -> &'static [u8] {
         match self {
-            Self::Lines => b"\n",
+            Self::Lines => b" ",
             Self::Events => b":\n\n",
         }
     }

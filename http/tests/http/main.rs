@@ -17,6 +17,7 @@ mod documents;
 mod hostile;
 mod nested;
 mod node;
+mod others_faults;
 mod serving;
 mod streams;
 mod support;
