@@ -138,7 +138,8 @@ impl From<Error> for Refusal {
             beside: BesideError::of(&error).map(Box::new),
             retry_after: error.retry_after().or_else(|| waits.then_some(RETRY_AFTER_LEAST)),
             allow: None,
-            is_transient: error.is_transient(),
+            // A drain as well: another process may go on.
+            is_transient: error.is_transient() || status == StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
