@@ -87,13 +87,14 @@ fn target(mut arguments: impl Iterator<Item = String>) -> Result<Option<Target>,
 async fn run(mut asker: Asker) -> io::Result<bool> {
     let is_person = io::stdin().is_terminal();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut are_all_answered = true;
+    let (mut are_all_answered, mut number) = (true, 0_u64);
     loop {
         if is_person {
             // Not among the answers.
             eprint!("> ");
         }
         let Some(line) = lines.next_line().await? else { break };
+        number = number.saturating_add(1);
         let answer = match Line::parse(&line) {
             Ok(None) => continue,
             Ok(Some(line)) => asker.ask(&line).await,
@@ -102,7 +103,9 @@ async fn run(mut asker: Asker) -> io::Result<bool> {
         match answer {
             Ok(answer) => print(&answer)?,
             Err(error) => {
-                eprintln!("error: {}", printable(&error));
+                // A person sees which line it was.
+                let place = if is_person { String::new() } else { format!(" in line {number}") };
+                eprintln!("error{place}: {}", printable(&error));
                 are_all_answered = false;
             }
         }

@@ -94,7 +94,9 @@ fn check(about: &str, output: &Output, answers: &str, errors: &[&str]) {
     assert_eq!(String::from_utf8_lossy(&output.stdout), answers, "{about}: {told}");
     assert_eq!(told.lines().count(), errors.len(), "{about}: {told}");
     for (line, error) in told.lines().zip(errors) {
-        assert!(line.starts_with("error: ") && line.contains(error), "{about}: {told}");
+        let (place, text) = line.split_once(": ").unwrap();
+        let is_placed = place == "error" || place.starts_with("error in line ");
+        assert!(is_placed && text.contains(error), "{about}: {told}");
     }
 }
 
