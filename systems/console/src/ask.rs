@@ -80,7 +80,7 @@ async fn post(
     }
 }
 
-/// Asks an endpoint. A connection that has ended, after a while without a line for one, is made anew.
+/// Asks an endpoint. A connection that has ended, for want of lines as a rule, is made anew.
 async fn call(
     address: &Address,
     client: &mut Option<Client>,

@@ -39,8 +39,8 @@ impl Line {
     }
 }
 
-/// Capitals, digits, and the signs between the parts of a name. A prefix in small letters is part of
-/// a name as well: `jobs.ADD`.
+/// Capitals, digits, and the signs between the parts of a name. A prefix in small letters is part
+/// of a name as well: `jobs.ADD`.
 fn is_name(word: &str) -> bool {
     let (prefix, name) = word.rsplit_once('.').unwrap_or(("", word));
     let is_in = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';

@@ -1,4 +1,4 @@
-//! The program in a pipe: lines go in, answers come out, from an endpoint and from a node over HTTP.
+//! The program in a pipe: lines go in, answers come out, of an endpoint and of a node over HTTP.
 
 #![allow(
     clippy::unwrap_used,

@@ -34,8 +34,8 @@ use crate::todo::{Change, NewTodo, TodoChange, TodoId, TodosAfter};
 /// Bytes of the body of a request.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// The routes, which call commands of this endpoint. The gateway answers under its own paths, in its
-/// own words; everywhere else the envelope is kept.
+/// The routes, which call commands of this endpoint. The gateway answers under its own paths, in
+/// its own words; everywhere else the envelope is kept.
 ///
 /// A web page of elsewhere is refused at all of them.
 pub fn router(endpoint: &Endpoint) -> Guarded<Router> {

@@ -76,8 +76,8 @@ impl Service {
         self.port.as_ref().map(AnyListener::local_address).transpose()
     }
 
-    /// Serves until `stop` is ready, and then until everything is answered or [`DRAIN_TIME_MAX`](crate::DRAIN_TIME_MAX)
-    /// has passed.
+    /// Serves until `stop` is ready, and then until everything is answered or
+    /// [`DRAIN_TIME_MAX`](crate::DRAIN_TIME_MAX) has passed.
     ///
     /// # Errors
     ///

@@ -86,6 +86,7 @@ fn what_is_not_answered_in_10_seconds_is_cut_off_and_said() {
     let reader = thread::spawn(move || {
         let mut piece = vec![0; 100 * 1024];
         while http.stream.read(&mut piece).is_ok_and(|bytes| bytes > 0) {
+            // Real time: a reader in another process is slow by the clock.
             thread::sleep(Duration::from_millis(250));
         }
     });
