@@ -207,6 +207,11 @@ pub struct Limits {
     pub stall_time_max: Duration,
     /// Time that calls under way get to finish when the endpoint stops. Default 10 s; then they end
     /// with `cancelled`.
+    ///
+    /// Stopping may take longer: a connection has `write_time_max` more if its peer does not read
+    /// its last replies, and `linger_time_max` more until its peer ends as well. So whoever kills a
+    /// program that does not stop, such as `TimeoutStopSec` of systemd, must wait for longer than
+    /// the sum of the three.
     pub drain_time_max: Duration,
     /// Time to read the bytes that the peer still sends after our last byte. Default 2 s.
     ///

@@ -2,7 +2,7 @@
 //! `serve_http`, whose limits and drain hold for the application's own routes as well.
 //!
 //! ```sh
-//! cargo run -p switchboard-http --example axum_app
+//! cd systems && cargo run -p switchboard-http --example axum_app
 //! ```
 
 use axum::Router;

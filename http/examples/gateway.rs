@@ -2,7 +2,7 @@
 //! port 61000, for netcat and for programs. The README shows what they get.
 //!
 //! ```sh
-//! cargo run -p switchboard-http --example gateway
+//! cd systems && cargo run -p switchboard-http --example gateway
 //! ```
 
 use std::time::Duration;

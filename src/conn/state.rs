@@ -1,7 +1,8 @@
 //! What the lock of a connection guards, and how it is let go.
 //!
 //! [`State`] is the session with what belongs to it: the wakers of the driver and of the watchers,
-//! and the bytes that are reserved for all of it. Nothing in here takes the lock; `shared` does.
+//! and the bytes that are reserved for all of it. Nothing in here takes the lock; `shared`
+//! and `items` do.
 
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;

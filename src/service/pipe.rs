@@ -21,7 +21,9 @@ use crate::quota::{Held, Quota};
 use crate::session::{Item, Positions, takes_no_items};
 
 /// The items of a streamed call that is made as a value, at the side of its caller: as payloads, in
-/// the format of the call.
+/// the format of the call. It is for doors and for clients in the same process; over a connection a
+/// streamed call is made by its [`Command`](crate::Command), and a request with a pipe fails with
+/// `unsupported_format`.
 ///
 /// ```
 /// # #[cfg(feature = "json")] {

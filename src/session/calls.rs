@@ -1,7 +1,8 @@
 //! The calls of both directions, and what the two halves share.
 //!
-//! Each part owns its state and knows no other. What several must be told together, and more than
-//! one has to tell them, is here: what is due, what stands in the way, and the ways to the end.
+//! Each part owns its state and changes no other's; `inbound` and `outbound` each own `streams`.
+//! What several must be told together, and more than one has to tell them, is here: what is due,
+//! what stands in the way, and the ways to the end.
 //!
 //! It does not know how bytes become lines: `input` does, and says what came. Whether a call may be
 //! made while the session closes is asked in `calling_back`.

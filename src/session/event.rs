@@ -37,7 +37,7 @@ pub enum Event {
     Close(Violation),
 }
 
-/// A tagged call that has arrived whole.
+/// A call that has arrived whole: with a tag, or made by [`plain`](Self::plain).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Call {

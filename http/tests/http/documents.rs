@@ -12,7 +12,8 @@ async fn one_registration_has_the_two_doors_that_the_readme_shows() {
     let (_, shown) = README.split_once("One registration, two doors").unwrap();
     let (_, shown) = shown.split_once("```text\n").unwrap();
     let (shown, _) = shown.split_once("```").unwrap();
-    let expected = "$ curl localhost:8080/call/ADD -H 'content-type: application/json' -d '[1,2]'\n\
+    let expected = "$ curl -w '\\n' localhost:8080/call/ADD -H 'content-type: application/json' \
+                    -d '[1,2]'\n\
                     3\n\
                     $ printf 'ADD\\n[1,2]\\n' | nc -N localhost 61000\n\
                     3\n";
