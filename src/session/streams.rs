@@ -339,7 +339,10 @@ impl Streams {
         let whose = self.whose;
         let is_done = self.change_own(id, |stream, due| {
             let Some(sending) = &mut stream.sending else { return true };
-            due.extend(sending.end());
+            if !sending.is_ended() {
+                // Asked once more, by whoever waits for this, it does not wake that one again.
+                due.extend(sending.end());
+            }
             stream.is_last_due = !sending.is_done();
             if stream.is_last_due
                 && let Some(receiving) = &mut stream.receiving
