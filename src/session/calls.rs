@@ -282,6 +282,7 @@ impl Calls {
             .saturating_add(self.outbound.unclaimed_bytes())
             .saturating_add(waiting)
             .saturating_add(items)
+            .saturating_add(self.inbound.in_flight.metadata_bytes())
     }
 
     pub(super) fn poll_room(
