@@ -50,7 +50,7 @@ pub(super) async fn run(link: &mut Link, router: &Router, plain: Plain) {
     let end = match router.find(plain.name) {
         Ok(Entry::Typed(route)) => {
             link.connection.bound_by(Some(route.facts()));
-            let end = run_typed(link, router, &*route, plain).await;
+            let end = run_typed(link, router, &route, plain).await;
             link.connection.bound_by(None);
             end
         }
@@ -131,12 +131,17 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
     }
 }
 
-async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: Plain) -> PlainEnd {
+async fn run_typed(
+    link: &mut Link,
+    router: &Router,
+    route: &Arc<dyn Route>,
+    plain: Plain,
+) -> PlainEnd {
     if route.facts().has_request_items() {
         let text = "a request of many items cannot be sent plainly: call it with a tag";
         return PlainEnd::OutOfStep(told(plain.name, Error::found(Code::UnsupportedFormat, text)));
     }
-    let payload = match read_payload(link, route, plain).await {
+    let payload = match read_payload(link, &**route, plain).await {
         Ok(payload) => payload,
         Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
     };
@@ -156,9 +161,10 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
     // What the call takes of the endpoint it keeps until its reply is written: its answer is
     // kept as long.
     let mut held = Reservation::new(link.shared.quota());
-    let mut answer = router.begin(request, &mut |bytes| held.cover(bytes));
+    let found = Arc::clone(route);
+    let mut answer = router.begin_found(found, request, &mut |bytes| held.cover(bytes));
     if let Some(items) = items {
-        return print_items(link, route, plain, (items, answer), &mut held).await;
+        return print_items(link, &**route, plain, (items, answer), &mut held).await;
     }
     let reply = match attend(&link.shared, &mut link.clock, &mut answer).await {
         Ok(reply) => reply,
