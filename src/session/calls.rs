@@ -117,8 +117,8 @@ impl Calls {
         }
         for whose in [Whose::Ours, Whose::Theirs] {
             let (streams, ..) = self.streams_of(whose);
-            let error = streams.stall_error();
-            for tag in streams.stalled(now) {
+            let (late, error) = streams.take_stalled(now);
+            for tag in late {
                 self.end_stream(whose, tag, &error);
             }
         }
