@@ -72,7 +72,7 @@ impl Calls {
         let outbox = &mut self.backlog.outbox;
         match whose {
             Whose::Ours => {
-                let error = Error::local(error.code(), error.text().to_owned()).after_sending();
+                let error = error.restated().after_sending();
                 self.outbound.give_up(tag, error, outbox, &mut self.wakers.due);
             }
             Whose::Theirs => {

@@ -412,7 +412,8 @@ async fn slices_that_a_raw_handler_writes_together_leave_together() {
         if !connection.is_write_vectored() {
             return Err(Error::new(Code::Failed, "slices are not taken together"));
         }
-        connection.write_vectored(&[IoSlice::new(b"one "), IoSlice::new(b"two\n")]).await?;
+        let slices = [IoSlice::new(b"one "), IoSlice::new(b"two\n")];
+        assert_eq!(connection.write_vectored(&slices).await?, 8);
         Ok(())
     });
     let (there, stream) = transport::memory();
