@@ -20,8 +20,8 @@ pub(crate) use self::code::is_word;
 pub use self::code::{Code, CodeWord, Fault, UnknownCode};
 #[cfg(feature = "io")]
 pub(crate) use self::display::reasons;
-pub(crate) use self::reach::Told;
-use self::reach::{Details, EncodeDetails, Reach};
+use self::reach::{Details, EncodeDetails, Reach, text_to_tell};
+pub(crate) use self::reach::{TEXT_BYTES_MAX, Told};
 pub(crate) use self::word::Word;
 
 use std::borrow::Cow;
@@ -350,8 +350,7 @@ impl Error {
     pub(crate) fn told(&self) -> Told<'_> {
         match self.text_for_peer() {
             Some(text) if self.code().is_on_wire() => {
-                let end = text.floor_char_boundary(TEXT_BYTES_MAX);
-                let text = text.get(..end).unwrap_or_default();
+                let text = text_to_tell(text);
                 let details = self.encoded_details().map_or(&[][..], |(_, bytes)| bytes);
                 // A peer may have said `disconnected`, which stands for no code and is never sent.
                 let is_sent = |word: &CodeWord| word.as_str() != Code::Disconnected.as_str();
@@ -435,10 +434,15 @@ impl Error {
         self
     }
 
-    /// This error as far as a peer is concerned: without its source.
+    /// This error as far as a peer is concerned: without its source, and without what is too long
+    /// to be told. It may wait for a long time to be written.
     #[cfg(feature = "io")]
     pub(crate) fn for_peer(&self) -> Self {
-        let mut told = Self::build(self.facts.code, self.facts.text.clone(), self.facts.reach);
+        let text = match &self.facts.text {
+            Cow::Borrowed(text) => Cow::Borrowed(*text),
+            Cow::Owned(text) => Cow::Owned(text_to_tell(text).to_owned()),
+        };
+        let mut told = Self::build(self.facts.code, text, self.facts.reach);
         told.facts.unknown_word = self.facts.unknown_word;
         told.facts.retry_after = self.facts.retry_after;
         told.facts.details.clone_from(&self.facts.details);
@@ -466,9 +470,6 @@ impl From<Infallible> for Error {
         match never {}
     }
 }
-
-/// Bytes of an error's text that cross the wire.
-pub(crate) const TEXT_BYTES_MAX: usize = 4096;
 
 #[cfg(test)]
 mod tests {

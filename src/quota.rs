@@ -225,6 +225,21 @@ impl Held {
         Self { quota: Arc::clone(quota), bytes: 0 }
     }
 
+    /// Nothing so far, of the same endpoint.
+    pub(crate) fn beside(&self) -> Self {
+        Self::new(&self.quota)
+    }
+
+    /// This with so much.
+    ///
+    /// # Errors
+    ///
+    /// As [`cover`](Self::cover).
+    pub(crate) fn of(mut self, bytes: usize) -> Result<Self, Error> {
+        self.cover(bytes)?;
+        Ok(self)
+    }
+
     /// Covers so many bytes, more or fewer than before.
     ///
     /// # Errors

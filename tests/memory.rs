@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use switchboard::format::{self, Bincode, Format, Json};
 use switchboard::transport::{self, MemoryListener, MemoryStream};
-use switchboard::{Code, Command, Context, Endpoint, Error, Limits};
+use switchboard::{Code, Command, Context, Endpoint, Error, Limits, Metadata};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const MIB: usize = 1 << 20;
@@ -347,6 +347,111 @@ fn errors_that_nobody_reads() {
     check("unknown commands", 16, &attack(keeping_bytes, 16, &script));
 }
 
+/// All of them are there before the first is written, and what finds no room waits.
+#[test]
+fn replies_that_are_ready_at_once_and_that_nobody_reads() {
+    const LETTERS: Command<usize, String, Json> = Command::new("LETTERS");
+    let answering = || {
+        // As much as one reply has: the others wait, while one after the other is begun.
+        let limits = limits().with(|limits| limits.unwritten_bytes_max = 100_000);
+        let letters = async |letters: usize| Ok::<_, Error>("x".repeat(letters));
+        Endpoint::new().with_limits(limits).on(LETTERS, letters)
+    };
+    for letters in [3000, 99_998] {
+        let calls = 6 * MIB / letters;
+        let mut script = Script::calls("LETTERS", "json", letters.to_string().as_bytes(), calls);
+        script.is_reading = false;
+        let name = format!("replies of {letters} letters at once");
+        check(&name, 8, &attack(answering, 8, &script));
+    }
+}
+
+/// An error is kept as far as it is told: a text of some length, and details of any.
+#[test]
+fn errors_of_handlers_that_nobody_reads() {
+    const FAIL: Command<usize, (), Json> = Command::new("FAIL");
+    const WRITE: Command<usize, (), Json> = Command::new("WRITE");
+    let failing = || {
+        Endpoint::new()
+            .with_limits(limits())
+            .on(FAIL, async |letters: usize| {
+                let error = Error::new(Code::Invalid, "not like this");
+                Err::<(), _>(error.with_details("x".repeat(letters)))
+            })
+            .on(WRITE, async |letters: usize| {
+                tokio::task::yield_now().await;
+                Err::<(), _>(Error::new(Code::Invalid, "x".repeat(letters)))
+            })
+    };
+    for name in ["FAIL", "WRITE"] {
+        let mut script = Script::calls(name, "json", b"700000", 40);
+        script.is_reading = false;
+        check(&format!("errors of {name}"), 16, &attack(failing, 16, &script));
+        let mut script = Script::new(format!("{name}\n700000\n"));
+        script.is_reading = false;
+        check(&format!("plain errors of {name}"), 64, &attack(failing, 64, &script));
+    }
+}
+
+mod items {
+    use futures_util::stream;
+    use switchboard::{Sender, Streamed, streaming};
+
+    use super::*;
+
+    const LAST: Command<usize, Streamed<String, String>, Json> = Command::new("LAST");
+    const SIZES: Command<Vec<usize>, Streamed<String>, Json> = Command::new("SIZES");
+
+    /// Two items of so many letters, and then a large value.
+    async fn last(letters: usize, out: Sender<String>) -> Result<String, Error> {
+        if letters > 0 {
+            out.send(&"x".repeat(letters)).await?;
+            out.send(&"x".repeat(letters)).await?;
+        }
+        Ok("x".repeat(1_000_000))
+    }
+
+    fn sending() -> Endpoint {
+        let items = |sizes: Vec<usize>| {
+            stream::iter(sizes.into_iter().map(|letters| Ok::<_, Error>("x".repeat(letters))))
+        };
+        Endpoint::new().with_limits(limits()).on(LAST, last).on(SIZES, streaming(items))
+    }
+
+    #[test]
+    fn final_values_that_nobody_reads() {
+        let mut script = Script::calls("LAST", "json credit=1", b"0", 30);
+        script.is_reading = false;
+        check("final values", 16, &attack(sending, 16, &script));
+        let mut script = Script::new(b"LAST\n40000\n");
+        script.is_reading = false;
+        check("final values of plain calls", 64, &attack(sending, 64, &script));
+    }
+
+    /// Behind one that waits for credit is another, and its handler waits with it.
+    #[test]
+    fn items_that_wait_for_room() {
+        let mut script = Script::calls("SIZES", "json credit=1", b"[1,1,60000]", 100);
+        script.is_reading = false;
+        check("items that wait", 16, &attack(sending, 16, &script));
+    }
+}
+
+#[test]
+fn what_is_said_beside_replies_to_come() {
+    const KEEP: Command<(), ()> = Command::new("KEEP");
+    let keeping = || {
+        Endpoint::new().with_limits(limits()).on(KEEP, async |(), context: Context| {
+            let said = Metadata::default().with("said-beside", &"x".repeat(4000)).unwrap();
+            context.set_reply_metadata(said);
+            std::future::pending::<()>().await;
+            Ok::<_, Error>(())
+        })
+    };
+    let script = Script::calls("KEEP", "bincode", b"", 1000);
+    check("what is said beside replies", 16, &attack(keeping, 16, &script));
+}
+
 /// Our own callers who do not take their replies: so many of so many letters, and `kept` of them.
 fn leave_replies(replies: u32, letters: usize, held_bytes_max: usize, kept: RangeInclusive<u32>) {
     const LETTERS: Command<u32, String, Json> = Command::new("LETTERS");
@@ -428,10 +533,31 @@ mod gob {
     }
 
     fn attack_net_rpc(name: &str, peers: usize, said: Vec<u8>) {
-        let found = attack_with(peers, &Script::new(said), keeping, async |endpoint, listener| {
+        check(name, peers, &attack_by_net_rpc(peers, &Script::new(said), keeping));
+    }
+
+    fn attack_by_net_rpc(
+        peers: usize,
+        script: &Script,
+        endpoint: impl FnOnce() -> Endpoint,
+    ) -> AllocationInfo {
+        attack_with(peers, script, endpoint, async |endpoint, listener| {
             endpoint.serve_net_rpc(listener).await.unwrap();
-        });
-        check(name, peers, &found);
+        })
+    }
+
+    /// Many calls end together, and the Go program is told the texts of their errors alone.
+    #[test]
+    fn net_rpc_errors_that_nobody_reads() {
+        let failing = || {
+            Endpoint::new().with_limits(limits()).on(KEEP, async |_: Vec<String>| {
+                let error = Error::new(Code::Invalid, "x".repeat(4000));
+                Err::<Vec<String>, _>(error.with_details("x".repeat(200_000)))
+            })
+        };
+        let mut script = Script::new(requests(1000, &vec![]));
+        script.is_reading = false;
+        check("net/rpc, errors", 16, &attack_by_net_rpc(16, &script, failing));
     }
 
     #[test]

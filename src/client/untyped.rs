@@ -25,7 +25,7 @@ pub(super) struct Untyped {
     early: VecDeque<Item>,
     last: Last,
     // What it has failed with, once that has been given out.
-    failed: Option<(Code, String)>,
+    failed: Option<Error>,
     // Where it is to go on, until the other side has said that it does.
     pub(super) resume_at: Option<u64>,
     // Where the item stands that was taken last.
@@ -202,7 +202,7 @@ impl Untyped {
     fn take_error(&mut self) -> Error {
         match std::mem::replace(&mut self.last, Last::Given) {
             Last::Here(Err(error)) => {
-                self.failed = Some((error.code(), error.text().to_owned()));
+                self.failed = Some(error.restated());
                 error
             }
             Last::Here(received) => {
@@ -217,7 +217,7 @@ impl Untyped {
     /// The error that has been given out before.
     fn error_again(&self) -> Error {
         match &self.failed {
-            Some((code, text)) => Error::local(*code, text.clone()).after_sending(),
+            Some(error) => error.restated().after_sending(),
             None => over(),
         }
     }

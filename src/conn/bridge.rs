@@ -1,8 +1,8 @@
 //! A streamed call that came through a channel and goes on over a connection: its items are handed
 //! from one to the other, each way.
 //!
-//! At most one item each way is in here. The next is taken when that has found room, so whoever
-//! sends is held up by whoever takes, however many bridges lie between them.
+//! An item is taken when there is room for it at the other side, so whoever sends is held up by
+//! whoever takes, however many bridges lie between them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,6 +47,12 @@ impl Lane {
         self.open(cx, from, to);
         while !self.is_closed {
             if self.item.is_none() {
+                // Where it comes from an item that waits is counted, and in here it is not.
+                if ready!(to.poll_send(cx, &mut None)).is_err() {
+                    // Nobody takes them there any more; what that means the reply says.
+                    self.is_closed = true;
+                    break;
+                }
                 self.item = match ready!(from.poll_next(cx)) {
                     Ok(item) => item,
                     Err(_) => {
@@ -62,7 +68,6 @@ impl Lane {
                 to.end();
                 self.is_closed = true;
             } else if ready!(to.poll_send(cx, &mut self.item)).is_err() {
-                // Nobody takes them there any more; what that means the reply says.
                 self.is_closed = true;
             }
         }
@@ -97,5 +102,29 @@ impl Future for Bridge {
             while let Ok(Some(_)) = ready!(far.poll_next(cx)) {}
         }
         call.poll_call(cx).map_ok(Reply::received)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::service::pipe;
+
+    #[test]
+    fn an_item_for_which_there_is_no_room_stays_where_it_is_counted() {
+        let ((near, from), (to, _far)) = (pipe(), pipe());
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut lane = Lane::default();
+        for _ in 0..3 {
+            let mut item = Some(Item::new(Bytes::from(vec![b'x'; 40_000])));
+            assert!(near.poll_send(cx, &mut item).is_ready());
+            assert!(lane.poll(cx, &from, &to).is_pending());
+        }
+        assert!(to.poll_send(cx, &mut None).is_pending());
+        assert!(lane.item.is_none());
     }
 }

@@ -94,7 +94,11 @@ impl Caller for Shared {
     }
 
     fn set_reply_metadata(&self, call: CallId, metadata: Metadata) {
-        self.with(|session| session.set_reply_metadata(call, metadata));
+        self.with_held(|session, held| {
+            session.set_reply_metadata(call, metadata);
+            // What it says it may say: if that cannot be had, the peer is not read until it is.
+            let _ = held.cover(session.held_bytes());
+        });
     }
 
     fn channel(self: Arc<Self>, call: CallId) -> Option<Arc<dyn Channel>> {

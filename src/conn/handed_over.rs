@@ -32,7 +32,11 @@ pub(crate) struct Ended {
 impl Ended {
     /// Whether it has and holds so little that others may wait beside it.
     pub(crate) fn is_small(&self, bytes_max: usize) -> bool {
-        let reply_bytes = self.reply.as_ref().map_or(0, BytesMut::len);
-        reply_bytes <= bytes_max && self.held_bytes <= call_bytes(bytes_max)
+        reply_bytes(&self.reply) <= bytes_max && self.held_bytes <= call_bytes(bytes_max)
     }
+}
+
+/// What the end of a call keeps until it is written: a reply, or an error with its details.
+pub(super) fn reply_bytes(reply: &Result<BytesMut, Error>) -> usize {
+    reply.as_ref().map_or_else(|error| error.told().bytes(), BytesMut::len)
 }

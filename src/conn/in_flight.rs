@@ -5,10 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 
-use super::handed_over::Ended;
+use super::handed_over::{Ended, reply_bytes};
 use super::shared::Shared;
 use crate::error::{Code, Error, Result};
-use crate::quota::call_bytes;
+use crate::quota::{call_bytes, unheld};
 use crate::session::{Call, CallId, Place};
 
 /// A call that was given out to be run. It reports the end exactly once, also when it is dropped in
@@ -45,6 +45,19 @@ impl InFlight {
             self.held_bytes = wanted;
         }
         Ok(())
+    }
+
+    /// The call has ended with this, and holds it from now on in place of its request. A refusal is
+    /// said in few bytes.
+    ///
+    /// # Errors
+    ///
+    /// That of the call, or `failed` if the endpoint does not have so much left.
+    pub(crate) fn hold_reply(&mut self, reply: Result<BytesMut>) -> Result<BytesMut> {
+        if !reply.as_ref().is_err_and(Error::is_refusal) {
+            self.cover(reply_bytes(&reply)).map_err(unheld)?;
+        }
+        reply
     }
 
     /// The call has ended with this, which is to be reported by [`Shared::end_calls`].

@@ -8,6 +8,7 @@ use super::shared::Shared;
 use super::state::{unlock_and_wake, unlock_and_wake_callers};
 use crate::clock::now;
 use crate::error::Result;
+use crate::quota::Held;
 use crate::service::Items;
 use crate::session::{Item, StreamId};
 
@@ -92,6 +93,10 @@ impl Items for SessionItems {
 
     fn end(&self) {
         self.shared.with(|session| session.end_items(self.id));
+    }
+
+    fn hold(&self, bytes: usize) -> Result<Option<Held>> {
+        Held::new(self.shared.quota()).of(Item::held_bytes(bytes)).map(Some)
     }
 
     fn abort(&self) {

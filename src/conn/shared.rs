@@ -203,6 +203,7 @@ impl Shared {
             {
                 state.end_call(call.id, call.reply, call.held_bytes);
             } else {
+                state.hold_reply(&mut call);
                 left.push(call);
             }
         }

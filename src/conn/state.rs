@@ -10,12 +10,13 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
+use super::handed_over::{Ended, reply_bytes};
 use super::signals::Signals;
 use super::watch::Watchers;
 use super::writer::FLUSH_BYTES;
 use crate::clock::now;
 use crate::error::Error;
-use crate::quota::{Quota, Reservation, unheld};
+use crate::quota::{Quota, Reservation, call_bytes, unheld};
 use crate::session::{CallId, Session};
 
 pub(super) struct State {
@@ -88,6 +89,16 @@ impl State {
         covered
     }
 
+    /// A call of the peer has ended, and its reply has to wait for room: the call holds that from
+    /// now on, in place of its request. A reply that cannot be held is dropped for an error.
+    pub(super) fn hold_reply(&mut self, call: &mut Ended) {
+        let wanted = call_bytes(reply_bytes(&call.reply));
+        match self.hold_for_call(call.held_bytes, wanted) {
+            Ok(()) => call.held_bytes = wanted,
+            Err(error) => call.reply = Err(unheld(error)),
+        }
+    }
+
     /// A call of the peer has ended, which held so much. To be followed by
     /// [`cover_no_more`](Self::cover_no_more): nobody may have wanted the reply.
     pub(super) fn end_call(
@@ -96,7 +107,7 @@ impl State {
         reply: Result<BytesMut, Error>,
         held_bytes: usize,
     ) {
-        let bytes = reply.as_ref().map_or(0, BytesMut::len);
+        let bytes = reply_bytes(&reply);
         if let Some(signals) = &mut self.signals {
             signals.end_call(id);
         }

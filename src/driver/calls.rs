@@ -12,7 +12,6 @@ use tokio::task::AbortHandle;
 use crate::conn::{Ended, InFlight, SessionItems, Shared};
 use crate::error::Result;
 use crate::handler::Router;
-use crate::quota::unheld;
 use crate::service::{Answer, Reply, Request};
 use crate::session::{Call, CallId};
 
@@ -81,8 +80,9 @@ impl Calls {
         }
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {
-            // Its items may be still to go.
+            // Its items may be still to go. Held before others begin, each of which may end so.
             Poll::Ready(reply) if id.is_streamed() => {
+                let reply = in_flight.hold_reply(reply.map(Reply::into_made));
                 self.spawn(id, conclude(in_flight, answer, reply));
             }
             Poll::Ready(reply) => {
@@ -139,23 +139,15 @@ impl Drop for Calls {
 /// moved it, and a peer has as many of these as it may have calls.
 async fn run(mut in_flight: InFlight, mut answer: Answer) {
     let reply = (&mut answer).await;
-    let mut reply = Some(held(&mut in_flight, reply));
+    let mut reply = Some(in_flight.hold_reply(reply.map(Reply::into_made)));
     poll_fn(|cx| in_flight.poll_finish(cx, &mut reply)).await;
     drop(answer);
 }
 
 /// The rest of a streamed call whose handler was ready at once: its items are still to go.
-async fn conclude(mut in_flight: InFlight, answer: Answer, reply: Result<Reply>) {
-    let reply = held(&mut in_flight, reply);
+async fn conclude(in_flight: InFlight, answer: Answer, reply: Result<BytesMut>) {
     finish(in_flight, reply).await;
     drop(answer);
-}
-
-/// The reply, which is held in place of the request.
-fn held(in_flight: &mut InFlight, reply: Result<Reply>) -> Result<BytesMut> {
-    let reply = reply?;
-    in_flight.cover(reply.payload().len()).map_err(unheld)?;
-    Ok(reply.into_made())
 }
 
 /// Reports the end of a call when the peer has read enough of what waits for it.

@@ -142,7 +142,7 @@ impl Link {
 /// The error of a stream with a copy of its source. The source itself may be of the stream's own
 /// type, whose code must not run where the session shows and drops it.
 fn of_stream(error: &Error) -> Error {
-    let told = Error::local(error.code(), error.text().to_owned());
+    let told = error.restated();
     let source = std::error::Error::source(error);
     match source.and_then(|source| source.downcast_ref::<io::Error>()) {
         Some(source) => match source.raw_os_error() {

@@ -35,7 +35,7 @@ use crate::error::{Code, Error, Result};
 use crate::format::Framing;
 use crate::handler::{AnyRaw, Entry, Route, Router};
 use crate::quota::{Reservation, unheld};
-use crate::service::{Answer, Began, Items, PipeEnd, Plainly, Request, caught, pipe, told};
+use crate::service::{Answer, Began, Items, PipeEnd, Plainly, Reply, Request, caught, pipe, told};
 use crate::session::{Call, Plain, PlainEnd, Session, endless};
 use crate::wire::{Name, Options};
 
@@ -50,7 +50,7 @@ pub(super) async fn run(link: &mut Link, router: &Router, plain: Plain) {
     let end = match router.find(plain.name) {
         Ok(Entry::Typed(route)) => {
             link.connection.bound_by(Some(route.facts()));
-            let end = run_typed(link, router, &*route, plain).await;
+            let end = run_typed(link, router, &route, plain).await;
             link.connection.bound_by(None);
             end
         }
@@ -74,7 +74,11 @@ pub(super) async fn run_whole(link: &mut Link, handler: &AnyRaw) {
 /// The session has the stream again, or another that was put in its place.
 fn give_back(link: &Link, end: PlainEnd) {
     link.shared.set_io(link.connection.io().clone());
-    link.shared.with(|session| session.handle_plain_end(now(), end));
+    link.shared.with_held(|session, held| {
+        session.handle_plain_end(now(), end);
+        // An error is to be written, and may have details.
+        let _ = held.cover(session.held_bytes());
+    });
 }
 
 /// Writes all that waits; whether that could be done.
@@ -127,12 +131,17 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
     }
 }
 
-async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: Plain) -> PlainEnd {
+async fn run_typed(
+    link: &mut Link,
+    router: &Router,
+    route: &Arc<dyn Route>,
+    plain: Plain,
+) -> PlainEnd {
     if route.facts().has_request_items() {
         let text = "a request of many items cannot be sent plainly: call it with a tag";
         return PlainEnd::OutOfStep(told(plain.name, Error::found(Code::UnsupportedFormat, text)));
     }
-    let payload = match read_payload(link, route, plain).await {
+    let payload = match read_payload(link, &**route, plain).await {
         Ok(payload) => payload,
         Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
     };
@@ -152,9 +161,10 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
     // What the call takes of the endpoint it keeps until its reply is written: its answer is
     // kept as long.
     let mut held = Reservation::new(link.shared.quota());
-    let mut answer = router.begin(request, &mut |bytes| held.cover(bytes));
+    let found = Arc::clone(route);
+    let mut answer = router.begin_found(found, request, &mut |bytes| held.cover(bytes));
     if let Some(items) = items {
-        return print_items(link, route, plain, (items, answer)).await;
+        return print_items(link, &**route, plain, (items, answer), &mut held).await;
     }
     let reply = match attend(&link.shared, &mut link.clock, &mut answer).await {
         Ok(reply) => reply,
@@ -163,11 +173,7 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
             return PlainEnd::Failed(told(plain.name, error.after_running()));
         }
     };
-    let reply = reply.and_then(|reply| {
-        held.cover(reply.payload().len()).map_err(|error| unheld(error).after_running())?;
-        Ok(reply)
-    });
-    match (reply, route.framing(plain.format)) {
+    match (hold_reply(&mut held, reply), route.framing(plain.format)) {
         (Ok(reply), Ok(Some(framing))) => {
             let written = link.connection.write_payload(framing, reply.payload()).await;
             end_of(link, plain, written)
@@ -184,6 +190,18 @@ async fn run_typed(link: &mut Link, router: &Router, route: &dyn Route, plain: P
     }
 }
 
+/// What a call has ended with, which holds that in place of its request: a reply, or an error with
+/// its details.
+fn hold_reply(held: &mut Reservation, reply: Result<Reply>) -> Result<Reply> {
+    let bytes = match &reply {
+        Ok(reply) => reply.payload().len(),
+        Err(error) if error.is_refusal() => return reply,
+        Err(error) => error.told().bytes(),
+    };
+    held.cover(bytes).map_err(|error| unheld(error).after_running())?;
+    reply
+}
+
 /// Writes the items of a reply, each as a plain reply, and then no more. The final value is for
 /// programs, and is not written.
 async fn print_items(
@@ -191,6 +209,7 @@ async fn print_items(
     route: &dyn Route,
     plain: Plain,
     (items, mut answer): (PipeEnd, Answer),
+    held: &mut Reservation,
 ) -> PlainEnd {
     let framing = match route.framing(plain.format) {
         Ok(framing) => framing.unwrap_or(Framing::Line),
@@ -203,7 +222,8 @@ async fn print_items(
             if end.is_none()
                 && let Poll::Ready(ended) = Pin::new(&mut answer).poll(cx)
             {
-                end = Some(ended);
+                // Not kept while items wait for a peer that does not read.
+                end = Some(hold_reply(held, ended.map(|_| Reply::default())));
             }
             match items.poll_next(cx) {
                 Poll::Pending if end.is_none() => Poll::Pending,

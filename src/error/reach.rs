@@ -47,12 +47,26 @@ pub(super) enum Reach {
 }
 
 impl Told<'_> {
+    /// Bytes of the peer's answer that are made of it.
+    #[cfg(feature = "io")]
+    pub(crate) const fn bytes(&self) -> usize {
+        self.text.len().saturating_add(self.details.len())
+    }
+
     /// What is told of an error that is no business of the peer's.
     pub(super) fn nothing() -> Self {
         let (word, text) = (Code::Failed.into(), "the handler failed");
         Self { word, text, retry_after: None, details: &[] }
     }
 }
+
+/// As much of a text as a peer is told.
+pub(super) fn text_to_tell(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default()
+}
+
+/// Bytes of an error's text that cross the wire.
+pub(crate) const TEXT_BYTES_MAX: usize = 4096;
 
 impl Details {
     /// These in the format of a call, of at most so many bytes; not those that are in another.

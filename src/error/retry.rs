@@ -3,6 +3,17 @@
 use super::{Code, Error};
 
 impl Error {
+    /// This error once more, for somebody else on this side: with its details and what else there
+    /// is to know for whoever calls again. Its source stays where it is.
+    pub(crate) fn restated(&self) -> Self {
+        let mut restated = Self::local(self.code(), self.facts.text.clone());
+        restated.facts.unknown_word = self.facts.unknown_word;
+        restated.facts.retry_after = self.facts.retry_after;
+        restated.facts.details.clone_from(&self.facts.details);
+        restated.facts.metadata.clone_from(&self.facts.metadata);
+        restated
+    }
+
     /// Whether the handler surely did not run, so calling again does nothing twice: the request was
     /// not sent, or the peer refused it with `overloaded` or `shutting_down` before its handler
     /// began. The same code from a handler does not count, since that had begun. Nor does a code

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Budget, Codec};
+use super::{Budget, Codec, without_surplus};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 
@@ -56,7 +56,9 @@ impl Error {
             let limits = Limits::default().with(|limits| limits.payload_bytes_max = bytes_max);
             let mut out = ::bytes::BytesMut::new();
             (codec.encode)(&value, &limits, &mut out).ok()?;
-            Some(out.freeze()).filter(|bytes| bytes.len() <= bytes_max)
+            let out = Some(out).filter(|bytes| bytes.len() <= bytes_max)?;
+            // They are charged with their length, and may wait to be written.
+            Some(without_surplus(out).freeze())
         }))
     }
 

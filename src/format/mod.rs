@@ -208,6 +208,20 @@ impl<T> Codec<T> {
     }
 }
 
+/// A payload in a buffer that is not much larger, as it is charged with its own length.
+pub(crate) fn without_surplus(payload: BytesMut) -> BytesMut {
+    let surplus_bytes = payload.capacity().saturating_sub(payload.len());
+    if surplus_bytes <= payload.len() / 4 || surplus_bytes <= SURPLUS_BYTES_MAX {
+        return payload;
+    }
+    let mut exact = Vec::from(payload);
+    exact.shrink_to_fit();
+    BytesMut::from(::bytes::Bytes::from(exact))
+}
+
+/// What is not worth a call of the allocator.
+const SURPLUS_BYTES_MAX: usize = 4096;
+
 const fn is_name(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let [first, others @ ..] = rest {

@@ -22,7 +22,7 @@ use super::speaks::{Speaks, Tongues};
 use super::{Context, Handler, Outcome};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
-use crate::format::{Budget, Codec, Framing, PAYLOAD_BYTES_USUAL};
+use crate::format::{Budget, Codec, Framing, PAYLOAD_BYTES_USUAL, without_surplus};
 use crate::limits::Limits;
 use crate::service::Work;
 use crate::wire::{FormatWord, Name};
@@ -253,17 +253,6 @@ where
     }
 }
 
-/// A payload in a buffer that is not much larger, as it is charged with its own length.
-fn without_surplus(payload: BytesMut) -> BytesMut {
-    let surplus_bytes = payload.capacity().saturating_sub(payload.len());
-    if surplus_bytes <= payload.len() / 4 || surplus_bytes <= REPLY_SURPLUS_BYTES_MAX {
-        return payload;
-    }
-    let mut exact = Vec::from(payload);
-    exact.shrink_to_fit();
-    BytesMut::from(Bytes::from(exact))
-}
-
 /// The size of what a function returns.
 fn returned_bytes<A, B, R>(_: impl FnOnce(A, B) -> R) -> usize {
     size_of::<R>()
@@ -285,6 +274,3 @@ fn short(name: &str) -> String {
     }
     text + &word
 }
-
-/// What is not worth a call of the allocator.
-const REPLY_SURPLUS_BYTES_MAX: usize = 4096;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::own;
-use super::route::{Bounds, Spoken};
+use super::route::{Bounds, Route, Spoken};
 use super::{Context, Entry, Registry};
 use crate::clock::{after, now};
 use crate::command::Facts;
@@ -83,10 +83,30 @@ impl Router {
         request: Request,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
+        self.begin_by(None, request, hold)
+    }
+
+    /// As [`begin`](Self::begin), by a route that was found before. Another command may be under
+    /// that name by now.
+    pub(crate) fn begin_found(
+        &self,
+        route: Arc<dyn Route>,
+        request: Request,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Answer {
+        self.begin_by(Some(route), request, hold)
+    }
+
+    fn begin_by(
+        &self,
+        found: Option<Arc<dyn Route>>,
+        request: Request,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Answer {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
         let began = Began::now();
         let items = request.items().cloned();
-        match self.admit(request, hold) {
+        match self.admit(found, request, hold) {
             Ok((work, time, permit)) => {
                 // A registered name: one that a peer made up has been refused by now.
                 let span = match origin {
@@ -111,13 +131,15 @@ impl Router {
 
     fn admit(
         &self,
+        found: Option<Arc<dyn Route>>,
         mut request: Request,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<(Work, Time, Permit)> {
         let is_streamed = request.items().is_some();
         let permit = if is_streamed { self.quota.stream()? } else { self.quota.call()? };
         let (name, origin) = (request.name(), request.origin());
-        let Entry::Typed(route) = self.find(name)? else {
+        let found = found.map(|route| Ok(Entry::Typed(route)));
+        let Entry::Typed(route) = found.unwrap_or_else(|| self.find(name))? else {
             let text = format!("{name} is a raw command: call it plainly");
             return Err(Error::found(Code::UnsupportedFormat, text));
         };

@@ -254,7 +254,7 @@ async fn read_reply(
             gobs.pass(connection, &wait).await?;
         }
         Err(error) => {
-            let told = Error::local(error.code(), error.text().to_owned());
+            let told = error.restated();
             calls.end_call(seq, Err(told.of_reply()));
             return Err(error);
         }

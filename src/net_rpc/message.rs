@@ -8,7 +8,7 @@ use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, Gob};
 use crate::limits::Limits;
-use crate::quota::Held;
+use crate::quota::{Held, call_bytes, unheld};
 use crate::service::{Door, Reply};
 use crate::stream::Connection;
 use crate::wire::Name;
@@ -38,8 +38,9 @@ struct Nothing {}
 /// A call that has ended, and has no answer yet.
 pub(super) struct Ended {
     pub(super) header: Header,
-    pub(super) reply: Result<Reply>,
-    // Covers the header.
+    // What is told of an error is its text.
+    pub(super) reply: Result<Reply, String>,
+    // Covers the header and that text.
     pub(super) held: Held,
 }
 
@@ -120,6 +121,22 @@ impl Asking {
     }
 }
 
+impl Ended {
+    /// A call that has ended with this; `held` covers its header. Of an error no more is kept than
+    /// the Go program is told.
+    pub(super) fn new(header: Header, reply: Result<Reply>, mut held: Held) -> Self {
+        let reply = reply.map_err(|error| {
+            let method = &header.service_method;
+            let text = text(&error, method);
+            match held.cover(call_bytes(method.len().saturating_add(text.len()))) {
+                Ok(()) => text,
+                Err(error) => self::text(&unheld(error), method),
+            }
+        });
+        Self { header, reply, held }
+    }
+}
+
 impl Answers {
     /// No answers so far; `held` covers those to come, which have at most `depth_max` levels.
     pub(super) fn new(depth_max: usize, held: Held) -> Self {
@@ -150,13 +167,17 @@ impl Answers {
                     self.refuse(Header { service_method, seq }, &failed(cause))
                 })
             }
-            Err(error) => self.refuse(ended.header, &error),
+            Err(text) => self.put_error(ended.header, text),
         }
     }
 
     /// Appends the answer of a call that failed.
     pub(super) fn refuse(&mut self, header: Header, error: &Error) -> Result<()> {
         let text = text(error, &header.service_method);
+        self.put_error(header, text)
+    }
+
+    fn put_error(&mut self, header: Header, text: String) -> Result<()> {
         self.put_header(header, text)?;
         self.encoder.encode(&Nothing {}, &mut self.out).map_err(failed)
     }

@@ -200,7 +200,7 @@ impl Request {
                 Ok(answer) => answer.await,
                 Err(error) => Err(error),
             };
-            Ended { header, reply, held }
+            Ended::new(header, reply, held)
         }
     }
 }

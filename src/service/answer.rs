@@ -313,8 +313,10 @@ impl Working {
         if len > payload_max.bytes {
             return Err(Error::found(Code::TooLarge, payload_max.too_large(len)).heard());
         }
-        held.cover(call_bytes(len)).map_err(|error| unheld(error).heard())?;
-        Ok(Reply::made(reply).with_metadata(waiting.0.take_metadata()).holding(held))
+        let metadata = waiting.0.take_metadata();
+        let bytes = call_bytes(len.saturating_add(metadata.bytes()));
+        held.cover(bytes).map_err(|error| unheld(error).heard())?;
+        Ok(Reply::made(reply).with_metadata(metadata).holding(held))
     }
 }
 

@@ -118,7 +118,17 @@ pub(crate) struct ItemsOfCall {
 impl ItemsOfCall {
     async fn send(&self, payload: Result<Bytes>, position: Option<u64>) -> Result<()> {
         let mut item = Some(Item { payload: payload?, position });
-        poll_fn(|cx| self.items.poll_send(cx, &mut item)).await
+        let mut held = None;
+        poll_fn(|cx| {
+            // Or it would be counted twice where it goes.
+            held = None;
+            let sent = self.items.poll_send(cx, &mut item);
+            if let (Poll::Pending, Some(item)) = (&sent, &item) {
+                held = self.items.hold(item.payload.len())?;
+            }
+            sent
+        })
+        .await
     }
 }
 

@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{Code, Error, Result};
-use crate::format::{Budget, PAYLOAD_BYTES_USUAL};
+use crate::format::{Budget, PAYLOAD_BYTES_USUAL, without_surplus};
 use crate::limits::Limits;
-use crate::quota::Quota;
+use crate::quota::{Held, Quota};
 use crate::session::Item;
 
 /// [`Format::encode`](crate::format::Format::encode).
@@ -71,6 +71,13 @@ pub(crate) trait Items: Send + Sync {
     /// that gives it up.
     fn abort(&self);
 
+    /// Holds an item of so many bytes, which waits in front of these for room.
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if the endpoint does not have so much left.
+    fn hold(&self, bytes: usize) -> Result<Option<Held>>;
+
     /// The handler has ended: nobody sends or takes more for it, whoever still could. A session
     /// knows.
     fn close(&self) {}
@@ -85,7 +92,7 @@ pub(crate) fn encode_item<I>(encode: EncodeItem<I>, item: &I, limits: &Limits) -
     let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
     encode(item, limits, &mut payload).map_err(Error::by_library)?;
     check_item_bytes(payload.len(), limits)?;
-    Ok(payload.freeze())
+    Ok(without_surplus(payload).freeze())
 }
 
 /// Whether an item may be so large.

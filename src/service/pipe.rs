@@ -301,6 +301,11 @@ impl Items for PipeEnd {
         self.ours.end(Life::BrokenOff);
     }
 
+    fn hold(&self, bytes: usize) -> Result<Option<Held>> {
+        let held = self.ours.lock().held.as_ref().map(Held::beside);
+        held.map(|held| held.of(Item::held_bytes(bytes))).transpose()
+    }
+
     fn close(&self) {
         self.ours.end(Life::BrokenOff);
         self.theirs.end(Life::BrokenOff);

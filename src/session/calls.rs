@@ -73,7 +73,7 @@ impl Calls {
         let outbox = &mut self.backlog.outbox;
         match whose {
             Whose::Ours => {
-                let error = Error::local(error.code(), error.text().to_owned()).after_sending();
+                let error = error.restated().after_sending();
                 self.outbound.give_up(tag, error, outbox, &mut self.wakers.due);
             }
             Whose::Theirs => {
@@ -118,8 +118,8 @@ impl Calls {
         }
         for whose in [Whose::Ours, Whose::Theirs] {
             let (streams, ..) = self.streams_of(whose);
-            let error = streams.stall_error();
-            for tag in streams.stalled(now) {
+            let (late, error) = streams.take_stalled(now);
+            for tag in late {
                 self.end_stream(whose, tag, &error);
             }
         }
@@ -283,6 +283,7 @@ impl Calls {
             .saturating_add(self.outbound.unclaimed_bytes())
             .saturating_add(waiting)
             .saturating_add(items)
+            .saturating_add(self.inbound.in_flight.metadata_bytes())
     }
 
     pub(super) fn poll_room(

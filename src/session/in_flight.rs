@@ -20,6 +20,8 @@ use crate::wire::{Metadata, Tag};
 pub(super) struct InFlight {
     newest: Option<(Key, Open)>,
     others: HashMap<Key, Open>,
+    // Of all that handlers say beside their replies.
+    metadata_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ enum Key {
 
 impl InFlight {
     pub(super) fn new() -> Self {
-        Self { newest: None, others: HashMap::new() }
+        Self { newest: None, others: HashMap::new(), metadata_bytes: 0 }
     }
 
     pub(super) fn insert(&mut self, id: CallId, open: Open) {
@@ -87,8 +89,34 @@ impl InFlight {
         open.filter(|open| open.serial == id.serial)
     }
 
+    /// Keeps what its handler says beside the reply.
+    pub(super) fn set_metadata(&mut self, id: CallId, metadata: Metadata) {
+        let bytes = metadata.bytes();
+        if let Some(open) = self.find_mut(id) {
+            let before = open.metadata.replace(Box::new(metadata));
+            self.forget_metadata(before.as_deref());
+            self.metadata_bytes = self.metadata_bytes.saturating_add(bytes);
+        }
+    }
+
+    /// Bytes of what handlers say beside their replies.
+    pub(super) const fn metadata_bytes(&self) -> usize {
+        self.metadata_bytes
+    }
+
+    fn forget_metadata(&mut self, metadata: Option<&Metadata>) {
+        let bytes = metadata.map_or(0, Metadata::bytes);
+        self.metadata_bytes = self.metadata_bytes.saturating_sub(bytes);
+    }
+
     /// Takes a call out, if it was open.
     pub(super) fn remove(&mut self, id: CallId) -> Option<Open> {
+        let open = self.take_out(id)?;
+        self.forget_metadata(open.metadata.as_deref());
+        Some(open)
+    }
+
+    fn take_out(&mut self, id: CallId) -> Option<Open> {
         let (key, is_it) = (Key::of(id), |open: &Open| open.serial == id.serial);
         if let Some((_, open)) = self.newest.take_if(|(newest, open)| *newest == key && is_it(open))
         {

@@ -303,9 +303,7 @@ impl Inbound {
 
     /// Keeps what a handler says beside its reply, whatever that will be.
     pub(super) fn set_reply_metadata(&mut self, id: CallId, metadata: Metadata) {
-        if let Some(open) = self.in_flight.find_mut(id) {
-            open.metadata = Some(Box::new(metadata));
-        }
+        self.in_flight.set_metadata(id, metadata);
     }
 
     pub(super) fn handle_refusal(&mut self, id: CallId, error: &Error, outbox: &mut Outbox) {

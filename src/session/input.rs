@@ -412,7 +412,7 @@ impl Input {
             }
             Some(BodyOf::Item(whose, tag, _)) => calls.end_stream(whose, tag, error),
             Some(BodyOf::Reply(tag, ..)) => {
-                let error = Error::local(error.code(), error.text().to_owned()).of_reply();
+                let error = error.restated().of_reply();
                 calls.wakers.due.extend(calls.outbound.handle_body(tag, Err(error)));
             }
         }

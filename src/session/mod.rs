@@ -70,6 +70,7 @@ mod mistakes;
 mod one_way;
 mod outbound;
 mod parting;
+mod patience;
 mod positions;
 mod room;
 mod stream;

@@ -112,7 +112,7 @@ impl Outbound {
         let halves = Halves::of(&options);
         if !halves.are_none() {
             if let Some(error) = self.streams.check_room(self.streams.len()) {
-                return Err(Error::local(error.code(), error.text().to_owned()));
+                return Err(error.restated());
             }
         } else if self.asked() >= self.calls_max {
             let max = self.calls_max;
@@ -254,7 +254,7 @@ impl Outbound {
                 let taken = self.streams.handle_line(tag, part, options.position())?;
                 let Part::Item(len) = part else { return Ok(Answer::Nothing) };
                 if let Some(error) = self.streams.check_size(len) {
-                    let error = Error::local(error.code(), error.text().to_owned()).of_reply();
+                    let error = error.restated().of_reply();
                     self.give_up(tag, error, outbox, woken);
                     return Ok(Answer::Unwanted);
                 }

@@ -132,6 +132,15 @@ impl Stream {
         self.sending.as_ref().is_some_and(Sending::is_stalled)
     }
 
+    /// Items that are left without credit wait for it from now on; whether they have not before.
+    pub(super) fn stalls(&mut self, now: Instant) -> bool {
+        let stalls = self.stalled_since.is_none() && self.is_stalled();
+        if stalls {
+            self.stalled_since = Some(now);
+        }
+        stalls
+    }
+
     /// The peer says that it has taken the call, and where its items begin.
     pub(super) fn handle_open(
         &mut self,

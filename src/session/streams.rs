@@ -10,12 +10,14 @@
 
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use foldhash::HashMap;
 
+use super::deadlines::Earliest;
 use super::event::{StreamId, Whose};
 use super::half::{Item, Misuse, Sending};
+use super::patience::Patience;
 use super::stream::{Halves, Stream, Taken};
 use super::told::{push_part, takes_no_items};
 use super::{CallId, Violation};
@@ -26,12 +28,10 @@ use crate::wire::{Options, Outbox, Part, Tag};
 #[derive(Debug)]
 pub(super) struct Streams {
     whose: Whose,
-    // The peer grants no more.
-    has_left: bool,
     // The last of this side's, by which calls that had one tag are told apart.
     last_serial: u32,
-    stall_ms_max: u32, // Short numbers: each connection has two of these.
-    streams_max: u32,
+    patience: Patience,
+    streams_max: u32, // Short numbers: each connection has two of these.
     item_bytes_max: u32,
     // Boxed, and only there while it is needed: most connections never have a stream.
     open: Option<Box<Open>>,
@@ -48,15 +48,16 @@ struct Open {
     held_bytes: u64,
     // Items have been handed over, and some may be left that wait for credit from now on.
     has_moved: bool,
+    // Since when the first stream has waited for credit.
+    stalled: Earliest,
 }
 
 impl Streams {
     pub(super) fn new(whose: Whose, limits: &Limits) -> Self {
         Self {
             whose,
-            has_left: false,
             last_serial: 0,
-            stall_ms_max: u32::try_from(limits.stall_time_max.as_millis()).unwrap_or(u32::MAX),
+            patience: Patience::new(limits),
             streams_max: u32::try_from(limits.streams_per_connection_max).unwrap_or(u32::MAX),
             item_bytes_max: u32::try_from(limits.item_bytes_max).unwrap_or(u32::MAX),
             open: None,
@@ -301,17 +302,18 @@ impl Streams {
     /// Adds an item, for which there is room.
     pub(super) fn push_item(&mut self, now: Instant, id: StreamId, item: Item) {
         let whose = self.whose;
-        self.change_own(id, |stream, _| {
+        let stalls = self.change_own(id, |stream, _| {
             if whose == Whose::Theirs {
                 stream.note_open();
             }
             if let Some(sending) = &mut stream.sending {
                 sending.push(item);
             }
-            if stream.is_stalled() {
-                stream.stalled_since.get_or_insert(now);
-            }
+            stream.stalls(now)
         });
+        if let (Some(true), Some(open)) = (stalls, &mut self.open) {
+            open.stalled.note(now);
+        }
     }
 
     /// Nothing comes behind what waits: `end` is said behind it. Not of a reply, whose final value
@@ -339,7 +341,10 @@ impl Streams {
         let whose = self.whose;
         let is_done = self.change_own(id, |stream, due| {
             let Some(sending) = &mut stream.sending else { return true };
-            due.extend(sending.end());
+            if !sending.is_ended() {
+                // Asked once more, by whoever waits for this, it does not wake that one again.
+                due.extend(sending.end());
+            }
             stream.is_last_due = !sending.is_done();
             if stream.is_last_due
                 && let Some(receiving) = &mut stream.receiving
@@ -399,38 +404,38 @@ impl Streams {
     pub(super) fn handle_written(&mut self, now: Instant) {
         let Some(open) = self.open.as_mut().filter(|open| open.has_moved) else { return };
         open.has_moved = false;
-        for stream in open.table.values_mut().filter(|stream| stream.is_stalled()) {
-            stream.stalled_since.get_or_insert(now);
+        for stream in open.table.values_mut() {
+            if stream.stalls(now) {
+                open.stalled.note(now);
+            }
         }
     }
 
-    /// When the first stream has waited for credit for too long.
+    /// When the first stream has waited for credit for too long, or before.
     pub(super) fn earliest(&self) -> Option<Instant> {
-        let streams = self.open.as_ref()?.table.values();
-        let since = streams.filter_map(|stream| stream.stalled_since).min()?;
-        since.checked_add(self.stall_time_max())
+        self.open.as_ref()?.stalled.0?.checked_add(self.patience.time_max())
     }
 
-    /// The peer says nothing more: what waits for credit waits in vain.
+    /// The peer says nothing more.
     pub(super) fn handle_eof(&mut self) {
-        self.has_left = true;
+        self.patience.lose();
     }
 
-    fn stall_time_max(&self) -> Duration {
-        if self.has_left {
-            return Duration::ZERO;
+    /// Those that have waited for credit for too long, which are to be ended with this error.
+    pub(super) fn take_stalled(&mut self, now: Instant) -> (Vec<Tag>, Error) {
+        let (mut late, time_max) = (Vec::new(), self.patience.time_max());
+        if let Some(open) = &mut self.open {
+            open.stalled = Earliest::default();
+            for (tag, stream) in &open.table {
+                let Some(since) = stream.stalled_since else { continue };
+                if since.checked_add(time_max).is_some_and(|due| due <= now) {
+                    late.push(*tag);
+                } else {
+                    open.stalled.note(since);
+                }
+            }
         }
-        Duration::from_millis(self.stall_ms_max.into())
-    }
-
-    /// Those that have waited for credit for too long.
-    pub(super) fn stalled(&self, now: Instant) -> Vec<Tag> {
-        let is_late = |stream: &Stream| {
-            Some(stream.stalled_since?.checked_add(self.stall_time_max())? <= now)
-        };
-        let streams = self.open.iter().flat_map(|open| &open.table);
-        let late = streams.filter(|(_, stream)| is_late(stream) == Some(true));
-        late.map(|(tag, _)| *tag).collect()
+        (late, self.patience.error())
     }
 
     /// Those whose peer has not said the end of its items.
@@ -439,17 +444,6 @@ impl Streams {
             |stream: &Stream| stream.receiving.as_ref().is_some_and(|half| !half.is_ended());
         let streams = self.open.iter().flat_map(|open| &open.table);
         streams.filter(|(_, stream)| is_unfinished(stream)).map(|(tag, _)| *tag).collect()
-    }
-
-    /// The error of a call whose items have waited for credit for too long.
-    pub(super) fn stall_error(&self) -> Error {
-        if self.has_left {
-            let text = "the caller ended its side, and no credit for items can come";
-            return Error::found(Code::Cancelled, text);
-        }
-        let time = self.stall_time_max();
-        let text = format!("no credit was granted for items within stall_time_max ({time:?})");
-        Error::found(Code::DeadlineExceeded, text)
     }
 
     /// Bytes of items that wait, on either side of their halves.

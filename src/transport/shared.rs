@@ -61,6 +61,10 @@ impl AsyncWrite for SharedIo {
         Pin::new(&mut *self.lock()).poll_write_vectored(cx, slices)
     }
 
+    fn is_write_vectored(&self) -> bool {
+        self.lock().is_write_vectored()
+    }
+
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.lock()).poll_flush(cx)
     }

@@ -117,6 +117,11 @@ impl Metadata {
         self.pairs().for_each(|(key, value)| push(options, key, value));
     }
 
+    /// Bytes in which it is kept.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     pub(crate) fn text(&self) -> Bytes {
         self.text.clone()
     }

@@ -1,14 +1,20 @@
 //! `Connection`: nothing is lost when a read is given up.
 
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 #[cfg(feature = "gob")]
 use switchboard::format::Gob;
 use switchboard::format::{self, Bincode, Json, Line};
-use switchboard::{Code, Command, Connection, Endpoint, Error, Limits, Result, transport};
+use switchboard::transport::{self, MemoryStream};
+use switchboard::{Code, Command, Connection, Endpoint, Error, Limits, Result};
+use switchboard_testing::peer::Peer;
 use switchboard_testing::random::{Random, rounds};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{sleep, timeout};
 
 use super::support::*;
@@ -351,4 +357,73 @@ async fn the_text_of_an_error_is_no_answer_after_a_cancel() {
     there.write_all(b"boom42\n").await.unwrap();
     assert_eq!(connection.read_line().await.unwrap_err().text(), "boom");
     assert_eq!(connection.read_line().await.unwrap().as_deref(), Some("42"));
+}
+
+/// A stream that notes how many slices each write on it has.
+struct Slices {
+    stream: MemoryStream,
+    writes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl AsyncRead for Slices {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Slices {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.lock().unwrap().push(slices.len());
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slices_that_a_raw_handler_writes_together_leave_together() {
+    let endpoint = endpoint().on_raw("GATHER", async |connection: &mut Connection| {
+        if !connection.is_write_vectored() {
+            return Err(Error::new(Code::Failed, "slices are not taken together"));
+        }
+        let slices = [IoSlice::new(b"one "), IoSlice::new(b"two\n")];
+        assert_eq!(connection.write_vectored(&slices).await?, 8);
+        Ok(())
+    });
+    let (there, stream) = transport::memory();
+    let writes = Arc::<Mutex<Vec<_>>>::default();
+    let slices = Slices { stream, writes: Arc::clone(&writes) };
+    let serving = tokio::spawn(async move { endpoint.serve_stream(slices).await });
+    let mut peer = Peer::new(there);
+    peer.send("GATHER\n").await;
+    peer.expect_bytes("one two\n").await;
+    assert_eq!(*writes.lock().unwrap(), [2]);
+    drop(peer);
+    within(serving).await.unwrap();
 }

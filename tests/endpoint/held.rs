@@ -118,3 +118,34 @@ async fn a_reply_that_finds_no_room_is_that_of_a_call_that_has_run() {
     peer.send("LETTERS 1 6 f=json\n200000").await;
     peer.expect_ran(1, Code::Failed).await;
 }
+
+/// They are counted while they wait for a peer that does not read, and what cannot be held is not
+/// kept.
+#[tokio::test(start_paused = true)]
+async fn replies_that_are_ready_at_once_are_held_while_they_wait() {
+    let endpoint = limited(|limits| {
+        limits.unwritten_bytes_max = 100_000;
+        limits.held_bytes_max = 1_500_000;
+    });
+    let mut peer = peer(&endpoint);
+    let calls: String = (1..=50).map(|tag| format!("LETTERS {tag} 5 f=json\n99998")).collect();
+    peer.send(calls).await;
+    settle().await;
+    peer.finish().await;
+    let (mut replies, mut without_room, mut refused) = (0, 0, 0);
+    while let Some(reply) = peer.next().await {
+        let (line, text) = reply.split_once('\n').unwrap();
+        match line.split(' ').nth(1) {
+            Some("ok") => replies += 1,
+            Some("err") if line.ends_with(" overloaded") => refused += 1,
+            _ => {
+                assert!(text.starts_with("the reply found no room: "), "{reply:.200}");
+                without_room += 1;
+            }
+        }
+    }
+    // One or two are written, into the stream as well, and the others wait.
+    assert!((10..=17).contains(&replies), "{replies} replies were kept");
+    assert_eq!(replies + without_room + refused, 50);
+    assert!(without_room > 0);
+}

@@ -509,3 +509,22 @@ async fn every_shape_of_streamed_handler_answers() {
     sum.send(&10).await.unwrap();
     assert_eq!(sum.finish().await.unwrap(), 1013);
 }
+
+/// Whoever asks once more is told as much as the one before.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_given_out_again_says_when_to_call_again() {
+    const COUNT: Command<(), Streamed<u32>, Json> = Command::new("COUNT");
+    let endpoint = endpoint().on(COUNT, async |(): (), _: Sender<u32>| {
+        let busy = Error::new(Code::Conflict, "busy").with_retry_after(2 * SECOND);
+        Err::<(), _>(busy.with_details(7))
+    });
+    for client in clients_of(&endpoint) {
+        let mut call = client.call(COUNT, &());
+        let error = call.next().await.unwrap().unwrap_err();
+        let again = call.finish().await.unwrap_err();
+        for error in [error, again] {
+            assert_eq!((error.code(), error.retry_after()), (Code::Conflict, Some(2 * SECOND)));
+            assert_eq!(error.details::<i32>().unwrap().unwrap(), 7);
+        }
+    }
+}

@@ -277,3 +277,18 @@ async fn a_reply_of_two_lines_is_refused_before_it_is_written() {
     let expected = ran(0, Code::Failed, "the handler failed") + "x\n";
     check(&endpoint, "TWO\nx\nECHO\nx\n", &expected).await;
 }
+
+/// Its payload was read as that command has it, and means nothing to another.
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_to_the_command_that_was_there_when_its_line_came() {
+    const COUNT: Command<u64, u64, switchboard::format::Json> = Command::new("ECHO");
+    let endpoint = endpoint();
+    let mut peer = peer(&endpoint);
+    peer.send("ECHO\n12").await;
+    settle().await;
+    assert!(endpoint.remove("ECHO"));
+    endpoint.add(COUNT, async |count: u64| Ok::<_, Error>(count + 1)).unwrap();
+    peer.send("34\nECHO\n1234\n").await;
+    peer.finish().await;
+    peer.expect_bytes("1234\n1235\n").await;
+}

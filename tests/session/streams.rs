@@ -617,6 +617,23 @@ fn a_handler_that_has_ended_is_not_told_to_stop() {
     }
 }
 
+/// Who asks whenever it is woken would else wake itself without end.
+#[test]
+fn whoever_waits_until_all_items_have_gone_does_not_wake_itself() {
+    let mut pair = pair(&limits(), BOTH);
+    let (_, id) = open(&mut pair, true, Some(1));
+    for _ in 0..2 {
+        assert!(send(&mut pair.peers[SERVER], StreamId::from(id), "x"));
+    }
+    pair.drive();
+    let session = &mut pair.peers[SERVER].session;
+    for _ in 0..3 {
+        let mut waker = Some(Waker::noop().clone());
+        assert!(session.poll_items_gone(id.into(), &mut waker).is_pending());
+        assert_eq!(session.wakers().take_due().len(), 0);
+    }
+}
+
 /// The reply waits for credit that its caller gives when it has sent its request: neither waits for
 /// the other.
 #[test]
