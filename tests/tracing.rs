@@ -322,6 +322,34 @@ async fn the_end_of_each_call_is_logged() {
     assert_eq!(ends(), ["ECHO code=\"ok\" time=0ns"]);
 }
 
+/// Nobody gets through its handshake.
+struct Guarded(transport::MemoryListener);
+
+impl transport::Listener for Guarded {
+    type Io = transport::Handshake;
+
+    async fn accept(&mut self) -> std::io::Result<(Self::Io, transport::Peer)> {
+        let (stream, peer) = self.0.accept().await?;
+        let handshake = transport::Handshake::new(async move {
+            drop::<MemoryStream>(stream);
+            Err::<(MemoryStream, _), _>(std::io::Error::other("no luck"))
+        });
+        Ok((handshake, peer))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_that_fails_is_logged() {
+    Log::listen();
+    let (listener, dialer) = transport::memory_listener();
+    tokio::spawn(async move { endpoint().serve(Guarded(listener)).await });
+    let _stream = dialer.dial().await.unwrap();
+    settle().await;
+    let lines = Log::lines(Level::INFO);
+    let is_told = |line: &String| line.contains("a handshake failed") && line.contains("no luck");
+    assert!(lines.iter().any(is_told), "{lines:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_missed_deadline_is_logged_at_info() {
     let limits = Limits::default().with(|limits| limits.call_time_max = Duration::from_millis(5));

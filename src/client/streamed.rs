@@ -177,7 +177,7 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
 
     /// Ends the call with `deadline_exceeded` when `time` has passed from now. The time covers all
     /// items. A streamed call without a time, from here or from its
-    /// [command](crate::Command::timeout), may last for ever.
+    /// [command](crate::Command::timeout), may last a year or more.
     pub fn timeout(self, time: Duration) -> Self {
         self.timeout_at(after(time).into_std())
     }
@@ -201,7 +201,7 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
     }
 
     /// Waits until the handler has taken the call, by saying so or by sending an item. Answers the
-    /// position at which its items begin, if it says one.
+    /// position at which its items begin, if it says one by [`open_at`](Sender::open_at).
     ///
     /// # Errors
     ///
@@ -220,8 +220,9 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
     ///
     /// # Errors
     ///
-    /// As a [`Call`]; `cancelled` if [`next`](Self::next) or [`send`](Self::send) has already given
-    /// the error of the call.
+    /// As a [`Call`]. If [`next`](Self::next) or [`send`](Self::send) has already given the error
+    /// of the call, its code and text once more; `cancelled` if the call could not be sent, or did
+    /// not go on where it was asked to.
     ///
     /// # Cancel safety
     ///
@@ -265,7 +266,7 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it may have given the call up.
+    /// Cancel safe: dropped before it is ready, it has ended nothing, and the call goes on.
     pub async fn end(&mut self) -> Result<()> {
         poll_fn(|cx| self.poll_end(cx)).await
     }

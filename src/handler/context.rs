@@ -85,7 +85,7 @@ impl Context {
     }
 
     /// When the answer is due. After that the handler is stopped and the caller told. For a
-    /// streamed call without a time it is years from now.
+    /// streamed call without a time it is a year from now, or more.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline

@@ -52,6 +52,8 @@ mod own;
 mod own_errors;
 mod plain;
 mod positions;
+mod promised;
+mod promised_drops;
 mod queued;
 #[cfg(feature = "gob")]
 mod raised;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use switchboard::{Client, Code, Connection, Endpoint, Error, Limits};
 use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::unix::Directory;
 
@@ -62,6 +62,32 @@ async fn a_queue_that_goes_is_not_waited_for() {
     drop(listener);
     let error = dialling.await.unwrap().unwrap_err();
     assert_eq!(error.text(), format!("nobody answers at {address}"));
+}
+
+/// Whoever has given up does not come when there is room again.
+#[tokio::test(start_paused = true)]
+async fn a_dial_that_is_given_up_ends() {
+    let directory = Directory::new();
+    let address = format!("unix:{}", directory.shown());
+    let (listener, waiting) = full(&directory.file());
+    let dials = [0, 1].map(|index| {
+        let address = address.clone();
+        tokio::spawn(async move {
+            match index {
+                0 => drop(Client::connect(&address).await),
+                _ => drop(Endpoint::new().connect(&address).await),
+            }
+        })
+    });
+    sleep(Duration::from_secs(1)).await;
+    for dial in dials {
+        assert!(!dial.is_finished());
+        dial.abort();
+    }
+    for _ in waiting {
+        listener.accept().await.unwrap();
+    }
+    timeout(Duration::from_secs(10), listener.accept()).await.unwrap_err();
 }
 
 /// A listener whose queue is full, and those who wait in it.

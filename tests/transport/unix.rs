@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use switchboard::transport::{self, Listener, PeerAddress, UnixListener};
 use switchboard::{Client, Code, Connection};
@@ -200,6 +201,29 @@ async fn a_lock_that_is_never_given_back_is_not_waited_for() {
     assert!(!directory.file().exists());
     drop(lock);
     assert!(UnixListener::bind(directory.file()).await.is_ok());
+}
+
+/// Wherever in its work it is dropped.
+#[tokio::test(start_paused = true)]
+async fn a_bind_that_is_given_up_leaves_nothing() {
+    let directory = Directory::new();
+    let lock = fs::File::open(&directory.0).unwrap();
+    let address = format!("unix:{}", directory.shown());
+    for waits in 0..20 {
+        lock.lock().unwrap();
+        let mut binding = Box::pin(transport::bind(&address));
+        for _ in 0..waits {
+            let wait = Duration::from_millis(100);
+            assert!(tokio::time::timeout(wait, &mut binding).await.is_err());
+        }
+        drop(binding);
+        assert!(!directory.file().exists());
+        // Nor does it keep the lock of the directory.
+        lock.unlock().unwrap();
+        lock.try_lock().unwrap();
+    }
+    drop(lock);
+    assert!(transport::bind(&address).await.is_ok());
 }
 
 #[tokio::test]
