@@ -66,6 +66,9 @@ struct Facts {
     was_sent: bool,
     // The handler of the call had begun.
     has_run: bool,
+    // Of a call whose items have positions.
+    #[cfg(feature = "io")]
+    has_positions: bool,
     // The library refused the call that is being answered, so that it did not run.
     #[cfg(feature = "io")]
     is_refusal: bool,
@@ -146,6 +149,8 @@ impl Error {
             is_from_peer: false,
             was_sent: false,
             has_run: false,
+            #[cfg(feature = "io")]
+            has_positions: false,
             #[cfg(feature = "io")]
             is_refusal: false,
             source: None,
@@ -341,6 +346,7 @@ impl Error {
         if !details.is_empty() {
             heard.facts.details.clone_from(&self.facts.details);
         }
+        heard.facts.has_positions = self.facts.has_positions;
         heard.facts.is_refusal = self.facts.is_refusal;
         heard.facts.has_run = self.facts.has_run || !self.facts.is_refusal;
         heard
@@ -387,6 +393,20 @@ impl Error {
         let details = self.facts.details.take();
         self.facts.details = details.and_then(|details| details.in_format(call, bytes_max));
         self
+    }
+
+    /// Says whether the call asked for a position, or was told one: only then may the details be
+    /// the positions that are there.
+    #[cfg(feature = "io")]
+    pub(crate) fn of_positions(mut self, has_positions: bool) -> Self {
+        self.facts.has_positions |= has_positions;
+        self
+    }
+
+    /// Whether the items of the call have positions.
+    #[cfg(feature = "io")]
+    pub(crate) fn has_positions(&self) -> bool {
+        self.facts.has_positions
     }
 
     pub(crate) fn encoded_details(&self) -> Option<(&'static str, &Bytes)> {
@@ -443,6 +463,7 @@ impl Error {
         told.facts.retry_after = self.facts.retry_after;
         told.facts.details.clone_from(&self.facts.details);
         told.facts.has_run = self.facts.has_run;
+        told.facts.has_positions = self.facts.has_positions;
         told.facts.is_refusal = self.facts.is_refusal;
         told
     }

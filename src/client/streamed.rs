@@ -375,8 +375,7 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
     /// # } }
     /// ```
     pub fn resume_at(mut self, position: impl Into<Option<u64>>) -> Self {
-        self.call.resume_at = position.into();
-        self.call.sent.unsent_mut().beside().resume_at = self.call.resume_at;
+        self.call.resume_at(position.into());
         self
     }
 
@@ -389,7 +388,7 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
     /// The position after that: where to [go on](Self::resume_at) later.
     #[must_use]
     pub fn next_position(&self) -> Option<u64> {
-        self.call.position?.checked_add(1)
+        self.call.next_position
     }
 
     /// The next item; `None` after the last item of a call that went well.

@@ -27,9 +27,11 @@ pub(super) struct Untyped {
     // What it has failed with, once that has been given out.
     failed: Option<(Code, String)>,
     // Where it is to go on, until the other side has said that it does.
-    pub(super) resume_at: Option<u64>,
+    resume_at: Option<u64>,
     // Where the item stands that was taken last.
     pub(super) position: Option<u64>,
+    // Where to go on later.
+    pub(super) next_position: Option<u64>,
 }
 
 enum Last {
@@ -41,7 +43,19 @@ enum Last {
 impl Untyped {
     pub(super) fn new(sent: Sent, format: &'static str) -> Self {
         let (items, early, last) = (None, VecDeque::new(), Last::ToCome);
-        Self { sent, format, items, early, last, failed: None, resume_at: None, position: None }
+        let (failed, resume_at, position, next_position) = (None, None, None, None);
+        Self { sent, format, items, early, last, failed, resume_at, position, next_position }
+    }
+
+    /// Asks for the items from this position on.
+    pub(super) fn resume_at(&mut self, position: Option<u64>) {
+        (self.resume_at, self.next_position) = (position, position);
+        self.sent.unsent_mut().beside().resume_at = position;
+    }
+
+    fn set_position(&mut self, position: Option<u64>) {
+        self.position = position;
+        self.next_position = position.and_then(|position| position.checked_add(1));
     }
 
     /// Sends an item for which there was room.
@@ -138,7 +152,7 @@ impl Untyped {
         let resumed = ready!(self.poll_resumed(cx));
         resumed.inspect_err(|_| self.early.clear())?;
         if let Some(item) = self.early.pop_front() {
-            self.position = item.position;
+            self.set_position(item.position);
             return Poll::Ready(Ok(Some(item)));
         }
         if matches!(self.last, Last::Given) {
@@ -148,7 +162,7 @@ impl Untyped {
         let next = self.poll_items(cx, |cx| poll_lent(&*items, cx, &mut lent));
         self.early = lent;
         if let Some(Some(item)) = ready!(next) {
-            self.position = item.position;
+            self.set_position(item.position);
             return Poll::Ready(Ok(Some(item)));
         }
         ready!(self.poll_last(cx));
@@ -224,7 +238,8 @@ impl Untyped {
 
     pub(super) fn explain(&self, error: Error) -> Error {
         let bytes_max = self.sent.limits().payload_bytes_max;
-        error.in_format(self.format, bytes_max).in_command(self.sent.command())
+        let error = error.in_format(self.format, bytes_max).in_command(self.sent.command());
+        error.of_positions(self.next_position.is_some())
     }
 }
 
