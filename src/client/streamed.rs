@@ -385,7 +385,9 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
         self.call.position
     }
 
-    /// The position after that: where to [go on](Self::resume_at) later.
+    /// Where to [go on](Self::resume_at) later: at the position after that of the item that came
+    /// last. Before the first item it is the position that was asked for, or else the one at which
+    /// the other side has said that its items begin.
     #[must_use]
     pub fn next_position(&self) -> Option<u64> {
         self.call.next_position

@@ -30,6 +30,8 @@ pub(super) struct Untyped {
     resume_at: Option<u64>,
     // Where the item stands that was taken last.
     pub(super) position: Option<u64>,
+    // The other side has said that it took the call.
+    is_opened: bool,
     // Where to go on later.
     pub(super) next_position: Option<u64>,
 }
@@ -44,7 +46,19 @@ impl Untyped {
     pub(super) fn new(sent: Sent, format: &'static str) -> Self {
         let (items, early, last) = (None, VecDeque::new(), Last::ToCome);
         let (failed, resume_at, position, next_position) = (None, None, None, None);
-        Self { sent, format, items, early, last, failed, resume_at, position, next_position }
+        let is_opened = false;
+        Self {
+            sent,
+            format,
+            items,
+            early,
+            last,
+            failed,
+            resume_at,
+            position,
+            is_opened,
+            next_position,
+        }
     }
 
     /// Asks for the items from this position on.
@@ -53,8 +67,16 @@ impl Untyped {
         self.sent.unsent_mut().beside().resume_at = position;
     }
 
+    /// The other side has taken the call, and its items begin here. If that is not where it was
+    /// asked to go on, there is nothing to take.
+    fn set_opened(&mut self, first: Option<u64>) {
+        if !std::mem::replace(&mut self.is_opened, true) && self.next_position.is_none() {
+            self.next_position = first;
+        }
+    }
+
     fn set_position(&mut self, position: Option<u64>) {
-        self.position = position;
+        (self.position, self.is_opened) = (position, true);
         self.next_position = position.and_then(|position| position.checked_add(1));
     }
 
@@ -112,7 +134,10 @@ impl Untyped {
     pub(super) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>> {
         let items = ready!(self.poll_open(cx))?;
         match self.poll_items(cx, |cx| items.poll_opened(cx)) {
-            Poll::Ready(Some(position)) => Poll::Ready(Ok(position)),
+            Poll::Ready(Some(position)) => {
+                self.set_opened(position);
+                Poll::Ready(Ok(position))
+            }
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => {
                 ready!(self.poll_last(cx));
@@ -157,6 +182,12 @@ impl Untyped {
         }
         if matches!(self.last, Last::Given) {
             return Poll::Ready(Ok(None));
+        }
+        // Whoever learns that the call is taken may go on from there, if no item comes.
+        if !self.is_opened
+            && let Poll::Ready(Ok(first)) = items.poll_opened(cx)
+        {
+            self.set_opened(first);
         }
         let mut lent = std::mem::take(&mut self.early);
         let next = self.poll_items(cx, |cx| poll_lent(&*items, cx, &mut lent));

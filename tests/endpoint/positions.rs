@@ -210,6 +210,32 @@ async fn positions_are_said_where_they_must_be() {
     assert_eq!(peer.next().await.unwrap(), ">1 cancel\n");
 }
 
+/// A reader that begins at the end of a log misses nothing that is written after that, if its
+/// connection breaks before the first line.
+#[tokio::test(start_paused = true)]
+async fn a_caller_knows_where_to_go_on_before_there_is_an_item() {
+    const END: Command<(), Streamed<String>> = Command::new("END").resumable();
+    let endpoint = logging().on(END, async |(), out: Sender<String>| {
+        out.open_at(7);
+        std::future::pending::<()>().await;
+        Ok::<_, Error>(())
+    });
+    for client in clients_of(&endpoint) {
+        let mut lines = client.call(END, &());
+        assert_eq!((lines.next_position(), lines.opened().await.unwrap()), (None, Some(7)));
+        assert_eq!((lines.position(), lines.next_position()), (None, Some(7)));
+        // Also if it has waited for an item only.
+        let mut lines = client.call(END, &());
+        assert!(tokio::time::timeout(MS, lines.next()).await.is_err());
+        assert_eq!(lines.next_position(), Some(7));
+        // One that goes on is not led astray by an opening elsewhere.
+        let mut lines = client.call(END, &()).resume_at(5);
+        assert_eq!(lines.next_position(), Some(5));
+        assert_eq!(lines.opened().await.unwrap(), Some(7));
+        assert_eq!(lines.next_position(), Some(5));
+    }
+}
+
 /// What a program says of its own, which looks like positions where there are no field names.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Pair {
