@@ -50,6 +50,7 @@ pub struct Error {
     facts: Box<Facts>,
 }
 
+#[derive(Clone)]
 struct Facts {
     code: Code,
     // Of a peer that says it with a word which this side does not know.
@@ -72,7 +73,7 @@ struct Facts {
     // The library refused the call that is being answered, so that it did not run.
     #[cfg(feature = "io")]
     is_refusal: bool,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -162,7 +163,7 @@ impl Error {
     /// [`std::error::Error::source`] gives it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.facts.source = Some(source.into());
+        self.facts.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -453,6 +454,12 @@ impl Error {
     pub(crate) fn before_sending(mut self) -> Self {
         self.facts.was_sent = false;
         self
+    }
+
+    /// This error once more, with all that is known of it; both have the same source.
+    #[cfg(feature = "io")]
+    pub(crate) fn again(&self) -> Self {
+        Self { facts: self.facts.clone() }
     }
 
     /// This error as far as a peer is concerned: without its source.

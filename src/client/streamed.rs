@@ -220,8 +220,8 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
     ///
     /// # Errors
     ///
-    /// As a [`Call`]; `cancelled` if [`next`](Self::next) or [`send`](Self::send) has already given
-    /// the error of the call.
+    /// As a [`Call`]. If [`next`](Self::next) or [`send`](Self::send) has already given the error
+    /// that ended the call, it is the same error again.
     ///
     /// # Cancel safety
     ///

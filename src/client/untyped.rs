@@ -25,7 +25,7 @@ pub(super) struct Untyped {
     early: VecDeque<Item>,
     last: Last,
     // What it has failed with, once that has been given out.
-    failed: Option<(Code, String)>,
+    failed: Option<Error>,
     // Where it is to go on, until the other side has said that it does.
     resume_at: Option<u64>,
     // Where the item stands that was taken last.
@@ -101,6 +101,7 @@ impl Untyped {
             }
             Err(error) => {
                 self.last = Last::Given;
+                self.failed = Some(error.again());
                 Err(error)
             }
         })
@@ -166,7 +167,9 @@ impl Untyped {
         }
         self.last = Last::Given;
         let text = format!("the other side does not say that it goes on at position {position}");
-        Poll::Ready(Err(Error::local(Code::Invalid, text).after_sending()))
+        let error = Error::local(Code::Invalid, text).after_sending();
+        self.failed = Some(error.again());
+        Poll::Ready(Err(error))
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
@@ -247,7 +250,7 @@ impl Untyped {
     fn take_error(&mut self) -> Error {
         match std::mem::replace(&mut self.last, Last::Given) {
             Last::Here(Err(error)) => {
-                self.failed = Some((error.code(), error.text().to_owned()));
+                self.failed = Some(error.again());
                 error
             }
             Last::Here(received) => {
@@ -261,10 +264,7 @@ impl Untyped {
 
     /// The error that has been given out before.
     fn error_again(&self) -> Error {
-        match &self.failed {
-            Some((code, text)) => Error::local(*code, text.clone()).after_sending(),
-            None => over(),
-        }
+        self.failed.as_ref().map_or_else(over, Error::again)
     }
 
     pub(super) fn explain(&self, error: Error) -> Error {

@@ -509,3 +509,34 @@ async fn every_shape_of_streamed_handler_answers() {
     sum.send(&10).await.unwrap();
     assert_eq!(sum.finish().await.unwrap(), 1013);
 }
+
+/// Whoever asks again for the end of a call hears all that was known of it.
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_call_is_the_same_error_again() {
+    const FULL: Command<(), Streamed<u32>> = Command::new("FULL");
+    let endpoint = endpoint().on(FULL, async |(), _: Sender<u32>| {
+        let error = Error::new(Code::Conflict, "changed").with_retry_after(SECOND);
+        Err::<(), _>(error.with_details(7_u32))
+    });
+    for client in clients_of(&endpoint) {
+        let mut numbers = client.call(FULL, &());
+        let first = numbers.next().await.unwrap().unwrap_err();
+        let again = numbers.finish().await.unwrap_err();
+        for error in [first, again] {
+            assert!(error.is_from_peer() && error.is_transient() && error.was_sent(), "{error:?}");
+            assert!(!error.is_safe_to_retry(), "{error:?}");
+            assert_eq!(error.retry_after(), Some(SECOND));
+            assert_eq!(error.to_string(), "FULL: the peer answered conflict: changed");
+            assert_eq!(error.details::<u32>().unwrap().unwrap(), 7);
+        }
+    }
+    // A call that never left is as safe to make again as before.
+    let (client, peer) = client_and_peer();
+    drop(peer);
+    client.closed().await;
+    let mut numbers = client.call(FULL, &());
+    let first = numbers.next().await.unwrap().unwrap_err();
+    let again = numbers.finish().await.unwrap_err();
+    assert!(first.is_safe_to_retry() && again.is_safe_to_retry(), "{again:?}");
+    assert_eq!(first.to_string(), again.to_string());
+}
