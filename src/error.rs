@@ -12,6 +12,7 @@
 
 mod code;
 mod display;
+mod passed;
 mod reach;
 mod retry;
 mod word;
@@ -70,6 +71,10 @@ struct Facts {
     // Of a call whose items have positions.
     #[cfg(feature = "io")]
     has_positions: bool,
+    // Made from one that is not for the caller, which is its source.
+    stands_for_other: bool,
+    // The call had nobody to go to: its handler wanted to call back a caller that has no way.
+    has_no_way_back: bool,
     // The library refused the call that is being answered, so that it did not run.
     #[cfg(feature = "io")]
     is_refusal: bool,
@@ -152,6 +157,8 @@ impl Error {
             has_run: false,
             #[cfg(feature = "io")]
             has_positions: false,
+            stands_for_other: false,
+            has_no_way_back: false,
             #[cfg(feature = "io")]
             is_refusal: false,
             source: None,
@@ -179,38 +186,6 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, time: Duration) -> Self {
         self.facts.retry_after = Some(time);
-        self
-    }
-
-    /// Makes this error of a callee one for the caller, who gets its code, its text and its
-    /// [`retry_after`](Self::retry_after).
-    ///
-    /// Only the callee's own error is passed on whole. For an error that this side found out, the
-    /// caller gets `deadline_exceeded`, `overloaded`, `cancelled`, or else `failed`, and a text
-    /// that says no more: the callee's address must not reach the caller. So `disconnected` becomes
-    /// `failed`. The source stays here, for the log.
-    ///
-    /// ```
-    /// # use switchboard::{Client, Command, Error, Result};
-    /// # const CHECK_STOCK: Command<String, u32> = Command::new("CHECK_STOCK");
-    /// # async fn example(warehouse: Client, item: String) -> Result<u32> {
-    /// warehouse.call(CHECK_STOCK, &item).await.map_err(Error::pass_on)
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn pass_on(mut self) -> Self {
-        let facts = &mut *self.facts;
-        facts.reach = Reach::Author;
-        if !facts.is_from_peer {
-            facts.code = match facts.code {
-                code @ (Code::DeadlineExceeded | Code::Overloaded | Code::Cancelled) => code,
-                _ => Code::Failed,
-            };
-            facts.text = "another service, which was asked for this, gave no answer".into();
-        }
-        facts.fault = facts.code.fault();
-        // That the callee may have run stays true of it.
-        (facts.is_from_peer, facts.command) = (false, None);
         self
     }
 
