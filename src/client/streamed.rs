@@ -323,7 +323,7 @@ impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
         let opened = poll_fn(|cx| self.call.poll_open(cx)).await;
         let items = opened.map_err(|error| self.call.explain(error))?;
         let limits = Arc::new(self.call.sent.limits().clone());
-        let of = ItemsOfCall { items, limits };
+        let of = ItemsOfCall { items, limits, is_lent: false };
         let sender = Sender::of_caller(of, self.call.format, self.up.encode);
         let Self { call, down, decode, .. } = self;
         Ok((sender, StreamedCall { call, up: NoItems, down, decode }))

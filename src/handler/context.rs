@@ -51,7 +51,7 @@ impl Context {
     pub(super) fn items_of_call(&self) -> ItemsOfCall {
         let items = self.request.items().cloned();
         let items = items.unwrap_or_else(|| Arc::new(pipe().0));
-        ItemsOfCall { items, limits: self.limits.clone().unwrap_or_default() }
+        ItemsOfCall { items, limits: self.limits.clone().unwrap_or_default(), is_lent: true }
     }
 
     /// The name under which the handler was called.
