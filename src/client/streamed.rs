@@ -13,11 +13,12 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
+use tokio::time::Instant;
 
 use super::call::{Call, encode};
 use super::untyped::Untyped;
@@ -179,12 +180,12 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
     /// items. A streamed call without a time, from here or from its
     /// [command](crate::Command::timeout), may last for ever.
     pub fn timeout(self, time: Duration) -> Self {
-        self.timeout_at(after(time).into_std())
+        self.timeout_at(after(time))
     }
 
-    /// Ends the call if it has not ended by then.
-    pub fn timeout_at(mut self, deadline: Instant) -> Self {
-        self.call.sent.unsent_mut().deadline = Some(deadline);
+    /// Ends the call if it has not ended by then; see [`Call::timeout_at`].
+    pub fn timeout_at(mut self, deadline: impl Into<Instant>) -> Self {
+        self.call.sent.unsent_mut().deadline = Some(deadline.into().into_std());
         self
     }
 

@@ -85,7 +85,8 @@ impl Context {
     }
 
     /// When the answer is due. After that the handler is stopped and the caller told. For a
-    /// streamed call without a time it is years from now.
+    /// streamed call without a time it is years from now. It is a time of tokio's clock, which a
+    /// test may have paused.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
