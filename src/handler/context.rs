@@ -72,9 +72,9 @@ impl Context {
         self.request.peer()
     }
 
-    /// A client that calls back over the same connection, until this call has its answer. It works
-    /// also while either side closes the connection; both calls share the rest of the draining
-    /// time.
+    /// A client that calls back over the same connection. It may be kept: it works as long as the
+    /// connection is open, also after this call has its answer. While either side closes the
+    /// connection, it works until then; both calls share the rest of the draining time.
     ///
     /// If the call was made plainly, its caller has the stream until the reply, so calls back fail
     /// with `unsupported_format` until then. If the call came through no connection, nobody can be

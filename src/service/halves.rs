@@ -324,7 +324,8 @@ fn try_send(items: &dyn Items, payload: Bytes) -> Result<bool> {
 }
 
 impl<I> Receiver<I> {
-    /// The next item; `None` after the last.
+    /// The next item; `None` after the last. A [`StreamedCall`](crate::StreamedCall::next) gives
+    /// these the other way round, as an `Option` of a `Result`, which `.transpose()?` turns.
     ///
     /// # Errors
     ///
