@@ -92,6 +92,8 @@ impl Reader {
         if let Some(first) = lines.opened().await? {
             println!("connected: it reads from {first} on");
         }
+        // Known before there is a line: if the connection breaks now, none is lost.
+        self.next = lines.next_position();
         while let Some(line) = lines.next().await.transpose()? {
             let position = lines.position().unwrap_or_default();
             if self.lines.send((position, line)).await.is_err() {

@@ -46,6 +46,9 @@ use crate::wire::Name;
 /// const SHOUT: Command<String, String, Json> = Command::new("SHOUT");
 /// ```
 ///
+/// The types are owned ones, `String` and not `&str`: a handler of a `Command<&str, _>` does not
+/// compile, since its request would outlive the payload that it borrows from.
+///
 /// A command may carry [`Facts`], which both sides keep:
 ///
 /// ```
@@ -240,6 +243,9 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     /// Says that a call of it has no end of its own, such as a subscription, or following a log.
     /// When the endpoint drains, such a call ends at once with `cancelled`; other calls have
     /// `drain_time_max` to end.
+    ///
+    /// It says nothing of time: a call without items ends after `call_time_max` all the same, unless
+    /// the command has a [`timeout`](Self::timeout).
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {

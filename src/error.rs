@@ -12,6 +12,7 @@
 
 mod code;
 mod display;
+mod passed;
 mod reach;
 mod retry;
 mod word;
@@ -50,6 +51,7 @@ pub struct Error {
     facts: Box<Facts>,
 }
 
+#[derive(Clone)]
 struct Facts {
     code: Code,
     // Of a peer that says it with a word which this side does not know.
@@ -66,10 +68,17 @@ struct Facts {
     was_sent: bool,
     // The handler of the call had begun.
     has_run: bool,
+    // Of a call whose items have positions.
+    #[cfg(feature = "io")]
+    has_positions: bool,
+    // Made from one that is not for the caller, which is its source.
+    stands_for_other: bool,
+    // The call had nobody to go to: its handler wanted to call back a caller that has no way.
+    has_no_way_back: bool,
     // The library refused the call that is being answered, so that it did not run.
     #[cfg(feature = "io")]
     is_refusal: bool,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -147,6 +156,10 @@ impl Error {
             was_sent: false,
             has_run: false,
             #[cfg(feature = "io")]
+            has_positions: false,
+            stands_for_other: false,
+            has_no_way_back: false,
+            #[cfg(feature = "io")]
             is_refusal: false,
             source: None,
         };
@@ -157,7 +170,7 @@ impl Error {
     /// [`std::error::Error::source`] gives it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.facts.source = Some(source.into());
+        self.facts.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -173,38 +186,6 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, time: Duration) -> Self {
         self.facts.retry_after = Some(time);
-        self
-    }
-
-    /// Makes this error of a callee one for the caller, who gets its code, its text and its
-    /// [`retry_after`](Self::retry_after).
-    ///
-    /// Only the callee's own error is passed on whole. For an error that this side found out, the
-    /// caller gets `deadline_exceeded`, `overloaded`, `cancelled`, or else `failed`, and a text
-    /// that says no more: the callee's address must not reach the caller. So `disconnected` becomes
-    /// `failed`. The source stays here, for the log.
-    ///
-    /// ```
-    /// # use switchboard::{Client, Command, Error, Result};
-    /// # const CHECK_STOCK: Command<String, u32> = Command::new("CHECK_STOCK");
-    /// # async fn example(warehouse: Client, item: String) -> Result<u32> {
-    /// warehouse.call(CHECK_STOCK, &item).await.map_err(Error::pass_on)
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn pass_on(mut self) -> Self {
-        let facts = &mut *self.facts;
-        facts.reach = Reach::Author;
-        if !facts.is_from_peer {
-            facts.code = match facts.code {
-                code @ (Code::DeadlineExceeded | Code::Overloaded | Code::Cancelled) => code,
-                _ => Code::Failed,
-            };
-            facts.text = "another service, which was asked for this, gave no answer".into();
-        }
-        facts.fault = facts.code.fault();
-        // That the callee may have run stays true of it.
-        (facts.is_from_peer, facts.command) = (false, None);
         self
     }
 
@@ -341,6 +322,7 @@ impl Error {
         if !details.is_empty() {
             heard.facts.details.clone_from(&self.facts.details);
         }
+        heard.facts.has_positions = self.facts.has_positions;
         heard.facts.is_refusal = self.facts.is_refusal;
         heard.facts.has_run = self.facts.has_run || !self.facts.is_refusal;
         heard
@@ -386,6 +368,20 @@ impl Error {
         let details = self.facts.details.take();
         self.facts.details = details.and_then(|details| details.in_format(call, bytes_max));
         self
+    }
+
+    /// Says whether the call asked for a position, or was told one: only then may the details be
+    /// the positions that are there.
+    #[cfg(feature = "io")]
+    pub(crate) fn of_positions(mut self, has_positions: bool) -> Self {
+        self.facts.has_positions |= has_positions;
+        self
+    }
+
+    /// Whether the items of the call have positions.
+    #[cfg(feature = "io")]
+    pub(crate) fn has_positions(&self) -> bool {
+        self.facts.has_positions
     }
 
     pub(crate) fn encoded_details(&self) -> Option<(&'static str, &Bytes)> {
@@ -447,6 +443,7 @@ impl Error {
         told.facts.retry_after = self.facts.retry_after;
         told.facts.details.clone_from(&self.facts.details);
         told.facts.has_run = self.facts.has_run;
+        told.facts.has_positions = self.facts.has_positions;
         told.facts.is_refusal = self.facts.is_refusal;
         told
     }

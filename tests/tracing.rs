@@ -22,8 +22,9 @@ use std::time::Duration;
 #[cfg(feature = "postcard")]
 use switchboard::format::Postcard;
 use switchboard::format::{Json, Line};
+use switchboard::service::{Pipe, Request, Service};
 use switchboard::transport::{self, MemoryStream};
-use switchboard::{Code, Command, Connection, Endpoint, Error, Limits};
+use switchboard::{Code, Command, Connection, Context, Endpoint, Error, Limits, Sender, Streamed};
 use switchboard_testing::peer::{Peer, err, exchange_over, ran};
 use switchboard_testing::waiting::settle;
 use tokio::time::{Instant, sleep};
@@ -529,4 +530,50 @@ async fn refused_one_way_calls_are_logged_once_a_second() {
     let [first, second] = &lines[..] else { panic!("{lines:?}") };
     assert!(first.ends_with("peer=unknown calls=10"), "{first}");
     assert!(second.ends_with("peer=unknown calls=22"), "{second}");
+}
+
+/// What a handler keeps from its caller is in the log.
+#[tokio::test(start_paused = true)]
+async fn the_cause_of_an_error_that_is_passed_on_is_logged() {
+    Log::listen();
+    const ASK: Command<(), u32> = Command::new("ASK");
+    let endpoint = Endpoint::new().on(ASK, async |(), context: Context| {
+        context.client().call(ADD, &(1, 2)).await.map_err(Error::pass_on)
+    });
+    let error = endpoint.client().call(ASK, &()).await.unwrap_err();
+    let text = "the handler calls its caller back, and there is no way back";
+    assert_eq!((error.code(), error.text()), (Code::Failed, text));
+    let lines = Log::lines(Level::WARN);
+    let cause = "ADD: unknown_command: ADD cannot be called: there is no way back";
+    assert!(lines.len() == 1 && lines[0].contains("a handler failed"), "{lines:#?}");
+    assert!(lines[0].contains(cause), "{lines:#?}");
+    // An answer of the callee is passed on whole.
+    Log::listen();
+    let (here, there) = transport::memory();
+    tokio::spawn(async move { endpoint.serve_stream(there).await });
+    let client = Endpoint::new().connect_over(here);
+    let error = client.call(ASK, &()).await.unwrap_err();
+    assert_eq!(error.code(), Code::UnknownCommand);
+    assert_eq!(Log::lines(Level::WARN), [""; 0]);
+}
+
+/// A caller that gives a stream up is no failure of its handler.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_given_up_is_no_warning() {
+    Log::listen();
+    const TAIL: Command<(), Streamed<u32>> = Command::new("TAIL").endless();
+    async fn tail((): (), out: Sender<u32>) -> Result<(), Error> {
+        loop {
+            out.send(&7).await?;
+        }
+    }
+    let endpoint = Endpoint::new().on(TAIL, tail);
+    let mut request = Request::new("TAIL", "").unwrap();
+    let pipe = Pipe::of(&mut request);
+    let mut answer = pin!(endpoint.door().call(request));
+    assert!(poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await.is_pending());
+    // Its answer is still waited for, so the handler learns of it by its next item.
+    drop(pipe);
+    assert_eq!(answer.await.unwrap_err().code(), Code::Cancelled);
+    assert_eq!(Log::lines(Level::WARN), [""; 0]);
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use super::way::Sent;
 use crate::clock::after;
@@ -75,13 +76,14 @@ impl<Rep> Call<Rep> {
     /// The callee's own limit still holds: the timeout of the command there, or its
     /// `call_time_max`, 30 s by default.
     pub fn timeout(self, time: Duration) -> Self {
-        self.timeout_at(after(time).into_std())
+        self.timeout_at(after(time))
     }
 
     /// Ends the call with `deadline_exceeded` at `deadline`. The call tells the peer how much time
-    /// is left, and the peer stops as well.
-    pub fn timeout_at(mut self, deadline: Instant) -> Self {
-        self.sent.unsent_mut().deadline = Some(deadline);
+    /// is left, and the peer stops as well. Both the `Instant` of tokio and that of `std` will do;
+    /// where a test has paused tokio's clock, only tokio's knows the time.
+    pub fn timeout_at(mut self, deadline: impl Into<Instant>) -> Self {
+        self.sent.unsent_mut().deadline = Some(deadline.into().into_std());
         self
     }
 

@@ -13,11 +13,12 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
+use tokio::time::Instant;
 
 use super::call::{Call, encode};
 use super::untyped::Untyped;
@@ -179,12 +180,12 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
     /// items. A streamed call without a time, from here or from its
     /// [command](crate::Command::timeout), may last a year or more.
     pub fn timeout(self, time: Duration) -> Self {
-        self.timeout_at(after(time).into_std())
+        self.timeout_at(after(time))
     }
 
-    /// Ends the call if it has not ended by then.
-    pub fn timeout_at(mut self, deadline: Instant) -> Self {
-        self.call.sent.unsent_mut().deadline = Some(deadline);
+    /// Ends the call if it has not ended by then; see [`Call::timeout_at`].
+    pub fn timeout_at(mut self, deadline: impl Into<Instant>) -> Self {
+        self.call.sent.unsent_mut().deadline = Some(deadline.into().into_std());
         self
     }
 
@@ -221,8 +222,7 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
     /// # Errors
     ///
     /// As a [`Call`]. If [`next`](Self::next) or [`send`](Self::send) has already given the error
-    /// of the call, its code and text once more; `cancelled` if the call could not be sent, or did
-    /// not go on where it was asked to.
+    /// that ended the call, it is the same error again.
     ///
     /// # Cancel safety
     ///
@@ -244,7 +244,8 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
     ///
     /// # Errors
     ///
-    /// The reason of the call's end, if it has ended before. `too_large` if the item is over
+    /// The reason of the call's end, if it has ended before: `cancelled` if its handler has returned
+    /// a reply before it took all items, and then [`finish`](Self::finish) gives that. `too_large` if the item is over
     /// [`item_bytes_max`](Limits::item_bytes_max), or an error of the format: then nothing was
     /// sent, and the call goes on.
     ///
@@ -324,7 +325,7 @@ impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
         let opened = poll_fn(|cx| self.call.poll_open(cx)).await;
         let items = opened.map_err(|error| self.call.explain(error))?;
         let limits = Arc::new(self.call.sent.limits().clone());
-        let of = ItemsOfCall { items, limits };
+        let of = ItemsOfCall { items, limits, is_lent: false };
         let sender = Sender::of_caller(of, self.call.format, self.up.encode);
         let Self { call, down, decode, .. } = self;
         Ok((sender, StreamedCall { call, up: NoItems, down, decode }))
@@ -376,8 +377,7 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
     /// # } }
     /// ```
     pub fn resume_at(mut self, position: impl Into<Option<u64>>) -> Self {
-        self.call.resume_at = position.into();
-        self.call.sent.unsent_mut().beside().resume_at = self.call.resume_at;
+        self.call.resume_at(position.into());
         self
     }
 
@@ -387,10 +387,12 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
         self.call.position
     }
 
-    /// The position after that: where to [go on](Self::resume_at) later.
+    /// Where to [go on](Self::resume_at) later: at the position after that of the item that came
+    /// last. Before the first item it is the position that was asked for, or else the one at which
+    /// the other side has said that its items begin.
     #[must_use]
     pub fn next_position(&self) -> Option<u64> {
-        self.call.position?.checked_add(1)
+        self.call.next_position
     }
 
     /// The next item; `None` after the last item of a call that went well.

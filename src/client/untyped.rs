@@ -27,9 +27,13 @@ pub(super) struct Untyped {
     // What it has failed with, once that has been given out.
     failed: Option<Error>,
     // Where it is to go on, until the other side has said that it does.
-    pub(super) resume_at: Option<u64>,
+    resume_at: Option<u64>,
     // Where the item stands that was taken last.
     pub(super) position: Option<u64>,
+    // The other side has said that it took the call.
+    is_opened: bool,
+    // Where to go on later.
+    pub(super) next_position: Option<u64>,
 }
 
 enum Last {
@@ -41,7 +45,39 @@ enum Last {
 impl Untyped {
     pub(super) fn new(sent: Sent, format: &'static str) -> Self {
         let (items, early, last) = (None, VecDeque::new(), Last::ToCome);
-        Self { sent, format, items, early, last, failed: None, resume_at: None, position: None }
+        let (failed, resume_at, position, next_position) = (None, None, None, None);
+        let is_opened = false;
+        Self {
+            sent,
+            format,
+            items,
+            early,
+            last,
+            failed,
+            resume_at,
+            position,
+            is_opened,
+            next_position,
+        }
+    }
+
+    /// Asks for the items from this position on.
+    pub(super) fn resume_at(&mut self, position: Option<u64>) {
+        (self.resume_at, self.next_position) = (position, position);
+        self.sent.unsent_mut().beside().resume_at = position;
+    }
+
+    /// The other side has taken the call, and its items begin here. If that is not where it was
+    /// asked to go on, there is nothing to take.
+    fn set_opened(&mut self, first: Option<u64>) {
+        if !std::mem::replace(&mut self.is_opened, true) && self.next_position.is_none() {
+            self.next_position = first;
+        }
+    }
+
+    fn set_position(&mut self, position: Option<u64>) {
+        (self.position, self.is_opened) = (position, true);
+        self.next_position = position.and_then(|position| position.checked_add(1));
     }
 
     /// Sends an item for which there was room.
@@ -65,6 +101,7 @@ impl Untyped {
             }
             Err(error) => {
                 self.last = Last::Given;
+                self.failed = Some(error.again());
                 Err(error)
             }
         })
@@ -98,7 +135,10 @@ impl Untyped {
     pub(super) fn poll_opened(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>>> {
         let items = ready!(self.poll_open(cx))?;
         match self.poll_items(cx, |cx| items.poll_opened(cx)) {
-            Poll::Ready(Some(position)) => Poll::Ready(Ok(position)),
+            Poll::Ready(Some(position)) => {
+                self.set_opened(position);
+                Poll::Ready(Ok(position))
+            }
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => {
                 ready!(self.poll_last(cx));
@@ -127,7 +167,9 @@ impl Untyped {
         }
         self.last = Last::Given;
         let text = format!("the other side does not say that it goes on at position {position}");
-        Poll::Ready(Err(Error::local(Code::Invalid, text).after_sending()))
+        let error = Error::local(Code::Invalid, text).after_sending();
+        self.failed = Some(error.again());
+        Poll::Ready(Err(error))
     }
 
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Item>>> {
@@ -138,17 +180,23 @@ impl Untyped {
         let resumed = ready!(self.poll_resumed(cx));
         resumed.inspect_err(|_| self.early.clear())?;
         if let Some(item) = self.early.pop_front() {
-            self.position = item.position;
+            self.set_position(item.position);
             return Poll::Ready(Ok(Some(item)));
         }
         if matches!(self.last, Last::Given) {
             return Poll::Ready(Ok(None));
         }
+        // Whoever learns that the call is taken may go on from there, if no item comes.
+        if !self.is_opened
+            && let Poll::Ready(Ok(first)) = items.poll_opened(cx)
+        {
+            self.set_opened(first);
+        }
         let mut lent = std::mem::take(&mut self.early);
         let next = self.poll_items(cx, |cx| poll_lent(&*items, cx, &mut lent));
         self.early = lent;
         if let Some(Some(item)) = ready!(next) {
-            self.position = item.position;
+            self.set_position(item.position);
             return Poll::Ready(Ok(Some(item)));
         }
         ready!(self.poll_last(cx));
@@ -202,7 +250,7 @@ impl Untyped {
     fn take_error(&mut self) -> Error {
         match std::mem::replace(&mut self.last, Last::Given) {
             Last::Here(Err(error)) => {
-                self.failed = Some(error.restated());
+                self.failed = Some(error.again());
                 error
             }
             Last::Here(received) => {
@@ -216,15 +264,13 @@ impl Untyped {
 
     /// The error that has been given out before.
     fn error_again(&self) -> Error {
-        match &self.failed {
-            Some(error) => error.restated().after_sending(),
-            None => over(),
-        }
+        self.failed.as_ref().map_or_else(over, Error::again)
     }
 
     pub(super) fn explain(&self, error: Error) -> Error {
         let bytes_max = self.sent.limits().payload_bytes_max;
-        error.in_format(self.format, bytes_max).in_command(self.sent.command())
+        let error = error.in_format(self.format, bytes_max).in_command(self.sent.command());
+        error.of_positions(self.next_position.is_some())
     }
 }
 

@@ -263,6 +263,10 @@ impl Endpoint {
     /// ([`Context::client`](crate::Context::client)). Peers that wait to be accepted are told as
     /// well, so they know that none of their calls ran.
     ///
+    /// The listener is dropped when the drain begins, and with it the file of a Unix socket. From
+    /// then on another process can listen there, while this one still works: for a state that is
+    /// one process's alone, take a lock of your own.
+    ///
     /// To serve several listeners, call this once for each on the same endpoint.
     ///
     /// If thousands connect at once, use [`transport::bind`]: it lets 4,096 wait to be accepted,

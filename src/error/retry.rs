@@ -3,6 +3,12 @@
 use super::{Code, Error};
 
 impl Error {
+    /// This error once more, with all that is known of it; both have the same source.
+    #[cfg(feature = "io")]
+    pub(crate) fn again(&self) -> Self {
+        Self { facts: self.facts.clone() }
+    }
+
     /// This error once more, for somebody else on this side: with its details and what else there
     /// is to know for whoever calls again. Its source stays where it is.
     pub(crate) fn restated(&self) -> Self {

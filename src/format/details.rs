@@ -63,13 +63,28 @@ impl Error {
     }
 
     /// The value that the peer sent with the error; `None` if it sent no value. It is in the format
-    /// of the call that failed.
+    /// of the call that failed. An error with [`positions`](Self::positions) has no other value.
+    ///
+    /// A format without field names, such as `bincode`, does not tell one type from another: what
+    /// it says here may be a value that was written as another type. So let each code of a command
+    /// have details of one type.
     ///
     /// # Errors
     ///
     /// What the format says of a value that is not a `T`.
     #[must_use]
     pub fn details<T: Serialize + DeserializeOwned + 'static>(&self) -> Option<Result<T>> {
+        #[cfg(feature = "io")]
+        if self.positions().is_some() {
+            return None;
+        }
+        self.decoded_details()
+    }
+
+    fn decoded_details<T>(&self) -> Option<Result<T>>
+    where
+        T: Serialize + DeserializeOwned + 'static,
+    {
         let (format, bytes) = self.encoded_details()?;
         let Some(codec) = codec::<T>(format) else {
             let text = "the details are in a format that this side does not speak";
@@ -94,25 +109,28 @@ impl Error {
     /// ```
     #[must_use]
     pub fn no_such_position(there: Range<u64>) -> Self {
-        let Range { start: first, end: next } = there;
-        let text = match next.checked_sub(1).filter(|last| *last >= first) {
-            Some(last) => {
-                format!("the positions {first} to {last} are there, and {next} is the next")
-            }
-            None => format!("nothing is there, and {next} is the next"),
-        };
-        Self::new(Code::NotFound, text).with_details(Positions { first, next })
+        let positions = Positions { first: there.start, next: there.end };
+        Self::new(Code::NotFound, positions.text()).with_details(positions)
     }
 
-    /// The positions that are there, the last one not included, if this is the error of a call that
-    /// wanted to go on at another one; see
-    /// [`StreamedCall::resume_at`](crate::StreamedCall::resume_at). `None` of any other error. A
-    /// caller that is ahead of them has read what the source has lost: to go on at their beginning
-    /// would repeat some.
+    /// The positions that are there, the last one not included, if this is
+    /// [that error](Self::no_such_position) of a call that wanted to go on at another one, by
+    /// [`StreamedCall::resume_at`](crate::StreamedCall::resume_at), or that was told at which one
+    /// its items begin. `None` of any other call, and of a `not_found` with details of another
+    /// type: a format with field names tells them apart by the names, and any other format only
+    /// by the text, which is that of the library.
+    ///
+    /// A caller that is ahead of the positions has read what the source has lost: to go on at their
+    /// beginning would repeat some.
     #[must_use]
     pub fn positions(&self) -> Option<Range<u64>> {
-        let Positions { first, next } = self.details::<Positions>()?.ok()?;
-        (self.code() == Code::NotFound).then_some(first..next)
+        if !self.has_positions() || self.code() != Code::NotFound {
+            return None;
+        }
+        let positions = self.decoded_details::<Positions>()?.ok()?;
+        let has_names = matches!(self.encoded_details(), Some(("json" | "gob", _)));
+        let is_ours = has_names || positions.text() == self.text();
+        is_ours.then_some(positions.first..positions.next)
     }
 }
 
@@ -122,6 +140,19 @@ impl Error {
 struct Positions {
     first: u64,
     next: u64,
+}
+
+#[cfg(feature = "io")]
+impl Positions {
+    fn text(&self) -> String {
+        let Self { first, next } = self;
+        match next.checked_sub(1).filter(|last| last >= first) {
+            Some(last) => {
+                format!("the positions {first} to {last} are there, and {next} is the next")
+            }
+            None => format!("nothing is there, and {next} is the next"),
+        }
+    }
 }
 
 /// The format of this name, if it is one of serde.

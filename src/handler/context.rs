@@ -51,7 +51,7 @@ impl Context {
     pub(super) fn items_of_call(&self) -> ItemsOfCall {
         let items = self.request.items().cloned();
         let items = items.unwrap_or_else(|| Arc::new(pipe().0));
-        ItemsOfCall { items, limits: self.limits.clone().unwrap_or_default() }
+        ItemsOfCall { items, limits: self.limits.clone().unwrap_or_default(), is_lent: true }
     }
 
     /// The name under which the handler was called.
@@ -72,9 +72,9 @@ impl Context {
         self.request.peer()
     }
 
-    /// A client that calls back over the same connection, until this call has its answer. It works
-    /// also while either side closes the connection; both calls share the rest of the draining
-    /// time.
+    /// A client that calls back over the same connection. It may be kept: it works as long as the
+    /// connection is open, also after this call has its answer. While either side closes the
+    /// connection, it works until then; both calls share the rest of the draining time.
     ///
     /// If the call was made plainly, its caller has the stream until the reply, so calls back fail
     /// with `unsupported_format` until then. If the call came through no connection, nobody can be
@@ -85,7 +85,8 @@ impl Context {
     }
 
     /// When the answer is due. After that the handler is stopped and the caller told. For a
-    /// streamed call without a time it is a year from now, or more.
+    /// streamed call without a time it is a year from now, or more. It is a time of tokio's clock,
+    /// which a test may have paused.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline

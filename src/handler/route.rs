@@ -197,13 +197,15 @@ where
         let (format, encode) = (reply_codec.name, reply_codec.encode);
         // For the reply, if one is wanted.
         let limits = Some(limits).filter(|_| !context.is_one_way());
+        let is_resumed = context.resume_at().is_some();
         let answer = self.handler.call(request, context, items);
         Ok(Box::pin(async move {
             let bytes_max = limits.as_ref().map_or(0, |limits| limits.payload_bytes_max);
             let reply = answer
                 .await
                 .outcome()
-                .map_err(|error| error.of_handler().in_format(format, bytes_max))?;
+                .map_err(|error| error.of_handler().in_format(format, bytes_max))
+                .map_err(|error| error.of_positions(is_resumed))?;
             let Some(limits) = limits else {
                 return Ok(BytesMut::new());
             };

@@ -113,13 +113,15 @@ pub struct Receiver<I> {
 pub(crate) struct ItemsOfCall {
     pub(crate) items: Arc<dyn Items>,
     pub(crate) limits: Arc<Limits>,
+    // To the handler of the call.
+    pub(crate) is_lent: bool,
 }
 
 impl ItemsOfCall {
     async fn send(&self, payload: Result<Bytes>, position: Option<u64>) -> Result<()> {
         let mut item = Some(Item { payload: payload?, position });
         let mut held = None;
-        poll_fn(|cx| {
+        let sent = poll_fn(|cx| {
             // Or it would be counted twice where it goes.
             held = None;
             let sent = self.items.poll_send(cx, &mut item);
@@ -128,7 +130,15 @@ impl ItemsOfCall {
             }
             sent
         })
-        .await
+        .await;
+        sent.map_err(|error| self.known(error))
+    }
+
+    /// An error of these items. A handler that is told that its own call is over tells nobody
+    /// anything new, and has not failed.
+    fn known(&self, error: Error) -> Error {
+        let is_over = error.code() == Code::Cancelled;
+        if self.is_lent && is_over { error.for_caller() } else { error }
     }
 }
 
@@ -192,7 +202,7 @@ impl<I> Sender<I> {
     ///
     /// As [`send`](Self::send).
     pub fn try_send(&self, item: &I) -> Result<bool> {
-        try_send(&*self.of.items, self.encoded(item)?)
+        self.try_send_payload(self.encoded(item)?)
     }
 
     /// As [`try_send`](Self::try_send), for an item that goes to others as well.
@@ -202,7 +212,7 @@ impl<I> Sender<I> {
     /// As [`send`](Self::send).
     pub fn try_send_encoded(&self, item: &Encoded<I>) -> Result<bool> {
         let payload = item.payload(self.format, self.encode, &self.of.limits)?;
-        try_send(&*self.of.items, payload)
+        self.try_send_payload(payload)
     }
 
     /// As [`send`](Self::send), in a function that blocks: it blocks its thread as long as its
@@ -266,6 +276,10 @@ impl<I> Sender<I> {
         }
     }
 
+    fn try_send_payload(&self, payload: Bytes) -> Result<bool> {
+        try_send(&*self.of.items, payload).map_err(|error| self.of.known(error))
+    }
+
     fn encoded(&self, item: &I) -> Result<Bytes> {
         encode_item(self.encode, item, &self.of.limits)
     }
@@ -283,11 +297,13 @@ impl<I> Sink<I> for Sender<I> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.of.items.poll_send(cx, &mut None)
+        let room = ready!(self.of.items.poll_send(cx, &mut None));
+        Poll::Ready(room.map_err(|error| self.of.known(error)))
     }
 
     fn start_send(self: Pin<&mut Self>, item: I) -> Result<()> {
-        start_send(&*self.of.items, self.encoded(&item)?)
+        let payload = self.encoded(&item)?;
+        start_send(&*self.of.items, payload).map_err(|error| self.of.known(error))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -318,7 +334,8 @@ fn try_send(items: &dyn Items, payload: Bytes) -> Result<bool> {
 }
 
 impl<I> Receiver<I> {
-    /// The next item; `None` after the last.
+    /// The next item; `None` after the last. A [`StreamedCall`](crate::StreamedCall::next) gives
+    /// these the other way round, as an `Option` of a `Result`, which `.transpose()?` turns.
     ///
     /// # Errors
     ///
@@ -355,7 +372,7 @@ impl<I> Receiver<I> {
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<I>>> {
         let next = ready!(poll_lent(&*self.of.items, cx, &mut self.lent));
         self.is_over = !matches!(next, Ok(Some(_)));
-        let Some(item) = next? else {
+        let Some(item) = next.map_err(|error| self.of.known(error))? else {
             return Poll::Ready(Ok(None));
         };
         self.position = item.position;

@@ -78,7 +78,7 @@ pub(super) fn log_failure(name: Name, error: &Error) {
     let source = || source_text(error);
     if error.code() == Code::Panicked {
         tracing::warn!(command = %name, code, text, source = source(), "a handler panicked");
-    } else if error.text_for_peer().is_none() {
+    } else if error.is_withheld() {
         tracing::warn!(command = %name, code, text, source = source(), "a handler failed");
     } else {
         tracing::debug!(command = %name, code, text, source = source(), "a call failed");

@@ -216,12 +216,13 @@ impl Request {
     /// Ends the call with `deadline_exceeded` when this time has passed from now. The limit of the
     /// service itself (the timeout of the command, or `call_time_max` of an endpoint) still holds.
     pub fn with_timeout(self, time: Duration) -> Self {
-        self.with_deadline(after(time).into_std())
+        self.with_deadline(after(time))
     }
 
-    /// Ends the call with `deadline_exceeded` at this time.
-    pub fn with_deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(deadline);
+    /// Ends the call with `deadline_exceeded` at this time, of tokio's clock or that of `std`; see
+    /// [`Call::timeout_at`](crate::Call::timeout_at).
+    pub fn with_deadline(mut self, deadline: impl Into<tokio::time::Instant>) -> Self {
+        self.deadline = Some(deadline.into().into_std());
         self
     }
 

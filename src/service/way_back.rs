@@ -19,7 +19,8 @@ struct NoWayBack;
 impl Service for NoWayBack {
     fn call(&self, request: Request) -> Answer {
         let text = format!("{} cannot be called: there is no way back", request.command());
-        Answer::ready(Err(Error::found(Code::UnknownCommand, text)))
+        let error = Error::found(Code::UnknownCommand, text);
+        Answer::ready(Err(error.without_way_back()))
     }
 }
 

@@ -30,7 +30,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// The error of whoever sends or takes items of a call that is over.
 pub(crate) fn takes_no_items() -> Error {
-    Error::local(Code::Cancelled, "the call is over, and takes no more items")
+    Error::found(Code::Cancelled, "the call is over, and takes no more items")
 }
 
 /// Writes an error, as far as it is for the peer: with tag 0 about the whole connection.

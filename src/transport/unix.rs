@@ -74,7 +74,8 @@ use crate::transport::socket::Socket;
 ///
 /// The file has mode 0600 from the first moment on, or less if the umask says so: only the user of
 /// this process and root get in. Dropping the listener deletes the file, unless somebody has put
-/// another one in its place.
+/// another one in its place. An endpoint drops it when it begins to drain, so the path is no lock:
+/// another process may listen there while this one still ends its calls.
 ///
 /// Use it instead of the listener of tokio, which neither restricts nor deletes its file.
 pub struct UnixListener {

@@ -510,21 +510,33 @@ async fn every_shape_of_streamed_handler_answers() {
     assert_eq!(sum.finish().await.unwrap(), 1013);
 }
 
-/// Whoever asks once more is told as much as the one before.
+/// Whoever asks again for the end of a call hears all that was known of it.
 #[tokio::test(start_paused = true)]
-async fn an_error_that_is_given_out_again_says_when_to_call_again() {
-    const COUNT: Command<(), Streamed<u32>, Json> = Command::new("COUNT");
-    let endpoint = endpoint().on(COUNT, async |(): (), _: Sender<u32>| {
-        let busy = Error::new(Code::Conflict, "busy").with_retry_after(2 * SECOND);
-        Err::<(), _>(busy.with_details(7))
+async fn the_error_of_a_call_is_the_same_error_again() {
+    const FULL: Command<(), Streamed<u32>> = Command::new("FULL");
+    let endpoint = endpoint().on(FULL, async |(), _: Sender<u32>| {
+        let error = Error::new(Code::Conflict, "changed").with_retry_after(SECOND);
+        Err::<(), _>(error.with_details(7_u32))
     });
     for client in clients_of(&endpoint) {
-        let mut call = client.call(COUNT, &());
-        let error = call.next().await.unwrap().unwrap_err();
-        let again = call.finish().await.unwrap_err();
-        for error in [error, again] {
-            assert_eq!((error.code(), error.retry_after()), (Code::Conflict, Some(2 * SECOND)));
-            assert_eq!(error.details::<i32>().unwrap().unwrap(), 7);
+        let mut numbers = client.call(FULL, &());
+        let first = numbers.next().await.unwrap().unwrap_err();
+        let again = numbers.finish().await.unwrap_err();
+        for error in [first, again] {
+            assert!(error.is_from_peer() && error.is_transient() && error.was_sent(), "{error:?}");
+            assert!(!error.is_safe_to_retry(), "{error:?}");
+            assert_eq!(error.retry_after(), Some(SECOND));
+            assert_eq!(error.to_string(), "FULL: the peer answered conflict: changed");
+            assert_eq!(error.details::<u32>().unwrap().unwrap(), 7);
         }
     }
+    // A call that never left is as safe to make again as before.
+    let (client, peer) = client_and_peer();
+    drop(peer);
+    client.closed().await;
+    let mut numbers = client.call(FULL, &());
+    let first = numbers.next().await.unwrap().unwrap_err();
+    let again = numbers.finish().await.unwrap_err();
+    assert!(first.is_safe_to_retry() && again.is_safe_to_retry(), "{again:?}");
+    assert_eq!(first.to_string(), again.to_string());
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use switchboard::{Code, Command, Context, Encoded, Endpoint, Error, Receiver, Sender, Streamed};
 
 use super::items::clients_of;
@@ -207,4 +208,77 @@ async fn positions_are_said_where_they_must_be() {
     assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Invalid, false));
     // It wants no more of it.
     assert_eq!(peer.next().await.unwrap(), ">1 cancel\n");
+}
+
+/// A reader that begins at the end of a log misses nothing that is written after that, if its
+/// connection breaks before the first line.
+#[tokio::test(start_paused = true)]
+async fn a_caller_knows_where_to_go_on_before_there_is_an_item() {
+    const END: Command<(), Streamed<String>> = Command::new("END").resumable();
+    let endpoint = logging().on(END, async |(), out: Sender<String>| {
+        out.open_at(7);
+        std::future::pending::<()>().await;
+        Ok::<_, Error>(())
+    });
+    for client in clients_of(&endpoint) {
+        let mut lines = client.call(END, &());
+        assert_eq!((lines.next_position(), lines.opened().await.unwrap()), (None, Some(7)));
+        assert_eq!((lines.position(), lines.next_position()), (None, Some(7)));
+        // Also if it has waited for an item only.
+        let mut lines = client.call(END, &());
+        assert!(tokio::time::timeout(MS, lines.next()).await.is_err());
+        assert_eq!(lines.next_position(), Some(7));
+        // One that goes on is not led astray by an opening elsewhere.
+        let mut lines = client.call(END, &()).resume_at(5);
+        assert_eq!(lines.next_position(), Some(5));
+        assert_eq!(lines.opened().await.unwrap(), Some(7));
+        assert_eq!(lines.next_position(), Some(5));
+    }
+}
+
+/// What a program says of its own, which looks like positions where there are no field names.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Pair {
+    shelf: u64,
+    place: u64,
+}
+
+#[tokio::test(start_paused = true)]
+async fn details_of_a_program_are_no_positions() {
+    const GET: Command<u64, u64> = Command::new("GET");
+    const STOCK: Command<(), Streamed<u64>> = Command::new("STOCK").resumable();
+    fn missing() -> Error {
+        Error::new(Code::NotFound, "gone").with_details(Pair { shelf: 3, place: 9 })
+    }
+    let endpoint = logging()
+        .on(GET, async |_: u64| Err::<u64, _>(missing()))
+        .on(STOCK, async |(), _: Sender<u64>| Err::<(), _>(missing()));
+    for client in clients_of(&endpoint) {
+        let pair = Pair { shelf: 3, place: 9 };
+        for error in [
+            client.call(GET, &7).await.unwrap_err(),
+            client.call(STOCK, &()).finish().await.unwrap_err(),
+            client.call(STOCK, &()).resume_at(7).finish().await.unwrap_err(),
+        ] {
+            assert_eq!(error.positions(), None);
+            assert_eq!(error.details::<Pair>().unwrap().unwrap(), pair);
+        }
+        let error = client.call(FOLLOW, &()).resume_at(7).finish().await.unwrap_err();
+        assert_eq!(error.positions(), Some(100..121));
+        assert!(error.details::<Pair>().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_too_slow_learns_which_positions_are_left() {
+    const LATE: Command<(), Streamed<u64>> = Command::new("LATE").resumable();
+    let endpoint = endpoint().on(LATE, async |(), out: Sender<u64>| {
+        out.open_at(4);
+        out.send(&4).await?;
+        Err::<(), _>(Error::no_such_position(7..9))
+    });
+    for client in clients_of(&endpoint) {
+        let error = client.call(LATE, &()).finish().await.unwrap_err();
+        assert_eq!(error.positions(), Some(7..9));
+    }
 }

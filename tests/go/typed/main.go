@@ -148,15 +148,23 @@ func notice(reader *bufio.Reader) error {
 	if err != nil {
 		return err
 	}
-	var length int
+	var length, details int
 	var code string
 	if _, err := fmt.Sscanf(line, "<0 err %d %s", &length, &code); err != nil {
 		return fmt.Errorf("%q: %w", line, err)
 	}
-	text := make([]byte, length)
-	if _, err := io.ReadFull(reader, text); err != nil {
+	// With d=N the last N bytes are the details of the error, a gob, and not text.
+	for _, option := range strings.Fields(line)[4:] {
+		fmt.Sscanf(option, "d=%d", &details)
+	}
+	if details > length {
+		return fmt.Errorf("%q has more details than bytes", line)
+	}
+	body := make([]byte, length)
+	if _, err := io.ReadFull(reader, body); err != nil {
 		return err
 	}
+	text := body[:length-details]
 	return fmt.Errorf("%s: %s", code, strings.TrimSuffix(string(text), "\n"))
 }
 
