@@ -384,7 +384,7 @@ fn errors_of_handlers_that_nobody_reads() {
             })
     };
     for name in ["FAIL", "WRITE"] {
-        let mut script = Script::calls(name, "json", b"700000", 40);
+        let mut script = Script::calls(name, "json", b"700000", 12);
         script.is_reading = false;
         check(&format!("errors of {name}"), 16, &attack(failing, 16, &script));
         let mut script = Script::new(format!("{name}\n700000\n"));
@@ -420,7 +420,7 @@ mod items {
 
     #[test]
     fn final_values_that_nobody_reads() {
-        let mut script = Script::calls("LAST", "json credit=1", b"0", 30);
+        let mut script = Script::calls("LAST", "json credit=1", b"0", 8);
         script.is_reading = false;
         check("final values", 16, &attack(sending, 16, &script));
         let mut script = Script::new(b"LAST\n40000\n");
