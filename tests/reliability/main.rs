@@ -33,6 +33,7 @@ mod memory;
 mod panics;
 mod peer;
 mod pipeline;
+mod restarts;
 mod shutdown;
 mod splits;
 mod streams;
@@ -41,7 +42,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 /// What there is to reach, in the order in which it is run.
-const GOALS: [(&str, fn()); 13] = [
+const GOALS: [(&str, fn()); 14] = [
     ("G1", bombs::run),
     ("G3", memory::run),
     ("G5", crowd::run),
@@ -55,11 +56,16 @@ const GOALS: [(&str, fn()); 13] = [
     ("G16", injection::run),
     ("G17", frozen::run),
     ("G18", streams::run),
+    ("G19", restarts::run),
 ];
 
 fn main() -> ExitCode {
     if child::is_child() {
         child::main();
+        return ExitCode::SUCCESS;
+    }
+    if restarts::is_child() {
+        restarts::main();
         return ExitCode::SUCCESS;
     }
     let args: Vec<String> = std::env::args().skip(1).collect();
