@@ -244,8 +244,8 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     /// When the endpoint drains, such a call ends at once with `cancelled`; other calls have
     /// `drain_time_max` to end.
     ///
-    /// It says nothing of time: a call without items ends after `call_time_max` all the same, unless
-    /// the command has a [`timeout`](Self::timeout).
+    /// It says nothing of time: a call without items ends after `call_time_max` all the same,
+    /// unless the command has a [`timeout`](Self::timeout).
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {

@@ -88,13 +88,14 @@ const GOB: House = House {
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
 /// beside an `Error` is a format's and a line's; net/rpc is a feature; and an endpoint is
 /// also a set of commands, and a place for protocols of others.
-const PARTS_ABOVE: [(&str, &str); 11] = [
+const PARTS_ABOVE: [(&str, &str); 12] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/foreign.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
+    ("src/error.rs", "src/error/passed.rs"),
     ("src/error.rs", "src/error/retry.rs"),
     ("src/error.rs", "src/format/details.rs"),
     ("src/error.rs", "src/wire/metadata.rs"),

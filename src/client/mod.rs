@@ -236,8 +236,8 @@ impl Client {
 
     /// Takes no more calls, lets those under way finish, and waits until the connection is closed.
     /// Until then their handlers may call back. Calls have `drain_time_max` to finish, and after
-    /// that the peer has `linger_time_max` to end its side. Streams are calls: drop those that would
-    /// go on before this.
+    /// that the peer has `linger_time_max` to end its side. Streams are calls: drop those first
+    /// that would go on.
     ///
     /// # Cancel safety
     ///

@@ -244,10 +244,10 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
     ///
     /// # Errors
     ///
-    /// The reason of the call's end, if it has ended before: `cancelled` if its handler has returned
-    /// a reply before it took all items, and then [`finish`](Self::finish) gives that. `too_large` if the item is over
-    /// [`item_bytes_max`](Limits::item_bytes_max), or an error of the format: then nothing was
-    /// sent, and the call goes on.
+    /// The reason of the call's end, if it has ended before: `cancelled` if its handler returned a
+    /// reply before it took all items; then [`finish`](Self::finish) gives the reply. `too_large`
+    /// if the item is over [`item_bytes_max`](Limits::item_bytes_max), or an error of the format:
+    /// then nothing was sent, and the call goes on.
     ///
     /// # Cancel safety
     ///

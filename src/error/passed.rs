@@ -11,7 +11,7 @@ impl Error {
     /// Only the callee's own error is passed on whole. For an error that this side found out, the
     /// caller gets `deadline_exceeded`, `overloaded`, `cancelled`, or else `failed`, and a text
     /// that says no more: the callee's address must not reach the caller. So `disconnected` becomes
-    /// `failed`. The error itself stays here, as the source, and is logged when the handler returns.
+    /// `failed`. The error itself stays here, as the source, and is logged when the handler ends.
     ///
     /// ```
     /// # use switchboard::{Client, Command, Error, Result};

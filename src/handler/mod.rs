@@ -91,13 +91,14 @@ use crate::stream::Connection;
     message = "`{Self}` is not a handler of requests of type `{Req}`",
     label = "does not take `{Req}`",
     note = "a handler is `async fn({Req})` or `async fn({Req}, Context)`; with shared state in \
-            front it is `async fn(Arc<State>, {Req})`, by `with_state(&state, f)`, and a method takes \
-            `self: Arc<Self>`, not `&self`",
+            front it is `async fn(Arc<State>, {Req})`, by `with_state(&state, f)`, and a method \
+            takes `self: Arc<Self>`, not `&self`",
     note = "a function that blocks is `blocking(f)`, and with shared state \
             `with_state(&state, blocking(f))`",
     note = "where the command is `Streamed` it is `async fn(Head, Receiver<Item>)`, \
             `async fn(Request, Sender<Item>)` or `async fn(Head, Receiver<Item>, Sender<Item>)`, a \
-            `Context` last; where there is no head it takes `_: ()`; or `streaming(f)`, of an `f` that is not async and returns a `Stream`",
+            `Context` last; where there is no head it takes `_: ()`; or `streaming(f)`, of an `f` \
+            that is not async and returns a `Stream`",
     note = "an `async move` closure that uses what it captured is not a handler: clone that in a \
             closure around it, `move |request| {{ let x = x.clone(); async move {{ .. }} }}`, or \
             use `with_state`"
