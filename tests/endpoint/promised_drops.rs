@@ -179,12 +179,13 @@ async fn a_call_that_has_failed_says_the_same_at_its_end() {
         assert_eq!((error.code(), error.text()), (Code::Conflict, "no luck"));
         assert!(!error.is_safe_to_retry());
     }
-    // One that could not be sent has said why.
+    // So does one that could not be sent, which may be made again.
     let (client, peer) = client_and_peer();
     drop(peer);
     within(client.closed()).await;
     let mut numbers = client.call(COUNT, &1);
     let error = numbers.next().await.unwrap().unwrap_err();
     assert_eq!(error.code(), Code::Disconnected);
-    assert_eq!(numbers.finish().await.unwrap_err().code(), Code::Cancelled);
+    let again = numbers.finish().await.unwrap_err();
+    assert_eq!((again.code(), again.is_safe_to_retry()), (Code::Disconnected, true));
 }
