@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `PORT` | 3000 | the port of HTTP; 0 lets the system choose one |
 //! | `HOST` | 127.0.0.1 | the address of HTTP |
+//! | `HOSTS` | none | names that requests may be for, with commas between them |
 //! | `DATABASE` | todos.sqlite | the file of the to-dos; `:memory:` keeps them in memory |
 //! | `COMMAND_ADDRESS` | none | where commands are served: `HOST:PORT`, or `unix:/path` |
 //!
@@ -60,10 +61,13 @@ async fn open() -> Result<Service, Box<dyn Error>> {
     let commands = variable("COMMAND_ADDRESS", "")?;
     let commands = Some(commands.as_str()).filter(|address| !address.is_empty());
     let database = variable("DATABASE", "todos.sqlite")?;
-    Ok(match database.as_str() {
+    let hosts = variable("HOSTS", "")?;
+    let hosts = hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
+    let service = match database.as_str() {
         ":memory:" => Service::open(MemoryStore::default(), &http, commands).await?,
         path => Service::open(SqliteStore::open(path)?, &http, commands).await?,
-    })
+    };
+    Ok(service.with_hosts(hosts.map(str::to_owned)))
 }
 
 fn variable(name: &str, default: &str) -> Result<String, String> {

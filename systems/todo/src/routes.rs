@@ -37,9 +37,10 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The routes, which call commands of this endpoint. The gateway answers under its own paths, in
 /// its own words; everywhere else the envelope is kept.
 ///
-/// A web page of elsewhere is refused at all of them.
-pub fn router(endpoint: &Endpoint) -> Guarded<Router> {
-    let gateway = Gateway::new(endpoint);
+/// A web page of elsewhere is refused at all of them, as is a host that is no IP address, not
+/// `localhost` and not one of `hosts`.
+pub fn router(endpoint: &Endpoint, hosts: &[String]) -> Guarded<Router> {
+    let gateway = Gateway::new(endpoint).with_hosts(hosts);
     // `endpoint.client()` would do the same with two tasks between us and the handler, which may
     // then run in another runtime. This client calls it from here: see the figures in the README.
     let client = Client::over(endpoint.door());

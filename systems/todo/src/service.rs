@@ -24,6 +24,8 @@ pub struct Service {
     endpoint: Endpoint,
     http: AnyListener,
     port: Option<AnyListener>,
+    // Names that requests may be for.
+    hosts: Vec<String>,
 }
 
 /// How a service ended.
@@ -55,7 +57,15 @@ impl Service {
             Some(address) => Some(transport::bind(address).await?),
             None => None,
         };
-        Ok(Self { endpoint, http, port })
+        Ok(Self { endpoint, http, port, hosts: Vec::new() })
+    }
+
+    /// Takes requests for these hosts, too: names, without a port. An IP address and `localhost`
+    /// are taken anyway.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
+        self.hosts.extend(hosts);
+        self
     }
 
     /// Where HTTP is served.
@@ -87,14 +97,14 @@ impl Service {
     ///
     /// Dropped, it stops accepting.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<End> {
-        let Self { endpoint, http, port } = self;
+        let Self { endpoint, http, port, hosts } = self;
         let (tell, told) = watch::channel(false);
         let stopped = || {
             let mut told = told.clone();
             // That nobody tells any more is a stop as well.
             async move { drop(told.wait_for(|is_stopping| *is_stopping).await) }
         };
-        let routes = router(&endpoint);
+        let routes = router(&endpoint, &hosts);
         let http = serve_http(http, routes, http_limits()).admitted_by(&endpoint).until(stopped());
         let commands = async {
             match port {

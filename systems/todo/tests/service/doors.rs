@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use serde_json::json;
 use switchboard::{Client, Code};
 
-use crate::support::{Response, Server};
+use crate::support::{Folder, Response, Server};
 
 #[tokio::test]
 async fn all_doors_lead_to_the_same_to_do() {
@@ -69,4 +69,23 @@ fn in_order(todo: &serde_json::Value) -> String {
         r#"{{"id":{},"title":{},"completed":{},"createdAt":{}}}"#,
         todo["id"], todo["title"], todo["completed"], todo["createdAt"]
     )
+}
+
+#[test]
+fn a_page_of_elsewhere_reaches_no_door() {
+    let folder = Folder::new("elsewhere");
+    let server = Server::start(&folder.database());
+    let check = |headers: &str, expected: u16| {
+        let mut http = server.connect();
+        let head = format!("GET /api/todos HTTP/1.1\r\n{headers}\r\n\r\n");
+        http.send(&head).unwrap();
+        assert_eq!(http.response("GET").unwrap().status, expected, "{headers}");
+    };
+    check(&format!("host: {}", server.http), 200);
+    check("host: localhost", 200);
+    check("host: todo.example:3000", 200);
+    check("host: other.example", 200);
+    check("host: evil.example", 403);
+    check("host: localhost\r\norigin: https://evil.example", 403);
+    check("host: localhost\r\nsec-fetch-site: cross-site", 403);
 }

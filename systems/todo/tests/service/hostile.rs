@@ -12,7 +12,7 @@ const CLIENTS: usize = 100;
 const KINDS: &[(&str, bool, Option<u16>)] = &[
     // Half a body, and then nothing more.
     (
-        "POST /api/todos HTTP/1.1\r\nhost: x\r\ncontent-length: 30\r\n\r\n{\"title\"",
+        "POST /api/todos HTTP/1.1\r\nhost: localhost\r\ncontent-length: 30\r\n\r\n{\"title\"",
         false,
         Some(408),
     ),
@@ -20,15 +20,19 @@ const KINDS: &[(&str, bool, Option<u16>)] = &[
     ("POST /api/todos HTTP/1.1\r\nhost:", false, None),
     // A whole request, and nothing will follow: hyper takes that for a peer that is gone.
     (
-        "POST /api/todos HTTP/1.1\r\nhost: x\r\ncontent-length: 13\r\n\r\n{\"title\":\"x\"}",
+        "POST /api/todos HTTP/1.1\r\nhost: localhost\r\ncontent-length: 13\r\n\r\n{\"title\":\"x\"}",
         true,
         None,
     ),
     // Half a body, and nothing will follow.
-    ("POST /api/todos HTTP/1.1\r\nhost: x\r\ncontent-length: 30\r\n\r\n{\"title\"", true, None),
+    (
+        "POST /api/todos HTTP/1.1\r\nhost: localhost\r\ncontent-length: 30\r\n\r\n{\"title\"",
+        true,
+        None,
+    ),
     // A body in pieces that never ends.
     (
-        "POST /api/todos HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"tit",
+        "POST /api/todos HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"tit",
         false,
         Some(408),
     ),

@@ -25,7 +25,8 @@ impl Http {
     /// Sends a request such as `GET /api/todos` and reads its response.
     pub fn ask(&mut self, what: &str, body: impl AsRef<[u8]>) -> io::Result<Response> {
         let body = body.as_ref();
-        let head = format!("{what} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head =
+            format!("{what} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
         self.send([head.as_bytes(), body].concat())?;
         self.response(what)
     }

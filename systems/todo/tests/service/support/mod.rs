@@ -52,6 +52,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_switchboard-todo"))
             .env("PORT", "0")
             .env("HOST", "127.0.0.1")
+            .env("HOSTS", "todo.example, other.example")
             .env("DATABASE", database)
             .env("COMMAND_ADDRESS", "127.0.0.1:0")
             .stdout(Stdio::piped())
