@@ -10,8 +10,8 @@
 //! | an error that is safe to retry | not at all |
 //! | another error | at most once |
 //!
-//! A reader follows the journal all the while, and goes on after each kill where it was: it has each
-//! line once, in order.
+//! A reader follows the journal all the while, and goes on after each kill where it was: it has
+//! each line once, in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
