@@ -20,7 +20,8 @@ const KINDS: &[(&str, bool, Option<u16>)] = &[
     ("POST /api/todos HTTP/1.1\r\nhost:", false, None),
     // A whole request, and nothing will follow: hyper takes that for a peer that is gone.
     (
-        "POST /api/todos HTTP/1.1\r\nhost: localhost\r\ncontent-length: 13\r\n\r\n{\"title\":\"x\"}",
+        "POST /api/todos HTTP/1.1\r\nhost: localhost\r\ncontent-length: 13\r\n\r\n\
+         {\"title\":\"x\"}",
         true,
         None,
     ),
@@ -32,7 +33,8 @@ const KINDS: &[(&str, bool, Option<u16>)] = &[
     ),
     // A body in pieces that never ends.
     (
-        "POST /api/todos HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"tit",
+        "POST /api/todos HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n\
+         5\r\n{\"tit",
         false,
         Some(408),
     ),
