@@ -103,7 +103,8 @@ fn writes(name: &str, address: &str, seconds: u64) -> f64 {
 
 fn create(stream: &mut BufReader<TcpStream>) {
     let request = "POST /api/todos HTTP/1.1\r\nhost: localhost\r\n\
-                   content-type: application/json\r\ncontent-length: 16\r\n\r\n{\"title\":\"milk\"}";
+                   content-type: application/json\r\n\
+                   content-length: 16\r\n\r\n{\"title\":\"milk\"}";
     stream.get_mut().write_all(request.as_bytes()).unwrap();
     let (mut line, mut len) = (String::new(), 0);
     stream.read_line(&mut line).unwrap();
