@@ -309,8 +309,9 @@ pub(crate) fn identity_of(path: &Path) -> (u64, u64, u32) {
 /// Whether who dials the path reaches this listener, and its file has the right mode.
 async fn check_serves(mut listener: UnixListener, path: &Path) {
     assert_eq!(mode(path), 0o600);
-    let (dialled, accepted) = tokio::join!(UnixStream::connect(path), listener.accept());
-    let (mut dialled, (mut accepted, _)) = (dialled.unwrap(), accepted.unwrap());
+    // Not both at once: where nobody can dial, nobody would ever be accepted.
+    let mut dialled = UnixStream::connect(path).await.unwrap();
+    let (mut accepted, _) = listener.accept().await.unwrap();
     dialled.write_all(b"x").await.unwrap();
     assert_eq!(accepted.read_u8().await.unwrap(), b'x');
 }
@@ -337,7 +338,8 @@ impl Directory {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("switchboard-{}-{count}", std::process::id());
+        // Short, as paths of sockets are: a name of 82 bytes must have room behind it.
+        let name = format!("sb-{}-{count}", std::process::id());
         let path = std::env::temp_dir().canonicalize().unwrap().join(name);
         fs::create_dir(&path).unwrap();
         Self(path)
