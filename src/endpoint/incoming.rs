@@ -15,8 +15,8 @@ pub struct Incoming {
     pub io: BoxedIo,
     /// The other end of it.
     pub peer: Peer,
-    /// Why there is no place for it, if there is none; the code is `overloaded`. Do not serve it
-    /// then: you may tell it so, within a second.
+    /// Why there is no place for the connection (`overloaded`); `None` if there is one. Do not
+    /// serve a refused connection: you may tell it so, within a second.
     pub refused: Option<Error>,
     pub(super) tasks: Arc<Tasks>,
 }

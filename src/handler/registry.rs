@@ -19,7 +19,7 @@ use crate::wire::Name;
 #[derive(Default)]
 pub(crate) struct Registry {
     entries: RwLock<HashMap<Name, Registered>>,
-    // Commands with facts in the place of limits. While there are none nobody looks for any.
+    // Commands with facts in the place of limits. At 0 a look-up of facts takes no lock.
     bound: AtomicUsize,
 }
 
