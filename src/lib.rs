@@ -102,6 +102,7 @@
 //! | `json` | yes | [`Json`](format::Json), and JSON as an alternative of every serde format |
 //! | `postcard` | no | `Postcard`, a maintained binary format |
 //! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
+//! | `tower` | no | layers of tower in front of handlers and clients: `Endpoint::layer` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout)]

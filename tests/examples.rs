@@ -22,8 +22,12 @@ const README: &str = include_str!("../README.md");
 #[test]
 fn every_small_example_runs_to_its_end() {
     for (name, expected) in SMALL {
-        if name == "net_rpc" && cfg!(not(feature = "gob")) {
-            eprintln!("skipped: the example net_rpc needs the feature gob");
+        let missing = [
+            ("net_rpc", "gob", cfg!(feature = "gob")),
+            ("layers", "tower", cfg!(feature = "tower")),
+        ];
+        if let Some((_, feature, false)) = missing.into_iter().find(|(of, ..)| *of == name) {
+            eprintln!("skipped: the example {name} needs the feature {feature}");
             continue;
         }
         check_example(name, expected);
@@ -354,7 +358,7 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 16] = [
+const SMALL: [(&str, &str); 17] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
@@ -364,6 +368,7 @@ const SMALL: [(&str, &str); 16] = [
     ("follow", "each once: [1, 2, 3, 4, 5, 6, 7, 10, 11, 12]\n"),
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
     ("hello", "the client got \"Hello, Ada!\"\n"),
+    ("layers", LAYERS_SAID),
     ("net_rpc", "56 / 8: 7\n56 / 0: divide by zero\n"),
     ("progress", PROGRESS_SAID),
     ("raw_dialect", "the client reads \"250 took 2 lines\"\n"),
@@ -378,6 +383,13 @@ const CHAT_SAID: &str = "\
     Bob hears the first of them, and then: CHAT: the peer answered overloaded: \
     you were more than 16 lines behind\n\
     Ada hears Bob: I am back\n";
+
+const LAYERS_SAID: &str = "\
+    Hello, tenant 42!\n\
+    without a tenant: GREET: the peer answered denied: say who you are\n\
+    a report of 2024 pages\n\
+    a report of 2025 pages\n\
+    no report: REPORT: the peer answered overloaded: two reports at a time\n";
 
 const PROGRESS_SAID: &str = "\
     the caller is told: 3\n\

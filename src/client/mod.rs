@@ -10,6 +10,8 @@ mod by_name;
 mod call;
 #[cfg(feature = "json")]
 mod check;
+#[cfg(feature = "tower")]
+mod layered;
 mod streamed;
 mod untyped;
 mod way;

@@ -45,8 +45,9 @@ impl Endpoint {
         self.router.registry().command(name)
     }
 
-    /// Also answers here the commands that `other` answers now, raw handlers and facts included. So
-    /// the parts of a program have endpoints of their own, and one endpoint serves them all.
+    /// Also answers here the commands that `other` answers now: raw handlers, facts and layers
+    /// included. So the parts of a program have endpoints of their own, and one endpoint serves
+    /// them all.
     ///
     /// Nothing else of `other` is taken: no limits, no keepalive, no counts against limits. Later
     /// changes of `other` change nothing here.
@@ -100,8 +101,7 @@ impl Endpoint {
     #[track_caller]
     pub fn nest(self, prefix: &str, other: Self) -> Self {
         let Self { router, .. } = other;
-        let entries = router.registry().entries().into_iter();
-        let nested = entries.map(|(name, entry)| Ok((nested(prefix, name)?, entry)));
+        let nested = router.entries().map(|(name, entry)| Ok((nested(prefix, name)?, entry)));
         let nested: Result<Vec<_>> = nested.collect();
         let result = nested.and_then(|nested| self.router.registry().insert_all(nested));
         self.expect_registered(result)

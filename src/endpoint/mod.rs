@@ -12,6 +12,8 @@ mod dial;
 mod foreign;
 mod in_process;
 mod incoming;
+#[cfg(feature = "tower")]
+mod layered;
 mod limiter;
 #[cfg(feature = "gob")]
 mod net_rpc;

@@ -4,9 +4,12 @@
 //! keeps a `dyn Route` that takes payload bytes and gives payload bytes. Nothing here knows where a
 //! call came from or whether anybody still waits for it.
 
+mod admitted;
 mod blocking;
 mod context;
 mod info;
+#[cfg(feature = "tower")]
+mod layered;
 mod outcome;
 mod own;
 mod raw;

@@ -24,6 +24,8 @@ use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Codec, Framing, PAYLOAD_BYTES_USUAL, without_surplus};
 use crate::limits::Limits;
+#[cfg(feature = "tower")]
+use crate::service::Ahead;
 use crate::service::Work;
 use crate::wire::{FormatWord, Name};
 
@@ -94,6 +96,18 @@ pub(crate) trait Route: Send + Sync {
     ///
     /// `unsupported_format`.
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>>;
+
+    /// What it stands for, and the layers that a call passes before that.
+    #[cfg(feature = "tower")]
+    fn layered(&self) -> Option<(&Arc<dyn Route>, &Ahead)> {
+        None
+    }
+
+    /// The name of the format that a call is in, if the command speaks one.
+    #[cfg(feature = "tower")]
+    fn format_name(&self, _: Spoken) -> Option<&'static str> {
+        None
+    }
 
     /// What its command says beside name and types.
     fn facts(&self) -> Facts {
@@ -219,6 +233,11 @@ where
 
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
         self.tongue(Spoken::Plainly(format)).map(|(codec, ..)| Some(codec.framing))
+    }
+
+    #[cfg(feature = "tower")]
+    fn format_name(&self, format: Spoken) -> Option<&'static str> {
+        self.tongue(format).ok().map(|(codec, ..)| codec.name)
     }
 
     fn facts(&self) -> Facts {

@@ -3,44 +3,78 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::admitted::Admitted;
+#[cfg(feature = "tower")]
+use super::layered::LayeredRoute;
 use super::own;
-use super::route::{Bounds, Route, Spoken};
-use super::{Context, Entry, Registry};
+use super::route::{Route, Spoken};
+use super::{Entry, Registry};
 use crate::clock::{after, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
-use crate::format::Budget;
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
+#[cfg(feature = "tower")]
+use crate::service::Layers;
 use crate::service::{
-    Answer, Began, Commands, Direct, Origin, Request, Service, Time, Work, caught, log_refusal,
+    Answer, Began, Commands, Direct, Origin, Request, Service, Time, Work, log_refusal,
 };
 use crate::session::NOT_RESUMABLE;
 use crate::wire::Name;
 
 /// Handlers under names, and what their calls are bounded by.
+#[derive(Clone)]
 pub(crate) struct Router {
     registry: Arc<Registry>,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
     is_silent: bool,
+    #[cfg(feature = "tower")]
+    layers: Layers,
 }
 
 impl Router {
     pub(crate) fn new(registry: Arc<Registry>, limits: Arc<Limits>, quota: Arc<Quota>) -> Self {
-        Self { registry, limits, quota, is_silent: false }
+        Self {
+            registry,
+            limits,
+            quota,
+            is_silent: false,
+            #[cfg(feature = "tower")]
+            layers: Layers::default(),
+        }
     }
 
     /// The same within these limits.
     pub(crate) fn with_limits(&self, limits: Limits) -> Self {
-        let (registry, quota) = (Arc::clone(&self.registry), Quota::new(&limits));
-        Self { registry, limits: Arc::new(limits), quota, is_silent: self.is_silent }
+        let quota = Quota::new(&limits);
+        Self { limits: Arc::new(limits), quota, ..self.clone() }
     }
 
     /// The same for peers that know no notices.
     pub(crate) fn without_notices(&self) -> Self {
-        let (registry, limits) = (Arc::clone(&self.registry), Arc::clone(&self.limits));
-        Self { registry, limits, quota: Arc::clone(&self.quota), is_silent: true }
+        Self { is_silent: true, ..self.clone() }
+    }
+
+    /// The same with other layers in front of its handlers.
+    #[cfg(feature = "tower")]
+    pub(crate) fn with_layers(&self, change: impl FnOnce(&mut Layers)) -> Self {
+        let mut router = self.clone();
+        change(&mut router.layers);
+        router
+    }
+
+    /// All handlers, by name, for another router: with the layers that they have in this one.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Name, Entry)> {
+        let entries = self.registry.entries().into_iter();
+        #[cfg(feature = "tower")]
+        let entries = entries.map(|(name, entry)| match (entry, self.layers.before(&name)) {
+            (Entry::Typed(route), Some(ahead)) => {
+                (name, Entry::Typed(Arc::new(LayeredRoute { route, ahead })))
+            }
+            (entry, _) => (name, entry),
+        });
+        entries
     }
 
     /// Whether peers know no notices.
@@ -132,7 +166,7 @@ impl Router {
     fn admit(
         &self,
         found: Option<Arc<dyn Route>>,
-        mut request: Request,
+        request: Request,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<(Work, Time, Permit)> {
         let is_streamed = request.items().is_some();
@@ -160,19 +194,18 @@ impl Router {
             let text = "the deadline had passed when the call arrived";
             return Err(Error::found(Code::DeadlineExceeded, text));
         }
-        let (format, payload) = (request.format_word(), request.take_payload());
-        let format = match origin {
-            Origin::Plain => Spoken::Plainly(format),
-            Origin::Tagged | Origin::Direct => Spoken::Otherwise(format),
+        let word = request.format_word();
+        let spoken = match origin {
+            Origin::Plain => Spoken::Plainly(word),
+            Origin::Tagged | Origin::Direct => Spoken::Otherwise(word),
         };
-        let limits = self.limits_of(facts);
-        let budget = Budget::new(&limits, payload.len());
-        let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
-        let context = Context::new(request, deadline);
-        let work = caught(|| route.call(format, payload, Bounds { budget, limits }, context, hold))
-            // Perhaps of the handler, before its first await.
-            .map_err(Error::after_running)??;
-        Ok((work, time, permit))
+        let (limits, quota) = (self.limits_of(facts), Arc::clone(&self.quota));
+        let admitted = Admitted { route, spoken, limits, quota, deadline };
+        #[cfg(feature = "tower")]
+        if let Some(ahead) = self.layers.before(&name) {
+            return Ok((ahead.begin(admitted, request), time, permit));
+        }
+        Ok((admitted.begin(request, hold)?, time, permit))
     }
 
     /// The limits that hold for a command with these facts.

@@ -103,6 +103,8 @@ mod encoded;
 mod extensions;
 mod halves;
 mod items;
+#[cfg(feature = "tower")]
+mod layers;
 mod log;
 mod origin;
 mod panics;
@@ -123,6 +125,10 @@ pub use self::extensions::Extensions;
 pub(crate) use self::halves::{ItemsOfCall, start_send};
 pub use self::halves::{Receiver, Sender};
 pub(crate) use self::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item, poll_lent};
+#[cfg(feature = "tower")]
+pub(crate) use self::layers::{Ahead, Innermost, Layers, answers_by_tower};
+#[cfg(feature = "tower")]
+pub use self::layers::{Layered, Next};
 pub(crate) use self::log::{Began, log_refusal};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::panics::{caught, panicked};

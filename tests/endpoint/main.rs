@@ -42,6 +42,8 @@ mod items;
 mod items_attacked;
 mod items_hostile;
 mod keepalive;
+#[cfg(feature = "tower")]
+mod layers;
 mod least;
 mod limits;
 mod locks;

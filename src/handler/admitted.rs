@@ -1,0 +1,90 @@
+//! A call that was admitted, on its last steps: decoded within its bounds, and begun.
+
+#[cfg(feature = "tower")]
+use std::future::poll_fn;
+use std::sync::Arc;
+#[cfg(feature = "tower")]
+use std::task::Poll;
+use std::time::Instant;
+
+use super::Context;
+use super::route::{Bounds, Route, Spoken};
+use crate::error::{Error, Result};
+use crate::format::Budget;
+use crate::limits::Limits;
+use crate::quota::Quota;
+#[cfg(feature = "tower")]
+use crate::quota::{Held, call_bytes};
+#[cfg(feature = "tower")]
+use crate::service::{Answer, Innermost, Reply};
+use crate::service::{Request, Work, caught};
+
+/// The handler that a call has found, and what binds it there.
+#[derive(Clone)]
+pub(super) struct Admitted {
+    pub(super) route: Arc<dyn Route>,
+    pub(super) spoken: Spoken,
+    // Those of the command.
+    pub(super) limits: Arc<Limits>,
+    pub(super) quota: Arc<Quota>,
+    pub(super) deadline: Instant,
+}
+
+impl Admitted {
+    /// Decodes the request, says by `hold` how many bytes came of it, and begins to answer it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Route::call`]; `panicked` if the handler did before its first await.
+    pub(super) fn begin(
+        &self,
+        mut request: Request,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Work> {
+        #[cfg(feature = "tower")]
+        if let Some((route, ahead)) = self.route.layered() {
+            let admitted = Self { route: Arc::clone(route), ..self.clone() };
+            return Ok(ahead.begin(admitted, request));
+        }
+        let payload = request.take_payload();
+        let budget = Budget::new(&self.limits, payload.len());
+        let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
+        let bounds = Bounds { budget, limits: Arc::clone(&self.limits) };
+        let context = Context::new(request, self.deadline);
+        caught(|| self.route.call(self.spoken, payload, bounds, context, hold))
+            // Perhaps of the handler, before its first await.
+            .map_err(Error::after_running)?
+    }
+}
+
+/// What comes of the request counts against the endpoint, and not against its connection: layers
+/// may call the handler when that has long been told of the call.
+#[cfg(feature = "tower")]
+impl Innermost for Admitted {
+    fn answer(&self, request: Request) -> Answer {
+        let mut held = Held::new(&self.quota);
+        match self.begin(request, &mut |bytes| held.cover(call_bytes(bytes))) {
+            Ok(work) => Answer::new(run(work, held)),
+            Err(error) => Answer::ready(Err(error.refusing())),
+        }
+    }
+
+    fn in_format(&self, error: Error) -> Error {
+        let format = self.route.format_name(self.spoken).unwrap_or_default();
+        error.in_format(format, self.limits.payload_bytes_max)
+    }
+}
+
+/// Runs a handler to its end. A panic is its error, so that layers see one; what it holds is let go
+/// before they do.
+#[cfg(feature = "tower")]
+async fn run(mut work: Work, held: Held) -> Result<Reply> {
+    let reply = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
+        Ok(polled) => polled,
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    });
+    let reply = reply.await;
+    let dropped = caught(|| drop(work));
+    drop(held);
+    dropped.and(reply).map(Reply::made)
+}
