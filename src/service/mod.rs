@@ -101,6 +101,8 @@ mod direct;
 mod door;
 mod encoded;
 mod extensions;
+#[cfg(feature = "tower")]
+mod gcra;
 mod halves;
 mod items;
 #[cfg(feature = "tower")]
@@ -108,6 +110,8 @@ mod layers;
 mod log;
 mod origin;
 mod panics;
+#[cfg(feature = "tower")]
+mod peer_limits;
 mod pipe;
 mod reply;
 mod seam;
@@ -132,6 +136,8 @@ pub use self::layers::{Layered, Next};
 pub(crate) use self::log::{Began, log_refusal};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::panics::{caught, panicked};
+#[cfg(feature = "tower")]
+pub use self::peer_limits::{PeerLimited, PeerLimits};
 pub use self::pipe::Pipe;
 pub(crate) use self::pipe::{PipeEnd, pipe};
 pub use self::reply::Reply;

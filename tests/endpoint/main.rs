@@ -52,6 +52,8 @@ mod others_faults;
 mod others_faults_streams;
 mod own;
 mod own_errors;
+#[cfg(feature = "tower")]
+mod peer_limits;
 mod plain;
 mod positions;
 mod promised;
