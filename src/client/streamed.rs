@@ -110,7 +110,8 @@ impl<Req, Rep, F: Format<Req> + Format<Rep>> Callable<OneEachWay> for Command<Re
     type Call = Call<Rep>;
 
     fn call(self, client: &Client, request: &Req) -> Call<Rep> {
-        let exchange = client.exchange::<Req, F>(self.name(), self.facts(), request, (false, false));
+        let exchange =
+            client.exchange::<Req, F>(self.name(), self.facts(), request, (false, false));
         Call::new::<F>(exchange)
     }
 }
