@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -27,6 +27,7 @@ use crate::ids::{REQUEST_ID, made};
 use crate::limits::HttpLimits;
 use crate::refusal::Refusal;
 use crate::report::{Counts, CutOff};
+use crate::service::HttpService;
 use crate::stream::{Phase, Watched};
 
 /// What the connections of one listener share.
@@ -54,16 +55,11 @@ impl Serving {
 
 /// Serves one stream until its peer, a limit or the drain ends it. When the drain is over, this is
 /// dropped.
-pub(crate) async fn serve_connection<S, B>(incoming: Incoming, service: S, serving: &Serving)
-where
-    S: tower_service::Service<Request<RequestBody>, Response = Response<B>>,
-    S: Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
+pub(crate) async fn serve_connection(
+    incoming: Incoming,
+    service: impl HttpService,
+    serving: &Serving,
+) {
     let draining = incoming.draining();
     let Incoming { io, peer, refused, .. } = incoming;
     let Serving { limits, counts } = serving;
