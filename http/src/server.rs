@@ -11,6 +11,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use switchboard::Endpoint;
+use switchboard::service::Channel;
 use switchboard::transport::Listener;
 
 use crate::connection::{Serving, serve_connection};
@@ -22,8 +23,8 @@ use crate::service::HttpService;
 /// service may be a [`Gateway`](crate::Gateway), an axum `Router`, or any other [`HttpService`].
 ///
 /// The connections count together with those of the endpoint's other doors, against its
-/// `connections_max` and `connections_per_peer_max`. Its times hold as well, for handshakes and
-/// the drain. What else a peer may take is bounded by `limits`.
+/// `connections_max` and `connections_per_peer_max`. Its times hold as well, for handshakes, the
+/// drain and lingering. What else a peer may take is bounded by `limits`.
 ///
 /// The extensions of each request hold the [`Peer`](switchboard::transport::Peer) and
 /// [`Draining`](switchboard::service::Draining).
@@ -115,7 +116,8 @@ pub fn serve_http_until<L: Listener, S: HttpService, Stop: Future>(
     stop: Stop,
 ) -> impl Future<Output = HttpReport> + use<L, S, Stop> {
     let (endpoint, counts) = (endpoint.clone(), Arc::new(Counts::default()));
-    let serving = Arc::new(Serving { limits, counts: Arc::clone(&counts) });
+    let of_endpoint = Channel::limits(&endpoint.door_for_many()).clone();
+    let serving = Arc::new(Serving { limits, of_endpoint, counts: Arc::clone(&counts) });
     // A service need not be Sync, so it is cloned for one connection at a time.
     let service = Mutex::new(service);
     let serve = move |incoming| {

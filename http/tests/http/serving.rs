@@ -238,13 +238,30 @@ async fn a_reader_that_is_slow_is_waited_for_as_long_as_it_reads() {
     let scene = Scene::new();
     let mut peer = scene.dial().await;
     peer.send(get("/events/FLOOD", "")).await;
-    // Each stall is shorter than write_time_max, all together are not.
+    // Each stall is shorter than write_stall_time_max, all together are not.
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_secs(9)).await;
         let mut buffer = vec![0; 60_000];
         peer.io.read_exact(&mut buffer).await.unwrap();
     }
     assert_eq!(scene.seen.under_way(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_on_sending_is_read_for_as_long_as_the_endpoint_lingers() {
+    let limits = Limits::default().with(|limits| limits.linger_time_max = Duration::from_secs(5));
+    let endpoint = Endpoint::new().with_limits(limits);
+    let (listener, dialer) = transport::memory_listener();
+    let gateway = Gateway::new(&endpoint);
+    tokio::spawn(serve_http(&endpoint, listener, gateway, HttpLimits::default()));
+    let mut peer = Peer::new(dialer.dial().await.unwrap());
+    peer.send("no HTTP\r\n\r\n").await;
+    assert_eq!(status(&peer.rest().await), 400);
+    let start = Instant::now();
+    while peer.io.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert_eq!(start.elapsed().as_secs(), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -139,7 +139,7 @@ fn http_limits() -> HttpLimits {
         limits.head_time_max = READ_TIME_MAX;
         limits.body_time_max = READ_TIME_MAX;
         limits.body_bytes_max = BODY_BYTES_MAX;
-        limits.write_time_max = Duration::from_secs(10);
+        limits.write_stall_time_max = Duration::from_secs(10);
         limits.idle_time_max = Duration::from_secs(120);
     })
 }
