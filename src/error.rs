@@ -131,8 +131,8 @@ impl Error {
         // A peer of good will sends no more.
         let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
         let text = String::from_utf8_lossy(text.strip_suffix(b"\n").unwrap_or(text));
-        let is_plain = !text.chars().any(char::is_control);
-        let text = if is_plain { text.into_owned() } else { text.escape_debug().to_string() };
+        let is_printable = !text.chars().any(char::is_control);
+        let text = if is_printable { text.into_owned() } else { text.escape_debug().to_string() };
         let code = word.code();
         let mut error = Self::build(code, text.into(), Reach::Local);
         error.facts.unknown_word = Some(word).filter(|word| word.as_str() != code.as_str());

@@ -116,8 +116,8 @@ async fn serve_ours() -> String {
     let endpoint = Endpoint::new().on(BILL, async |order: Order| Ok::<_, Error>(bill(&order)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
-    tokio::spawn(serving.admitted_by(&endpoint).into_future());
+    let (gateway, limits) = (Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serve_http(&endpoint, listener, gateway, limits));
     address
 }
 

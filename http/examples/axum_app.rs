@@ -1,5 +1,5 @@
 //! An application of axum with the commands of an endpoint nested in it, both served by
-//! `serve_http`, whose limits and drain hold for the application's own routes as well.
+//! `serve_http_until`, whose limits and drain hold for the application's own routes as well.
 //!
 //! ```sh
 //! cd systems && cargo run -p switchboard-http --example axum_app
@@ -10,7 +10,7 @@ use axum::extract::Json as Body;
 use axum::routing::post;
 use switchboard::format::Json;
 use switchboard::{Command, Endpoint, Error, transport};
-use switchboard_http::{Gateway, HttpLimits, serve_http};
+use switchboard_http::{Gateway, HttpLimits, serve_http_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -35,9 +35,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = transport::bind("127.0.0.1:0").await?;
     let address = listener.local_address()?.to_string();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = serve_http(listener, app, HttpLimits::default());
-    let serving = serving.admitted_by(&endpoint).until(stopped);
-    let serving = tokio::spawn(serving.into_future());
+    let serving = serve_http_until(&endpoint, listener, app, HttpLimits::default(), stopped);
+    let serving = tokio::spawn(serving);
 
     for path in ["/multiply", "/call/ADD", "/commands/call/ADD"] {
         println!("{path} [6,7]: {}", ask(&address, path).await?);

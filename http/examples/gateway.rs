@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use switchboard::format::Json;
 use switchboard::{Command, Context, Endpoint, Error, Result, Sender, Streamed, transport};
-use switchboard_http::{Gateway, HttpLimits, Member, serve_http};
+use switchboard_http::{Gateway, HttpLimits, Member, serve_http_until};
 
 const ADD: Command<(u32, u32), u32, Json> = Command::new("ADD");
 const QUERY: Command<String, String, Json> = Command::new("QUERY");
@@ -45,8 +45,8 @@ async fn main() -> Result<()> {
         let endpoint = endpoint.clone();
         async move { endpoint.serve_until(commands, stop).await }
     });
-    let serving = serve_http(listener, gateway.clone(), HttpLimits::default());
-    let report = serving.admitted_by(&endpoint).until(tokio::signal::ctrl_c()).await;
+    let (limits, stop) = (HttpLimits::default(), tokio::signal::ctrl_c());
+    let report = serve_http_until(&endpoint, listener, gateway.clone(), limits, stop).await;
     gateway.close();
     gateway.closed().await;
     drop(port.await);

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Request;
 use http_body::{Body, Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use switchboard::Incoming;
 use switchboard::service::Draining;
 use switchboard::transport::BoxedIo;
+use switchboard::{Incoming, Limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
@@ -27,11 +27,14 @@ use crate::ids::{REQUEST_ID, made};
 use crate::limits::HttpLimits;
 use crate::refusal::Refusal;
 use crate::report::{Counts, CutOff};
+use crate::service::HttpService;
 use crate::stream::{Phase, Watched};
 
 /// What the connections of one listener share.
 pub(crate) struct Serving {
     pub(crate) limits: HttpLimits,
+    // How long it lingers, and how much is read then.
+    pub(crate) of_endpoint: Limits,
     pub(crate) counts: Arc<Counts>,
 }
 
@@ -54,21 +57,16 @@ impl Serving {
 
 /// Serves one stream until its peer, a limit or the drain ends it. When the drain is over, this is
 /// dropped.
-pub(crate) async fn serve_connection<S, B>(incoming: Incoming, service: S, serving: &Serving)
-where
-    S: tower_service::Service<Request<RequestBody>, Response = Response<B>>,
-    S: Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
+pub(crate) async fn serve_connection(
+    incoming: Incoming,
+    service: impl HttpService,
+    serving: &Serving,
+) {
     let draining = incoming.draining();
     let Incoming { io, peer, refused, .. } = incoming;
-    let Serving { limits, counts } = serving;
+    let Serving { limits, of_endpoint, counts } = serving;
     if let Some(error) = refused {
-        return refuse(io, error, limits).await;
+        return refuse(io, error, of_endpoint).await;
     }
     let cut_off = CutOff::new(counts);
     let mut ahead = Ahead::new(io);
@@ -126,8 +124,8 @@ where
         }
     }
     tokio::select! {
-        () = linger(&mut ahead, limits) => {}
-        () = async { draining.wait().await; sleep(limits.linger_time_max).await } => {}
+        () = linger(&mut ahead, of_endpoint) => {}
+        () = async { draining.wait().await; sleep(of_endpoint.linger_time_max).await } => {}
     }
 }
 
@@ -153,7 +151,7 @@ async fn end_of_waiting(draining: &Draining) {
 }
 
 /// Tells a peer why there is no place for it.
-async fn refuse(mut io: BoxedIo, error: switchboard::Error, limits: &HttpLimits) {
+async fn refuse(mut io: BoxedIo, error: switchboard::Error, limits: &Limits) {
     let id = made();
     let response = Refusal::from(error).response(&id);
     let mut bytes =
@@ -170,11 +168,11 @@ async fn refuse(mut io: BoxedIo, error: switchboard::Error, limits: &HttpLimits)
 }
 
 /// Says that nothing more comes, and reads what the peer still sends.
-async fn linger(io: &mut (impl AsyncRead + AsyncWrite + Unpin), limits: &HttpLimits) {
+async fn linger(io: &mut (impl AsyncRead + AsyncWrite + Unpin), limits: &Limits) {
     let drain = async {
         let _ = io.shutdown().await;
         let mut buffer = vec![0; LINGER_BUFFER_BYTES];
-        let mut left = LINGER_BYTES_MAX;
+        let mut left = limits.linger_bytes_max;
         while left > 0 {
             match io.read(&mut buffer).await {
                 Ok(count) if count > 0 => left = left.saturating_sub(count),
@@ -241,8 +239,7 @@ const HEADERS_OF_HYPER: usize = 100;
 /// The least that hyper takes as a buffer.
 const BUFFER_LEAST: usize = 8192;
 
-/// What is read of a peer that goes on sending.
-const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What is read at once of a peer that goes on sending.
 const LINGER_BUFFER_BYTES: usize = 8 * 1024;
 
 /// Time for the head of a request of who was let in at the end.

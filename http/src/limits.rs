@@ -1,7 +1,7 @@
 //! The bounds of HTTP: what one connection may take before a request reaches its service.
 //!
-//! The number of connections, their time at the end and the costs of calls are not in here: those
-//! are limits of the endpoint, which all its doors share.
+//! The number of connections, their time at the end (to drain and to linger) and the costs of calls
+//! are not in here: those are limits of the endpoint, which all its doors share.
 
 use std::time::Duration;
 
@@ -32,14 +32,12 @@ pub struct HttpLimits {
     /// For a streamed request it is the time of one silence, while the handler wants more.
     pub body_time_max: Duration,
     /// Time in which a peer must take a byte that waits to be written. Default 10 s, for each time
-    /// that it stalls; then the connection is closed.
-    pub write_time_max: Duration,
+    /// that it stalls; then the connection is closed. Not the endpoint's
+    /// `write_time_max`, in which all that waits must be taken.
+    pub write_stall_time_max: Duration,
     /// Bytes that may wait to be written to one connection before the service is asked for more,
     /// and that may be read ahead. Default 64 KiB, at least 8 KiB and `head_bytes_max`.
     pub buffer_bytes_max: usize,
-    /// Time to read the bytes that a peer still sends after our last byte, so that it can read our
-    /// response. Default 2 s, and at most 4 MiB.
-    pub linger_time_max: Duration,
 }
 
 impl HttpLimits {
@@ -60,9 +58,8 @@ impl Default for HttpLimits {
             idle_time_max: Duration::from_secs(120),
             body_bytes_max: 1024 * 1024,
             body_time_max: Duration::from_secs(30),
-            write_time_max: Duration::from_secs(10),
+            write_stall_time_max: Duration::from_secs(10),
             buffer_bytes_max: 64 * 1024,
-            linger_time_max: Duration::from_secs(2),
         }
     }
 }

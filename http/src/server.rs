@@ -8,23 +8,23 @@
 //! and the end are the endpoint's; what a connection may take is kept by `stream` and `body`; hyper
 //! itself bounds the head in bytes and headers.
 
-use std::future::IntoFuture;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Request, Response};
-use http_body::Body;
 use switchboard::Endpoint;
+use switchboard::service::Channel;
 use switchboard::transport::Listener;
 
-use crate::body::{BoxError, RequestBody};
 use crate::connection::{Serving, serve_connection};
 use crate::limits::HttpLimits;
 use crate::report::{Counts, HttpReport};
+use crate::service::HttpService;
 
-/// Serves HTTP/1 to all who connect to `listener`, for ever or [until](ServeHttp::until) it is told
-/// to stop. The service may be a [`Gateway`](crate::Gateway), an axum `Router`, or any other
-/// `tower_service::Service`; each request gets a clone of it.
+/// Serves HTTP/1 to all who connect to `listener`, for ever; [`serve_http_until`] stops. The
+/// service may be a [`Gateway`](crate::Gateway), an axum `Router`, or any other [`HttpService`].
+///
+/// The connections count together with those of the endpoint's other doors, against its
+/// `connections_max` and `connections_per_peer_max`. Its times hold as well, for handshakes, the
+/// drain and lingering. What else a peer may take is bounded by `limits`.
 ///
 /// The extensions of each request hold the [`Peer`](switchboard::transport::Peer) and
 /// [`Draining`](switchboard::service::Draining).
@@ -32,8 +32,8 @@ use crate::report::{Counts, HttpReport};
 /// ```
 /// use std::convert::Infallible;
 /// use http::{Request, Response};
-/// use switchboard::transport;
-/// use switchboard_http::{HttpLimits, RequestBody, serve_http};
+/// use switchboard::{Endpoint, transport};
+/// use switchboard_http::{HttpLimits, RequestBody, serve_http_until};
 /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
 ///
 /// #[derive(Clone)]
@@ -60,8 +60,9 @@ use crate::report::{Counts, HttpReport};
 /// # async fn main() -> std::io::Result<()> {
 /// let (listener, dialer) = transport::memory_listener();
 /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-/// let serving = serve_http(listener, Hello, HttpLimits::default()).until(stopped);
-/// let serving = tokio::spawn(serving.into_future());
+/// let (endpoint, limits) = (Endpoint::new(), HttpLimits::default());
+/// let serving = serve_http_until(&endpoint, listener, Hello, limits, stopped);
+/// let serving = tokio::spawn(serving);
 ///
 /// let mut stream = dialer.dial().await.unwrap();
 /// stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await?;
@@ -83,70 +84,46 @@ use crate::report::{Counts, HttpReport};
 /// # Cancel safety
 ///
 /// Dropping the future stops accepting, and the connections drain in the background.
-pub fn serve_http<L, S>(listener: L, service: S, limits: HttpLimits) -> ServeHttp<L, S> {
-    let (endpoint, stop) = (Endpoint::default(), std::future::pending());
-    ServeHttp { listener, service, limits, endpoint, stop }
-}
-
-/// The future that serves a listener, made by [`serve_http`]. Await it.
-#[derive(Debug)]
-#[must_use = "nothing is served until it is awaited"]
-pub struct ServeHttp<L, S, Stop = std::future::Pending<()>> {
+pub fn serve_http<L: Listener, S: HttpService>(
+    endpoint: &Endpoint,
     listener: L,
     service: S,
     limits: HttpLimits,
-    endpoint: Endpoint,
+) -> impl Future<Output = ()> + use<L, S> {
+    let stop = std::future::pending::<()>();
+    let serving = serve_http_until(endpoint, listener, service, limits, stop);
+    async move {
+        serving.await;
+    }
+}
+
+/// As [`serve_http`] until `stop` is ready, and then drains: it takes no more connections and
+/// requests, and those under way have the endpoint's `drain_time_max`. Peers that have connected by
+/// then and wait to be accepted get an answer, with 503 from a [`Gateway`](crate::Gateway).
+///
+/// # Errors
+///
+/// None, as for [`serve_http`].
+///
+/// # Cancel safety
+///
+/// As [`serve_http`].
+pub fn serve_http_until<L: Listener, S: HttpService, Stop: Future>(
+    endpoint: &Endpoint,
+    listener: L,
+    service: S,
+    limits: HttpLimits,
     stop: Stop,
-}
-
-impl<L, S, Stop> ServeHttp<L, S, Stop> {
-    /// Stops when `stop` is ready: it takes no more connections and requests, and those under way
-    /// have the endpoint's `drain_time_max`. Peers that have connected by then and wait to be
-    /// accepted get an answer, with 503 from a [`Gateway`](crate::Gateway).
-    pub fn until<Other>(self, stop: Other) -> ServeHttp<L, S, Other>
-    where
-        Other: Future + Send + 'static,
-    {
-        let Self { listener, service, limits, endpoint, .. } = self;
-        ServeHttp { listener, service, limits, endpoint, stop }
-    }
-
-    /// Counts the connections together with those of the endpoint's other doors, against its
-    /// `connections_max` and `connections_per_peer_max`. Its `handshake_time_max` and
-    /// `drain_time_max` hold. Without this call the connections count alone, and the default limits
-    /// hold.
-    pub fn admitted_by(mut self, endpoint: &Endpoint) -> Self {
-        self.endpoint = endpoint.clone();
-        self
-    }
-}
-
-impl<L, S, B, Stop> IntoFuture for ServeHttp<L, S, Stop>
-where
-    L: Listener,
-    S: tower_service::Service<Request<RequestBody>, Response = Response<B>>,
-    S: Clone + Send + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-    Stop: Future + Send + 'static,
-{
-    type Output = HttpReport;
-    type IntoFuture = Pin<Box<dyn Future<Output = HttpReport> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        let Self { listener, service, limits, endpoint, stop } = self;
-        let counts = Arc::new(Counts::default());
-        let serving = Arc::new(Serving { limits, counts: Arc::clone(&counts) });
-        // A service need not be Sync, so it is cloned for one connection at a time.
-        let service = Mutex::new(service);
-        let serve = move |incoming| {
-            let service = service.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let serving = Arc::clone(&serving);
-            async move { serve_connection(incoming, service, &serving).await }
-        };
-        Box::pin(async move { counts.report(endpoint.accept_until(listener, serve, stop).await) })
-    }
+) -> impl Future<Output = HttpReport> + use<L, S, Stop> {
+    let (endpoint, counts) = (endpoint.clone(), Arc::new(Counts::default()));
+    let of_endpoint = Channel::limits(&endpoint.door_for_many()).clone();
+    let serving = Arc::new(Serving { limits, of_endpoint, counts: Arc::clone(&counts) });
+    // A service need not be Sync, so it is cloned for one connection at a time.
+    let service = Mutex::new(service);
+    let serve = move |incoming| {
+        let service = service.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let serving = Arc::clone(&serving);
+        async move { serve_connection(incoming, service, &serving).await }
+    };
+    async move { counts.report(endpoint.accept_until(listener, serve, stop).await) }
 }

@@ -15,8 +15,8 @@
 //! A head that came together with the request before is not seen to begin: it is in hyper's buffer.
 //! If nothing comes behind it, it has `idle_time_max`.
 //!
-//! A write has `write_time_max` from its first moment without progress, and anew after each byte
-//! that is taken: a stream of events is under way for hours, and must not stall for seconds.
+//! A write has `write_stall_time_max` from its first moment without progress, and anew after each
+//! byte that is taken: a stream of events is under way for hours, and must not stall for seconds.
 
 use std::io;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ pub(crate) struct Watched<I> {
     phase: Arc<Phase>,
     head_time_max: Duration,
     idle_time_max: Duration,
-    write_time_max: Duration,
+    write_stall_time_max: Duration,
     reading: Option<Wait>,
     // Kept from request to request, though it is armed for too early a time then: it is armed anew
     // when that has come, which is once in idle_time_max and not with each request.
@@ -107,10 +107,19 @@ impl Phase {
 
 impl<I> Watched<I> {
     pub(crate) fn new(io: I, limits: &HttpLimits) -> Self {
-        let &HttpLimits { head_time_max, idle_time_max, write_time_max, .. } = limits;
+        let &HttpLimits { head_time_max, idle_time_max, write_stall_time_max, .. } = limits;
         let phase = Arc::default();
         let (reading, timer, stalled) = (None, None, None);
-        Self { io, phase, head_time_max, idle_time_max, write_time_max, reading, timer, stalled }
+        Self {
+            io,
+            phase,
+            head_time_max,
+            idle_time_max,
+            write_stall_time_max,
+            reading,
+            timer,
+            stalled,
+        }
     }
 
     pub(crate) fn phase(&self) -> &Arc<Phase> {
@@ -146,7 +155,7 @@ impl<I> Watched<I> {
 
     /// Waits for the peer to take a byte.
     fn poll_stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let time = self.write_time_max;
+        let time = self.write_stall_time_max;
         let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(time)));
         timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }

@@ -57,11 +57,11 @@ impl Client {
     pub fn call_json(&self, command: &str, request: &Value) -> Call<Value> {
         let name = Name::parse(command.as_bytes());
         let (to, facts) = (name.unwrap_or(NO_NAME), Facts::default());
-        let mut sent = self.send::<Value, Json>(to, facts, request, (false, false));
+        let mut exchange = self.exchange::<Value, Json>(to, facts, request, (false, false));
         if name.is_err() {
             let error = Error::found(Code::UnknownCommand, "no command can have this name");
-            sent.unsent_mut().payload = Some(Err(error));
+            exchange.unsent_mut().payload = Some(Err(error));
         }
-        Call::new::<Json>(sent)
+        Call::new::<Json>(exchange)
     }
 }

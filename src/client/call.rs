@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use super::way::Sent;
+use super::way::Exchange;
 use crate::clock::after;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -38,7 +38,7 @@ use crate::wire::{Metadata, Options};
 /// Dropping the call cancels it, at the peer as well: the handler is stopped at its next await.
 #[must_use = "a call is not sent until it is awaited"]
 pub struct Call<Rep> {
-    sent: Sent,
+    exchange: Exchange,
     decode: fn(Bytes, &Budget) -> Result<Rep>,
     // Of its payloads, and of the details of its error.
     format: &'static str,
@@ -62,12 +62,12 @@ pub struct CallWithMetadata<Rep> {
 /// Dropped before it is ready, the request is not sent.
 #[must_use = "a call is not sent until it is awaited"]
 pub struct Notification {
-    sent: Sent,
+    exchange: Exchange,
 }
 
 impl<Rep> Call<Rep> {
-    pub(super) fn new<F: Format<Rep>>(sent: Sent) -> Self {
-        Self { sent, decode: F::decode, format: F::NAME }
+    pub(super) fn new<F: Format<Rep>>(exchange: Exchange) -> Self {
+        Self { exchange, decode: F::decode, format: F::NAME }
     }
 
     /// Ends the call with `deadline_exceeded` when `time` has passed from now. The call tells the
@@ -83,7 +83,7 @@ impl<Rep> Call<Rep> {
     /// is left, and the peer stops as well. Both the `Instant` of tokio and that of `std` will do;
     /// where a test has paused tokio's clock, only tokio's knows the time.
     pub fn timeout_at(mut self, deadline: impl Into<Instant>) -> Self {
-        self.sent.unsent_mut().deadline = Some(deadline.into().into_std());
+        self.exchange.unsent_mut().deadline = Some(deadline.into().into_std());
         self
     }
 
@@ -91,7 +91,7 @@ impl<Rep> Call<Rep> {
     /// [`Context::trace`](crate::Context::trace). If it is empty, longer than 128 bytes or not
     /// printable ASCII, the call fails with `bad_payload` and is not sent.
     pub fn trace(mut self, traceparent: &str) -> Self {
-        self.sent.unsent_mut().beside().trace = Some(traceparent.into());
+        self.exchange.unsent_mut().beside().trace = Some(traceparent.into());
         self
     }
 
@@ -111,7 +111,7 @@ impl<Rep> Call<Rep> {
     /// # } }
     /// ```
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
-        self.sent.unsent_mut().add_metadata(key, value);
+        self.exchange.unsent_mut().add_metadata(key, value);
         self
     }
 
@@ -123,17 +123,20 @@ impl<Rep> Call<Rep> {
 
 impl<Rep> Call<Rep> {
     fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Rep, Options)>> {
-        let Self { sent, decode, format } = self;
-        let reply = ready!(sent.poll_call(cx)).and_then(|Received { payload, options, .. }| {
-            let budget = match sent.facts() {
-                None => Budget::new(sent.limits(), payload.len()),
-                Some(facts) => Budget::new(&facts.limits(sent.limits()), payload.len()),
-            };
-            let value = decode(payload, &budget).map_err(Error::of_reply)?;
-            Ok((value, options))
-        });
+        let Self { exchange, decode, format } = self;
+        let reply =
+            ready!(exchange.poll_call(cx)).and_then(|Received { payload, options, .. }| {
+                let budget = match exchange.facts() {
+                    None => Budget::new(exchange.limits(), payload.len()),
+                    Some(facts) => Budget::new(&facts.limits(exchange.limits()), payload.len()),
+                };
+                let value = decode(payload, &budget).map_err(Error::of_reply)?;
+                Ok((value, options))
+            });
         Poll::Ready(reply.map_err(|error| {
-            error.in_format(format, sent.limits().payload_bytes_max).in_command(sent.command())
+            error
+                .in_format(format, exchange.limits().payload_bytes_max)
+                .in_command(exchange.command())
         }))
     }
 }
@@ -156,13 +159,13 @@ impl<Rep> Future for CallWithMetadata<Rep> {
 }
 
 impl Notification {
-    pub(super) fn new(sent: Sent) -> Self {
-        Self { sent }
+    pub(super) fn new(exchange: Exchange) -> Self {
+        Self { exchange }
     }
 
     /// As [`Call::metadata`].
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
-        self.sent.unsent_mut().add_metadata(key, value);
+        self.exchange.unsent_mut().add_metadata(key, value);
         self
     }
 }
@@ -171,28 +174,28 @@ impl Future for Notification {
     type Output = Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let sent = &mut self.get_mut().sent;
-        let taken = ready!(sent.poll_notify(cx));
-        Poll::Ready(taken.map_err(|error| error.in_command(sent.command())))
+        let exchange = &mut self.get_mut().exchange;
+        let taken = ready!(exchange.poll_notify(cx));
+        Poll::Ready(taken.map_err(|error| error.in_command(exchange.command())))
     }
 }
 
 impl<Rep> fmt::Debug for Call<Rep> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("command", &self.sent.command()).finish_non_exhaustive()
+        f.debug_struct("Call").field("command", &self.exchange.command()).finish_non_exhaustive()
     }
 }
 
 impl<Rep> fmt::Debug for CallWithMetadata<Rep> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let command = self.call.sent.command();
+        let command = self.call.exchange.command();
         f.debug_struct("CallWithMetadata").field("command", &command).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let command = self.sent.command();
+        let command = self.exchange.command();
         f.debug_struct("Notification").field("command", &command).finish_non_exhaustive()
     }
 }

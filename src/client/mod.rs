@@ -82,7 +82,7 @@ impl Client {
         Self { way: Way::Channel(channel) }
     }
 
-    /// A client over a plain connection.
+    /// A client over a connection of lines.
     pub(crate) fn over_connection(handle: Arc<Handle>) -> Self {
         Self { way: Way::Connection(handle) }
     }
@@ -131,7 +131,7 @@ impl Client {
         let payload = call::encode::<F, Req>(request, command.facts(), self.way.limits());
         let format = const { FormatWord::new(<F as Format<Req>>::NAME) };
         let unsent = Unsent::new(command.name(), format, command.facts(), payload);
-        Notification::new(self.way.send(unsent))
+        Notification::new(self.way.exchange(unsent))
     }
 
     /// Checks that the other side means the same by this command: it has the command, speaks the

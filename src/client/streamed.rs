@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::call::{Call, encode};
 use super::untyped::Untyped;
-use super::way::Sent;
+use super::way::Exchange;
 use super::{Client, Command};
 use crate::clock::after;
 use crate::command::{ItemsBothWays, ItemsDown, ItemsUp, OneEachWay, Streamed};
@@ -110,7 +110,9 @@ impl<Req, Rep, F: Format<Req> + Format<Rep>> Callable<OneEachWay> for Command<Re
     type Call = Call<Rep>;
 
     fn call(self, client: &Client, request: &Req) -> Call<Rep> {
-        Call::new::<F>(client.send::<Req, F>(self.name(), self.facts(), request, (false, false)))
+        let exchange =
+            client.exchange::<Req, F>(self.name(), self.facts(), request, (false, false));
+        Call::new::<F>(exchange)
     }
 }
 
@@ -122,9 +124,9 @@ where
     type Call = StreamedCall<NoItems, Receives<I>, R>;
 
     fn call(self, client: &Client, request: &Req) -> Self::Call {
-        let sent = client.send::<Req, F>(self.name(), self.facts(), request, (false, true));
+        let exchange = client.exchange::<Req, F>(self.name(), self.facts(), request, (false, true));
         let down = Receives { decode: <F as Format<I>>::decode };
-        StreamedCall::new::<F>(sent, NoItems, down)
+        StreamedCall::new::<F>(exchange, NoItems, down)
     }
 }
 
@@ -136,8 +138,8 @@ where
     type Call = StreamedCall<Sends<I>, NoItems, Rep>;
 
     fn call(self, client: &Client, head: &Head) -> Self::Call {
-        let sent = client.send::<Head, F>(self.name(), self.facts(), head, (true, false));
-        StreamedCall::new::<F>(sent, Sends { encode: <F as Format<I>>::encode }, NoItems)
+        let exchange = client.exchange::<Head, F>(self.name(), self.facts(), head, (true, false));
+        StreamedCall::new::<F>(exchange, Sends { encode: <F as Format<I>>::encode }, NoItems)
     }
 }
 
@@ -149,30 +151,30 @@ where
     type Call = StreamedCall<Sends<I>, Receives<J>, R>;
 
     fn call(self, client: &Client, head: &Head) -> Self::Call {
-        let sent = client.send::<Head, F>(self.name(), self.facts(), head, (true, true));
+        let exchange = client.exchange::<Head, F>(self.name(), self.facts(), head, (true, true));
         let up = Sends { encode: <F as Format<I>>::encode };
-        StreamedCall::new::<F>(sent, up, Receives { decode: <F as Format<J>>::decode })
+        StreamedCall::new::<F>(exchange, up, Receives { decode: <F as Format<J>>::decode })
     }
 }
 
 impl Client {
-    pub(super) fn send<Req, F: Format<Req>>(
+    pub(super) fn exchange<Req, F: Format<Req>>(
         &self,
         name: crate::wire::Name,
         facts: crate::command::Facts,
         request: &Req,
         (has_request_items, has_reply_items): (bool, bool),
-    ) -> Sent {
+    ) -> Exchange {
         let facts = facts.streamed(has_request_items, has_reply_items);
         let payload = encode::<F, Req>(request, facts, self.way.limits());
         let format = const { FormatWord::new(F::NAME) };
-        self.way.send(Unsent::new(name, format, facts, payload))
+        self.way.exchange(Unsent::new(name, format, facts, payload))
     }
 }
 
 impl<Up, Down, R> StreamedCall<Up, Down, R> {
-    fn new<F: Format<R>>(sent: Sent, up: Up, down: Down) -> Self {
-        let call = Untyped::new(sent, F::NAME);
+    fn new<F: Format<R>>(exchange: Exchange, up: Up, down: Down) -> Self {
+        let call = Untyped::new(exchange, F::NAME);
         Self { call, up, down, decode: F::decode }
     }
 
@@ -185,19 +187,19 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
 
     /// Ends the call if it has not ended by then; see [`Call::timeout_at`].
     pub fn timeout_at(mut self, deadline: impl Into<Instant>) -> Self {
-        self.call.sent.unsent_mut().deadline = Some(deadline.into().into_std());
+        self.call.exchange.unsent_mut().deadline = Some(deadline.into().into_std());
         self
     }
 
     /// Sends this W3C traceparent along; see [`Call::trace`].
     pub fn trace(mut self, traceparent: &str) -> Self {
-        self.call.sent.unsent_mut().beside().trace = Some(traceparent.into());
+        self.call.exchange.unsent_mut().beside().trace = Some(traceparent.into());
         self
     }
 
     /// Sends this metadata with the call; see [`Call::metadata`].
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
-        self.call.sent.unsent_mut().add_metadata(key, value);
+        self.call.exchange.unsent_mut().add_metadata(key, value);
         self
     }
 
@@ -232,7 +234,7 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         let decode = self.decode;
         received
             .and_then(|Received { payload, .. }| {
-                let budget = Budget::new(self.call.sent.limits(), payload.len());
+                let budget = Budget::new(self.call.exchange.limits(), payload.len());
                 decode(payload, &budget).map_err(Error::of_reply)
             })
             .map_err(|error| self.call.explain(error))
@@ -280,7 +282,7 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
     }
 
     fn encoded(&self, item: &I) -> Result<Bytes> {
-        let encoded = encode_item(self.up.encode, item, self.call.sent.limits());
+        let encoded = encode_item(self.up.encode, item, self.call.exchange.limits());
         encoded.map_err(|error| self.call.explain(error))
     }
 }
@@ -324,7 +326,7 @@ impl<I, J, R> StreamedCall<Sends<I>, Receives<J>, R> {
     pub async fn split(mut self) -> Result<(Sender<I>, StreamedCall<NoItems, Receives<J>, R>)> {
         let opened = poll_fn(|cx| self.call.poll_open(cx)).await;
         let items = opened.map_err(|error| self.call.explain(error))?;
-        let limits = Arc::new(self.call.sent.limits().clone());
+        let limits = Arc::new(self.call.exchange.limits().clone());
         let of = ItemsOfCall { items, limits, is_lent: false };
         let sender = Sender::of_caller(of, self.call.format, self.up.encode);
         let Self { call, down, decode, .. } = self;
@@ -413,7 +415,7 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
         let item = match ready!(self.call.poll_next(cx)) {
             Ok(None) => return Poll::Ready(None),
             Ok(Some(item)) => {
-                let item = decode_item(self.down.decode, item, self.call.sent.limits());
+                let item = decode_item(self.down.decode, item, self.call.exchange.limits());
                 item.map_err(Error::of_reply)
             }
             Err(error) => Err(error),
@@ -432,7 +434,7 @@ impl<Up: Unpin, I, R> Stream for StreamedCall<Up, Receives<I>, R> {
 
 impl<Up, Down, R> fmt::Debug for StreamedCall<Up, Down, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let command = self.call.sent.command();
+        let command = self.call.exchange.command();
         f.debug_struct("StreamedCall").field("command", &command).finish_non_exhaustive()
     }
 }

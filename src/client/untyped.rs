@@ -10,14 +10,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::way::Sent;
+use super::way::Exchange;
 use crate::error::{Code, Error, Result};
 use crate::service::{Items, poll_lent, start_send};
 use crate::session::{Item, Received};
 
 /// A call without its types.
 pub(super) struct Untyped {
-    pub(super) sent: Sent,
+    pub(super) exchange: Exchange,
     pub(super) format: &'static str,
     // Once it is sent.
     items: Option<Arc<dyn Items>>,
@@ -43,12 +43,12 @@ enum Last {
 }
 
 impl Untyped {
-    pub(super) fn new(sent: Sent, format: &'static str) -> Self {
+    pub(super) fn new(exchange: Exchange, format: &'static str) -> Self {
         let (items, early, last) = (None, VecDeque::new(), Last::ToCome);
         let (failed, resume_at, position, next_position) = (None, None, None, None);
         let is_opened = false;
         Self {
-            sent,
+            exchange,
             format,
             items,
             early,
@@ -64,7 +64,7 @@ impl Untyped {
     /// Asks for the items from this position on.
     pub(super) fn resume_at(&mut self, position: Option<u64>) {
         (self.resume_at, self.next_position) = (position, position);
-        self.sent.unsent_mut().beside().resume_at = position;
+        self.exchange.unsent_mut().beside().resume_at = position;
     }
 
     /// The other side has taken the call, and its items begin here. If that is not where it was
@@ -93,7 +93,7 @@ impl Untyped {
         if !matches!(self.last, Last::ToCome) {
             return Poll::Ready(Err(self.take_error()));
         }
-        let opened = ready!(self.sent.poll_open(cx));
+        let opened = ready!(self.exchange.poll_open(cx));
         Poll::Ready(match opened {
             Ok(items) => {
                 self.items = Some(Arc::clone(&items));
@@ -214,7 +214,7 @@ impl Untyped {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T>>,
     ) -> Poll<Option<T>> {
         // Its answer keeps the time, and may have cut it off, however much there is to take.
-        if self.sent.is_over_channel() {
+        if self.exchange.is_over_channel() {
             let _ = self.poll_last(cx);
         }
         loop {
@@ -241,7 +241,7 @@ impl Untyped {
     /// Waits for the final reply.
     pub(super) fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Last::ToCome = self.last {
-            self.last = Last::Here(ready!(self.sent.poll_call(cx)));
+            self.last = Last::Here(ready!(self.exchange.poll_call(cx)));
         }
         Poll::Ready(())
     }
@@ -268,8 +268,8 @@ impl Untyped {
     }
 
     pub(super) fn explain(&self, error: Error) -> Error {
-        let bytes_max = self.sent.limits().payload_bytes_max;
-        let error = error.in_format(self.format, bytes_max).in_command(self.sent.command());
+        let bytes_max = self.exchange.limits().payload_bytes_max;
+        let error = error.in_format(self.format, bytes_max).in_command(self.exchange.command());
         error.of_positions(self.next_position.is_some())
     }
 }

@@ -1,4 +1,4 @@
-//! The two ways of a call: over a plain connection, which is the fast one, or over any channel.
+//! The two ways of a call: over a connection of lines, which is the fast one, or over any channel.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ pub(super) enum Way {
     Channel(Arc<dyn Channel>),
 }
 
-/// One call by a [`Way`].
+/// A call by a [`Way`] and its reply, from before it is sent.
 #[expect(clippy::large_enum_variant, reason = "the fast way is not to be boxed")]
-pub(super) enum Sent {
+pub(super) enum Exchange {
     Connection(Outgoing),
     Channel(Box<OverChannel>),
 }
@@ -49,19 +49,21 @@ impl Way {
     }
 
     #[inline]
-    pub(super) fn send(&self, unsent: Unsent) -> Sent {
+    pub(super) fn exchange(&self, unsent: Unsent) -> Exchange {
         match self {
-            Self::Connection(handle) => Sent::Connection(Outgoing::new(Arc::clone(handle), unsent)),
+            Self::Connection(handle) => {
+                Exchange::Connection(Outgoing::new(Arc::clone(handle), unsent))
+            }
             Self::Channel(channel) => {
                 let (channel, answer) = (Arc::clone(channel), None);
                 let (due, timer) = (None, None);
-                Sent::Channel(Box::new(OverChannel { channel, unsent, answer, due, timer }))
+                Exchange::Channel(Box::new(OverChannel { channel, unsent, answer, due, timer }))
             }
         }
     }
 }
 
-impl Sent {
+impl Exchange {
     pub(super) fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
         match self {
             Self::Connection(call) => call.poll_call(cx),

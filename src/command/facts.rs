@@ -294,10 +294,10 @@ mod tests {
 
     #[test]
     fn facts_that_are_only_told_are_kept_by_no_call() {
-        let plain = crate::Command::<(), (), ()>::new("X");
-        assert_eq!(plain.facts(), Facts::default());
-        assert_eq!(plain.about("x").idempotent().facts().of_call(), None);
-        assert!(plain.payload_bytes_max(1).facts().of_call().is_some());
-        assert!(plain.timeout(Duration::from_millis(1)).facts().of_call().is_some());
+        let bare = crate::Command::<(), (), ()>::new("X");
+        assert_eq!(bare.facts(), Facts::default());
+        assert_eq!(bare.about("x").idempotent().facts().of_call(), None);
+        assert!(bare.payload_bytes_max(1).facts().of_call().is_some());
+        assert!(bare.timeout(Duration::from_millis(1)).facts().of_call().is_some());
     }
 }

@@ -94,10 +94,10 @@ impl Caller for Shared {
     }
 
     fn set_reply_metadata(&self, call: CallId, metadata: Metadata) {
-        self.with_held(|session, held| {
+        self.with_reserved(|session, reserved| {
             session.set_reply_metadata(call, metadata);
             // What it says it may say: if that cannot be had, the peer is not read until it is.
-            let _ = held.cover(session.held_bytes());
+            let _ = reserved.cover(session.held_bytes());
         });
     }
 

@@ -30,7 +30,7 @@ impl SessionItems {
     ) -> Poll<Result<Option<Item>>> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.shared.lock();
-        let is_scarce = state.held.is_scarce();
+        let is_scarce = state.reserved.is_scarce();
         let item = state.session.poll_item(self.id, is_scarce, &mut waker);
         if let Some(more) = more
             && !is_scarce
@@ -53,7 +53,7 @@ impl Items for SessionItems {
     fn poll_send(&self, cx: &mut Context<'_>, item: &mut Option<Item>) -> Poll<Result<()>> {
         let mut waker = Some(cx.waker().clone());
         let mut state = self.shared.lock();
-        let is_scarce = state.held.is_scarce();
+        let is_scarce = state.reserved.is_scarce();
         let mut room = state.session.poll_item_room(self.id, is_scarce, &mut waker);
         if matches!(room, Poll::Ready(Ok(())))
             && let Some(next) = item.take()

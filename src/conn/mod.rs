@@ -23,5 +23,5 @@ pub(crate) use self::in_flight::InFlight;
 pub(crate) use self::items::SessionItems;
 pub(crate) use self::outgoing::{Outgoing, Unsent, polled_too_late};
 pub(crate) use self::shared::Shared;
-pub(crate) use self::state::Held;
+pub(crate) use self::state::Reserved;
 pub(crate) use self::writer::FLUSH_BYTES;

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::handed_over::{Ended, Sending};
-use super::state::{Held, State, unlock_and_wake, unlock_and_wake_callers};
+use super::state::{Reserved, State, unlock_and_wake, unlock_and_wake_callers};
 use super::watch::{self, Watched, single_runtime};
 use super::writer::{Source, Writer};
 use crate::clock::now;
@@ -92,11 +92,14 @@ impl Shared {
         result
     }
 
-    /// As [`with`](Self::with), together with what covers the bytes that the session keeps.
-    pub(crate) fn with_held<R>(&self, action: impl FnOnce(&mut Session, &mut Held) -> R) -> R {
+    /// As [`with`](Self::with), together with the reserved of the bytes that the session keeps.
+    pub(crate) fn with_reserved<R>(
+        &self,
+        action: impl FnOnce(&mut Session, &mut Reserved) -> R,
+    ) -> R {
         let mut state = self.lock();
-        let State { session, held, .. } = &mut *state;
-        let result = action(session, held);
+        let State { session, reserved, .. } = &mut *state;
+        let result = action(session, reserved);
         unlock_and_wake(state);
         result
     }

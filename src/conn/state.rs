@@ -27,7 +27,7 @@ pub(super) struct State {
     // It was to be woken and is up; it must look once more before it sleeps.
     pub(super) is_driver_wanted: bool,
     pub(super) watchers: Watchers,
-    pub(super) held: Held,
+    pub(super) reserved: Reserved,
     // Boxed, and only there when some handler has asked.
     pub(super) signals: Option<Box<Signals>>,
     pub(super) is_ended: bool,
@@ -35,7 +35,7 @@ pub(super) struct State {
 
 /// What is reserved for all that the connection holds beside its input: what waits to be written,
 /// replies not taken yet, one-way calls that wait, and the calls of the peer under way.
-pub(crate) struct Held {
+pub(crate) struct Reserved {
     reservation: Reservation,
     // Of the calls under way.
     calls_bytes: usize,
@@ -49,7 +49,7 @@ impl State {
             alarm: None,
             is_driver_wanted: false,
             watchers: Watchers::default(),
-            held: Held { reservation: Reservation::new(quota), calls_bytes: 0 },
+            reserved: Reserved { reservation: Reservation::new(quota), calls_bytes: 0 },
             signals: None,
             is_ended: false,
         }
@@ -70,7 +70,7 @@ impl State {
 
     /// Reserves `bytes` more that will wait to be written.
     pub(super) fn cover(&mut self, bytes: usize) -> Result<(), Error> {
-        self.held.cover(self.session.held_bytes().saturating_add(bytes))
+        self.reserved.cover(self.session.held_bytes().saturating_add(bytes))
     }
 
     /// Makes a call of the peer that is under way hold `bytes` instead of `before`.
@@ -79,12 +79,12 @@ impl State {
     ///
     /// `overloaded` if the endpoint does not have so much left; the call holds what it held then.
     pub(super) fn hold_for_call(&mut self, before: usize, bytes: usize) -> Result<(), Error> {
-        self.held.end_call(before);
-        self.held.begin_call(bytes);
+        self.reserved.end_call(before);
+        self.reserved.begin_call(bytes);
         let covered = self.cover(0);
         if covered.is_err() {
-            self.held.end_call(bytes);
-            self.held.begin_call(before);
+            self.reserved.end_call(bytes);
+            self.reserved.begin_call(before);
         }
         covered
     }
@@ -112,7 +112,7 @@ impl State {
             signals.end_call(id);
         }
         // Not given back in between, or somebody else might take what the reply needs.
-        self.held.end_call(held_bytes);
+        self.reserved.end_call(held_bytes);
         let covered = self.cover(bytes).map_err(unheld);
         match reply {
             Err(error) if error.is_refusal() => self.session.handle_refusal(now, id, &error),
@@ -127,7 +127,7 @@ impl State {
     }
 }
 
-impl Held {
+impl Reserved {
     /// Whether a few calls more surely find memory.
     pub(crate) fn is_roomy(&self) -> bool {
         self.reservation.is_roomy()

@@ -57,7 +57,7 @@ pub(super) trait Source {
 
 /// Locked by whoever writes.
 pub(super) struct Writer {
-    held: Mutex<Held>,
+    output: Mutex<Output>,
     flushed: Notify,
     // Somebody waits for `flushed`.
     is_flush_awaited: AtomicBool,
@@ -65,7 +65,8 @@ pub(super) struct Writer {
     runtime: Option<Handle>,
 }
 
-struct Held {
+/// What the lock guards: the stream, and what is on its way to it.
+struct Output {
     // `None` once the driver is gone, so that the stream is closed then, and when the stream has
     // failed: whoever met that is the last who writes.
     io: Option<SharedIo>,
@@ -85,9 +86,10 @@ impl Writer {
     pub(super) fn new(io: SharedIo) -> Self {
         let (io, outbox) = (Some(io), Outbox::default());
         let (has_written, is_flush_blocked) = (false, false);
-        let held = Held { io, failure: None, outbox, has_written, is_flush_blocked, waker: None };
+        let output =
+            Output { io, failure: None, outbox, has_written, is_flush_blocked, waker: None };
         Self {
-            held: Mutex::new(held),
+            output: Mutex::new(output),
             flushed: Notify::new(),
             is_flush_awaited: AtomicBool::new(false),
             runtime: Handle::try_current().ok(),
@@ -103,11 +105,11 @@ impl Writer {
 
     /// Lets go of the stream, and of those who wait for it.
     pub(super) fn drop_io(&self) {
-        let mut held = self.lock();
-        let let_go = (held.io.take(), held.waker.take(), held.failure.take());
-        held.outbox = Outbox::default();
+        let mut output = self.lock();
+        let let_go = (output.io.take(), output.waker.take(), output.failure.take());
+        output.outbox = Outbox::default();
         // What is dropped runs its owner's code, which may come here.
-        drop(held);
+        drop(output);
         drop(let_go);
         self.flushed.notify_waiters();
     }
@@ -120,16 +122,16 @@ impl Writer {
         source: &impl Source,
         has_transmit: bool,
     ) -> Poll<io::Result<()>> {
-        let mut held = self.lock();
+        let mut output = self.lock();
         let mut before = None;
-        if !held.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            drop(held);
+        if !output.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            drop(output);
             let waker = cx.waker().clone();
-            held = self.lock();
-            before = held.waker.replace(waker);
+            output = self.lock();
+            before = output.waker.replace(waker);
         }
-        let written = self.poll_write_held(&mut held, cx, source, has_transmit, true);
-        drop(held);
+        let written = self.poll_write_output(&mut output, cx, source, has_transmit, true);
+        drop(output);
         drop(before);
         written
     }
@@ -163,30 +165,30 @@ impl Writer {
     }
 
     fn try_write(&self, source: &impl Source) -> bool {
-        let Ok(mut held) = self.held.try_lock() else {
+        let Ok(mut output) = self.output.try_lock() else {
             return false;
         };
         // What the stream did not take is the driver's to write, and a plain call has the stream
         // until it gives it back. Looked at while the writer is held, which lending takes as well.
-        if !held.outbox.is_empty() || source.is_lent() {
+        if !output.outbox.is_empty() || source.is_lent() {
             return false;
         }
         // The stream itself may be calling, out of the driver's reading.
-        if held.io.as_ref().is_none_or(SharedIo::is_busy) {
+        if output.io.as_ref().is_none_or(SharedIo::is_busy) {
             return false;
         }
         // The driver may not have looked for the first time.
-        let Some(waker) = held.waker.take() else {
+        let Some(waker) = output.waker.take() else {
             return false;
         };
         let _runtime = self.enter_runtime();
         let cx = &mut Context::from_waker(&waker);
-        let written = self.poll_write_held(&mut held, cx, source, true, false);
-        held.waker = Some(waker);
+        let written = self.poll_write_output(&mut output, cx, source, true, false);
+        output.waker = Some(waker);
         match written {
-            Poll::Ready(Ok(())) => !held.has_written,
+            Poll::Ready(Ok(())) => !output.has_written,
             Poll::Ready(Err(error)) => {
-                held.failure = Some(error);
+                output.failure = Some(error);
                 false
             }
             Poll::Pending => false,
@@ -194,27 +196,27 @@ impl Writer {
     }
 
     /// Writes what waits, and if it `goes_on` also what comes meanwhile.
-    fn poll_write_held(
+    fn poll_write_output(
         &self,
-        held: &mut Held,
+        output: &mut Output,
         cx: &mut Context<'_>,
         source: &impl Source,
         has_transmit: bool,
         goes_on: bool,
     ) -> Poll<io::Result<()>> {
-        let Some(mut io) = held.io.take() else {
-            let failure = held.failure.take();
+        let Some(mut io) = output.io.take() else {
+            let failure = output.failure.take();
             return Poll::Ready(Err(failure.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())));
         };
-        if held.outbox.is_empty() && has_transmit {
-            held.outbox = source.take_transmit();
+        if output.outbox.is_empty() && has_transmit {
+            output.outbox = source.take_transmit();
         }
-        let written = held.poll_write_on(&mut io, cx, source, goes_on);
+        let written = output.poll_write_on(&mut io, cx, source, goes_on);
         if !matches!(written, Poll::Ready(Err(_))) {
-            held.io = Some(io);
+            output.io = Some(io);
         }
         if matches!(written, Poll::Ready(Ok(()))) {
-            let was_blocked = std::mem::take(&mut held.is_flush_blocked);
+            let was_blocked = std::mem::take(&mut output.is_flush_blocked);
             if was_blocked | self.take_flush_awaited() {
                 source.handle_flushed();
                 self.flushed.notify_waiters();
@@ -230,12 +232,12 @@ impl Writer {
         is_awaited && self.is_flush_awaited.swap(false, Ordering::AcqRel)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Output> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held {
+impl Output {
     fn poll_write_on(
         &mut self,
         io: &mut SharedIo,

@@ -38,7 +38,7 @@ use self::calls::{BATCH_MAX, BATCH_REPLY_BYTES_MAX, Calls, SMALL_BYTES_MAX};
 use self::link::Link;
 use crate::clock::now;
 use crate::command::Facts;
-use crate::conn::{FLUSH_BYTES, Held, Shared};
+use crate::conn::{FLUSH_BYTES, Reserved, Shared};
 use crate::error::Result;
 use crate::handler::{AnyRaw, Router};
 use crate::quota::call_bytes;
@@ -110,7 +110,7 @@ struct Lender<'a> {
     turn: &'a mut Turn,
     router: &'a Router,
     account: &'a mut Account,
-    held: &'a mut Held,
+    reserved: &'a mut Reserved,
 }
 
 /// How the writing stands.
@@ -230,18 +230,19 @@ impl Driver {
     fn next(&mut self, turn: &mut Turn) -> Next {
         let Self { link: Link { shared, connection, .. }, calls, router, .. } = self;
         // One look under the lock: what changes behind it is seen before going to sleep.
-        shared.with_held(|session, held| {
+        shared.with_reserved(|session, reserved| {
             let (input, account) = connection.lend_input();
-            let mut host = Lender { turn, router, account, held };
+            let mut host = Lender { turn, router, account, reserved };
             let may_read = session.handle_input(input, &mut host);
             let unwritten = session.unwritten_bytes().saturating_add(BATCH_REPLY_BYTES_MAX);
-            let is_roomy = host.held.is_roomy() && unwritten <= shared.limits().unwritten_bytes_max;
+            let is_roomy =
+                host.reserved.is_roomy() && unwritten <= shared.limits().unwritten_bytes_max;
             let max = if is_roomy { session.calls_at_once_max().min(BATCH_MAX) } else { 1 };
             let mut event = session.poll_event();
             while let Some(session::Event::Call(call)) = event {
                 let is_small = call.payload.len() <= SMALL_BYTES_MAX;
                 let kept_bytes = call.payload.len().saturating_add(call.options_bytes());
-                host.held.begin_call(call_bytes(kept_bytes));
+                host.reserved.begin_call(call_bytes(kept_bytes));
                 calls.push(call);
                 if calls.waiting() == max || input.is_empty() || !is_small {
                     event = None;
@@ -359,7 +360,7 @@ impl Host for Lender<'_> {
 
     fn hold(&mut self, holds: Holds) -> Result<()> {
         let call_bytes = holds.payload_bytes.map_or(0, call_bytes);
-        self.held.cover(holds.kept_bytes.saturating_add(call_bytes))
+        self.reserved.cover(holds.kept_bytes.saturating_add(call_bytes))
     }
 }
 

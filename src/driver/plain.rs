@@ -74,10 +74,10 @@ pub(super) async fn run_whole(link: &mut Link, handler: &AnyRaw) {
 /// The session has the stream again, or another that was put in its place.
 fn give_back(link: &Link, end: PlainEnd) {
     link.shared.set_io(link.connection.io().clone());
-    link.shared.with_held(|session, held| {
+    link.shared.with_reserved(|session, reserved| {
         session.handle_plain_end(now(), end);
         // An error is to be written, and may have details.
-        let _ = held.cover(session.held_bytes());
+        let _ = reserved.cover(session.held_bytes());
     });
 }
 

@@ -436,7 +436,7 @@ impl Budget {
                 Ok(())
             }
             Err((held, held_bytes_max)) => {
-                Err(self.pass(Passed::Held { bytes, held, held_bytes_max }))
+                Err(self.pass(Passed::HeldBytes { bytes, held, held_bytes_max }))
             }
         }
     }

@@ -206,7 +206,7 @@ struct Watch<B, V, const IS_FIXED: bool> {
     budget: B,
 }
 
-macro_rules! visit_plain {
+macro_rules! visit_scalars {
     ($($method:ident: $type:ty)*) => {$(
         #[inline]
         fn $method<E: Error>(self, value: $type) -> Result<V::Value, E> {
@@ -234,7 +234,7 @@ impl<'de, B: Account, V: Visitor<'de>, const IS_FIXED: bool> Visitor<'de>
         self.inner.expecting(f)
     }
 
-    visit_plain! {
+    visit_scalars! {
         visit_bool: bool
         visit_i8: i8
         visit_i16: i16

@@ -7,7 +7,7 @@
 //! and reports itself as a syntax error. It is switched off, for every level passes the guard; what
 //! it skips without the guard (unknown fields, raw values) it skips with a loop, not by recursion.
 
-mod place;
+mod location;
 mod reason;
 
 use std::borrow::Cow;

@@ -113,9 +113,9 @@ pub(super) fn is_buffer<T>() -> bool {
     name.strip_suffix("<'_>").unwrap_or(name).ends_with("::Content")
 }
 
-/// Runs `step`, which fills a buffer for a `Place`, and refuses what there is no room to decode
+/// Runs `step`, which fills a buffer for a `Target`, and refuses what there is no room to decode
 /// from it.
-pub(super) fn with_buffer<Place, R, E: de::Error>(
+pub(super) fn with_buffer<Target, R, E: de::Error>(
     budget: &Budget,
     step: impl FnOnce() -> Result<R, E>,
 ) -> Result<R, E> {
@@ -128,7 +128,7 @@ pub(super) fn with_buffer<Place, R, E: de::Error>(
     let made = step();
     let least = account.buffered_depth_left.take().unwrap_or(depth_left);
     let levels = depth_left.saturating_sub(least);
-    let size = account.size.get().max(size_of::<Place>());
+    let size = account.size.get().max(size_of::<Target>());
     let level_bytes = size.saturating_mul(BUFFERED_COPIES).saturating_add(BUFFERED_LEVEL_BYTES);
     let bytes = level_bytes.saturating_mul(levels).saturating_add(UNSEEN_BYTES);
     if made.is_err() || has_room(bytes) {

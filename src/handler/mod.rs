@@ -7,6 +7,7 @@
 mod admitted;
 mod blocking;
 mod context;
+mod functions;
 mod info;
 #[cfg(feature = "tower")]
 mod layered;
@@ -17,11 +18,9 @@ mod registry;
 mod route;
 mod router;
 mod speaks;
-mod streamed;
 mod streaming;
 
 pub use self::blocking::{Blocking, blocking};
-use self::blocking::{BlockingAnswer, run_blocking};
 pub use self::context::Context;
 pub use self::info::CommandInfo;
 pub use self::outcome::{IntoError, Outcome};
@@ -221,79 +220,6 @@ pub struct OfStream<I>(PhantomData<fn() -> I>);
 /// The shape of a handler that takes the request and a [`Context`], and returns a stream.
 #[derive(Debug)]
 pub struct OfStreamAndContext<I>(PhantomData<fn() -> I>);
-
-/// The handlers of one shape: a function, one that blocks, and either with state in front. The
-/// shape names the context, and behind `=>` says what of it the function is given.
-macro_rules! handlers {
-    ($shape:ident($context:pat $(=> $argument:ident: $type:ty)?)) => {
-        #[diagnostic::do_not_recommend]
-        impl<F, Req, Answer> Handler<Req, $shape> for F
-        where
-            F: Fn(Req $(, $type)?) -> Answer + Send + Sync + 'static,
-        {
-            type Head = Req;
-            type Answer = Answer;
-            type Items = ();
-
-            fn call(&self, request: Req, $context: Context, (): &()) -> Answer {
-                self(request $(, $argument)?)
-            }
-        }
-
-        #[diagnostic::do_not_recommend]
-        impl<S, F, Req, Answer> Handler<Req, $shape> for WithState<S, F>
-        where
-            S: Send + Sync + 'static,
-            F: Fn(Arc<S>, Req $(, $type)?) -> Answer + Send + Sync + 'static,
-        {
-            type Head = Req;
-            type Answer = Answer;
-            type Items = ();
-
-            fn call(&self, request: Req, $context: Context, (): &()) -> Answer {
-                (self.function)(Arc::clone(&self.state), request $(, $argument)?)
-            }
-        }
-
-        #[diagnostic::do_not_recommend]
-        impl<F, Req, Reply> Handler<Req, $shape> for Blocking<F>
-        where
-            F: Fn(Req $(, $type)?) -> Reply + Send + Sync + 'static,
-            Req: Send + 'static,
-            Reply: Send + 'static,
-        {
-            type Head = Req;
-            type Answer = BlockingAnswer<Reply>;
-            type Items = ();
-
-            fn call(&self, request: Req, context: Context, (): &()) -> Self::Answer {
-                let function = Arc::clone(&self.function);
-                run_blocking(context, move |$context| function(request $(, $argument)?))
-            }
-        }
-
-        #[diagnostic::do_not_recommend]
-        impl<S, F, Req, Reply> Handler<Req, $shape> for WithState<S, Blocking<F>>
-        where
-            S: Send + Sync + 'static,
-            F: Fn(Arc<S>, Req $(, $type)?) -> Reply + Send + Sync + 'static,
-            Req: Send + 'static,
-            Reply: Send + 'static,
-        {
-            type Head = Req;
-            type Answer = BlockingAnswer<Reply>;
-            type Items = ();
-
-            fn call(&self, request: Req, context: Context, (): &()) -> Self::Answer {
-                let (state, function) = (Arc::clone(&self.state), self.function.function.clone());
-                run_blocking(context, move |$context| function(state, request $(, $argument)?))
-            }
-        }
-    };
-}
-
-handlers!(OfRequest(_));
-handlers!(OfRequestAndContext(context => context: Context));
 
 impl<'a, F, Fut, E, Kind> RawHandler<'a, Kind> for F
 where

@@ -199,19 +199,19 @@ mod tests {
     #[test]
     fn nobody_looks_for_facts_while_there_are_none() {
         let registry = Arc::<Registry>::default();
-        let plain = Text::new("PLAIN");
-        add(&registry, plain);
+        let bare = Text::new("BARE");
+        add(&registry, bare);
         add(&registry, Text::new("TOLD").about("Does it.").idempotent());
-        assert!(is_told_without_looking(&registry, plain.name()));
+        assert!(is_told_without_looking(&registry, bare.name()));
 
         let bound = Text::new("BOUND").payload_bytes_max(7);
         add(&registry, bound);
         assert_eq!(registry.facts_of(&bound.name()), Some(bound.facts()));
-        assert_eq!(registry.facts_of(&plain.name()), None);
+        assert_eq!(registry.facts_of(&bare.name()), None);
         assert_eq!(registry.facts_of(&Name::new("TOLD")), None, "these bound nothing");
         assert_eq!(registry.facts_of(&Name::new("NOBODY")), None);
 
         assert!(!registry.remove(b"NOBODY") && registry.remove(b"BOUND"));
-        assert!(is_told_without_looking(&registry, plain.name()));
+        assert!(is_told_without_looking(&registry, bare.name()));
     }
 }

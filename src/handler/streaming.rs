@@ -8,7 +8,7 @@ use std::task;
 use futures_core::Stream;
 
 use super::blocking::Ran;
-use super::streamed::sender;
+use super::functions::sender;
 use super::{Context, Handler, OfStream, OfStreamAndContext, WithState};
 use crate::format::Codec;
 use crate::service::Sender;

@@ -43,10 +43,11 @@ use crate::wire::Name;
 /// The error of a call that is refused or fails has its code and text for the caller.
 #[derive(Clone)]
 pub struct Door {
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
 }
 
-struct Shared {
+/// What the clones of a door share.
+struct Inner {
     service: Arc<dyn Commands>,
     limits: Arc<Limits>,
     quota: Arc<Quota>,
@@ -62,9 +63,9 @@ struct Shared {
     closed: watch::Sender<Option<Instant>>,
 }
 
-/// A place for one call.
-struct Place {
-    shared: Arc<Shared>,
+/// A call that counts among those of its door until this is dropped.
+struct Admission {
+    door: Arc<Inner>,
     is_answered: bool,
 }
 
@@ -77,7 +78,7 @@ impl Door {
         tasks: Arc<Tasks>,
     ) -> Self {
         let calls_max = Some(limits.calls_per_connection_max);
-        let shared = Shared {
+        let inner = Inner {
             service,
             limits,
             quota,
@@ -90,13 +91,13 @@ impl Door {
             tasks,
             closed: watch::Sender::new(None),
         };
-        Self { shared: Arc::new(shared) }
+        Self { inner: Arc::new(inner) }
     }
 
     /// The same for many callers at once, of whom each has a bound of its own.
     pub(crate) fn for_many(mut self) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.calls_max = None;
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.calls_max = None;
         }
         self
     }
@@ -104,21 +105,21 @@ impl Door {
     /// Refuses all further calls with `shutting_down`. Calls under way may go on for
     /// `drain_time_max`, and then end with `cancelled`.
     pub fn close(&self) {
-        let until = after(self.shared.limits.drain_time_max);
-        self.shared.closed.send_if_modified(|closed| match closed {
+        let until = after(self.inner.limits.drain_time_max);
+        self.inner.closed.send_if_modified(|closed| match closed {
             Some(_) => false,
             None => {
                 *closed = Some(until);
                 true
             }
         });
-        self.shared.tasks.drain();
+        self.inner.tasks.drain();
     }
 
     /// Whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.closed.borrow().is_some()
+        self.inner.closed.borrow().is_some()
     }
 
     /// Waits until the door was closed, no call is under way, and all tasks that handlers have
@@ -128,25 +129,25 @@ impl Door {
     ///
     /// Only waits; nothing is lost.
     pub async fn closed(&self) {
-        let drained = self.shared.closing().await;
+        let drained = self.inner.closing().await;
         loop {
-            let mut ended = pin!(self.shared.ended.notified());
+            let mut ended = pin!(self.inner.ended.notified());
             // Registered before looking, so that nothing in between is missed.
             ended.as_mut().enable();
-            if self.shared.calls.load(Ordering::Acquire) == 0 {
+            if self.inner.calls.load(Ordering::Acquire) == 0 {
                 break;
             }
             ended.await;
         }
-        let _ = self.shared.tasks.end(drained).await;
+        let _ = self.inner.tasks.end(drained).await;
     }
 
     /// What became of its calls.
     #[cfg(feature = "gob")]
     pub(crate) fn tally(&self) -> Tally {
         Tally {
-            answered: self.shared.answered.load(Ordering::Acquire),
-            cut_off: self.shared.cut_off.load(Ordering::Acquire),
+            answered: self.inner.answered.load(Ordering::Acquire),
+            cut_off: self.inner.cut_off.load(Ordering::Acquire),
             ..Tally::default()
         }
     }
@@ -154,24 +155,24 @@ impl Door {
     /// What the command of this name has in place of limits.
     #[cfg(feature = "gob")]
     pub(crate) fn facts_of(&self, name: &Name) -> Option<Facts> {
-        self.shared.service.facts_of(name)
+        self.inner.service.facts_of(name)
     }
 
     /// Memory of the endpoint, for what waits at this door: nothing of it so far. A request and its
     /// reply are counted by themselves, from the call on and until they are dropped.
     #[must_use]
     pub fn held(&self) -> Held {
-        Held::new(&self.shared.quota)
+        Held::new(&self.inner.quota)
     }
 }
 
-impl Shared {
-    /// Takes a place for a call.
+impl Inner {
+    /// Admits a call.
     ///
     /// # Errors
     ///
     /// `overloaded` or `shutting_down`.
-    fn enter(self: &Arc<Self>) -> Result<Place> {
+    fn enter(self: &Arc<Self>) -> Result<Admission> {
         let max = self.calls_max.unwrap_or(usize::MAX);
         let one_more = |calls: usize| calls.checked_add(1).filter(|calls| *calls <= max);
         if self.calls.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
@@ -183,7 +184,7 @@ impl Shared {
             self.leave();
             return Err(Error::found(Code::ShuttingDown, "no more calls are taken"));
         }
-        Ok(Place { shared: Arc::clone(self), is_answered: false })
+        Ok(Admission { door: Arc::clone(self), is_answered: false })
     }
 
     fn leave(&self) {
@@ -227,21 +228,21 @@ impl Shared {
     }
 }
 
-/// The answer to a call that has a place at a door.
+/// The answer to a call that was admitted by a door.
 struct Attended {
     name: Name,
-    // Dropped before its place is given back.
+    // Dropped before its admission is given back.
     answer: Answer,
     // The listener that it came in at, if that is to end it as well.
     listener: Option<Arc<Tasks>>,
     // Until the drain is over; made when the answer has been pending once.
     drained: Option<BoxFuture<'static, ()>>,
-    place: Place,
+    admission: Admission,
 }
 
 impl Attended {
-    fn new(name: Name, answer: Answer, place: Place, listener: Option<Arc<Tasks>>) -> Self {
-        Self { name, answer, listener, drained: None, place }
+    fn new(name: Name, answer: Answer, admission: Admission, listener: Option<Arc<Tasks>>) -> Self {
+        Self { name, answer, listener, drained: None, admission }
     }
 }
 
@@ -249,17 +250,17 @@ impl Future for Attended {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { name, answer, listener, drained, place } = &mut *self;
+        let Self { name, answer, listener, drained, admission } = &mut *self;
         if let Poll::Ready(reply) = Pin::new(answer).poll(cx) {
-            place.is_answered = true;
+            admission.is_answered = true;
             return Poll::Ready(reply);
         }
         let drained = drained.get_or_insert_with(|| {
-            let shared = Arc::clone(&place.shared);
-            let (is_endless, listener) = (shared.is_endless(name), listener.take());
+            let door = Arc::clone(&admission.door);
+            let (is_endless, listener) = (door.is_endless(name), listener.take());
             // It is over in time, however much the handler does.
             Box::pin(unconstrained(async move {
-                match timer(shared.closing_with(listener).await.into_std()) {
+                match timer(door.closing_with(listener).await.into_std()) {
                     Some(timer) if !is_endless => timer.await,
                     None if !is_endless => std::future::pending().await,
                     _ => {}
@@ -267,31 +268,31 @@ impl Future for Attended {
             }))
         });
         ready!(drained.as_mut().poll(cx));
-        let is_endless = place.shared.is_endless(name);
+        let is_endless = admission.door.is_endless(name);
         let error =
-            if is_endless { endless().after_running().heard() } else { place.shared.cut_off() };
-        place.is_answered |= is_endless;
+            if is_endless { endless().after_running().heard() } else { admission.door.cut_off() };
+        admission.is_answered |= is_endless;
         Poll::Ready(Err(error))
     }
 }
 
-impl Drop for Place {
+impl Drop for Admission {
     fn drop(&mut self) {
-        let count = if self.is_answered { &self.shared.answered } else { &self.shared.cut_off };
+        let count = if self.is_answered { &self.door.answered } else { &self.door.cut_off };
         count.fetch_add(1, Ordering::AcqRel);
-        self.shared.leave();
+        self.door.leave();
     }
 }
 
 impl Service for Door {
     fn call(&self, request: Request) -> Answer {
-        match self.shared.enter() {
-            Ok(place) => {
+        match self.inner.enter() {
+            Ok(admission) => {
                 let (name, is_one_way) = (request.name(), request.is_one_way());
-                let mut request = request.or_peer(&self.shared.peer);
-                let listener = request.in_tasks(&self.shared.tasks);
-                let answer = self.shared.service.call(request);
-                let answer = Answer::new(Attended::new(name, answer, place, listener));
+                let mut request = request.or_peer(&self.inner.peer);
+                let listener = request.in_tasks(&self.inner.tasks);
+                let answer = self.inner.service.call(request);
+                let answer = Answer::new(Attended::new(name, answer, admission, listener));
                 if is_one_way { answer.when_taken() } else { answer }
             }
             Err(error) => Answer::refused_directly(error),
@@ -301,11 +302,11 @@ impl Service for Door {
 
 impl Channel for Door {
     fn limits(&self) -> &Limits {
-        &self.shared.limits
+        &self.inner.limits
     }
 
     fn peer(&self) -> &Peer {
-        &self.shared.peer
+        &self.inner.peer
     }
 
     fn is_closed(&self) -> bool {
@@ -323,6 +324,6 @@ impl Channel for Door {
 
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").field("peer", &self.shared.peer).finish_non_exhaustive()
+        f.debug_struct("Door").field("peer", &self.inner.peer).finish_non_exhaustive()
     }
 }

@@ -37,7 +37,7 @@ use crate::limits::{Limits, PayloadMax};
 use crate::quota::Quota;
 use crate::transport::{self, Address, Io, Peer, SharedIo};
 
-/// A buffered stream of bytes, as lent to a raw handler, or opened to speak a plain dialect.
+/// A buffered stream of bytes, as lent to a raw handler, or opened to speak a dialect of its own.
 ///
 /// Reading waits at most `idle_time_max` for the first byte and `body_time_max` for the rest;
 /// writing waits at most `write_time_max`. What is written goes out at once.

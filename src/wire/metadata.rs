@@ -192,7 +192,7 @@ fn encoded(value: &str) -> Vec<u8> {
 /// The text that a value on the wire stands for.
 fn decoded(value: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(value) {
-        Ok(plain) if !plain.contains('%') => plain.into(),
+        Ok(text) if !text.contains('%') => text.into(),
         _ => String::from_utf8(unescaped(value).unwrap_or_default()).unwrap_or_default().into(),
     }
 }

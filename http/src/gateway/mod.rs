@@ -69,8 +69,8 @@ use crate::ids::made;
 /// # async fn main() -> std::io::Result<()> {
 /// let endpoint = Endpoint::new().on(ADD, async |(a, b)| Ok::<_, Error>(a + b));
 /// let (listener, dialer) = transport::memory_listener();
-/// let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
-/// tokio::spawn(serving.admitted_by(&endpoint).into_future());
+/// let (gateway, limits) = (Gateway::new(&endpoint), HttpLimits::default());
+/// tokio::spawn(serve_http(&endpoint, listener, gateway, limits));
 ///
 /// let mut stream = dialer.dial().await.unwrap();
 /// let head = "POST /call/ADD HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
@@ -176,12 +176,13 @@ impl Gateway {
     /// ```
     /// # use switchboard::Endpoint;
     /// # use switchboard_http::Gateway;
-    /// let gateway = Gateway::new(&Endpoint::new());
+    /// let endpoint = Endpoint::new();
+    /// let gateway = Gateway::new(&endpoint);
     /// let app: axum::Router = axum::Router::new()
     ///     .route("/hello", axum::routing::get(async || "hello"))
     ///     .fallback_service(gateway.clone());
     /// let service = gateway.guarding(app);
-    /// // serve_http(listener, service, limits)
+    /// // serve_http(&endpoint, listener, service, limits)
     /// ```
     pub fn guarding<S>(&self, service: S) -> Guarded<S> {
         Guarded { routes: Arc::clone(&self.routes), service }

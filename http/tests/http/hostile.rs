@@ -238,8 +238,8 @@ fn with_little_memory() -> (MemoryDialer, Endpoint) {
     let limits = Limits::default().with(|limits| limits.held_bytes_max = 1_000_000);
     let endpoint = endpoint(&Seen::default()).with_limits(limits);
     let (listener, dialer) = transport::memory_listener();
-    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
-    tokio::spawn(serving.admitted_by(&endpoint).into_future());
+    let (gateway, limits) = (Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serve_http(&endpoint, listener, gateway, limits));
     (dialer, endpoint)
 }
 
@@ -289,8 +289,8 @@ async fn items_that_are_not_read_count_as_well() {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("socket");
     let listener = transport::bind(format!("unix:{}", path.display())).await.unwrap();
-    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
-    tokio::spawn(serving.admitted_by(&endpoint).into_future());
+    let (gateway, limits) = (Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serve_http(&endpoint, listener, gateway, limits));
     let mut readers = Vec::new();
     for _ in 0..5 {
         let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
@@ -315,8 +315,8 @@ async fn one_connection_of_lines_is_not_the_measure_of_all_of_http() {
     let limits = Limits::default().with(|limits| limits.calls_per_connection_max = 1);
     let endpoint = endpoint(&Seen::default()).with_limits(limits);
     let (listener, dialer) = transport::memory_listener();
-    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
-    tokio::spawn(serving.admitted_by(&endpoint).into_future());
+    let (gateway, limits) = (Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serve_http(&endpoint, listener, gateway, limits));
     let mut peers = Vec::new();
     for _ in 0..20 {
         let mut peer = Peer::new(dialer.dial().await.unwrap());

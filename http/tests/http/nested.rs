@@ -10,14 +10,15 @@ use super::support::*;
 
 #[tokio::test(start_paused = true)]
 async fn routes_beside_the_gateway_are_guarded_as_it_is() {
-    let gateway = Gateway::new(&endpoint(&Seen::default())).with_cors(["https://app.example"]);
+    let endpoint = endpoint(&Seen::default());
+    let gateway = Gateway::new(&endpoint).with_cors(["https://app.example"]);
     let app = Router::new()
         .route("/len", route(async |body: Bytes| body.len().to_string()))
         .fallback_service(gateway.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let guarded = gateway.guarding(app);
-    tokio::spawn(serve_http(listener, guarded, HttpLimits::default()).into_future());
+    tokio::spawn(serve_http(&endpoint, listener, guarded, HttpLimits::default()));
     for path in ["/len", "/call/ADD"] {
         let check = async |headers: &str, expected: u16| {
             let response = exchange_at(&address, post_with(path, "[1,2]", headers)).await;
@@ -46,7 +47,7 @@ async fn an_application_of_axum_is_served_and_holds_a_gateway() {
         .route("/len", route(async |body: Bytes| body.len().to_string()))
         .nest_service("/api", Gateway::new(&endpoint));
     let (listener, dialer) = transport::memory_listener();
-    tokio::spawn(serve_http(listener, app, HttpLimits::default()).into_future());
+    tokio::spawn(serve_http(&endpoint, listener, app, HttpLimits::default()));
     let check = async |request: String, expected: u16, answer: &str| {
         let mut peer = Peer::new(dialer.dial().await.unwrap());
         peer.send(&request).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use switchboard::{Endpoint, Limits, transport};
-use switchboard_http::{Gateway, HttpLimits, serve_http};
+use switchboard_http::{Gateway, HttpLimits, serve_http, serve_http_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -75,8 +75,7 @@ async fn connections_count_with_those_of_other_doors() {
     let endpoint = Endpoint::new().with_limits(limits);
     let (listener, dialer) = transport::memory_listener();
     let gateway = Gateway::new(&endpoint);
-    let serving = serve_http(listener, gateway, HttpLimits::default()).admitted_by(&endpoint);
-    tokio::spawn(serving.into_future());
+    tokio::spawn(serve_http(&endpoint, listener, gateway, HttpLimits::default()));
     let (commands, caller) = transport::memory_listener();
     tokio::spawn(async move { endpoint.serve(commands).await });
     let other = caller.dial().await.unwrap();
@@ -139,8 +138,9 @@ async fn who_waits_to_be_accepted_at_the_end_is_answered() {
     }
     let mut silent = Peer::new(TcpStream::connect(address).await.unwrap());
     let (seen, limits) = (Seen::default(), HttpLimits::default());
-    let gateway = Gateway::new(&endpoint(&seen));
-    let report = serve_http(listener, gateway, limits).until(std::future::ready(())).await;
+    let endpoint = endpoint(&seen);
+    let (gateway, stop) = (Gateway::new(&endpoint), std::future::ready(()));
+    let report = serve_http_until(&endpoint, listener, gateway, limits, stop).await;
     for mut peer in waiting {
         let response = peer.rest().await;
         assert_eq!(status(&response), 503, "{response}");
@@ -189,8 +189,8 @@ async fn a_service_that_hangs_is_cut_off() {
     let service = axum::Router::new().fallback(std::future::pending::<()>);
     let (listener, dialer) = transport::memory_listener();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = serve_http(listener, service, HttpLimits::default()).until(stopped);
-    let report = tokio::spawn(serving.into_future());
+    let (endpoint, limits) = (Endpoint::new(), HttpLimits::default());
+    let report = tokio::spawn(serve_http_until(&endpoint, listener, service, limits, stopped));
     let mut peer = Peer::new(dialer.dial().await.unwrap());
     peer.send(get("/", "")).await;
     settle().await;
@@ -238,13 +238,30 @@ async fn a_reader_that_is_slow_is_waited_for_as_long_as_it_reads() {
     let scene = Scene::new();
     let mut peer = scene.dial().await;
     peer.send(get("/events/FLOOD", "")).await;
-    // Each stall is shorter than write_time_max, all together are not.
+    // Each stall is shorter than write_stall_time_max, all together are not.
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_secs(9)).await;
         let mut buffer = vec![0; 60_000];
         peer.io.read_exact(&mut buffer).await.unwrap();
     }
     assert_eq!(scene.seen.under_way(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_on_sending_is_read_for_as_long_as_the_endpoint_lingers() {
+    let limits = Limits::default().with(|limits| limits.linger_time_max = Duration::from_secs(5));
+    let endpoint = Endpoint::new().with_limits(limits);
+    let (listener, dialer) = transport::memory_listener();
+    let gateway = Gateway::new(&endpoint);
+    tokio::spawn(serve_http(&endpoint, listener, gateway, HttpLimits::default()));
+    let mut peer = Peer::new(dialer.dial().await.unwrap());
+    peer.send("no HTTP\r\n\r\n").await;
+    assert_eq!(status(&peer.rest().await), 400);
+    let start = Instant::now();
+    while peer.io.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert_eq!(start.elapsed().as_secs(), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,7 +311,7 @@ async fn a_gateway_that_is_closed_takes_no_calls_wherever_it_is_served() {
     let endpoint = endpoint(&Seen::default());
     let gateway = Gateway::new(&endpoint);
     let (listener, dialer) = transport::memory_listener();
-    tokio::spawn(serve_http(listener, gateway.clone(), HttpLimits::default()).into_future());
+    tokio::spawn(serve_http(&endpoint, listener, gateway.clone(), HttpLimits::default()));
     let ask = async |request: String| {
         let mut peer = Peer::new(dialer.dial().await.unwrap());
         peer.send(request).await;
@@ -339,9 +356,10 @@ impl transport::Listener for Shaken {
 async fn a_handshake_comes_before_the_first_request() {
     let (listener, dialer) = transport::memory_listener();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let gateway = Gateway::new(&endpoint(&Seen::default()));
-    let serving = serve_http(Shaken(listener), gateway, HttpLimits::default()).until(stopped);
-    let report = tokio::spawn(serving.into_future());
+    let endpoint = endpoint(&Seen::default());
+    let (gateway, limits) = (Gateway::new(&endpoint), HttpLimits::default());
+    let serving = serve_http_until(&endpoint, Shaken(listener), gateway, limits, stopped);
+    let report = tokio::spawn(serving);
     let check = async |before: &str, expected: u16| {
         let mut peer = Peer::new(dialer.dial().await.unwrap());
         peer.send(format!("{before}{}", post("/call/ADD", "[1,2]"))).await;
@@ -365,8 +383,8 @@ async fn a_unix_socket_is_served_whatever_the_host_and_the_peer_is_told() {
     let path = folder.join("socket");
     let listener = transport::bind(format!("unix:{}", path.display())).await.unwrap();
     let endpoint = endpoint(&Seen::default());
-    let serving = serve_http(listener, Gateway::new(&endpoint), HttpLimits::default());
-    tokio::spawn(serving.into_future());
+    let (gateway, limits) = (Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serve_http(&endpoint, listener, gateway, limits));
     let mut peer = Peer::new(tokio::net::UnixStream::connect(&path).await.unwrap());
     peer.send(post("/call/IS_OWN", "null").replace("localhost", "anything")).await;
     let response = peer.rest().await;

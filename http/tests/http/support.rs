@@ -12,7 +12,7 @@ use switchboard::with_state;
 use switchboard::{
     Code, Command, Context, Endpoint, Error, Metadata, Receiver, Result, Sender, Streamed,
 };
-use switchboard_http::{Gateway, HttpLimits, HttpReport, serve_http};
+use switchboard_http::{Gateway, HttpLimits, HttpReport, serve_http, serve_http_until};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -221,8 +221,7 @@ impl Scene {
         let gateway = set(Gateway::new(&endpoint));
         let (listener, dialer) = transport::memory_listener();
         let (stop, stopped) = oneshot::channel();
-        let serving = serve_http(listener, gateway, limits).admitted_by(&endpoint).until(stopped);
-        let report = tokio::spawn(serving.into_future());
+        let report = tokio::spawn(serve_http_until(&endpoint, listener, gateway, limits, stopped));
         Self { seen, endpoint, dialer, stop: Some(stop), report }
     }
 
@@ -256,8 +255,7 @@ pub async fn on_port(set: impl FnOnce(Gateway) -> Gateway) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let gateway = set(Gateway::new(&endpoint));
-    let serving = serve_http(listener, gateway, HttpLimits::default()).admitted_by(&endpoint);
-    tokio::spawn(serving.into_future());
+    tokio::spawn(serve_http(&endpoint, listener, gateway, HttpLimits::default()));
     address
 }
 

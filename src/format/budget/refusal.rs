@@ -15,7 +15,7 @@ pub(in crate::format) enum Passed {
     Depth { levels_max: usize },
     Elements { payload_bytes: usize, spare_max: usize },
     Memory { bytes: usize, bytes_max: usize },
-    Held { bytes: usize, held: usize, held_bytes_max: usize },
+    HeldBytes { bytes: usize, held: usize, held_bytes_max: usize },
     Stack { levels: usize, bytes_max: usize },
 }
 
@@ -26,7 +26,7 @@ impl Passed {
             | Self::Elements { .. }
             | Self::Memory { .. }
             | Self::Stack { .. } => Code::TooLarge,
-            Self::Held { .. } => Code::Overloaded,
+            Self::HeldBytes { .. } => Code::Overloaded,
         }
     }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Passed {
             Self::Memory { bytes, bytes_max } => {
                 write!(f, "value of {bytes} bytes in memory is over decode_bytes_max ({bytes_max})")
             }
-            Self::Held { bytes, held, held_bytes_max } => {
+            Self::HeldBytes { bytes, held, held_bytes_max } => {
                 f.write_str(&over_held(bytes, held, held_bytes_max))
             }
             Self::Stack { levels, bytes_max } => write!(

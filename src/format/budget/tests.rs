@@ -72,7 +72,7 @@ fn what_is_not_granted_is_refused_by_its_name() {
     let (purse, asked) = Purse::of(20 * KIB);
     let decode = budget(&purse, 100, 1000 * KIB);
     let passed = decode.charge_memory(60 * KIB).unwrap_err();
-    assert!(matches!(passed, Passed::Held { held_bytes_max: 7, .. }), "{passed:?}");
+    assert!(matches!(passed, Passed::HeldBytes { held_bytes_max: 7, .. }), "{passed:?}");
     drop(decode);
     assert_eq!(asked.try_iter().collect::<Vec<_>>(), [44 * KIB]);
     assert_eq!(purse.left(), 20 * KIB);

@@ -54,7 +54,7 @@ impl Parts {
 /// What sort of value it is: values of two sorts are not alike.
 #[derive(Clone, Copy, Hash)]
 enum Form {
-    Plain,
+    Scalar,
     None,
     Some,
     Unit,
@@ -71,10 +71,10 @@ fn number<T: Hash + ?Sized>(of: &T) -> u64 {
     hasher.finish()
 }
 
-macro_rules! plain {
+macro_rules! scalars {
     ($($method:ident: $type:ty, $value:ident => $hashed:expr;)*) => {$(
         fn $method(self, $value: $type) -> Result<u64> {
-            Ok(number(&(Form::Plain, $hashed)))
+            Ok(number(&(Form::Scalar, $hashed)))
         }
     )*};
 }
@@ -90,7 +90,7 @@ impl Serializer for Likeness {
     type SerializeStruct = Parts;
     type SerializeStructVariant = Parts;
 
-    plain! {
+    scalars! {
         serialize_bool: bool, value => value;
         serialize_i8: i8, value => value;
         serialize_i16: i16, value => value;

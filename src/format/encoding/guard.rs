@@ -70,7 +70,7 @@ struct Guard<'d, S, H> {
     habits: PhantomData<H>,
 }
 
-macro_rules! forward_plain {
+macro_rules! forward_scalars {
     ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
         #[inline]
         fn $method(self, $($argument: $type),*) -> Result<S::Ok, S::Error> {
@@ -148,7 +148,7 @@ impl<'d, S: Serializer, H: Habits> Serializer for Guard<'d, S, H> {
     type SerializeStruct = Fields<'d, S::SerializeStruct, H>;
     type SerializeStructVariant = Fields<'d, S::SerializeStructVariant, H>;
 
-    forward_plain! {
+    forward_scalars! {
         serialize_bool(value: bool)
         serialize_i8(value: i8)
         serialize_i16(value: i16)

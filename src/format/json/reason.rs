@@ -10,17 +10,17 @@ use std::fmt::Write as _;
 
 use switchboard_shape::{Field, Id, Primitive, Shape, Type, Variant};
 
-use super::place::{Place, Step, keys, place};
+use super::location::{Location, Step, keys, locate};
 
 /// Where a text is not what a type of this shape reads, and what is expected there, as far as that
 /// can be said: `.items[3].name: expected a string`.
 pub(super) fn reason(shape: &Shape, text: &[u8], read_bytes: usize) -> String {
-    let Some(place) = place(text, read_bytes) else { return UNEXPECTED.to_owned() };
+    let Some(location) = locate(text, read_bytes) else { return UNEXPECTED.to_owned() };
     let mut walk = Walk { shape, path: String::new(), at: Some(shape.root()) };
-    for step in &place.steps {
+    for step in &location.steps {
         walk.go(*step);
     }
-    let what = walk.content().map_or_else(|| UNEXPECTED.to_owned(), |of| expected(of, &place));
+    let what = walk.content().map_or_else(|| UNEXPECTED.to_owned(), |of| expected(of, &location));
     if walk.path.is_empty() { what } else { format!("{}: {what}", walk.path) }
 }
 
@@ -95,10 +95,10 @@ fn is_of(field: &Field, key: &[u8]) -> bool {
 }
 
 /// What a type expects in the place of what is there.
-fn expected(of: &Type, place: &Place<'_>) -> String {
+fn expected(of: &Type, location: &Location<'_>) -> String {
     match of {
-        Type::Struct { fields, is_open, .. } if place.value.starts_with(b"{") => {
-            wrong_field(fields, *is_open, place)
+        Type::Struct { fields, is_open, .. } if location.value.starts_with(b"{") => {
+            wrong_field(fields, *is_open, location)
         }
         Type::Primitive(primitive) => format!("expected {}", words(*primitive)),
         Type::Unit { .. } => "expected null".to_owned(),
@@ -113,14 +113,14 @@ fn expected(of: &Type, place: &Place<'_>) -> String {
     }
 }
 
-fn wrong_field(fields: &[Field], is_open: bool, place: &Place<'_>) -> String {
+fn wrong_field(fields: &[Field], is_open: bool, location: &Location<'_>) -> String {
     let mut numbers = HashMap::new();
     for (number, field) in fields.iter().enumerate() {
         let names = std::iter::once(&field.name).chain(&field.aliases);
         numbers.extend(names.map(|name| (name.as_bytes(), number)));
     }
     let mut seen = HashSet::new();
-    for (key, is_last) in keys(place) {
+    for (key, is_last) in keys(location) {
         let Some(number) = numbers.get(key) else {
             if is_last && !is_open {
                 let names = one_of(fields.iter().map(|field| &*field.name), "no field");

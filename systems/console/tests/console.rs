@@ -74,8 +74,9 @@ async fn lines_are_asked_over_a_unix_socket() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_are_asked_over_http() {
     let (listener, address) = bind("127.0.0.1:0").await;
-    let gateway = Gateway::new(&endpoint());
-    tokio::spawn(serve_http(listener, gateway, HttpLimits::default()).into_future());
+    let endpoint = endpoint();
+    let (gateway, limits) = (Gateway::new(&endpoint), HttpLimits::default());
+    tokio::spawn(serve_http(&endpoint, listener, gateway, limits));
     check_lines(&format!("http://{address}"));
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use switchboard::transport::{self, Address, AnyListener};
 use switchboard::{Endpoint, Result};
-use switchboard_http::{HttpLimits, serve_http};
+use switchboard_http::{HttpLimits, serve_http_until};
 use tokio::sync::watch;
 
 use crate::commands::endpoint;
@@ -105,7 +105,7 @@ impl Service {
             async move { drop(told.wait_for(|is_stopping| *is_stopping).await) }
         };
         let routes = router(&endpoint, &hosts);
-        let http = serve_http(http, routes, http_limits()).admitted_by(&endpoint).until(stopped());
+        let http = serve_http_until(&endpoint, http, routes, http_limits(), stopped());
         let commands = async {
             match port {
                 Some(port) => {
@@ -139,7 +139,7 @@ fn http_limits() -> HttpLimits {
         limits.head_time_max = READ_TIME_MAX;
         limits.body_time_max = READ_TIME_MAX;
         limits.body_bytes_max = BODY_BYTES_MAX;
-        limits.write_time_max = Duration::from_secs(10);
+        limits.write_stall_time_max = Duration::from_secs(10);
         limits.idle_time_max = Duration::from_secs(120);
     })
 }

@@ -1,4 +1,4 @@
-//! Places in texts, by how far they were read.
+//! Locations in texts, by how far they were read.
 
 use super::*;
 
@@ -7,13 +7,13 @@ use super::*;
 fn check(marked: &str, wanted: &str) {
     let read_bytes = marked.find('^').unwrap();
     let text = marked.replace('^', "");
-    let found = place(text.as_bytes(), read_bytes).map_or_else(String::new, |place| {
+    let found = locate(text.as_bytes(), read_bytes).map_or_else(String::new, |location| {
         let step = |step: &Step<'_>| match step {
             Step::Key(key) => format!(".{}", String::from_utf8_lossy(key)),
             Step::Index(index) => format!("[{index}]"),
         };
-        let steps: String = place.steps.iter().map(step).collect();
-        format!("{steps} {}", String::from_utf8_lossy(place.value))
+        let steps: String = location.steps.iter().map(step).collect();
+        format!("{steps} {}", String::from_utf8_lossy(location.value))
     });
     assert_eq!(found, wanted, "{marked}");
 }
@@ -40,7 +40,7 @@ fn the_value_that_was_read_last_is_found() {
 #[test]
 fn what_lies_too_deep_is_not_looked_for() {
     let text = ["[".repeat(Limits::DEPTH_MOST + 1), "1".to_owned()].concat();
-    assert_eq!(place(text.as_bytes(), text.len()), None);
+    assert_eq!(locate(text.as_bytes(), text.len()), None);
 }
 
 #[test]
@@ -48,10 +48,10 @@ fn the_keys_of_an_object_are_those_that_were_read() {
     let check = |marked: &str, wanted: &[(&str, bool)]| {
         let read_bytes = marked.find('^').unwrap();
         let text = marked.replace('^', "");
-        let place = Place { steps: vec![], value: text.as_bytes(), read_bytes };
+        let location = Location { steps: vec![], value: text.as_bytes(), read_bytes };
         let wanted: Vec<_> =
             wanted.iter().map(|(key, is_last)| (key.as_bytes(), *is_last)).collect();
-        assert_eq!(keys(&place).collect::<Vec<_>>(), wanted, "{marked}");
+        assert_eq!(keys(&location).collect::<Vec<_>>(), wanted, "{marked}");
     };
     check("{}^", &[]);
     check(r#"{"a": {"b": [1, {"c": 2}]}, "d": "e"}^, "f""#, &[("a", false), ("d", false)]);

@@ -1,10 +1,14 @@
-//! Functions that are given what sends or takes the items of a streamed command.
+//! Functions as handlers: async ones and those that block, with state in front or without.
+//!
+//! It is a macro, because the compiler infers a shape only from an impl whose header names it. One
+//! impl for all shapes would leave open which of them a function has.
 
 use std::sync::Arc;
 
+use super::blocking::{Blocking, BlockingAnswer, run_blocking};
 use super::{
-    Blocking, BlockingAnswer, Context, Handler, OfBoth, OfBothAndContext, OfReceiver,
-    OfReceiverAndContext, OfSender, OfSenderAndContext, WithState, run_blocking,
+    Context, Handler, OfBoth, OfBothAndContext, OfReceiver, OfReceiverAndContext, OfRequest,
+    OfRequestAndContext, OfSender, OfSenderAndContext, WithState,
 };
 use crate::command::Streamed;
 use crate::format::Codec;
@@ -19,47 +23,49 @@ fn receiver<I>(context: &Context, codec: &Codec<I>) -> Receiver<I> {
 }
 
 /// The handlers of one shape: a function, one that blocks, and either with state in front. Behind
-/// `=>` stands the request of the command, and what the function is given beside its head.
-macro_rules! streamed_handlers {
+/// the shape stand the request of the command and the codecs of its items, and behind the second
+/// `=>` what the function is given beside the head of the request, made of the context and these.
+macro_rules! handlers {
     (
-        $shape:ident<$($item:ident),+> => $request:ty, $items:ty,
-        ($context:ident, $codecs:ident) => $($argument:expr, $type:ty);+
+        $shape:ident $(<$($item:ident),+>)? => $request:ty, $items:ty,
+        ($context:pat, $codecs:pat) => $($argument:expr, $type:ty);*
     ) => {
         #[diagnostic::do_not_recommend]
-        impl<F, Head, $($item: 'static,)+ Answer> Handler<$request, $shape<$($item),+>> for F
+        impl<F, Head, $($($item: 'static,)+)? Answer> Handler<$request, $shape $(<$($item),+>)?>
+            for F
         where
-            F: Fn(Head, $($type),+) -> Answer + Send + Sync + 'static,
+            F: Fn(Head $(, $type)*) -> Answer + Send + Sync + 'static,
         {
             type Head = Head;
             type Answer = Answer;
             type Items = $items;
 
             fn call(&self, head: Head, $context: Context, $codecs: &$items) -> Answer {
-                self(head, $($argument),+)
+                self(head $(, $argument)*)
             }
         }
 
         #[diagnostic::do_not_recommend]
-        impl<S, F, Head, $($item: 'static,)+ Answer> Handler<$request, $shape<$($item),+>>
+        impl<S, F, Head, $($($item: 'static,)+)? Answer> Handler<$request, $shape $(<$($item),+>)?>
             for WithState<S, F>
         where
             S: Send + Sync + 'static,
-            F: Fn(Arc<S>, Head, $($type),+) -> Answer + Send + Sync + 'static,
+            F: Fn(Arc<S>, Head $(, $type)*) -> Answer + Send + Sync + 'static,
         {
             type Head = Head;
             type Answer = Answer;
             type Items = $items;
 
             fn call(&self, head: Head, $context: Context, $codecs: &$items) -> Answer {
-                (self.function)(Arc::clone(&self.state), head, $($argument),+)
+                (self.function)(Arc::clone(&self.state), head $(, $argument)*)
             }
         }
 
         #[diagnostic::do_not_recommend]
-        impl<F, Head, $($item: 'static,)+ Reply> Handler<$request, $shape<$($item),+>>
+        impl<F, Head, $($($item: 'static,)+)? Reply> Handler<$request, $shape $(<$($item),+>)?>
             for Blocking<F>
         where
-            F: Fn(Head, $($type),+) -> Reply + Send + Sync + 'static,
+            F: Fn(Head $(, $type)*) -> Reply + Send + Sync + 'static,
             Head: Send + 'static,
             Reply: Send + 'static,
         {
@@ -68,20 +74,20 @@ macro_rules! streamed_handlers {
             type Items = $items;
 
             fn call(&self, head: Head, context: Context, codecs: &$items) -> Self::Answer {
-                let (function, $codecs) = (Arc::clone(&self.function), Arc::clone(codecs));
+                let (function, codecs) = (Arc::clone(&self.function), Clone::clone(codecs));
                 run_blocking(context, move |$context| {
-                    let $codecs = &$codecs;
-                    function(head, $($argument),+)
+                    let $codecs = &codecs;
+                    function(head $(, $argument)*)
                 })
             }
         }
 
         #[diagnostic::do_not_recommend]
-        impl<S, F, Head, $($item: 'static,)+ Reply> Handler<$request, $shape<$($item),+>>
+        impl<S, F, Head, $($($item: 'static,)+)? Reply> Handler<$request, $shape $(<$($item),+>)?>
             for WithState<S, Blocking<F>>
         where
             S: Send + Sync + 'static,
-            F: Fn(Arc<S>, Head, $($type),+) -> Reply + Send + Sync + 'static,
+            F: Fn(Arc<S>, Head $(, $type)*) -> Reply + Send + Sync + 'static,
             Head: Send + 'static,
             Reply: Send + 'static,
         {
@@ -91,39 +97,41 @@ macro_rules! streamed_handlers {
 
             fn call(&self, head: Head, context: Context, codecs: &$items) -> Self::Answer {
                 let (state, function) = (Arc::clone(&self.state), self.function.function.clone());
-                let $codecs = Arc::clone(codecs);
+                let codecs = Clone::clone(codecs);
                 run_blocking(context, move |$context| {
-                    let $codecs = &$codecs;
-                    function(state, head, $($argument),+)
+                    let $codecs = &codecs;
+                    function(state, head $(, $argument)*)
                 })
             }
         }
     };
 }
 
-streamed_handlers!(
+handlers!(OfRequest => Head, (), (_, _) =>);
+handlers!(OfRequestAndContext => Head, (), (context, _) => context, Context);
+handlers!(
     OfSender<I> => Head, Arc<Codec<I>>,
     (context, codec) => sender(&context, codec), Sender<I>
 );
-streamed_handlers!(
+handlers!(
     OfSenderAndContext<I> => Head, Arc<Codec<I>>,
     (context, codec) => sender(&context, codec), Sender<I>; context, Context
 );
-streamed_handlers!(
+handlers!(
     OfReceiver<I> => Streamed<I, Head>, Arc<Codec<I>>,
     (context, codec) => receiver(&context, codec), Receiver<I>
 );
-streamed_handlers!(
+handlers!(
     OfReceiverAndContext<I> => Streamed<I, Head>, Arc<Codec<I>>,
     (context, codec) => receiver(&context, codec), Receiver<I>; context, Context
 );
-streamed_handlers!(
+handlers!(
     OfBoth<I, J> => Streamed<I, Head>, Arc<(Codec<I>, Codec<J>)>,
     (context, codecs) =>
         receiver(&context, &codecs.0), Receiver<I>;
         sender(&context, &codecs.1), Sender<J>
 );
-streamed_handlers!(
+handlers!(
     OfBothAndContext<I, J> => Streamed<I, Head>, Arc<(Codec<I>, Codec<J>)>,
     (context, codecs) =>
         receiver(&context, &codecs.0), Receiver<I>;

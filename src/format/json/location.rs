@@ -7,7 +7,7 @@ use crate::limits::Limits;
 
 /// The way to a value, and where it begins.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place<'p> {
+pub(super) struct Location<'p> {
     pub(super) steps: Vec<Step<'p>>,
     /// The text from the value on.
     pub(super) value: &'p [u8],
@@ -27,7 +27,7 @@ pub(super) enum Step<'p> {
 /// The value that was being read when `read_bytes` had been read: the innermost one that had begun
 /// by then and had not ended before. A value that begins just there is it, too. `None` if it lies
 /// too deep, or behind the text's own value.
-pub(super) fn place(text: &[u8], read_bytes: usize) -> Option<Place<'_>> {
+pub(super) fn locate(text: &[u8], read_bytes: usize) -> Option<Location<'_>> {
     let mut around: Vec<Around<'_>> = Vec::new();
     for token in tokens(text) {
         let is_last = token.end >= read_bytes;
@@ -37,7 +37,7 @@ pub(super) fn place(text: &[u8], read_bytes: usize) -> Option<Place<'_>> {
                 around.pop();
                 around.last_mut()?.go_on();
             }
-            Kind::Plain if around.last().is_some_and(|around| around.is_key_next) => {
+            Kind::Scalar if around.last().is_some_and(|around| around.is_key_next) => {
                 if let Some(object) = around.last_mut() {
                     object.step = Step::Key(token.content(text));
                     object.is_key_next = false;
@@ -47,14 +47,14 @@ pub(super) fn place(text: &[u8], read_bytes: usize) -> Option<Place<'_>> {
                 }
             }
             _ if token.begin > read_bytes => break,
-            Kind::Plain if !is_last => around.last_mut()?.go_on(),
+            Kind::Scalar if !is_last => around.last_mut()?.go_on(),
             Kind::Open { is_object } if token.begin < read_bytes => {
                 if around.len() >= Limits::DEPTH_MOST {
                     return None;
                 }
                 around.push(Around::new(token.begin, is_object));
             }
-            Kind::Plain | Kind::Open { .. } => {
+            Kind::Scalar | Kind::Open { .. } => {
                 return Some(value(text, read_bytes, &around, token.begin));
             }
         }
@@ -63,21 +63,23 @@ pub(super) fn place(text: &[u8], read_bytes: usize) -> Option<Place<'_>> {
     Some(value(text, read_bytes, &around, begin))
 }
 
-/// The keys of the object at a place, as far as it was read; each with whether it was the last
+/// The keys of the object at a location, as far as it was read; each with whether it was the last
 /// thing that was read.
-pub(super) fn keys<'p>(place: &Place<'p>) -> impl Iterator<Item = (&'p [u8], bool)> + use<'p> {
-    let (text, read_bytes) = (place.value, place.read_bytes);
+pub(super) fn keys<'p>(
+    location: &Location<'p>,
+) -> impl Iterator<Item = (&'p [u8], bool)> + use<'p> {
+    let (text, read_bytes) = (location.value, location.read_bytes);
     let (mut tokens, mut depth, mut is_key_next, mut is_over) =
         (tokens(text), 0_usize, true, false);
     std::iter::from_fn(move || {
         while !is_over {
             let token = tokens.next()?;
             let is_last = token.end >= read_bytes;
-            let is_key = matches!(token.kind, Kind::Plain) && depth == 1 && is_key_next;
+            let is_key = matches!(token.kind, Kind::Scalar) && depth == 1 && is_key_next;
             match token.kind {
                 Kind::Open { .. } => depth = depth.saturating_add(1),
                 Kind::Close => depth = depth.saturating_sub(1),
-                Kind::Plain => {}
+                Kind::Scalar => {}
             }
             if depth == 1 {
                 // After a key comes its value, and after that the next key; first comes the object.
@@ -92,8 +94,13 @@ pub(super) fn keys<'p>(place: &Place<'p>) -> impl Iterator<Item = (&'p [u8], boo
     })
 }
 
-fn value<'p>(text: &'p [u8], read_bytes: usize, around: &[Around<'p>], begin: usize) -> Place<'p> {
-    Place {
+fn value<'p>(
+    text: &'p [u8],
+    read_bytes: usize,
+    around: &[Around<'p>],
+    begin: usize,
+) -> Location<'p> {
+    Location {
         steps: around.iter().map(|around| around.step).collect(),
         value: text.get(begin..).unwrap_or_default(),
         read_bytes: read_bytes.saturating_sub(begin),
@@ -132,7 +139,7 @@ struct Token {
 enum Kind {
     Open { is_object: bool },
     Close,
-    Plain,
+    Scalar,
 }
 
 impl Token {
@@ -152,12 +159,12 @@ fn tokens(text: &[u8]) -> impl Iterator<Item = Token> {
             b'[' => Kind::Open { is_object: false },
             b'{' => Kind::Open { is_object: true },
             b']' | b'}' => Kind::Close,
-            _ => Kind::Plain,
+            _ => Kind::Scalar,
         };
         let next = begin.saturating_add(1);
         at = match (&kind, text.get(begin)) {
-            (Kind::Plain, Some(b'"')) => string_end(text, next),
-            (Kind::Plain, _) => {
+            (Kind::Scalar, Some(b'"')) => string_end(text, next),
+            (Kind::Scalar, _) => {
                 let is_end = |byte| is_between(byte) || matches!(byte, b'[' | b']' | b'{' | b'}');
                 skip(text, next, |byte| !is_end(byte))
             }
