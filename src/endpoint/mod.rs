@@ -259,7 +259,7 @@ impl Endpoint {
 
     /// Serves all who connect to `listener` until `stop` is ready, and then drains: it accepts no
     /// more connections and takes no more calls. Calls under way may finish; after `drain_time_max`
-    /// they end with `cancelled`. A handler under way may still call back
+    /// they end with `shutting_down`. A handler under way may still call back
     /// ([`Context::client`](crate::Context::client)). Peers that wait to be accepted are told as
     /// well, so they know that none of their calls ran.
     ///

@@ -140,10 +140,10 @@ async fn what_does_not_end_is_ended() {
     serving.stop.send(()).unwrap();
     tagged.expect(CLOSING).await;
     let text = "the call did not end within drain_time_max (10s)";
-    tagged.expect(&ran(1, Code::Cancelled, text)).await;
+    tagged.expect(&ran(1, Code::ShuttingDown, text)).await;
     tagged.expect_farewell().await;
     raw.expect(CLOSING).await;
-    raw.expect(&ran(0, Code::Cancelled, text)).await;
+    raw.expect(&ran(0, Code::ShuttingDown, text)).await;
     raw.expect_farewell().await;
     drop((tagged, raw));
     let report = within(serving.report).await.unwrap().unwrap();
@@ -448,7 +448,7 @@ async fn a_handler_that_calls_back_in_vain_is_ended_in_time() {
     peer.expect("PROGRESS 0 1 f=line\na").await;
     peer.expect("PROGRESS 1 1 f=line\na").await;
     let text = "the call did not end within drain_time_max (10s)";
-    peer.expect(&ran(1, Code::Cancelled, text)).await;
+    peer.expect(&ran(1, Code::ShuttingDown, text)).await;
     peer.expect(">1 cancel\n").await;
     peer.expect_farewell().await;
     drop(peer);
