@@ -148,6 +148,7 @@ async fn what_does_not_end_is_ended() {
     drop((tagged, raw));
     let report = within(serving.report).await.unwrap().unwrap();
     assert_eq!((report.calls_answered, report.calls_cut_off), (0, 2));
+    assert_eq!(report.plain_calls, 1);
     held.ended.reach(2).await;
     assert!(start.elapsed() >= Duration::from_secs(10));
     assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
