@@ -297,3 +297,53 @@ async fn a_raw_listener_says_nothing_of_its_own() {
     let report = serve.await.unwrap().unwrap();
     assert_eq!(report.connections, 6, "{report:?}");
 }
+
+/// Go passes over fields whose names begin with a lower-case letter, and says nothing.
+#[cfg(feature = "gob")]
+#[tokio::test(start_paused = true)]
+async fn gob_is_offered_where_go_takes_notice_of_all_fields() {
+    use serde::{Deserialize, Serialize};
+    use switchboard::format::Gob;
+
+    #[derive(Serialize, Deserialize)]
+    struct Lower {
+        number: i64,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Upper {
+        number: i64,
+    }
+
+    const LOWER: Command<Lower, u8, Json> = Command::new("LOWER");
+    const LOWER_ITEMS: Command<u8, Streamed<Lower, u8>, Json> = Command::new("LOWER_ITEMS");
+    const LOWER_REPLY: Command<u8, Vec<Lower>, Json> = Command::new("LOWER_REPLY");
+    const OWN: Command<Lower, u8, Gob> = Command::new("OWN");
+    const UPPER: Command<Upper, Vec<Upper>, Json> = Command::new("UPPER");
+
+    async fn items(_: u8, _: Sender<Lower>) -> Result<u8> {
+        Ok(0)
+    }
+
+    async fn small(lower: Lower) -> Result<u8> {
+        u8::try_from(lower.number).map_err(Error::internal)
+    }
+
+    let endpoint = Endpoint::new()
+        .on(LOWER, small)
+        .on(LOWER_ITEMS, items)
+        .on(LOWER_REPLY, async |_: u8| Ok::<_, Error>(Vec::new()))
+        .on(OWN, small)
+        .on(UPPER, async |upper: Upper| Ok::<_, Error>(vec![upper]));
+    let list = "LOWER json Lower -> u8\n\
+                LOWER_ITEMS json u8 -> Streamed<Lower, u8>\n\
+                LOWER_REPLY json u8 -> Vec<Lower>\n\
+                OWN gob,json Lower -> u8\n\
+                UPPER json,gob Upper -> Vec<Upper>\n";
+    check(&endpoint, "?\n", list).await;
+    let refused = err(1, Code::UnsupportedFormat, "this command speaks json");
+    check(&endpoint, "LOWER 1 1 f=gob\nx", &refused).await;
+    // Two programs in Rust, which both chose gob, understand each other.
+    assert_eq!(client(&endpoint).call(OWN, &Lower { number: 7 }).await.unwrap(), 7);
+}
