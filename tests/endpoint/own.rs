@@ -229,15 +229,33 @@ async fn streams_are_described() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_endpoints_own_commands_have_no_formats_to_choose_from() {
-    for name in ["?", "?PING"] {
-        let text = format!("{name} has no formats to choose from");
-        let refused = err(0, Code::UnsupportedFormat, &text);
-        check(&endpoint(), &format!("{name} json\nSTRING\nx\n"), &refused).await;
-    }
+async fn the_endpoints_own_commands_say_what_they_speak() {
+    let refused = err(0, Code::UnsupportedFormat, "?PING has no formats to choose from");
+    check(&endpoint(), "?PING json\nSTRING\nx\n", &refused).await;
+    let text = "? speaks json, and lines if no format is named";
+    let refused = err(0, Code::UnsupportedFormat, text);
+    check(&endpoint(), "? xml\nSTRING\nx\n", &refused).await;
     let text = "this command speaks line and json";
     let refused = err(0, Code::UnsupportedFormat, text);
     check(&endpoint(), "?DESCRIBE xml\nECHO\nSTRING\nx\n", &refused).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_is_json_for_who_asks_for_that() {
+    let list = client(&endpoint()).call_json("?", &Value::Null).await.unwrap();
+    let names: Vec<_> = list.as_array().unwrap().iter().map(|told| &told["name"]).collect();
+    assert_eq!(names, ["ADD", "CHECK_STOCK", "ECHO", "LETTERS", "STRING"]);
+    assert_eq!(list[2]["formats"][0], json!("line"));
+    assert_eq!(list[2]["request"], json!({ "type": "String", "shapes": {}, "items": null }));
+    assert_eq!(list[4], json!({ "name": "STRING", "raw": true }));
+    // By hand it is one line; with a tag it may have no payload, and nothing but `null`.
+    let text = list.to_string();
+    check(&endpoint(), "? json\n?PING\n", &format!("{text}\n\n")).await;
+    let told = format!("<1 ok {}\n{text}", text.len());
+    check(&endpoint(), "? 1 0 f=json\n", &told).await;
+    check(&endpoint(), "? 1 4 f=json\nnull", &told).await;
+    let refused = err(1, Code::BadPayload, "? takes no payload");
+    check(&endpoint(), "? 1 4 f=json\ntrue", &refused).await;
 }
 
 /// It is dropped as it comes, however large it is.

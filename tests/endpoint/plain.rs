@@ -74,7 +74,8 @@ async fn what_has_no_known_end_closes_the_connection() {
     check_closes("NOPE", UnknownCommand, "there is no command NOPE; ? lists them").await;
     check_closes("NOPE json", UnknownCommand, "there is no command NOPE; ? lists them").await;
     check_closes("?nope", UnknownCommand, "there is no command ?nope; ? lists them").await;
-    check_closes("? json", UnsupportedFormat, "? has no formats to choose from").await;
+    let text = "? speaks json, and lines if no format is named";
+    check_closes("? xml", UnsupportedFormat, text).await;
     check_closes("ADD line", UnsupportedFormat, "this command speaks bincode and json").await;
     let text = "a raw command has no formats to choose from";
     check_closes("STRING json", UnsupportedFormat, text).await;
