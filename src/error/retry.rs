@@ -1,6 +1,13 @@
 //! Whether to call again: whether it does harm, and whether it may go well.
 
+use std::time::Duration;
+
 use super::{Code, Error};
+
+/// A time in whole milliseconds, rounded up: who comes too early comes in vain.
+pub(crate) fn millis_up(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
 
 impl Error {
     /// This error once more, with all that is known of it; both have the same source.

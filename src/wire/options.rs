@@ -75,8 +75,8 @@ impl Options {
         Self { text: text.freeze() }
     }
 
-    /// Those of an error: the bytes of its details, the time after which it is worth calling again
-    /// and whether the handler had begun.
+    /// Those of an error: the bytes of its details, the time after which it is worth calling again,
+    /// rounded up to milliseconds, and whether the handler had begun.
     ///
     /// ```
     /// use std::time::Duration;
@@ -97,8 +97,7 @@ impl Options {
                     push_number(&mut text, b"d", details_bytes);
                 }
                 if let Some(time) = retry_after {
-                    let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                    push_number(&mut text, b"retry", time_ms);
+                    push_number(&mut text, b"retry", millis_up(time));
                 }
                 if has_run {
                     push(&mut text, b"ran", b"1");
