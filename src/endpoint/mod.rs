@@ -375,7 +375,8 @@ impl Endpoint {
     /// # Errors
     ///
     /// `invalid` if it is not an address, `disconnected` if nobody answers there within
-    /// `call_time_max`.
+    /// `call_time_max`. That limit is also one of calls: to wait for less, drop the future in time,
+    /// as at [`Client::connect`].
     ///
     /// # Cancel safety
     ///
