@@ -269,8 +269,8 @@ impl Endpoint {
     ///
     /// To serve several listeners, call this once for each on the same endpoint.
     ///
-    /// If thousands connect at once, use [`transport::bind`]: it lets 4,096 wait to be accepted,
-    /// tokio's `TcpListener::bind` only 128.
+    /// If thousands connect at once, use [`transport::bind`]: at a TCP address it lets 4,096 wait
+    /// to be accepted, or as many as the system allows (`net.core.somaxconn`).
     ///
     /// # Errors
     ///
