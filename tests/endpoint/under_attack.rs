@@ -54,7 +54,7 @@ async fn a_handler_that_is_always_busy_ends_in_time() {
     let call = tokio::spawn(door.call(request("BUSY", "x")));
     tokio::task::yield_now().await;
     door.close();
-    assert_eq!(call.await.unwrap().unwrap_err().code(), Code::Cancelled);
+    assert_eq!(call.await.unwrap().unwrap_err().code(), Code::ShuttingDown);
 }
 
 #[tokio::test(start_paused = true)]
