@@ -28,8 +28,8 @@ use crate::limits::Limits;
 /// `#[serde(rename_all = "PascalCase")]`. A command of another format is spoken in this one too if
 /// Go takes notice of all fields of its types. The definitions of the types are found out by what
 /// the type asks of its deserializer; for a few types that cannot be, and encoding them is an
-/// error: see [`Schema`]. A type that does not read what it writes has no form in it, as in [`Json`]. As
-/// in Go, `-0.0` in a field is not sent, and read as `0.0`.
+/// error: see [`Schema`]. A type that does not read what it writes has no form in it, as in
+/// [`Json`]. As in Go, `-0.0` in a field is not sent, and read as `0.0`.
 ///
 /// ```
 /// use bytes::BytesMut;

@@ -316,23 +316,24 @@ async fn a_raw_listener_says_nothing_of_its_own() {
     assert_eq!(report.connections, 6, "{report:?}");
 }
 
+#[cfg(feature = "gob")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Lower {
+    number: i64,
+}
+
+#[cfg(feature = "gob")]
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Upper {
+    number: i64,
+}
+
 /// Go passes over fields whose names begin with a lower-case letter, and says nothing.
 #[cfg(feature = "gob")]
 #[tokio::test(start_paused = true)]
 async fn gob_is_offered_where_go_takes_notice_of_all_fields() {
-    use serde::{Deserialize, Serialize};
     use switchboard::format::Gob;
-
-    #[derive(Serialize, Deserialize)]
-    struct Lower {
-        number: i64,
-    }
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Upper {
-        number: i64,
-    }
 
     const LOWER: Command<Lower, u8, Json> = Command::new("LOWER");
     const LOWER_ITEMS: Command<u8, Streamed<Lower, u8>, Json> = Command::new("LOWER_ITEMS");
