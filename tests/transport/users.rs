@@ -3,7 +3,7 @@
 //! Other users are processes of this program, or a shell. Only root can start them.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -86,7 +86,7 @@ async fn a_user_who_has_all_places_leaves_those_of_others() {
         assert!(told.contains("connections_per_peer_max (2) of yours are open"), "{told}");
         println!("{FULL}");
         // Until the others have tried.
-        let _ = std::io::stdin().read(&mut [0]);
+        let _ = io::stdin().read(&mut [0]);
         return;
     }
     let Some(scene) = Scene::new("a_user_who_has_all_places_leaves_those_of_others") else {
@@ -95,11 +95,14 @@ async fn a_user_who_has_all_places_leaves_those_of_others() {
     scene.serve(Limits::default().with(|limits| limits.connections_per_peer_max = 2)).await;
     let path = scene.socket();
     let mut stranger = scene.stranger(NOBODY);
-    let lines = BufReader::new(stranger.stdout.take().unwrap()).lines();
+    // Kept until it has ended, for it has more to say.
+    let mut lines = BufReader::new(stranger.stdout.take().unwrap()).lines();
     let trying = spawn_blocking(move || {
-        assert!(lines.map_while(Result::ok).any(|line| line.ends_with(FULL)), "it is not told");
+        let mut told = lines.by_ref().map_while(io::Result::ok);
+        assert!(told.any(|line| line.ends_with(FULL)), "it is not told");
         let told = ask(&mut connect(&path));
         drop(stranger.stdin.take());
+        lines.for_each(drop);
         assert!(stranger.wait().unwrap().success());
         told
     });
