@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-#[cfg(any(feature = "gob", feature = "json"))]
+#[cfg(feature = "json")]
 use super::Format;
 #[cfg(feature = "json")]
 use super::Json;
