@@ -241,7 +241,7 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
     }
 
     /// Says that a call of it has no end of its own, such as a subscription, or following a log.
-    /// When the endpoint drains, such a call ends at once with `cancelled`; other calls have
+    /// When the endpoint drains, such a call ends at once with `shutting_down`; others have
     /// `drain_time_max` to end.
     ///
     /// It says nothing of time: a call without items ends after `call_time_max` all the same,

@@ -23,6 +23,7 @@ pub use self::code::{Code, CodeWord, Fault, UnknownCode};
 pub(crate) use self::display::reasons;
 use self::reach::{Details, EncodeDetails, Reach, text_to_tell};
 pub(crate) use self::reach::{TEXT_BYTES_MAX, Told};
+pub(crate) use self::retry::millis_up;
 pub(crate) use self::word::Word;
 
 use std::borrow::Cow;
@@ -174,7 +175,8 @@ impl Error {
         self
     }
 
-    /// Tells the caller after how much time it is worth calling again, in whole milliseconds.
+    /// Tells the caller after how much time it is worth calling again, in whole milliseconds: a
+    /// part of one is a whole one, so that nobody comes too early.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -182,10 +184,12 @@ impl Error {
     /// let busy = Error::new(Code::Overloaded, "the queue is full");
     /// let busy = busy.with_retry_after(Duration::from_secs(2));
     /// assert_eq!(busy.retry_after(), Some(Duration::from_secs(2)));
+    /// let busy = busy.with_retry_after(Duration::from_micros(1001));
+    /// assert_eq!(busy.retry_after(), Some(Duration::from_millis(2)));
     /// ```
     #[must_use]
     pub fn with_retry_after(mut self, time: Duration) -> Self {
-        self.facts.retry_after = Some(time);
+        self.facts.retry_after = Some(Duration::from_millis(millis_up(time)));
         self
     }
 
@@ -484,6 +488,17 @@ mod tests {
         assert_eq!(error.to_string(), "the peer answered failed: \\u{1b}[31mred");
         let error = Error::from_peer(Code::Failed.into(), b"two\nlines\n");
         assert_eq!(error.text(), "two\\nlines");
+    }
+
+    #[test]
+    fn the_time_to_call_again_is_in_whole_milliseconds_and_never_too_short() {
+        for (nanos, millis) in [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2)] {
+            let error = Error::new(Code::Overloaded, "full");
+            let error = error.with_retry_after(Duration::from_nanos(nanos));
+            assert_eq!(error.retry_after(), Some(Duration::from_millis(millis)), "{nanos}");
+        }
+        let error = Error::new(Code::Overloaded, "full").with_retry_after(Duration::MAX);
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(u64::MAX)));
     }
 
     #[test]

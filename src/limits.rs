@@ -206,7 +206,7 @@ pub struct Limits {
     /// streamed call ends with `deadline_exceeded`.
     pub stall_time_max: Duration,
     /// Time that calls under way get to finish when the endpoint stops. Default 10 s; then they end
-    /// with `cancelled`.
+    /// with `shutting_down`, as calls that may have run.
     ///
     /// Stopping may take longer: a connection has `write_time_max` more if its peer does not read
     /// its last replies, and `linger_time_max` more until its peer ends as well. So whoever kills a

@@ -4,7 +4,8 @@
 //! {"error":{"code":"not_found","message":"no such job","details":{"id":7},"request_id":"a1"}}
 //! ```
 //!
-//! `details` is there if the error has some. Requests that hyper refuses by itself get neither a
+//! `details` is there if the error has some, and `"ran": true` if a drain has cut off a call that
+//! may have run. Requests that hyper refuses by itself get neither a
 //! body nor a request id: they never reach us. The README has the list.
 
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(crate) struct Refusal {
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
     is_transient: bool,
+    // It says `shutting_down` of a call that may have run.
+    may_have_run: bool,
 }
 
 /// What goes beside an error.
@@ -46,6 +49,8 @@ struct Inner<'r> {
     message: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'r serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ran: Option<bool>,
     request_id: &'r str,
 }
 
@@ -79,8 +84,9 @@ impl Refusal {
 
     fn worded(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let (code, message) = (code.to_owned(), message.into());
-        let (beside, retry_after, allow, is_transient) = (None, None, None, false);
-        Self { status, code, message, beside, retry_after, allow, is_transient }
+        let (beside, retry_after, allow) = (None, None, None);
+        let (is_transient, may_have_run) = (false, false);
+        Self { status, code, message, beside, retry_after, allow, is_transient, may_have_run }
     }
 
     /// The whole response, without the headers that all responses have.
@@ -108,7 +114,8 @@ impl Refusal {
     pub(crate) fn json(&self, request_id: &str) -> Vec<u8> {
         let Self { code, message, beside, .. } = self;
         let details = beside.as_ref().and_then(|beside| beside.details.as_ref());
-        let error = Inner { code, message, details, request_id };
+        let ran = self.may_have_run.then_some(true);
+        let error = Inner { code, message, details, ran, request_id };
         // Texts and values that were JSON before: there is nothing to fail.
         serde_json::to_vec(&Shape { error }).unwrap_or_default()
     }
@@ -138,8 +145,8 @@ impl From<Error> for Refusal {
             beside: BesideError::of(&error).map(Box::new),
             retry_after: error.retry_after().or_else(|| waits.then_some(RETRY_AFTER_LEAST)),
             allow: None,
-            // A drain as well: another process may go on.
             is_transient: error.is_transient() || status == StatusCode::SERVICE_UNAVAILABLE,
+            may_have_run: code == Code::ShuttingDown && !error.is_safe_to_retry(),
         }
     }
 }

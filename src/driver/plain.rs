@@ -348,7 +348,7 @@ fn poll_over(
         if shared.with(|session| session.is_drained()) {
             let time = shared.limits().drain_time_max;
             let text = format!("the call did not end within drain_time_max ({time:?})");
-            return Poll::Ready(Error::found(Code::Cancelled, text));
+            return Poll::Ready(Error::found(Code::ShuttingDown, text));
         }
     }
     // Woken when a deadline nearer than the timer's comes in.

@@ -69,6 +69,10 @@ pub struct Report {
     /// also logged, at most once a second. Calls that were not yet read when their connection ended
     /// are in no count.
     pub one_way_calls_refused: u64,
+    /// Plain calls that were begun, however they ended, also those of no command. Plain calls that
+    /// came when their connection was closing do not count, and a connection of
+    /// [`serve_raw`](crate::Endpoint::serve_raw) is no call.
+    pub plain_calls: u64,
     /// Tasks that handlers had [spawned](crate::Context::spawn), and that were dropped when
     /// `drain_time_max` had passed.
     pub tasks_cut_off: u64,
@@ -132,6 +136,7 @@ where
             calls_cut_off: tally.cut_off,
             one_way_calls: tally.one_way,
             one_way_calls_refused: tally.one_way_refused,
+            plain_calls: tally.plain,
             tasks_cut_off,
             ..self.report
         }

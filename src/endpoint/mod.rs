@@ -261,7 +261,7 @@ impl Endpoint {
 
     /// Serves all who connect to `listener` until `stop` is ready, and then drains: it accepts no
     /// more connections and takes no more calls. Calls under way may finish; after `drain_time_max`
-    /// they end with `cancelled`. A handler under way may still call back
+    /// they end with `shutting_down`. A handler under way may still call back
     /// ([`Context::client`](crate::Context::client)). Peers that wait to be accepted are told as
     /// well, so they know that none of their calls ran.
     ///
@@ -271,8 +271,8 @@ impl Endpoint {
     ///
     /// To serve several listeners, call this once for each on the same endpoint.
     ///
-    /// If thousands connect at once, use [`transport::bind`]: it lets 4,096 wait to be accepted,
-    /// tokio's `TcpListener::bind` only 128.
+    /// If thousands connect at once, use [`transport::bind`]: at a TCP address it lets 4,096 wait
+    /// to be accepted, or as many as the system allows (`net.core.somaxconn`).
     ///
     /// # Errors
     ///
@@ -377,7 +377,8 @@ impl Endpoint {
     /// # Errors
     ///
     /// `invalid` if it is not an address, `disconnected` if nobody answers there within
-    /// `call_time_max`.
+    /// `call_time_max`. That limit is also one of calls: to wait for less, drop the future in time,
+    /// as at [`Client::connect`].
     ///
     /// # Cancel safety
     ///

@@ -52,7 +52,8 @@ pub enum Code {
     Failed,
     /// The handler panicked.
     Panicked,
-    /// The callee takes no more calls.
+    /// The callee takes no more calls. One that was under way may have been cut off by that, and
+    /// then it [may have run](super::Error::is_safe_to_retry).
     ShuttingDown,
     /// What arrived is not this protocol.
     Protocol,

@@ -1,6 +1,13 @@
 //! Whether to call again: whether it does harm, and whether it may go well.
 
+use std::time::Duration;
+
 use super::{Code, Error};
+
+/// A time in whole milliseconds, rounded up: who comes too early comes in vain.
+pub(crate) fn millis_up(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
 
 impl Error {
     /// This error once more, with all that is known of it; both have the same source.
@@ -22,9 +29,10 @@ impl Error {
 
     /// Whether the handler surely did not run, so calling again does nothing twice: the request was
     /// not sent, or the peer refused it with `overloaded` or `shutting_down` before its handler
-    /// began. The same code from a handler does not count, since that had begun. Nor does a code
-    /// that a [`Connection`](crate::Connection) found in place of a line: it may be the reply of a
-    /// handler that has run.
+    /// began. The same code from a handler does not count, since that had begun, nor does the one
+    /// of a call that a drain has cut off. Nor does a code that a
+    /// [`Connection`](crate::Connection) found in place of a line: it may be the reply of a handler
+    /// that has run.
     ///
     /// It does not say that calling again can succeed: a request that is `too_large` stays too
     /// large, and a closed client stays closed. So a loop that tries again

@@ -25,10 +25,11 @@ use crate::limits::Limits;
 /// The format of everything that is `Serialize + DeserializeOwned`, as Go's `encoding/gob`.
 ///
 /// Go takes notice only of fields whose names begin with an upper-case letter, so a struct needs
-/// `#[serde(rename_all = "PascalCase")]`. The definitions of the types are found out by what the
-/// type asks of its deserializer; for a few types that cannot be, and encoding them is an error:
-/// see [`Schema`]. A type that does not read what it writes has no form in it, as in [`Json`]. As
-/// in Go, `-0.0` in a field is not sent, and read as `0.0`.
+/// `#[serde(rename_all = "PascalCase")]`. A command of another format is spoken in this one too if
+/// Go takes notice of all fields of its types. The definitions of the types are found out by what
+/// the type asks of its deserializer; for a few types that cannot be, and encoding them is an
+/// error: see [`Schema`]. A type that does not read what it writes has no form in it, as in
+/// [`Json`]. As in Go, `-0.0` in a field is not sent, and read as `0.0`.
 ///
 /// ```
 /// use bytes::BytesMut;
@@ -50,6 +51,7 @@ use crate::limits::Limits;
 #[expect(clippy::exhaustive_enums, reason = "it is a name and has no values")]
 pub enum Gob {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Format<T> for Gob {
     const NAME: &'static str = NAME;
     const FRAMING: Framing = Framing::Gob;
@@ -116,6 +118,13 @@ impl<T: Serialize + DeserializeOwned> Carrier<T> for Gob {
         out.extend_from_slice(&made);
         Ok(Written { made: (), is_doubtful })
     }
+}
+
+/// Whether values of this type have a form in gob in which Go takes notice of all their fields.
+pub(super) fn is_for_go<T: Serialize + DeserializeOwned>() -> bool {
+    // Its schema has been found by then, and is kept.
+    let is_seen = || Schema::of::<T>().is_ok_and(|schema| schema.check_names_for_go().is_ok());
+    <Gob as Format<T>>::check().is_ok() && with_type_room::<T, _>(is_seen)
 }
 
 /// What the budget does not see: how deep a value is before it is decoded. Elements are no more

@@ -55,6 +55,7 @@ use crate::limits::Limits;
 #[expect(clippy::exhaustive_enums, reason = "it is a name and has no values")]
 pub enum Json {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Format<T> for Json {
     const NAME: &'static str = NAME;
     const FRAMING: Framing = Framing::Line;

@@ -58,7 +58,9 @@ use crate::limits::Limits;
     message = "`{Self}` cannot carry a `{T}`",
     label = "this format does not carry `{T}`",
     note = "`Line` carries `String`, `Bytes` carries `Bytes`; `Bincode`, `Json` and `Postcard` \
-            carry any type that is `Serialize + DeserializeOwned`"
+            carry any type that is `Serialize + DeserializeOwned`",
+    note = "what is `Streamed` is carried item by item: its handler takes a `Sender<Item>` for the \
+            reply, a `Receiver<Item>` for the request, or both"
 )]
 pub trait Format<T>: Send + Sync + 'static {
     /// The word that names this format on the wire: 1 to 16 lower-case ASCII letters or digits, not

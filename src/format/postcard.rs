@@ -43,6 +43,7 @@ use crate::limits::Limits;
 #[expect(clippy::exhaustive_enums, reason = "it is a name and has no values")]
 pub enum Postcard {}
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> Format<T> for Postcard {
     const NAME: &'static str = NAME;
     const FRAMING: Framing = Framing::Counted;

@@ -1,15 +1,16 @@
 //! What every value of serde can be spoken in: the formats that say themselves what they mean, as
-//! far as they have a form for it.
+//! far as they have a form for it. Gob is there for Go: a type of which Go would pass over a field
+//! is not offered in it.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-#[cfg(any(feature = "gob", feature = "json"))]
+#[cfg(feature = "json")]
 use super::Format;
-#[cfg(feature = "gob")]
-use super::Gob;
 #[cfg(feature = "json")]
 use super::Json;
+#[cfg(feature = "gob")]
+use super::gob::{Gob, is_for_go};
 use super::{Codec, Tongues};
 
 impl<T: Serialize + DeserializeOwned> Tongues for T {
@@ -18,7 +19,7 @@ impl<T: Serialize + DeserializeOwned> Tongues for T {
             #[cfg(feature = "json")]
             <Json as Format<T>>::check().ok().map(|()| Codec::of::<Json>()),
             #[cfg(feature = "gob")]
-            <Gob as Format<T>>::check().ok().map(|()| Codec::of::<Gob>()),
+            is_for_go::<T>().then(Codec::of::<Gob>),
         ];
         tongues.into_iter().flatten().collect()
     }

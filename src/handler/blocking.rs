@@ -96,7 +96,7 @@ async fn run<Reply: Send + 'static>(
         Ok(reply) => reply,
         Err(error) if error.is_panic() => Err(panicked().for_caller().with_source(error)),
         Err(error) => {
-            let stopped = Error::found(Code::Cancelled, "the runtime stopped");
+            let stopped = Error::found(Code::ShuttingDown, "the runtime stopped");
             Err(stopped.for_caller().with_source(error))
         }
     }

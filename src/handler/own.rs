@@ -2,7 +2,7 @@
 //!
 //! | name        | payload           | answers                                                    |
 //! |-------------|-------------------|------------------------------------------------------------|
-//! | `?`         | none              | the commands, one a line                                   |
+//! | `?`         | none              | the commands, one a line, or as JSON                       |
 //! | `?PING`     | none              | nothing, at once; called with a tag, the session does that |
 //! | `?DESCRIBE` | a command's name  | what is known of the command, as a line or as JSON         |
 
@@ -20,22 +20,46 @@ use crate::wire::{FormatWord, Name};
 /// The endpoint's own command of this name.
 pub(super) fn find(name: Name, registry: &Arc<Registry>) -> Option<Box<dyn Route>> {
     match name.as_bytes() {
-        b"?" => Some(Box::new(List::of(registry))),
+        b"?" => Some(Box::new(List { registry: Arc::clone(registry) })),
         b"?PING" => Some(Box::new(Ping)),
         b"?DESCRIBE" => Some(Box::new(Describe { registry: Arc::clone(registry) })),
         _ => None,
     }
 }
 
-/// The list as it is when it is asked for.
+/// Lists the commands as they are when it is called.
 struct List {
-    text: String,
+    registry: Arc<Registry>,
 }
 
 impl List {
-    fn of(registry: &Registry) -> Self {
-        let lines = registry.commands().into_iter().map(|command| format!("{command}\n"));
-        Self { text: lines.collect() }
+    /// Whether the list is to be JSON.
+    fn is_json(spoken: Spoken) -> Result<bool> {
+        match spoken.named().as_ref().map(FormatWord::as_bytes) {
+            None => Ok(false),
+            Some(b"json") if cfg!(feature = "json") => Ok(true),
+            Some(_) if cfg!(feature = "json") => {
+                let text = "? speaks json, and lines if no format is named";
+                Err(Error::found(Code::UnsupportedFormat, text))
+            }
+            Some(_) => no_format("?", spoken.named()).map(|_| false),
+        }
+    }
+
+    fn text(&self) -> String {
+        self.registry.commands().into_iter().map(|command| format!("{command}\n")).collect()
+    }
+
+    #[cfg(feature = "json")]
+    fn json(&self) -> String {
+        let commands = self.registry.commands();
+        serde_json::Value::Array(commands.iter().map(|info| info.to_json(&[])).collect())
+            .to_string()
+    }
+
+    #[cfg(not(feature = "json"))]
+    fn json(&self) -> String {
+        self.text()
     }
 }
 
@@ -48,14 +72,21 @@ impl Route for List {
         _: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work> {
-        self.framing(spoken.named())?;
-        no_payload("?", &payload)?;
-        hold(self.text.len())?;
-        Ok(ready(self.text.as_bytes()))
+        let is_json = Self::is_json(spoken)?;
+        // What a caller has to say who says nothing in JSON.
+        if !(is_json && &*payload == b"null") {
+            no_payload("?", &payload)?;
+        }
+        let mut reply = if is_json { self.json() } else { self.text() };
+        if is_json && matches!(spoken, Spoken::Plainly(_)) {
+            reply.push('\n');
+        }
+        hold(reply.len())?;
+        Ok(ready(reply.as_bytes()))
     }
 
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
-        no_format("?", format)
+        Self::is_json(Spoken::Plainly(format)).map(|_| None)
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!   open ──close──► draining ──no call is under way──► closed
 //!    │ calls run       │ calls are refused: `shutting_down`
-//!    │                 └── after drain_time_max those under way end: `cancelled`
+//!    │                 └── after drain_time_max those under way end: the same
 //! ```
 
 use std::fmt;
@@ -103,7 +103,7 @@ impl Door {
     }
 
     /// Refuses all further calls with `shutting_down`. Calls under way may go on for
-    /// `drain_time_max`, and then end with `cancelled`.
+    /// `drain_time_max`, and then end with `shutting_down`, as calls that may have run.
     pub fn close(&self) {
         let until = after(self.inner.limits.drain_time_max);
         self.inner.closed.send_if_modified(|closed| match closed {
@@ -224,7 +224,7 @@ impl Inner {
     fn cut_off(&self) -> Error {
         let time = self.limits.drain_time_max;
         let text = format!("the call did not end within drain_time_max ({time:?})");
-        Error::found(Code::Cancelled, text).heard()
+        Error::found(Code::ShuttingDown, text).after_running().heard()
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Agenda {
     plain: Option<Box<Plain>>,
     // A plain call has the stream: nothing else is given out, read or written.
     pub(super) is_lent: bool,
+    // Those that were given out.
+    pub(super) plain_calls: u64,
 }
 
 impl Agenda {
@@ -45,6 +47,7 @@ impl Agenda {
             return None;
         }
         self.is_lent = true;
+        self.plain_calls = self.plain_calls.saturating_add(1);
         self.plain.take().map(Event::Plain)
     }
 

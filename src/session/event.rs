@@ -175,6 +175,8 @@ pub struct Tally {
     pub one_way: u64,
     /// One-way calls that did not run, of which their caller cannot be told.
     pub one_way_refused: u64,
+    /// Plain calls that were given out, however they ended.
+    pub plain: u64,
 }
 
 impl Tally {
@@ -184,6 +186,7 @@ impl Tally {
         self.cut_off = self.cut_off.saturating_add(other.cut_off);
         self.one_way = self.one_way.saturating_add(other.one_way);
         self.one_way_refused = self.one_way_refused.saturating_add(other.one_way_refused);
+        self.plain = self.plain.saturating_add(other.plain);
     }
 
     /// A call has ended by its handler, its deadline or its caller.

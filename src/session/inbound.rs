@@ -404,7 +404,7 @@ impl Inbound {
     }
 
     pub(super) const fn tally(&self) -> Tally {
-        self.tally
+        Tally { plain: self.agenda.plain_calls, ..self.tally }
     }
 
     /// Whether a one-way call that comes now has to wait.

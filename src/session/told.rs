@@ -12,16 +12,15 @@ pub(super) fn no_more_calls() -> Error {
     Error::found(Code::ShuttingDown, "no more calls are taken")
 }
 
-/// The error of a call without an end of its own, when no more calls are taken. It ran, so it is
-/// not `shutting_down`.
+/// The error of a call without an end of its own, when no more calls are taken.
 pub(crate) fn endless() -> Error {
     drained(true, "the call would not end by itself, and the endpoint drains".to_owned())
 }
 
-/// The error of a call that a drain ends. If it is a stream, whoever comes after may well take it
-/// up again.
+/// The error of a call that a drain ends, which is this side's doing. `ran` says that it may have
+/// run. If it is a stream, whoever comes after may well take it up again.
 pub(super) fn drained(is_streamed: bool, text: String) -> Error {
-    let error = Error::found(Code::Cancelled, text);
+    let error = Error::found(Code::ShuttingDown, text);
     if is_streamed { error.with_retry_after(RETRY_AFTER) } else { error }
 }
 

@@ -45,10 +45,13 @@ pub enum PeerAddress {
     Unknown,
 }
 
-/// The process at the other end of a Unix socket, at the time when the connection was made.
+/// The process at the other end of a Unix socket, at the time when the connection was made: of a
+/// connection that was accepted who called `connect`, of one that was dialled who called `listen`.
 ///
-/// Since then the process may have ended, or passed the socket on, and another process may have its
-/// `pid`. Decide by `uid` and `gid`; `pid` is for the log.
+/// Since then the process may have ended, given its rights up, or passed the socket on, and another
+/// process may have its `pid`. What comes over the connection is said in the name of who made it,
+/// so a process that changes its user should connect after that. Decide by `uid` and `gid`; `pid`
+/// is for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Credentials {

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::BadOption;
+
 /// Why bytes are not a line of this protocol. After one of these, nothing that follows on the
 /// connection can be trusted to be a line, so it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +43,11 @@ pub enum Flaw {
     /// The word for the format begins with a digit, or has more than
     /// [`FormatWord::BYTES_MAX`](super::FormatWord::BYTES_MAX) bytes.
     FormatWord,
-    /// An option is not `KEY=VALUE`, is given twice, or has a value of the wrong form.
-    Option,
-    /// A key with a `-` is given twice, its value is not percent-encoded text, or there are more
-    /// than [`Metadata::KEYS_MAX`](super::Metadata::KEYS_MAX) of them or
-    /// [`Metadata::BYTES_MAX`](super::Metadata::BYTES_MAX) bytes.
+    /// An option is not `KEY=VALUE`, is given twice, or has a value of the wrong form; a key with a
+    /// `-` too.
+    Option(BadOption),
+    /// There are more than [`Metadata::KEYS_MAX`](super::Metadata::KEYS_MAX) keys with a `-`, or
+    /// [`Metadata::BYTES_MAX`](super::Metadata::BYTES_MAX) bytes of them and their values.
     Metadata,
     /// The details of an error are longer than its body.
     Details,
@@ -95,11 +97,8 @@ impl fmt::Display for Flaw {
             Self::Credit => "the credit is not a decimal of 32 bits above 0 without leading zero",
             Self::Verb => "the word after the tag is unknown",
             Self::Code => "an error code is 1 to 32 letters a to z, _ and -",
-            Self::Option => "an option is KEY=VALUE, given once",
-            Self::Metadata => {
-                "metadata is text, percent-encoded as in %2F, under at most 16 keys of a to z, _ \
-                 and -, with a -, each given once, and at most 4096 bytes in all"
-            }
+            Self::Option(option) => return option.fmt(f),
+            Self::Metadata => "metadata has at most 16 keys, and at most 4096 bytes in all",
             Self::Details => "the details of an error are longer than its body",
             Self::WordCount => "too many or too few words: a plain payload begins on the next line",
             Self::Http => "this is HTTP, not a command",

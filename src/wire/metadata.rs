@@ -9,8 +9,9 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use super::Flaw;
+use super::bad_option::Takes;
 use super::words::{pair, push};
+use super::{BadOption, Flaw};
 use crate::error::{Code, Error, Result, is_word};
 
 /// Keys and values that an application sends beside a call or its reply: a tenant, an id of the
@@ -161,12 +162,17 @@ pub(super) struct Tally<'l> {
 }
 
 impl<'l> Tally<'l> {
-    /// Counts a key, which is a word with a `-`.
-    pub(super) fn add(&mut self, key: &'l [u8], value: &[u8]) -> Result<(), Flaw> {
+    /// Counts a key, which is a word with a `-`, and `word` is it with its value.
+    pub(super) fn add(&mut self, word: &[u8], key: &'l [u8], value: &[u8]) -> Result<(), Flaw> {
         let bytes = self.bytes.saturating_add(key.len()).saturating_add(value.len());
-        let is_known = self.keys.contains(&key);
+        if self.keys.contains(&key) {
+            return Err(Flaw::Option(BadOption::twice(key)));
+        }
+        if !is_encoded(value) {
+            return Err(Flaw::Option(BadOption::value(Takes::Metadata, word)));
+        }
         let place = self.keys.get_mut(self.count).ok_or(Flaw::Metadata)?;
-        if is_known || bytes > Metadata::BYTES_MAX || !is_encoded(value) {
+        if bytes > Metadata::BYTES_MAX {
             return Err(Flaw::Metadata);
         }
         *place = key;

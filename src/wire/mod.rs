@@ -7,6 +7,7 @@
 //! This module does not know what a call is, which tags are in flight, or what a limit should be.
 //! It has no socket, no clock and no task: bytes are pushed in, events are pulled out.
 
+mod bad_option;
 mod decoder;
 mod flaw;
 mod line;
@@ -16,6 +17,7 @@ mod options;
 mod outbox;
 mod words;
 
+pub use self::bad_option::BadOption;
 pub use self::decoder::{Decoder, Event, Position};
 pub use self::flaw::Flaw;
 pub use self::line::{Line, Part, Tag};

@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::bad_option::Takes;
 use super::metadata::{Metadata, Tally};
 use super::words::{Words, decimal, decimal_u32, pair, push};
-use super::{Flaw, FormatWord};
-use crate::error::{CodeWord, Error, is_word};
+use super::{BadOption, Flaw, FormatWord};
+use crate::error::{CodeWord, Error, is_word, millis_up};
 
 /// The options of a line.
 ///
@@ -74,8 +75,8 @@ impl Options {
         Self { text: text.freeze() }
     }
 
-    /// Those of an error: the bytes of its details, the time after which it is worth calling again
-    /// and whether the handler had begun.
+    /// Those of an error: the bytes of its details, the time after which it is worth calling again,
+    /// rounded up to milliseconds, and whether the handler had begun.
     ///
     /// ```
     /// use std::time::Duration;
@@ -96,8 +97,7 @@ impl Options {
                     push_number(&mut text, b"d", details_bytes);
                 }
                 if let Some(time) = retry_after {
-                    let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                    push_number(&mut text, b"retry", time_ms);
+                    push_number(&mut text, b"retry", millis_up(time));
                 }
                 if has_run {
                     push(&mut text, b"ran", b"1");
@@ -146,8 +146,11 @@ impl Options {
     /// If it is no word, or there is a trace already.
     pub fn with_trace(self, trace: &str) -> Result<Self, Flaw> {
         let is_word = !trace.is_empty() && trace.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_word || trace.len() > Self::TRACE_BYTES_MAX || self.trace().is_some() {
-            return Err(Flaw::Option);
+        if !is_word || trace.len() > Self::TRACE_BYTES_MAX {
+            return Err(Flaw::Option(BadOption::value(Takes::Trace, trace.as_bytes())));
+        }
+        if self.trace().is_some() {
+            return Err(Flaw::Option(BadOption::twice(b"trace")));
         }
         let mut text = BytesMut::from(self.as_bytes());
         push(&mut text, b"trace", trace.as_bytes());
@@ -293,18 +296,24 @@ impl Options {
         let mut words = Words { rest: text };
         let (mut seen, mut tally) = (0_u32, Tally::default());
         while let Some(word) = words.maybe()? {
-            let (key, value) = pair(word).filter(|(key, _)| is_word(key)).ok_or(Flaw::Option)?;
+            let (key, value) = pair(word)
+                .filter(|(key, _)| is_word(key))
+                .ok_or_else(|| Flaw::Option(BadOption::not_a_pair(word)))?;
             if key.contains(&b'-') {
-                tally.add(key, value)?;
+                tally.add(word, key, value)?;
                 continue;
             }
-            let Some(index) = of.keys().iter().position(|(known, _)| *known == key) else {
+            let mut keys = of.keys().iter().enumerate();
+            let Some((index, (_, takes, is_right))) = keys.find(|(_, (known, ..))| *known == key)
+            else {
                 continue;
             };
-            let is_right = of.keys().get(index).is_some_and(|(_, is_right)| is_right(value));
             let bit = 1 << index;
-            if !is_right || seen & bit != 0 {
-                return Err(Flaw::Option);
+            if seen & bit != 0 {
+                return Err(Flaw::Option(BadOption::twice(key)));
+            }
+            if !is_right(value) {
+                return Err(Flaw::Option(BadOption::value(*takes, value)));
             }
             seen |= bit;
         }
@@ -344,24 +353,28 @@ impl Options {
     }
 }
 
-/// A key, and whether a value is one of its own.
-type Key = (&'static [u8], fn(&[u8]) -> bool);
+/// A key, what it takes, and whether a value is that.
+type Key = (&'static [u8], Takes, fn(&[u8]) -> bool);
 
 impl Of {
     /// The protocol's own keys of this line.
     const fn keys(self) -> &'static [Key] {
         match self {
             Self::Call => &[
-                (b"f", |value| FormatWord::parse(value).is_ok()),
-                (b"t", is_number),
-                (b"stream", is_one),
-                (b"trace", |_| true),
-                (b"credit", is_credit),
-                (b"from", is_number),
+                (b"f", Takes::Format, |value| FormatWord::parse(value).is_ok()),
+                (b"t", Takes::Time, is_number),
+                (b"stream", Takes::Stream, is_one),
+                (b"trace", Takes::Trace, |_| true),
+                (b"credit", Takes::Credit, is_credit),
+                (b"from", Takes::From, is_number),
             ],
-            Self::Item | Self::Open => &[(b"n", is_number)],
-            Self::Cancel => &[(b"code", is_word)],
-            Self::Err(_) => &[(b"d", is_number), (b"retry", is_number), (b"ran", is_one)],
+            Self::Item | Self::Open => &[(b"n", Takes::Position, is_number)],
+            Self::Cancel => &[(b"code", Takes::Code, is_word)],
+            Self::Err(_) => &[
+                (b"d", Takes::Details, is_number),
+                (b"retry", Takes::Retry, is_number),
+                (b"ran", Takes::Ran, is_one),
+            ],
             Self::Other => &[],
         }
     }

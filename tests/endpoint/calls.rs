@@ -191,7 +191,8 @@ async fn a_mistake_costs_one_call_and_not_the_connection() {
     use Code::*;
     check_mistake("NOPE 1 3\nabc", UnknownCommand, "there is no command NOPE; ? lists them").await;
     check_mistake("?nope 1 0\n", UnknownCommand, "there is no command ?nope; ? lists them").await;
-    check_mistake("? 1 0 f=json\n", UnsupportedFormat, "? has no formats to choose from").await;
+    let text = "? speaks json, and lines if no format is named";
+    check_mistake("? 1 0 f=xml\n", UnsupportedFormat, text).await;
     check_mistake("? 1 1\nx", BadPayload, "? takes no payload").await;
     check_mistake("ADD 1 1\n\u{1}", BadPayload, "").await;
     check_mistake("ADD 1 3\n\u{1}\u{2}\u{3}", BadPayload, "").await;

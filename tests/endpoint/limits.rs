@@ -661,7 +661,7 @@ async fn drain_time_max() {
     let stop = async move { begun.reach(1).await };
     let serve = tokio::spawn(async move { endpoint.serve_until(listener, stop).await.unwrap() });
     peer.expect_error(0, Code::ShuttingDown).await;
-    let text = peer.expect_ran(1, Code::Cancelled).await;
+    let text = peer.expect_ran(1, Code::ShuttingDown).await;
     assert_eq!(text, "the call did not end within drain_time_max (5s)");
     peer.expect_farewell().await;
     peer.finish().await;

@@ -127,6 +127,26 @@ async fn a_full_endpoint_counts_what_it_refuses() {
     assert_eq!((report.one_way_calls, report.one_way_calls_refused), (1, 5));
 }
 
+/// `Report::one_way_calls_refused` says so: nobody knows how many there would have been.
+#[tokio::test(start_paused = true)]
+async fn those_that_were_not_read_when_their_connection_ended_are_in_no_count() {
+    let (listener, dialer) = transport::memory_listener();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving =
+        tokio::spawn(async move { endpoint().serve_until(listener, stopped).await.unwrap() });
+    let mut peer = Peer::new(dialer.dial().await.unwrap());
+    let unread = "NOPE 0 0\nECHO 0 1 f=line\na".repeat(3);
+    // The first is refused, and the connection ends behind it, at an empty line.
+    peer.send(format!("NOPE 0 0\n\n{unread}")).await;
+    peer.expect_error(0, Code::Protocol).await;
+    peer.finish().await;
+    peer.expect_end().await;
+    drop(stop);
+    let report = within(serving).await.unwrap();
+    assert_eq!((report.one_way_calls, report.one_way_calls_refused), (0, 1));
+    assert_eq!((report.calls_answered, report.calls_cut_off), (0, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_cannot_be_cancelled() {
     let held = Held::new();

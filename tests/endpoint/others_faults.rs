@@ -202,7 +202,7 @@ async fn a_handler_that_waits_for_an_item_does_not_hold_up_the_drain() {
     let report = within(serving).await.unwrap();
     assert_eq!((report.calls_cut_off, ended.now()), (1, 1));
     let error = numbers.finish().await.unwrap_err();
-    assert_eq!((error.code(), error.is_transient()), (Code::Cancelled, true));
+    assert_eq!((error.code(), error.is_transient()), (Code::ShuttingDown, true));
 }
 
 // grpc-go#6921: handlers of streams were still running when the server had stopped.
@@ -237,7 +237,7 @@ async fn items_that_came_before_a_drain_can_still_be_taken() {
     for number in 1..=5 {
         assert_eq!(five.next().await.unwrap().unwrap(), number);
     }
-    assert_eq!(five.next().await.unwrap().unwrap_err().code(), Code::Cancelled);
+    assert_eq!(five.next().await.unwrap().unwrap_err().code(), Code::ShuttingDown);
 }
 
 // grpc-rust#1834 (tonic): a long text of an error hung its call, and broke those beside it.

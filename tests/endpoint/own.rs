@@ -229,15 +229,33 @@ async fn streams_are_described() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_endpoints_own_commands_have_no_formats_to_choose_from() {
-    for name in ["?", "?PING"] {
-        let text = format!("{name} has no formats to choose from");
-        let refused = err(0, Code::UnsupportedFormat, &text);
-        check(&endpoint(), &format!("{name} json\nSTRING\nx\n"), &refused).await;
-    }
+async fn the_endpoints_own_commands_say_what_they_speak() {
+    let refused = err(0, Code::UnsupportedFormat, "?PING has no formats to choose from");
+    check(&endpoint(), "?PING json\nSTRING\nx\n", &refused).await;
+    let text = "? speaks json, and lines if no format is named";
+    let refused = err(0, Code::UnsupportedFormat, text);
+    check(&endpoint(), "? xml\nSTRING\nx\n", &refused).await;
     let text = "this command speaks line and json";
     let refused = err(0, Code::UnsupportedFormat, text);
     check(&endpoint(), "?DESCRIBE xml\nECHO\nSTRING\nx\n", &refused).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_is_json_for_who_asks_for_that() {
+    let list = client(&endpoint()).call_json("?", &Value::Null).await.unwrap();
+    let names: Vec<_> = list.as_array().unwrap().iter().map(|told| &told["name"]).collect();
+    assert_eq!(names, ["ADD", "CHECK_STOCK", "ECHO", "LETTERS", "STRING"]);
+    assert_eq!(list[2]["formats"][0], json!("line"));
+    assert_eq!(list[2]["request"], json!({ "type": "String", "shapes": {}, "items": null }));
+    assert_eq!(list[4], json!({ "name": "STRING", "raw": true }));
+    // By hand it is one line; with a tag it may have no payload, and nothing but `null`.
+    let text = list.to_string();
+    check(&endpoint(), "? json\n?PING\n", &format!("{text}\n\n")).await;
+    let told = format!("<1 ok {}\n{text}", text.len());
+    check(&endpoint(), "? 1 0 f=json\n", &told).await;
+    check(&endpoint(), "? 1 4 f=json\nnull", &told).await;
+    let refused = err(1, Code::BadPayload, "? takes no payload");
+    check(&endpoint(), "? 1 4 f=json\ntrue", &refused).await;
 }
 
 /// It is dropped as it comes, however large it is.
@@ -296,4 +314,55 @@ async fn a_raw_listener_says_nothing_of_its_own() {
     hangs.expect_end().await;
     let report = serve.await.unwrap().unwrap();
     assert_eq!(report.connections, 6, "{report:?}");
+}
+
+#[cfg(feature = "gob")]
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Lower {
+    number: i64,
+}
+
+#[cfg(feature = "gob")]
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Upper {
+    number: i64,
+}
+
+/// Go passes over fields whose names begin with a lower-case letter, and says nothing.
+#[cfg(feature = "gob")]
+#[tokio::test(start_paused = true)]
+async fn gob_is_offered_where_go_takes_notice_of_all_fields() {
+    use switchboard::format::Gob;
+
+    const LOWER: Command<Lower, u8, Json> = Command::new("LOWER");
+    const LOWER_ITEMS: Command<u8, Streamed<Lower, u8>, Json> = Command::new("LOWER_ITEMS");
+    const LOWER_REPLY: Command<u8, Vec<Lower>, Json> = Command::new("LOWER_REPLY");
+    const OWN: Command<Lower, u8, Gob> = Command::new("OWN");
+    const UPPER: Command<Upper, Vec<Upper>, Json> = Command::new("UPPER");
+
+    async fn items(_: u8, _: Sender<Lower>) -> Result<u8> {
+        Ok(0)
+    }
+
+    async fn small(lower: Lower) -> Result<u8> {
+        u8::try_from(lower.number).map_err(Error::internal)
+    }
+
+    let endpoint = Endpoint::new()
+        .on(LOWER, small)
+        .on(LOWER_ITEMS, items)
+        .on(LOWER_REPLY, async |_: u8| Ok::<_, Error>(Vec::new()))
+        .on(OWN, small)
+        .on(UPPER, async |upper: Upper| Ok::<_, Error>(vec![upper]));
+    let list = "LOWER json Lower -> u8\n\
+                LOWER_ITEMS json u8 -> Streamed<Lower, u8>\n\
+                LOWER_REPLY json u8 -> Vec<Lower>\n\
+                OWN gob,json Lower -> u8\n\
+                UPPER json,gob Upper -> Vec<Upper>\n";
+    check(&endpoint, "?\n", list).await;
+    let refused = err(1, Code::UnsupportedFormat, "this command speaks json");
+    check(&endpoint, "LOWER 1 1 f=gob\nx", &refused).await;
+    // Two programs in Rust, which both chose gob, understand each other.
+    assert_eq!(client(&endpoint).call(OWN, &Lower { number: 7 }).await.unwrap(), 7);
 }

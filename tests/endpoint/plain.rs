@@ -49,6 +49,24 @@ async fn a_plain_call_waits_for_the_replies_before_it() {
     peer.expect("<3 ok 1\nc").await;
 }
 
+/// However they end; one that comes when its connection is closing is none.
+#[tokio::test(start_paused = true)]
+async fn plain_calls_are_counted() {
+    let (listener, dialer) = transport::memory_listener();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving =
+        tokio::spawn(async move { endpoint().serve_until(listener, stopped).await.unwrap() });
+    for input in ["ECHO\na\nECHO\nb\n?\nSTRING\nx\n", "NOPE\n", "ECHO 1 1 f=line\na", ""] {
+        let mut peer = Peer::new(dialer.dial().await.unwrap());
+        peer.send(input).await;
+        peer.finish().await;
+        peer.rest().await;
+    }
+    drop(stop);
+    let report = within(serving).await.unwrap();
+    assert_eq!((report.plain_calls, report.calls_answered), (5, 1));
+}
+
 /// Where nobody knows the end of a payload, nothing in it is run.
 #[tokio::test(start_paused = true)]
 async fn what_has_no_known_end_closes_the_connection() {
@@ -56,7 +74,8 @@ async fn what_has_no_known_end_closes_the_connection() {
     check_closes("NOPE", UnknownCommand, "there is no command NOPE; ? lists them").await;
     check_closes("NOPE json", UnknownCommand, "there is no command NOPE; ? lists them").await;
     check_closes("?nope", UnknownCommand, "there is no command ?nope; ? lists them").await;
-    check_closes("? json", UnsupportedFormat, "? has no formats to choose from").await;
+    let text = "? speaks json, and lines if no format is named";
+    check_closes("? xml", UnsupportedFormat, text).await;
     check_closes("ADD line", UnsupportedFormat, "this command speaks bincode and json").await;
     let text = "a raw command has no formats to choose from";
     check_closes("STRING json", UnsupportedFormat, text).await;

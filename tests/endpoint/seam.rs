@@ -217,7 +217,7 @@ async fn a_door_drains() {
     far.check("ECHO line\nx", "err shutting_down no more calls are taken").await;
     held.release(1);
     assert_eq!(far.next().await.as_deref(), Some("ok first"));
-    let cut_off = "err cancelled the call did not end within drain_time_max (1s)";
+    let cut_off = "err shutting_down the call did not end within drain_time_max (1s)";
     assert_eq!(far.next().await.as_deref(), Some(cut_off));
     held.ended.reach(2).await;
     assert_eq!(far.next().await, None);

@@ -123,6 +123,35 @@ async fn plain_calls_are_treated_alike() {
     assert_eq!(canary.now(), 0);
 }
 
+/// As `Endpoint::listen` promises.
+#[cfg(unix)]
+#[tokio::test]
+async fn who_drops_a_listen_stops_it_and_calls_under_way_go_on() {
+    let held = Held::new();
+    let served = held.on(endpoint());
+    let path = std::env::temp_dir().join(format!("switchboard-listen-{}", std::process::id()));
+    let address = transport::Address::Unix(path.clone());
+    let at = address.clone();
+    let listening = tokio::spawn(async move { served.listen(at).await });
+    let client = loop {
+        match Client::connect(address.clone()).await {
+            Ok(client) => break client,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    let call = tokio::spawn(client.call(HOLD, &"a".to_owned()));
+    held.begun.reach(1).await;
+    listening.abort();
+    assert!(listening.await.unwrap_err().is_cancelled());
+    assert!(!path.exists());
+    assert_eq!(Client::connect(address).await.unwrap_err().code(), Code::Disconnected);
+    let refused = client.call(ECHO, &"b".to_owned()).await.unwrap_err();
+    assert_eq!((refused.code(), refused.is_safe_to_retry()), (Code::ShuttingDown, true));
+    held.release(1);
+    assert_eq!(call.await.unwrap().unwrap(), "a");
+    within(client.closed()).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_does_not_end_is_ended() {
     async fn forever(connection: &mut Connection) -> Result<()> {
@@ -140,14 +169,15 @@ async fn what_does_not_end_is_ended() {
     serving.stop.send(()).unwrap();
     tagged.expect(CLOSING).await;
     let text = "the call did not end within drain_time_max (10s)";
-    tagged.expect(&ran(1, Code::Cancelled, text)).await;
+    tagged.expect(&ran(1, Code::ShuttingDown, text)).await;
     tagged.expect_farewell().await;
     raw.expect(CLOSING).await;
-    raw.expect(&ran(0, Code::Cancelled, text)).await;
+    raw.expect(&ran(0, Code::ShuttingDown, text)).await;
     raw.expect_farewell().await;
     drop((tagged, raw));
     let report = within(serving.report).await.unwrap().unwrap();
     assert_eq!((report.calls_answered, report.calls_cut_off), (0, 2));
+    assert_eq!(report.plain_calls, 1);
     held.ended.reach(2).await;
     assert!(start.elapsed() >= Duration::from_secs(10));
     assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
@@ -448,7 +478,7 @@ async fn a_handler_that_calls_back_in_vain_is_ended_in_time() {
     peer.expect("PROGRESS 0 1 f=line\na").await;
     peer.expect("PROGRESS 1 1 f=line\na").await;
     let text = "the call did not end within drain_time_max (10s)";
-    peer.expect(&ran(1, Code::Cancelled, text)).await;
+    peer.expect(&ran(1, Code::ShuttingDown, text)).await;
     peer.expect(">1 cancel\n").await;
     peer.expect_farewell().await;
     drop(peer);

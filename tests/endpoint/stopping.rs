@@ -138,7 +138,7 @@ async fn a_drain_is_told_and_ends_what_has_no_end_of_its_own() {
             let mut rest = String::new();
             stream.read_to_string(&mut rest).await.unwrap();
             let text = "the call would not end by itself, and the endpoint drains";
-            let told = format!("<0 err 58 cancelled retry=100 ran=1\n{text}\n<0 ok 0\n");
+            let told = format!("<0 err 58 shutting_down retry=100 ran=1\n{text}\n<0 ok 0\n");
             assert!(rest.ends_with(&told), "{rest}");
         } else {
             let client = Endpoint::new().connect_over(dialer.dial().await.unwrap());
@@ -147,7 +147,7 @@ async fn a_drain_is_told_and_ends_what_has_no_end_of_its_own() {
             assert_eq!(counts.next().await.unwrap().unwrap(), 0);
             stop.notify_one();
             let error = ticks.next().await.unwrap().unwrap_err();
-            assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Cancelled, false));
+            assert_eq!((error.code(), error.is_safe_to_retry()), (Code::ShuttingDown, false));
             assert!(error.is_transient(), "whoever comes after may take it up");
             assert_eq!(counts.finish().await.unwrap(), "drained");
         }
@@ -166,7 +166,7 @@ async fn a_door_that_drains_tells_so() {
     assert_eq!(counts.next().await.unwrap().unwrap(), 0);
     let began = Instant::now();
     let closing = tokio::spawn(client.close());
-    assert_eq!(ticks.next().await.unwrap().unwrap_err().code(), Code::Cancelled);
+    assert_eq!(ticks.next().await.unwrap().unwrap_err().code(), Code::ShuttingDown);
     assert_eq!(counts.finish().await.unwrap(), "drained");
     closing.await.unwrap();
     assert!(began.elapsed() < SECOND);
@@ -243,6 +243,6 @@ async fn a_stream_that_a_drain_cuts_off_is_worth_taking_up_again() {
     drop(stop);
     let error = items.next().await.unwrap().unwrap_err();
     assert!(error.text().contains("drain_time_max"), "{error}");
-    assert_eq!((error.code(), error.is_transient()), (Code::Cancelled, true));
+    assert_eq!((error.code(), error.is_transient()), (Code::ShuttingDown, true));
     assert_eq!(serving.await.unwrap().unwrap().calls_cut_off, 1);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use switchboard::format::Line;
 use switchboard::service::{Answer, Channel, Request, Service};
-use switchboard::{Client, Code, Command, Endpoint, Error, Limits, Result, transport};
+use switchboard::{Client, Code, Command, Endpoint, Error, Fault, Limits, Result, transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -54,7 +54,7 @@ async fn a_handler_that_is_always_busy_ends_in_time() {
     let call = tokio::spawn(door.call(request("BUSY", "x")));
     tokio::task::yield_now().await;
     door.close();
-    assert_eq!(call.await.unwrap().unwrap_err().code(), Code::Cancelled);
+    assert_eq!(call.await.unwrap().unwrap_err().code(), Code::ShuttingDown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,7 +149,9 @@ async fn a_door_is_closed_once() {
     tokio::time::advance(900 * MS).await;
     door.close();
     let error = answer.as_mut().await.unwrap_err();
-    assert_eq!((error.code(), begin.elapsed()), (Code::Cancelled, SECOND));
+    assert_eq!((error.code(), begin.elapsed()), (Code::ShuttingDown, SECOND));
+    assert!(error.is_transient() && !error.is_safe_to_retry(), "it may have run");
+    assert_eq!(error.fault(), Fault::Callee);
     // Asked once more it is an error, and no panic.
     let polled = answer.poll(&mut TaskContext::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(Err(_))));

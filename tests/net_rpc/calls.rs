@@ -79,7 +79,8 @@ async fn a_call_that_fails_does_no_harm_to_the_next() {
     check_failure(&mut go, "Arith.Divide", text, mismatch).await;
     let mismatch = "the payload is not valid gob: wanted int, received Args";
     check_failure(&mut go, "Arith.Slow", two, mismatch).await;
-    check_failure(&mut go, "?", two, "? has no formats to choose from").await;
+    let unspoken = "? speaks json, and lines if no format is named";
+    check_failure(&mut go, "?", two, unspoken).await;
     check_failure(&mut go, "STRING", two, "STRING is a raw command: call it plainly").await;
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use switchboard::session::CallId;
 use switchboard::wire::Options;
-use switchboard::{Code, Limits};
+use switchboard::{Code, Fault, Limits};
 use switchboard_testing::pair::{CLIENT, GREET, Pair, SERVER};
 use switchboard_testing::{MS, SECOND};
 
@@ -128,7 +128,9 @@ fn draining_ends_in_time() {
     assert!(pair.peers[SERVER].is_over());
     assert_eq!(pair.peers[SERVER].stops.len(), 1);
     let error = pair.peers[CLIENT].reply(ours).unwrap().unwrap_err();
-    assert_eq!((error.code(), error.is_from_peer()), (Code::Cancelled, true));
+    assert_eq!((error.code(), error.is_from_peer()), (Code::ShuttingDown, true));
+    assert_eq!((error.fault(), error.is_transient()), (Fault::Callee, true));
+    assert!(!error.is_safe_to_retry(), "it may have run");
     let error = pair.peers[SERVER].reply(theirs).unwrap().unwrap_err();
     assert_eq!((error.code(), error.is_from_peer()), (Code::Cancelled, false));
     assert_eq!(pair.peers[CLIENT].stops.len(), 1, "the peer's handler is stopped as well");

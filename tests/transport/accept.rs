@@ -1,8 +1,11 @@
 //! Accepting over TCP and in memory, and what may move between threads.
 
+use std::time::Duration;
+
 use switchboard::transport::{self, Listener, Peer};
 use switchboard::{Code, Error};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn an_accepted_stream_does_not_wait_for_more() {
@@ -23,6 +26,24 @@ async fn the_port_that_the_system_chose_is_told() {
     let (dialled, accepted) = tokio::join!(TcpStream::connect(&text), listener.accept());
     let dialled = dialled.unwrap();
     assert_eq!(accepted.unwrap().1, Peer::tcp(dialled.local_addr().unwrap()));
+}
+
+/// As `Endpoint::serve_until` promises. A connection that its dialler has closed waits as well.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn thousands_may_wait_to_be_accepted() {
+    let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let count = 4096.min(allowed.trim().parse().unwrap());
+    let mut listener = transport::bind("127.0.0.1:0").await.unwrap();
+    let text = listener.local_address().unwrap().to_string();
+    for _ in 0..count {
+        // Where there is no room, it is tried again after a second.
+        let dialled = timeout(Duration::from_millis(900), TcpStream::connect(&text)).await;
+        drop(dialled.expect("there is room").unwrap());
+    }
+    for _ in 0..count {
+        listener.accept().await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -57,7 +78,7 @@ pub(crate) fn check_error(error: &Error, code: Code, text: &str) {
 }
 
 async fn check_cancelled_accept<L: Listener, S>(mut listener: L, dial: impl AsyncFn() -> S) {
-    let abandoned = tokio::time::timeout(std::time::Duration::ZERO, listener.accept()).await;
+    let abandoned = timeout(Duration::ZERO, listener.accept()).await;
     assert!(abandoned.is_err(), "nobody had dialled yet");
     let dialled = dial().await;
     assert!(listener.accept().await.is_ok());

@@ -21,3 +21,5 @@ mod memory;
 mod strangers;
 #[cfg(unix)]
 mod unix;
+#[cfg(target_os = "linux")]
+mod users;

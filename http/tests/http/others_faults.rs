@@ -184,7 +184,7 @@ async fn a_silent_stream_does_not_hold_up_the_drain_and_is_told_of_it() {
     timeout(Duration::from_secs(3600), scene.stopped()).await.unwrap();
     assert_eq!(seen.under_way(), 0);
     let rest = quiet.rest().await;
-    assert!(rest.contains("event: error\ndata: {\"error\":{\"code\":\"cancelled\""), "{rest}");
+    assert!(rest.contains("event: error\ndata: {\"error\":{\"code\":\"shutting_down\""), "{rest}");
 }
 
 // grpc-go#2374: a timeout too long for the clock was one that had passed.
@@ -298,7 +298,7 @@ async fn who_leaves_a_silent_stream_is_missed_whatever_was_sent_behind_the_reque
         assert_eq!(scene.seen.under_way(), 0, "{request} {after}");
     }
     // Who stays reads on: white space stands before the next line.
-    let end = "1\n {\"error\":{\"code\":\"cancelled\",";
+    let end = "1\n {\"error\":{\"code\":\"shutting_down\",";
     let mut peer = scene.dial().await;
     peer.send(post("/call/NEWS", "null")).await;
     peer.until("1\n").await;

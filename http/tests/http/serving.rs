@@ -111,7 +111,7 @@ async fn a_drain_ends_what_is_idle_and_waits_for_what_is_not() {
     assert_eq!(idle.rest().await, "");
     assert_eq!(fresh.rest().await, "");
     let end = endless.rest().await;
-    assert!(end.contains("event: error\ndata: {\"error\":{\"code\":\"cancelled\""), "{end}");
+    assert!(end.contains("event: error\ndata: {\"error\":{\"code\":\"shutting_down\""), "{end}");
     assert!(end.ends_with("\r\n0\r\n\r\n"), "{end}");
     assert!(start.elapsed().is_zero());
     settle().await;
@@ -145,6 +145,7 @@ async fn who_waits_to_be_accepted_at_the_end_is_answered() {
         let response = peer.rest().await;
         assert_eq!(status(&response), 503, "{response}");
         assert!(body(&response).contains("shutting_down"), "{response}");
+        assert!(!body(&response).contains("\"ran\""), "{response}");
     }
     assert_eq!(silent.rest().await, "");
     assert_eq!((report.connections, report.requests, report.connections_cut_off), (4, 3, 0));
@@ -165,8 +166,10 @@ async fn a_call_that_does_not_end_in_time_is_answered_so() {
     let report = stopped.await.unwrap();
     assert_eq!((start.elapsed().as_secs(), report.connections_cut_off), (10, 0));
     assert_eq!(status(&response), 503);
-    let text = "\"code\":\"cancelled\",\"message\":\"the call did not end within drain_time_max";
-    assert!(body(&response).contains(text), "{response}");
+    let text = "the call did not end within drain_time_max";
+    let text = format!("\"code\":\"shutting_down\",\"message\":\"{text}");
+    assert!(body(&response).contains(&text), "{response}");
+    assert!(body(&response).contains("\"ran\":true"), "{response}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,6 +233,7 @@ async fn a_request_during_the_drain_is_told_so() {
     assert_eq!(status(&response), 503, "{response}");
     assert_eq!(header(&response, "retry-after"), Some("1"));
     assert!(body(&response).contains("shutting_down"), "{response}");
+    assert!(!body(&response).contains("\"ran\""), "{response}");
     assert_eq!(scene.seen.begun(), 0);
 }
 
