@@ -5,12 +5,13 @@
 //! Nothing is counted and nothing refilled, so a bucket of which nobody asks costs nothing.
 
 use std::fmt;
+use std::num::{NonZeroU64, NonZeroU128};
 use std::time::{Duration, Instant};
 
 /// So much in a second, and so much of it at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
-    per_second: u64,
+    per_second: NonZeroU64,
     burst: u64,
 }
 
@@ -22,14 +23,16 @@ pub(super) struct Usage {
 }
 
 impl Rate {
-    /// Both are at least 1.
+    /// Both become at least 1.
     pub(super) fn new(per_second: u64, burst: u64) -> Self {
-        Self { per_second: per_second.max(1), burst: burst.max(1) }
+        let per_second = NonZeroU64::new(per_second).unwrap_or(NonZeroU64::MIN);
+        Self { per_second, burst: burst.max(1) }
     }
 
     /// The time in which so much may happen.
     fn time_of(self, count: u64) -> Duration {
-        let nanos = u128::from(count).saturating_mul(1_000_000_000) / u128::from(self.per_second);
+        let nanos = u128::from(count).saturating_mul(1_000_000_000);
+        let nanos = nanos / NonZeroU128::from(self.per_second);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
