@@ -28,13 +28,14 @@ use super::event::{OwnFacts, Whose};
 use super::in_flight::{InFlight, Open};
 use super::mistakes::Mistakes;
 use super::one_way::OneWay;
+use super::sizes::Sizes;
 use super::stream::{Halves, Taken};
 use super::streams::Streams;
 use super::told::{drained, endless, no_more_calls, push_error};
 use super::{Call, CallId, Event, Tally, Violation};
 use crate::command::Facts;
 use crate::error::{Code, Error};
-use crate::limits::{Limits, PayloadMax, TimeMax};
+use crate::limits::{Limits, TimeMax};
 use crate::wire::{Line, Metadata, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
@@ -51,9 +52,7 @@ pub(super) struct Inbound {
     pub(super) mistakes: Mistakes,
     tally: Tally,
     pub(super) one_way: OneWay,
-    // The largest reply over the limit, as its command allows, that may still wait to be written.
-    large_reply_bytes: usize,
-    payload_bytes_max: usize,
+    pub(super) sizes: Sizes,
     calls_max: usize,
     call_time_max: Duration,
 }
@@ -71,8 +70,7 @@ impl Inbound {
             mistakes: Mistakes::new(limits.consecutive_errors_max),
             tally: Tally::default(),
             one_way: OneWay::new(limits.one_way_bytes_max),
-            large_reply_bytes: 0,
-            payload_bytes_max: limits.payload_bytes_max,
+            sizes: Sizes::new(limits.payload_bytes_max),
             calls_max: limits.calls_per_connection_max,
             call_time_max: limits.call_time_max,
         }
@@ -123,7 +121,7 @@ impl Inbound {
         if tag != 0 && self.in_flight.find(tag).is_some() {
             return Err(Violation::DuplicateTag(tag));
         }
-        let (payload_max, halves) = (self.payload_max(facts), Halves::of(options));
+        let (payload_max, halves) = (self.sizes.payload_max(facts), Halves::of(options));
         Ok(if !is_open {
             Some(no_more_calls())
         } else if payload_max.is_below(len) {
@@ -269,7 +267,7 @@ impl Inbound {
         let Some(open) = self.in_flight.remove(id) else { return };
         self.streams.remove(id.tag);
         self.tally.note_ended(id.tag);
-        let payload_max = self.payload_max(open.facts.as_deref());
+        let payload_max = self.sizes.payload_max(open.facts.as_deref());
         let metadata = open.metadata.as_deref();
         match reply {
             Ok(payload) if payload.len() > payload_max.bytes => {
@@ -281,9 +279,7 @@ impl Inbound {
                 }
             }
             Ok(payload) => {
-                if payload.len() > self.payload_bytes_max {
-                    self.large_reply_bytes = self.large_reply_bytes.max(payload.len());
-                }
+                self.sizes.note_reply(payload.len());
                 self.mistakes.forget();
                 if id.tag != 0 {
                     let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
@@ -426,22 +422,6 @@ impl Inbound {
     /// the stream, or as many one-way calls wait as may.
     pub(super) fn is_held_up(&self) -> bool {
         self.agenda.has_plain() || self.agenda.is_lent || self.one_way.is_full()
-    }
-
-    /// Bytes of a reply for which there is room while we wait for replies ourselves. A large one
-    /// counts until all is written: two peers with one each would else not read each other.
-    pub(super) fn reply_bytes_max(&self) -> usize {
-        self.payload_bytes_max.max(self.large_reply_bytes)
-    }
-
-    /// All that waited is written.
-    pub(super) fn handle_all_written(&mut self) {
-        self.large_reply_bytes = 0;
-    }
-
-    /// How large a payload of a command may be.
-    fn payload_max(&self, facts: Option<&Facts>) -> PayloadMax {
-        facts.copied().unwrap_or_default().payload_max(self.payload_bytes_max)
     }
 
     /// How long a handler of a command may run.

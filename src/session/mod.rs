@@ -41,7 +41,7 @@
 //!
 //! ```text
 //!   whole ──► input ──► calling_back ──► calls ──► inbound ───► in_flight, one_way, agenda,
-//!   items     Input                      Calls │                streams (stream, half)
+//!   items     Input                      Calls │                streams (stream, half), sizes
 //!  Session                                     ├─► outbound ──► cause, parting, streams
 //!                                              ├─► closing (close) ──► cause
 //!                                              ├─► backlog, room: what waits, and who
@@ -73,6 +73,7 @@ mod parting;
 mod patience;
 mod positions;
 mod room;
+mod sizes;
 mod stream;
 mod streams;
 mod tables;

@@ -369,7 +369,7 @@ impl Session {
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
         self.calls.backlog.handle_written(bytes);
         if self.unwritten_bytes() == 0 {
-            self.calls.inbound.handle_all_written();
+            self.calls.inbound.sizes.handle_all_written();
         }
         self.calls.timeouts.handle_written(now, bytes);
         self.calls.handle_written(now);
