@@ -284,6 +284,7 @@ impl Calls {
             .saturating_add(waiting)
             .saturating_add(items)
             .saturating_add(self.inbound.in_flight.metadata_bytes())
+            .saturating_add(self.inbound.in_flight.kept_bytes())
     }
 
     pub(super) fn poll_room(

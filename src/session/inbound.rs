@@ -16,7 +16,8 @@
 //!
 //! A one-way call for which there is no place waits in `one_way` between its body and its handler.
 //!
-//! A streamed call has items to go before its final reply: the handler may have ended long before.
+//! A streamed call may have items to go when its handler ends. Its reply is kept and goes behind
+//! the last of them; until then, or until it ends before, it has its place among the streams.
 
 use std::time::{Duration, Instant};
 
@@ -192,9 +193,7 @@ impl Inbound {
         self.last_serial = self.last_serial.wrapping_add(1);
         let serial = self.last_serial;
         let id = CallId { tag, is_streamed, serial };
-        let (last, metadata) = (None, None);
-        let open = Open { serial, is_streamed, last, deadline, is_limit, facts, metadata };
-        self.in_flight.insert(id, open);
+        self.in_flight.insert(id, Open::new(id, (deadline, is_limit), facts));
         if is_streamed {
             self.streaming = self.streaming.saturating_add(1);
             self.streams.begin_taken(id, halves);
@@ -243,23 +242,25 @@ impl Inbound {
         reply: Result<BytesMut, Error>,
         outbox: &mut Outbox,
     ) {
-        self.note_handler_ended(id);
-        if id.is_streamed && !self.streams.finish(id.into(), outbox) {
-            if let Some(open) = self.in_flight.find_mut(id) {
-                open.last = Some(Box::new(reply));
-            }
-            return;
+        if self.end_items(id, outbox) {
+            return self.in_flight.keep_reply(id, reply);
         }
+        self.note_handler_ended(id);
         self.push_reply(id, reply, outbox);
+    }
+
+    /// The handler of a call has ended, and sends no more items; whether some are still to go.
+    pub(super) fn end_items(&mut self, id: CallId, outbox: &mut Outbox) -> bool {
+        id.is_streamed && !self.streams.finish(id.into(), outbox)
     }
 
     /// The last item of a streamed call has gone.
     pub(super) fn handle_last_item(&mut self, tag: Tag, outbox: &mut Outbox) {
-        let id = self.in_flight.find(tag);
-        if let Some((id, open)) = id.and_then(|id| Some((id, self.in_flight.find_mut(id)?)))
-            && let Some(reply) = open.last.take()
+        if let Some(id) = self.in_flight.find(tag)
+            && let Some(reply) = self.in_flight.take_reply(id)
         {
-            self.push_reply(id, *reply, outbox);
+            self.note_handler_ended(id);
+            self.push_reply(id, reply, outbox);
         }
     }
 
@@ -371,7 +372,9 @@ impl Inbound {
         let mut cut_off = unseen.len().saturating_add(waiting);
         for (id, open) in self.in_flight.take() {
             // The handler may have ended, and only its items be there still.
-            if open.last.is_none() {
+            if open.is_kept() {
+                self.note_handler_ended(id);
+            } else {
                 self.agenda.push(Event::Stop(id));
             }
             cut_off = cut_off.saturating_add(1);
@@ -453,11 +456,11 @@ impl Inbound {
             let error = if was_seen { error.after_running() } else { error };
             push_error(id.tag, &error, open.metadata.as_deref(), outbox);
         }
-        match was_seen {
-            // Its handler has ended, and its items were still to go.
-            true if open.last.is_some() => {}
-            true => self.agenda.push(Event::Stop(id)),
-            false => self.note_handler_ended(id),
+        // It may have ended, and only its items be there still.
+        if was_seen && !open.is_kept() {
+            self.agenda.push(Event::Stop(id));
+        } else {
+            self.note_handler_ended(id);
         }
         was_seen
     }

@@ -92,7 +92,7 @@ pub use self::room::Place;
 #[cfg(feature = "io")]
 pub(crate) use self::stream::NOT_RESUMABLE;
 #[cfg(feature = "io")]
-pub(crate) use self::told::{endless, takes_no_items};
+pub(crate) use self::told::{endless, reply_bytes, takes_no_items};
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;
 pub use self::whole::Session;

@@ -283,8 +283,8 @@ impl Session {
         self.calls.handle_plain_end(now, end);
     }
 
-    /// The handler of a call has ended. The reply is written unless the caller has had one already.
-    /// To be reported exactly once for each [`Event::Call`], unless it is refused.
+    /// The handler of a call has ended. The reply is written, behind all items, unless the caller
+    /// has had one already. To be reported once for each [`Event::Call`], unless it is refused.
     pub fn handle_reply(
         &mut self,
         now: impl Fn() -> Instant,
