@@ -87,11 +87,13 @@ const GOB: House = House {
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
 /// beside an `Error` is a format's and a line's; net/rpc is a feature; and an endpoint is
-/// also a set of commands, and a place for protocols of others.
-const PARTS_ABOVE: [(&str, &str); 12] = [
+/// also a set of commands, and a place for protocols of others. What a connection shares is also
+/// told how calls of its peer end.
+const PARTS_ABOVE: [(&str, &str); 13] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
+    ("src/conn/shared.rs", "src/conn/ends.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/foreign.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),

@@ -5,8 +5,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use crate::error::Error;
-use crate::quota::call_bytes;
-use crate::session::{CallId, Place};
+use crate::quota::{Permit, call_bytes};
+use crate::session::{CallId, Place, reply_bytes};
 
 /// What a caller sends.
 pub(crate) struct Sending<'a> {
@@ -20,23 +20,33 @@ pub(crate) struct Sending<'a> {
     pub(crate) wants_reply: bool,
 }
 
-/// A call of the peer that has ended like this, and held so much.
+/// A call of the peer that has ended like this, with what it has until that is reported.
 pub(crate) struct Ended {
-    pub(crate) id: CallId,
+    pub(crate) stake: Stake,
     pub(crate) reply: Result<BytesMut, Error>,
-    pub(crate) held_bytes: usize,
+}
+
+/// What a call of the peer has until its end is reported.
+pub(crate) struct Stake {
+    pub(crate) id: CallId,
+    pub(super) held_bytes: usize,
     // Where its reply waits for room.
     pub(super) place: Option<Place>,
+    // Of a streamed call whose handler has ended: it counts until its reply has gone, behind items.
+    pub(super) permit: Option<Permit>,
 }
 
 impl Ended {
     /// Whether it has and holds so little that others may wait beside it.
     pub(crate) fn is_small(&self, bytes_max: usize) -> bool {
-        reply_bytes(&self.reply) <= bytes_max && self.held_bytes <= call_bytes(bytes_max)
+        reply_bytes(&self.reply) <= bytes_max && self.stake.held_bytes <= call_bytes(bytes_max)
     }
 }
 
-/// What the end of a call keeps until it is written: a reply, or an error with its details.
-pub(super) fn reply_bytes(reply: &Result<BytesMut, Error>) -> usize {
-    reply.as_ref().map_or_else(|error| error.told().bytes(), BytesMut::len)
+impl Stake {
+    /// Hands all of it over.
+    pub(super) fn take(&mut self) -> Self {
+        let (place, permit) = (self.place.take(), self.permit.take());
+        Self { id: self.id, held_bytes: self.held_bytes, place, permit }
+    }
 }

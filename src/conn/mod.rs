@@ -5,6 +5,7 @@
 
 mod bridge;
 mod channel;
+mod ends;
 mod handed_over;
 mod handle;
 mod in_flight;

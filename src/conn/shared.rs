@@ -18,12 +18,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use bytes::BytesMut;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::handed_over::{Ended, Sending};
+use super::handed_over::Sending;
 use super::state::{Reserved, State, unlock_and_wake, unlock_and_wake_callers};
 use super::watch::{self, Watched, single_runtime};
 use super::writer::{Source, Writer};
@@ -154,73 +153,6 @@ impl Shared {
             session.leave_room(place);
             session.offer_room(now);
         });
-    }
-
-    /// Makes a call of the peer that is under way hold `bytes` instead of `before`.
-    ///
-    /// # Errors
-    ///
-    /// `overloaded` if the endpoint does not have so much left; the call holds what it held then.
-    pub(crate) fn hold_for_call(&self, before: usize, bytes: usize) -> Result<(), Error> {
-        self.lock().hold_for_call(before, bytes)
-    }
-
-    /// Reports the end of a call, which held so much, as soon as its reply has room. Looked at and
-    /// taken under one lock, so that no two replies take the same room. An error has lost its
-    /// source, which is a user's and is not dropped in here.
-    pub(super) fn poll_reply_end(
-        &self,
-        cx: &Context<'_>,
-        place: &mut Option<Place>,
-        id: CallId,
-        reply: &mut Option<Result<BytesMut, Error>>,
-        held_bytes: usize,
-    ) -> Poll<()> {
-        let mut waker = Some(cx.waker().clone());
-        let mut state = self.lock();
-        if state.session.poll_reply_room(place, &mut waker).is_pending() {
-            unlock_and_wake_callers(state);
-            return Poll::Pending;
-        }
-        match reply.take() {
-            Some(reply) => {
-                state.end_call(id, reply, held_bytes);
-                state.cover_no_more();
-                unlock_and_wake(state);
-            }
-            None => unlock_and_wake_callers(state),
-        }
-        Poll::Ready(())
-    }
-
-    /// Reports the ends of calls that were ready at once, in this order. Answers those for whose
-    /// replies there is no room, each with its place.
-    pub(crate) fn end_calls(&self, ended: &mut Vec<Ended>) -> Vec<Ended> {
-        let mut left = Vec::new();
-        let mut state = self.lock();
-        for mut call in ended.drain(..) {
-            // Whoever waits asks again in a task of its own, with a waker.
-            let mut nobody = Some(Waker::noop().clone());
-            let is_refusal = call.reply.as_ref().is_err_and(Error::is_refusal);
-            if is_refusal || state.session.poll_reply_room(&mut call.place, &mut nobody).is_ready()
-            {
-                state.end_call(call.id, call.reply, call.held_bytes);
-            } else {
-                state.hold_reply(&mut call);
-                left.push(call);
-            }
-        }
-        state.cover_no_more();
-        unlock_and_wake(state);
-        left
-    }
-
-    /// Reports that a call does not run, or was stopped, room or not: that is said in few bytes.
-    pub(super) fn refuse(&self, id: CallId, error: Error, held_bytes: usize) {
-        let mut state = self.lock();
-        state.end_call(id, Err(error.refusing()), held_bytes);
-        state.cover_no_more();
-        unlock_and_wake(state);
     }
 
     /// See [`Session::tally`]. Wakes nobody.

@@ -31,6 +31,11 @@ impl Signals {
         self.due.extend(self.calls.remove(&id));
     }
 
+    /// Ends those that nobody waits for any more.
+    pub(super) fn end_calls(&mut self, is_over: impl Fn(CallId) -> bool) {
+        self.due.extend(self.calls.extract_if(|id, _| is_over(*id)).map(|(_, signal)| signal));
+    }
+
     pub(super) fn drain(&mut self) {
         self.due.extend(self.draining.take());
     }

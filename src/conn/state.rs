@@ -5,19 +5,19 @@
 //! and `items` do.
 
 use std::sync::{Arc, MutexGuard};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::handed_over::{Ended, reply_bytes};
+use super::handed_over::{Ended, Stake};
 use super::signals::Signals;
 use super::watch::Watchers;
 use super::writer::FLUSH_BYTES;
 use crate::clock::now;
 use crate::error::Error;
-use crate::quota::{Quota, Reservation, call_bytes, unheld};
-use crate::session::{CallId, Session};
+use crate::quota::{Permit, Quota, Reservation, call_bytes, unheld};
+use crate::session::{Session, reply_bytes};
 
 pub(super) struct State {
     pub(super) session: Session,
@@ -28,6 +28,9 @@ pub(super) struct State {
     pub(super) is_driver_wanted: bool,
     pub(super) watchers: Watchers,
     pub(super) reserved: Reserved,
+    // Of streamed calls whose handlers have ended, for as long as their replies are kept. One is
+    // like another.
+    permits: Vec<Permit>,
     // Boxed, and only there when some handler has asked.
     pub(super) signals: Option<Box<Signals>>,
     pub(super) is_ended: bool,
@@ -50,6 +53,7 @@ impl State {
             is_driver_wanted: false,
             watchers: Watchers::default(),
             reserved: Reserved { reservation: Reservation::new(quota), calls_bytes: 0 },
+            permits: Vec::new(),
             signals: None,
             is_ended: false,
         }
@@ -93,30 +97,58 @@ impl State {
     /// now on, in place of its request. A reply that cannot be held is dropped for an error.
     pub(super) fn hold_reply(&mut self, call: &mut Ended) {
         let wanted = call_bytes(reply_bytes(&call.reply));
-        match self.hold_for_call(call.held_bytes, wanted) {
-            Ok(()) => call.held_bytes = wanted,
+        match self.hold_for_call(call.stake.held_bytes, wanted) {
+            Ok(()) => call.stake.held_bytes = wanted,
             Err(error) => call.reply = Err(unheld(error)),
         }
     }
 
-    /// A call of the peer has ended, which held so much. To be followed by
-    /// [`cover_no_more`](Self::cover_no_more): nobody may have wanted the reply.
-    pub(super) fn end_call(
+    /// Whether the end of a call can be reported: there is room for its reply, or it needs none. If
+    /// not, `waker` is kept, and the call has a place.
+    pub(super) fn poll_end_room(
         &mut self,
-        id: CallId,
-        reply: Result<BytesMut, Error>,
-        held_bytes: usize,
-    ) {
-        let bytes = reply_bytes(&reply);
-        if let Some(signals) = &mut self.signals {
-            signals.end_call(id);
+        stake: &mut Stake,
+        waker: &mut Option<Waker>,
+    ) -> Poll<()> {
+        if self.session.end_reply_items(stake.id) {
+            return Poll::Ready(());
         }
+        self.session.poll_reply_room(&mut stake.place, waker)
+    }
+
+    /// A call of the peer has ended, which had this. To be followed by
+    /// [`cover_no_more`](Self::cover_no_more): nobody may have wanted the reply.
+    pub(super) fn end_call(&mut self, stake: &mut Stake, reply: Result<BytesMut, Error>) {
+        let (id, bytes) = (stake.id, reply_bytes(&reply));
         // Not given back in between, or somebody else might take what the reply needs.
-        self.reserved.end_call(held_bytes);
+        self.reserved.end_call(stake.held_bytes);
         let covered = self.cover(bytes).map_err(unheld);
         match reply {
             Err(error) if error.is_refusal() => self.session.handle_refusal(now, id, &error),
             reply => self.session.handle_reply(now, id, covered.and(reply)),
+        }
+        // Kept until the next look, which sees whether the reply is.
+        self.permits.extend(stake.permit.take());
+        if let Some(signals) = &mut self.signals
+            && !self.session.is_wanted(id)
+        {
+            signals.end_call(id);
+        }
+    }
+
+    /// Gives back what calls had whose replies were kept and have gone, or are not wanted any more.
+    fn end_kept(&mut self) {
+        let kept = self.session.kept_replies();
+        if self.permits.len() <= kept {
+            return;
+        }
+        self.permits.truncate(kept);
+        if kept == 0 && self.permits.capacity() > PERMITS_KEPT_MAX {
+            self.permits = Vec::new();
+        }
+        let Self { signals, session, .. } = self;
+        if let Some(signals) = signals {
+            signals.end_calls(|id| !session.is_wanted(id));
         }
     }
 
@@ -159,6 +191,9 @@ impl Reserved {
     }
 }
 
+/// Permits for which an idle connection keeps room: as many as the first one makes.
+const PERMITS_KEPT_MAX: usize = 4;
+
 /// Lets go of the lock, and wakes the driver and whom the session concerns.
 pub(super) fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
     let driver = state.driver.take();
@@ -170,6 +205,7 @@ pub(super) fn unlock_and_wake(mut state: MutexGuard<'_, State>) {
 
 /// Lets go of the lock, and wakes those who have called.
 pub(super) fn unlock_and_wake_callers(mut state: MutexGuard<'_, State>) {
+    state.end_kept();
     if state.signals.is_some() {
         return unlock_and_signal(state);
     }

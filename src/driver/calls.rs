@@ -59,7 +59,7 @@ impl Calls {
             return;
         }
         for ended in shared.end_calls(&mut self.ended) {
-            let id = ended.id;
+            let id = ended.stake.id;
             let (in_flight, reply) = InFlight::of_ended(shared, ended);
             self.spawn(id, finish(in_flight, reply));
         }
@@ -80,12 +80,8 @@ impl Calls {
         }
         let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {
-            // Its items may be still to go. Held before others begin, each of which may end so.
-            Poll::Ready(reply) if id.is_streamed() => {
-                let reply = in_flight.hold_reply(reply.map(Reply::into_made));
-                self.spawn(id, conclude(in_flight, answer, reply));
-            }
             Poll::Ready(reply) => {
+                in_flight.keep_permit(&mut answer);
                 let ended = in_flight.end(reply.map(Reply::into_made));
                 let is_small = ended.is_small(SMALL_BYTES_MAX);
                 self.ended.push(ended);
@@ -139,14 +135,9 @@ impl Drop for Calls {
 /// moved it, and a peer has as many of these as it may have calls.
 async fn run(mut in_flight: InFlight, mut answer: Answer) {
     let reply = (&mut answer).await;
+    in_flight.keep_permit(&mut answer);
     let mut reply = Some(in_flight.hold_reply(reply.map(Reply::into_made)));
     poll_fn(|cx| in_flight.poll_finish(cx, &mut reply)).await;
-    drop(answer);
-}
-
-/// The rest of a streamed call whose handler was ready at once: its items are still to go.
-async fn conclude(in_flight: InFlight, answer: Answer, reply: Result<BytesMut>) {
-    finish(in_flight, reply).await;
     drop(answer);
 }
 

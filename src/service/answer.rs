@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The permit of the call is given back when the answer is dropped, so a door that must write the
-//! reply first keeps the answer until then.
+//! reply first keeps the answer until then, or takes the permit.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -78,7 +78,8 @@ struct Working {
     is_begun: bool,
     began: Began,
     span: Span,
-    _permit: Permit,
+    // `None` if the door has it.
+    permit: Option<Permit>,
     // Of a call that no connection accounts for.
     direct: Option<Accounts>,
     items: Option<EndOfItems>,
@@ -210,10 +211,9 @@ impl Answer {
     ) -> Self {
         let (timer, is_begun, direct) = (None, false, None);
         let work = Alone::new(Some(work));
-        let _permit = permit;
-        let items = None;
+        let (permit, items) = (Some(permit), None);
         let working =
-            Working { name, work, time, timer, is_begun, began, span, _permit, direct, items };
+            Working { name, work, time, timer, is_begun, began, span, permit, direct, items };
         Self { kind: Kind::Handler(working) }
     }
 
@@ -224,6 +224,14 @@ impl Answer {
             working.items = items.map(EndOfItems);
         }
         self
+    }
+
+    /// The permit of the call, which goes on to count until that is dropped.
+    pub(crate) fn take_permit(&mut self) -> Option<Permit> {
+        match &mut self.kind {
+            Kind::Handler(working) => working.permit.take(),
+            Kind::Known(_) | Kind::Other(_) => None,
+        }
     }
 
     /// This answer for a call that no connection accounts for.

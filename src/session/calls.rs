@@ -269,7 +269,7 @@ impl Calls {
             return false;
         }
         // While we wait for replies ourselves, what the peer asks is read a little longer.
-        let spare_bytes = self.inbound.reply_bytes_max();
+        let spare_bytes = self.inbound.sizes.reply_bytes_max();
         self.backlog.has_answer_room(0)
             || !self.outbound.is_idle() && self.backlog.has_answer_room(spare_bytes)
     }
@@ -284,6 +284,7 @@ impl Calls {
             .saturating_add(waiting)
             .saturating_add(items)
             .saturating_add(self.inbound.in_flight.metadata_bytes())
+            .saturating_add(self.inbound.in_flight.kept_bytes())
     }
 
     pub(super) fn poll_room(

@@ -157,30 +157,13 @@ impl Sending {
         if has_room {
             return Poll::Ready(());
         }
-        self.keep(waker, spent);
-        Poll::Pending
-    }
-
-    /// Whether all items have gone, which is said to `waker` if they have not.
-    pub(super) fn poll_gone(
-        &mut self,
-        waker: &mut Option<Waker>,
-        spent: &mut Vec<Waker>,
-    ) -> Poll<()> {
-        if self.items.is_empty() {
-            return Poll::Ready(());
-        }
-        self.keep(waker, spent);
-        Poll::Pending
-    }
-
-    fn keep(&mut self, waker: &mut Option<Waker>, spent: &mut Vec<Waker>) {
         if let Some(waker) = waker.take() {
             match self.wakers.iter_mut().find(|kept| kept.will_wake(&waker)) {
                 Some(kept) => spent.push(std::mem::replace(kept, waker)),
                 None => self.wakers.push(waker),
             }
         }
+        Poll::Pending
     }
 
     /// Adds an item, for which there is room. Of its position it keeps what is to be said.

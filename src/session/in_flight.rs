@@ -13,6 +13,7 @@ use foldhash::{HashMap, HashMapExt};
 use super::CallId;
 use super::event::OwnFacts;
 use super::tables::TABLE_KEPT_MAX;
+use super::told::reply_bytes;
 use crate::error::Error;
 use crate::wire::{Metadata, Tag};
 
@@ -22,14 +23,18 @@ pub(super) struct InFlight {
     others: HashMap<Key, Open>,
     // Of all that handlers say beside their replies.
     metadata_bytes: usize,
+    // Final replies that wait behind items.
+    kept: usize,
+    kept_bytes: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) serial: u64,
-    pub(super) is_streamed: bool,
-    // The handler of a streamed call has ended like this, and items are still to go before it.
-    pub(super) last: Option<Box<Result<BytesMut, Error>>>,
+    serial: u64,
+    is_streamed: bool,
+    // The handler of a streamed call has ended like this, and items are still to go before it:
+    // see `keep_reply`.
+    last: Option<Box<Result<BytesMut, Error>>>,
     pub(super) deadline: Instant,
     // The deadline is ours, and not the caller's.
     pub(super) is_limit: bool,
@@ -48,7 +53,8 @@ enum Key {
 
 impl InFlight {
     pub(super) fn new() -> Self {
-        Self { newest: None, others: HashMap::new(), metadata_bytes: 0 }
+        let others = HashMap::new();
+        Self { newest: None, others, metadata_bytes: 0, kept: 0, kept_bytes: 0 }
     }
 
     pub(super) fn insert(&mut self, id: CallId, open: Open) {
@@ -104,6 +110,38 @@ impl InFlight {
         self.metadata_bytes
     }
 
+    /// Keeps the final reply of a streamed call until its items have gone, or it ends before.
+    pub(super) fn keep_reply(&mut self, id: CallId, reply: Result<BytesMut, Error>) {
+        let bytes = reply_bytes(&reply);
+        if let Some(open) = self.find_mut(id) {
+            open.last = Some(Box::new(reply));
+            self.kept = self.kept.saturating_add(1);
+            self.kept_bytes = self.kept_bytes.saturating_add(bytes);
+        }
+    }
+
+    /// The final reply that was kept, if one was: its items have gone.
+    pub(super) fn take_reply(&mut self, id: CallId) -> Option<Result<BytesMut, Error>> {
+        let reply = self.find_mut(id)?.last.take()?;
+        self.forget_reply(&reply);
+        Some(*reply)
+    }
+
+    /// Final replies that are kept.
+    pub(super) const fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Bytes of final replies that are kept, and of what their calls still take.
+    pub(super) const fn kept_bytes(&self) -> usize {
+        self.kept_bytes.saturating_add(self.kept.saturating_mul(KEPT_COST_BYTES))
+    }
+
+    fn forget_reply(&mut self, reply: &Result<BytesMut, Error>) {
+        self.kept = self.kept.saturating_sub(1);
+        self.kept_bytes = self.kept_bytes.saturating_sub(reply_bytes(reply));
+    }
+
     fn forget_metadata(&mut self, metadata: Option<&Metadata>) {
         let bytes = metadata.map_or(0, Metadata::bytes);
         self.metadata_bytes = self.metadata_bytes.saturating_sub(bytes);
@@ -113,6 +151,9 @@ impl InFlight {
     pub(super) fn remove(&mut self, id: CallId) -> Option<Open> {
         let open = self.take_out(id)?;
         self.forget_metadata(open.metadata.as_deref());
+        if let Some(reply) = open.last.as_deref() {
+            self.forget_reply(reply);
+        }
         Some(open)
     }
 
@@ -133,7 +174,7 @@ impl InFlight {
     }
 
     /// Takes all of them out.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = (CallId, Open)> {
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (CallId, Open)> + use<> {
         let calls = std::mem::replace(self, Self::new());
         calls.others.into_iter().chain(calls.newest).map(|(key, open)| (key.id(&open), open))
     }
@@ -156,6 +197,23 @@ impl InFlight {
     }
 }
 
+impl Open {
+    /// A call that has begun.
+    pub(super) const fn new(
+        id: CallId,
+        (deadline, is_limit): (Instant, bool),
+        facts: OwnFacts,
+    ) -> Self {
+        let CallId { serial, is_streamed, .. } = id;
+        Self { serial, is_streamed, last: None, deadline, is_limit, facts, metadata: None }
+    }
+
+    /// Whether its handler has ended, and items are still to go.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.last.is_some()
+    }
+}
+
 impl Key {
     const fn of(id: CallId) -> Self {
         if id.tag == 0 { Self::OneWay(id.serial) } else { Self::Tag(id.tag) }
@@ -166,3 +224,6 @@ impl Key {
         CallId { tag, is_streamed: open.is_streamed, serial: open.serial }
     }
 }
+
+/// What a call whose reply is kept costs beside it: about what its places in the tables take.
+const KEPT_COST_BYTES: usize = 512;

@@ -16,7 +16,8 @@
 //!
 //! A one-way call for which there is no place waits in `one_way` between its body and its handler.
 //!
-//! A streamed call has items to go before its final reply: the handler may have ended long before.
+//! A streamed call may have items to go when its handler ends. Its reply is kept and goes behind
+//! the last of them; until then, or until it ends before, it has its place among the streams.
 
 use std::time::{Duration, Instant};
 
@@ -28,13 +29,14 @@ use super::event::{OwnFacts, Whose};
 use super::in_flight::{InFlight, Open};
 use super::mistakes::Mistakes;
 use super::one_way::OneWay;
+use super::sizes::Sizes;
 use super::stream::{Halves, Taken};
 use super::streams::Streams;
 use super::told::{drained, endless, no_more_calls, push_error};
 use super::{Call, CallId, Event, Tally, Violation};
 use crate::command::Facts;
 use crate::error::{Code, Error};
-use crate::limits::{Limits, PayloadMax, TimeMax};
+use crate::limits::{Limits, TimeMax};
 use crate::wire::{Line, Metadata, Options, Outbox, Part, Tag};
 
 #[derive(Debug)]
@@ -51,9 +53,7 @@ pub(super) struct Inbound {
     pub(super) mistakes: Mistakes,
     tally: Tally,
     pub(super) one_way: OneWay,
-    // The largest reply over the limit, as its command allows, that may still wait to be written.
-    large_reply_bytes: usize,
-    payload_bytes_max: usize,
+    pub(super) sizes: Sizes,
     calls_max: usize,
     call_time_max: Duration,
 }
@@ -71,8 +71,7 @@ impl Inbound {
             mistakes: Mistakes::new(limits.consecutive_errors_max),
             tally: Tally::default(),
             one_way: OneWay::new(limits.one_way_bytes_max),
-            large_reply_bytes: 0,
-            payload_bytes_max: limits.payload_bytes_max,
+            sizes: Sizes::new(limits.payload_bytes_max),
             calls_max: limits.calls_per_connection_max,
             call_time_max: limits.call_time_max,
         }
@@ -123,7 +122,7 @@ impl Inbound {
         if tag != 0 && self.in_flight.find(tag).is_some() {
             return Err(Violation::DuplicateTag(tag));
         }
-        let (payload_max, halves) = (self.payload_max(facts), Halves::of(options));
+        let (payload_max, halves) = (self.sizes.payload_max(facts), Halves::of(options));
         Ok(if !is_open {
             Some(no_more_calls())
         } else if payload_max.is_below(len) {
@@ -194,9 +193,7 @@ impl Inbound {
         self.last_serial = self.last_serial.wrapping_add(1);
         let serial = self.last_serial;
         let id = CallId { tag, is_streamed, serial };
-        let (last, metadata) = (None, None);
-        let open = Open { serial, is_streamed, last, deadline, is_limit, facts, metadata };
-        self.in_flight.insert(id, open);
+        self.in_flight.insert(id, Open::new(id, (deadline, is_limit), facts));
         if is_streamed {
             self.streaming = self.streaming.saturating_add(1);
             self.streams.begin_taken(id, halves);
@@ -245,23 +242,25 @@ impl Inbound {
         reply: Result<BytesMut, Error>,
         outbox: &mut Outbox,
     ) {
-        self.note_handler_ended(id);
-        if id.is_streamed && !self.streams.finish(id.into(), outbox) {
-            if let Some(open) = self.in_flight.find_mut(id) {
-                open.last = Some(Box::new(reply));
-            }
-            return;
+        if self.end_items(id, outbox) {
+            return self.in_flight.keep_reply(id, reply);
         }
+        self.note_handler_ended(id);
         self.push_reply(id, reply, outbox);
+    }
+
+    /// The handler of a call has ended, and sends no more items; whether some are still to go.
+    pub(super) fn end_items(&mut self, id: CallId, outbox: &mut Outbox) -> bool {
+        id.is_streamed && !self.streams.finish(id.into(), outbox)
     }
 
     /// The last item of a streamed call has gone.
     pub(super) fn handle_last_item(&mut self, tag: Tag, outbox: &mut Outbox) {
-        let id = self.in_flight.find(tag);
-        if let Some((id, open)) = id.and_then(|id| Some((id, self.in_flight.find_mut(id)?)))
-            && let Some(reply) = open.last.take()
+        if let Some(id) = self.in_flight.find(tag)
+            && let Some(reply) = self.in_flight.take_reply(id)
         {
-            self.push_reply(id, *reply, outbox);
+            self.note_handler_ended(id);
+            self.push_reply(id, reply, outbox);
         }
     }
 
@@ -269,7 +268,7 @@ impl Inbound {
         let Some(open) = self.in_flight.remove(id) else { return };
         self.streams.remove(id.tag);
         self.tally.note_ended(id.tag);
-        let payload_max = self.payload_max(open.facts.as_deref());
+        let payload_max = self.sizes.payload_max(open.facts.as_deref());
         let metadata = open.metadata.as_deref();
         match reply {
             Ok(payload) if payload.len() > payload_max.bytes => {
@@ -281,9 +280,7 @@ impl Inbound {
                 }
             }
             Ok(payload) => {
-                if payload.len() > self.payload_bytes_max {
-                    self.large_reply_bytes = self.large_reply_bytes.max(payload.len());
-                }
+                self.sizes.note_reply(payload.len());
                 self.mistakes.forget();
                 if id.tag != 0 {
                     let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
@@ -375,7 +372,9 @@ impl Inbound {
         let mut cut_off = unseen.len().saturating_add(waiting);
         for (id, open) in self.in_flight.take() {
             // The handler may have ended, and only its items be there still.
-            if open.last.is_none() {
+            if open.is_kept() {
+                self.note_handler_ended(id);
+            } else {
                 self.agenda.push(Event::Stop(id));
             }
             cut_off = cut_off.saturating_add(1);
@@ -428,22 +427,6 @@ impl Inbound {
         self.agenda.has_plain() || self.agenda.is_lent || self.one_way.is_full()
     }
 
-    /// Bytes of a reply for which there is room while we wait for replies ourselves. A large one
-    /// counts until all is written: two peers with one each would else not read each other.
-    pub(super) fn reply_bytes_max(&self) -> usize {
-        self.payload_bytes_max.max(self.large_reply_bytes)
-    }
-
-    /// All that waited is written.
-    pub(super) fn handle_all_written(&mut self) {
-        self.large_reply_bytes = 0;
-    }
-
-    /// How large a payload of a command may be.
-    fn payload_max(&self, facts: Option<&Facts>) -> PayloadMax {
-        facts.copied().unwrap_or_default().payload_max(self.payload_bytes_max)
-    }
-
     /// How long a handler of a command may run.
     fn time_max(&self, facts: Option<&Facts>) -> TimeMax {
         facts.copied().unwrap_or_default().time_max(self.call_time_max)
@@ -473,11 +456,11 @@ impl Inbound {
             let error = if was_seen { error.after_running() } else { error };
             push_error(id.tag, &error, open.metadata.as_deref(), outbox);
         }
-        match was_seen {
-            // Its handler has ended, and its items were still to go.
-            true if open.last.is_some() => {}
-            true => self.agenda.push(Event::Stop(id)),
-            false => self.note_handler_ended(id),
+        // It may have ended, and only its items be there still.
+        if was_seen && !open.is_kept() {
+            self.agenda.push(Event::Stop(id));
+        } else {
+            self.note_handler_ended(id);
         }
         was_seen
     }

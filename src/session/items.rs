@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::event::{StreamId, Whose};
 use super::told::push_part;
-use super::{Item, Session};
+use super::{CallId, Item, Session};
 use crate::error::Error;
 use crate::wire::{Options, Part, Tag};
 
@@ -79,14 +79,17 @@ impl Session {
         streams.end_items(id, outbox);
     }
 
-    /// Whether all items of the reply have gone, behind which its final value can be said: the
-    /// handler has ended. If not yet, `waker` is taken, and woken when it is worth asking again.
-    pub fn poll_items_gone(&mut self, id: StreamId, waker: &mut Option<Waker>) -> Poll<()> {
-        let (streams, wakers, outbox) = self.calls.streams_of(id.whose());
-        if streams.finish(id, outbox) {
-            return Poll::Ready(());
-        }
-        streams.poll_gone(id, waker, &mut wakers.spent)
+    /// The handler of a call of the peer has ended, and sends no more items. Whether some are still
+    /// to go: its reply needs no room then, since it is kept until they have gone.
+    pub fn end_reply_items(&mut self, id: CallId) -> bool {
+        self.calls.inbound.end_items(id, &mut self.calls.backlog.outbox)
+    }
+
+    /// Final replies that are kept until the items before them have gone, or their calls have ended
+    /// before.
+    #[must_use]
+    pub fn kept_replies(&self) -> usize {
+        self.calls.inbound.in_flight.kept()
     }
 
     /// Says that this streamed call of the peer is taken, and where its items begin if they have

@@ -41,7 +41,7 @@
 //!
 //! ```text
 //!   whole ──► input ──► calling_back ──► calls ──► inbound ───► in_flight, one_way, agenda,
-//!   items     Input                      Calls │                streams (stream, half)
+//!   items     Input                      Calls │                streams (stream, half), sizes
 //!  Session                                     ├─► outbound ──► cause, parting, streams
 //!                                              ├─► closing (close) ──► cause
 //!                                              ├─► backlog, room: what waits, and who
@@ -73,6 +73,7 @@ mod parting;
 mod patience;
 mod positions;
 mod room;
+mod sizes;
 mod stream;
 mod streams;
 mod tables;
@@ -91,7 +92,7 @@ pub use self::room::Place;
 #[cfg(feature = "io")]
 pub(crate) use self::stream::NOT_RESUMABLE;
 #[cfg(feature = "io")]
-pub(crate) use self::told::{endless, takes_no_items};
+pub(crate) use self::told::{endless, reply_bytes, takes_no_items};
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;
 pub use self::whole::Session;

@@ -341,10 +341,7 @@ impl Streams {
         let whose = self.whose;
         let is_done = self.change_own(id, |stream, due| {
             let Some(sending) = &mut stream.sending else { return true };
-            if !sending.is_ended() {
-                // Asked once more, by whoever waits for this, it does not wake that one again.
-                due.extend(sending.end());
-            }
+            due.extend(sending.end());
             stream.is_last_due = !sending.is_done();
             if stream.is_last_due
                 && let Some(receiving) = &mut stream.receiving
@@ -355,18 +352,6 @@ impl Streams {
             !stream.is_last_due
         });
         is_done != Some(false)
-    }
-
-    /// Whether all items have gone of a call whose reply is next; `waker` is kept if not.
-    pub(super) fn poll_gone(
-        &mut self,
-        id: StreamId,
-        waker: &mut Option<Waker>,
-        spent: &mut Vec<Waker>,
-    ) -> Poll<()> {
-        let polled =
-            self.change_own(id, |stream, _| Some(stream.sending.as_mut()?.poll_gone(waker, spent)));
-        polled.flatten().unwrap_or(Poll::Ready(()))
     }
 
     // What goes out.

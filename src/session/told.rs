@@ -32,6 +32,11 @@ pub(crate) fn takes_no_items() -> Error {
     Error::found(Code::Cancelled, "the call is over, and takes no more items")
 }
 
+/// What the end of a call keeps until it is written: a reply, or an error with its details.
+pub(crate) fn reply_bytes(reply: &Result<BytesMut, Error>) -> usize {
+    reply.as_ref().map_or_else(|error| error.told().bytes(), BytesMut::len)
+}
+
 /// Writes an error, as far as it is for the peer: with tag 0 about the whole connection.
 pub(super) fn push_error(
     tag: Tag,

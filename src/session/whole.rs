@@ -283,8 +283,8 @@ impl Session {
         self.calls.handle_plain_end(now, end);
     }
 
-    /// The handler of a call has ended. The reply is written unless the caller has had one already.
-    /// To be reported exactly once for each [`Event::Call`], unless it is refused.
+    /// The handler of a call has ended. The reply is written, behind all items, unless the caller
+    /// has had one already. To be reported once for each [`Event::Call`], unless it is refused.
     pub fn handle_reply(
         &mut self,
         now: impl Fn() -> Instant,
@@ -369,7 +369,7 @@ impl Session {
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
         self.calls.backlog.handle_written(bytes);
         if self.unwritten_bytes() == 0 {
-            self.calls.inbound.handle_all_written();
+            self.calls.inbound.sizes.handle_all_written();
         }
         self.calls.timeouts.handle_written(now, bytes);
         self.calls.handle_written(now);

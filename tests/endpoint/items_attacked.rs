@@ -10,7 +10,7 @@ use switchboard::{
     transport,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::sleep;
 
 use super::items::clients_of;
@@ -64,6 +64,49 @@ async fn final_values_that_wait_behind_items_are_held_and_their_streams_are_open
     }
     peers[1].send("BIG 41 4 f=json credit=1\nnull").await;
     assert!(peers[1].next().await.unwrap().contains(" item 1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_final_value_that_nobody_wants_any_more_leaves_its_place() {
+    const SLOW: Command<(), Streamed<u8>, Json> = Command::new("SLOW");
+    let limits = Limits::default().with(|limits| limits.streams_max = 1);
+    let (signals, mut signalled) = mpsc::unbounded_channel();
+    let endpoint = big(limits).on(SLOW, move |(): (), out: Sender<u8>, context: Context| {
+        signals.send(context.cancelled()).unwrap();
+        async move {
+            tokio::task::yield_now().await;
+            out.send(&1).await?;
+            out.send(&2).await?;
+            Ok::<_, Error>(())
+        }
+    });
+    for name in ["BIG", "SLOW"] {
+        for end in [">1 credit 1000\n", ">1 cancel\n", "\n", ""] {
+            let (mut one, mut two) = (peer(&endpoint), peer(&endpoint));
+            one.send(format!("{name} 1 4 f=json credit=1\nnull")).await;
+            one.expect("<1 item 1\n1").await;
+            settle().await;
+            two.send("BIG 1 4 f=json credit=1\nnull").await;
+            two.expect_error(1, Code::Overloaded).await;
+            let mut signal = signalled.try_recv().ok().map(Box::pin);
+            assert_eq!(signal.is_some(), name == "SLOW");
+            if let Some(signal) = &mut signal {
+                let waits = tokio::time::timeout(MS, signal).await;
+                assert!(waits.is_err(), "its caller waits for the reply");
+            }
+            if end.is_empty() {
+                drop(one);
+            } else {
+                one.send(end).await;
+            }
+            settle().await;
+            two.send("BIG 2 4 f=json credit=1000\nnull").await;
+            two.expect("<2 item 1\n1").await;
+            if let Some(signal) = signal {
+                within(signal).await;
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

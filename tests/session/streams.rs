@@ -15,6 +15,9 @@ use switchboard_testing::random::rounds;
 
 const BOTH: Facts = facts(true, true);
 
+/// What a stream costs whose reply is kept, beside it.
+const KEPT_COST_BYTES: usize = 512;
+
 const fn facts(has_request_items: bool, has_reply_items: bool) -> Facts {
     switchboard::Command::<(), (), ()>::new("GREET")
         .facts()
@@ -614,23 +617,42 @@ fn a_handler_that_has_ended_is_not_told_to_stop() {
         pair.drive();
         assert_eq!(pair.peers[SERVER].stops, []);
         assert!(pair.peers[SERVER].session.is_at_rest());
+        assert_eq!(pair.peers[SERVER].session.kept_replies(), 0);
     }
 }
 
-/// Who asks whenever it is woken would else wake itself without end.
+/// It holds its reply and has its place until the reply has gone, or it ends before.
 #[test]
-fn whoever_waits_until_all_items_have_gone_does_not_wake_itself() {
-    let mut pair = pair(&limits(), BOTH);
-    let (_, id) = open(&mut pair, true, Some(1));
-    for _ in 0..2 {
-        assert!(send(&mut pair.peers[SERVER], StreamId::from(id), "x"));
-    }
-    pair.drive();
-    let session = &mut pair.peers[SERVER].session;
-    for _ in 0..3 {
-        let mut waker = Some(Waker::noop().clone());
-        assert!(session.poll_items_gone(id.into(), &mut waker).is_pending());
-        assert_eq!(session.wakers().take_due().len(), 0);
+fn a_stream_whose_handler_has_ended_is_open_until_its_reply_has_gone() {
+    let limits = limits().with(|limits| limits.streams_per_connection_max = 1);
+    let text = "streams_per_connection_max (1) are open";
+    let refused = format!("<2 err {} overloaded\n{text}", text.len());
+    for end in [">1 credit 1000\n", ">1 cancel\n", "\n"] {
+        let mut pair = Pair::alone(&limits);
+        pair.peers[SERVER].facts = Some(facts(false, true));
+        pair.inject(SERVER, b"GREET 1 0 credit=1\n");
+        let id = pair.peers[SERVER].calls.pop_front().unwrap().id;
+        for _ in 0..2 {
+            assert!(send(&mut pair.peers[SERVER], StreamId::from(id), "x"));
+        }
+        pair.drive();
+        for _ in 0..2 {
+            assert!(pair.peers[SERVER].session.end_reply_items(id), "an item is still to go");
+        }
+        pair.peers[SERVER].answer(id, Ok("done"));
+        assert_eq!(pair.peers[SERVER].session.kept_replies(), 1);
+        assert_eq!(pair.peers[SERVER].session.held_bytes(), 64 + 1 + KEPT_COST_BYTES + 4);
+        pair.inject(SERVER, b"GREET 2 0 credit=1\n");
+        pair.drive();
+        assert!(pair.peers[SERVER].take_sent().ends_with(&refused), "{end}");
+        assert!(!pair.peers[SERVER].session.is_at_rest());
+        pair.inject(SERVER, end.as_bytes());
+        pair.drive();
+        let told = pair.peers[SERVER].take_sent();
+        assert_eq!(told.contains("<1 item 1\nx<1 ok 4\ndone"), end.contains("credit"), "{told}");
+        let session = &pair.peers[SERVER].session;
+        assert_eq!((session.kept_replies(), session.held_bytes()), (0, 0), "{end}");
+        assert!(session.is_at_rest() && !pair.peers[SERVER].session.end_reply_items(id));
     }
 }
 
@@ -653,7 +675,7 @@ fn a_handler_that_ends_early_does_not_hold_up_its_caller() {
     }
     pair.peers[CLIENT].session.end_items(made);
     pair.drive();
-    assert_eq!(pair.peers[SERVER].session.held_bytes(), 64 + 3);
+    assert_eq!(pair.peers[SERVER].session.held_bytes(), 64 + 3 + KEPT_COST_BYTES + 4);
     pair.advance(30 * SECOND);
     assert_eq!(take(&mut pair.peers[CLIENT], made), text("one"));
     pair.drive();

@@ -435,8 +435,10 @@ impl Model {
                     let window = if is_sender { WAITING_BYTES_MAX } else { half.window };
                     most += half.cost.min(window + ITEM_BYTES_MAX + ITEM_COST_BYTES);
                 }
-                // The reply, until it is taken.
+                // The reply, until it is taken, and until it has gone.
                 most += if stream.is_over { 0 } else { REPLY_BYTES_MAX };
+                let is_kept = |id| stream.caller != end && peer.session.is_wanted(id);
+                most += stream.callee.map_or(0, |id| KEPT_BYTES_MAX * usize::from(is_kept(id)));
             }
             let held = peer.session.held_bytes() - peer.session.unwritten_bytes();
             assert!(held <= most, "{held} bytes are held, and {most} at most can be");
@@ -559,5 +561,9 @@ const ITEM_COST_BYTES: usize = 64;
 const REQUEST_WINDOW: usize = 64 * 1024;
 const WAITING_BYTES_MAX: usize = 64 * 1024;
 const REPLY_BYTES_MAX: usize = 200;
+
+/// A reply that is kept behind items, and what its stream costs beside it.
+const KEPT_BYTES_MAX: usize = 512 + REPLY_BYTES_MAX;
+
 const STALL_TIME_MAX: Duration = Duration::from_secs(10);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
