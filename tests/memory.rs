@@ -343,7 +343,7 @@ fn replies_that_nobody_reads() {
 #[test]
 fn errors_that_nobody_reads() {
     let mut script = Script::new(b"NOTHING 1 0\n".repeat(1000));
-    (script.times, script.is_reading) = (100, false);
+    (script.times, script.is_reading) = (40, false);
     check("unknown commands", 16, &attack(keeping_bytes, 16, &script));
 }
 
@@ -384,12 +384,12 @@ fn errors_of_handlers_that_nobody_reads() {
             })
     };
     for name in ["FAIL", "WRITE"] {
-        let mut script = Script::calls(name, "json", b"700000", 12);
+        let mut script = Script::calls(name, "json", b"700000", 6);
         script.is_reading = false;
-        check(&format!("errors of {name}"), 16, &attack(failing, 16, &script));
+        check(&format!("errors of {name}"), 8, &attack(failing, 8, &script));
         let mut script = Script::new(format!("{name}\n700000\n"));
         script.is_reading = false;
-        check(&format!("plain errors of {name}"), 64, &attack(failing, 64, &script));
+        check(&format!("plain errors of {name}"), 32, &attack(failing, 32, &script));
     }
 }
 
@@ -420,12 +420,12 @@ mod items {
 
     #[test]
     fn final_values_that_nobody_reads() {
-        let mut script = Script::calls("LAST", "json credit=1", b"0", 8);
+        let mut script = Script::calls("LAST", "json credit=1", b"0", 4);
         script.is_reading = false;
-        check("final values", 16, &attack(sending, 16, &script));
+        check("final values", 8, &attack(sending, 8, &script));
         let mut script = Script::new(b"LAST\n40000\n");
         script.is_reading = false;
-        check("final values of plain calls", 64, &attack(sending, 64, &script));
+        check("final values of plain calls", 24, &attack(sending, 24, &script));
     }
 
     /// Behind one that waits for credit is another, and its handler waits with it.
@@ -564,8 +564,8 @@ mod gob {
     fn net_rpc_connections() {
         attack_net_rpc("net/rpc, idle", 64, requests(1, &vec![]));
         attack_net_rpc("net/rpc, small calls", 16, requests(1000, &vec!["x".to_owned()]));
-        attack_net_rpc("net/rpc, texts", 16, requests(30, &vec!["x".repeat(100_000)]));
-        attack_net_rpc("net/rpc, tiny texts", 16, requests(3, &vec!["x".to_owned(); 100_000]));
+        attack_net_rpc("net/rpc, texts", 8, requests(30, &vec!["x".repeat(100_000)]));
+        attack_net_rpc("net/rpc, tiny texts", 8, requests(3, &vec!["x".to_owned(); 100_000]));
     }
 
     /// A call, and these types before its argument.

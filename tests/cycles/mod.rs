@@ -19,6 +19,15 @@ use crate::sources::Source;
 /// What is wrong with the files of a crate that begins at `root`. It is not wrong that the first
 /// file of a pair in `parts_above` needs the second.
 pub(crate) fn problems(root: &str, files: &[Source], parts_above: &[(&str, &str)]) -> Vec<String> {
+    problems_of_each(root, files, &[parts_above.to_vec()]).concat()
+}
+
+/// The same for each of several lists of such pairs, by reading the files once.
+pub(crate) fn problems_of_each(
+    root: &str,
+    files: &[Source],
+    lists: &[Vec<(&str, &str)>],
+) -> Vec<Vec<String>> {
     let files: Vec<_> = files
         .iter()
         .filter(|source| !source.path.ends_with("/tests.rs"))
@@ -29,9 +38,13 @@ pub(crate) fn problems(root: &str, files: &[Source], parts_above: &[(&str, &str)
     for file in &files {
         tree.add_needs(file, &mut needs, &mut problems);
     }
-    needs.retain(|(one, other), _| one != other && !parts_above.contains(&(*one, *other)));
-    problems.extend(cycles(&needs));
-    problems
+    needs.retain(|(one, other), _| one != other);
+    let found = lists.iter().map(|parts_above| {
+        let mut needs = needs.clone();
+        needs.retain(|pair, _| !parts_above.contains(pair));
+        [problems.clone(), cycles(&needs)].concat()
+    });
+    found.collect()
 }
 
 /// For a file and one that it needs, what of it.
