@@ -89,13 +89,15 @@ const GOB: House = House {
 /// beside an `Error` is a format's and a line's; net/rpc is a feature; and an endpoint is
 /// also a set of commands, and a place for protocols of others. What a connection shares is also
 /// told how calls of its peer end.
-const PARTS_ABOVE: [(&str, &str); 13] = [
+const PARTS_ABOVE: [(&str, &str); 15] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
+    ("src/client/mod.rs", "src/client/layered.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
     ("src/conn/shared.rs", "src/conn/ends.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/foreign.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/layered.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
     ("src/error.rs", "src/error/passed.rs"),
     ("src/error.rs", "src/error/retry.rs"),

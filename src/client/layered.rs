@@ -1,9 +1,12 @@
 //! Layers of tower in front of a client, and the client as a service of tower.
 
+use std::task::{Context, Poll};
+
 use tower_layer::Layer;
 
 use super::Client;
-use crate::service::{Answer, Channel, Layered, Request, Service, answers_by_tower};
+use crate::error::{Error, Result};
+use crate::service::{Answer, Channel, Layered, Reply, Request, Service};
 
 /// A client with a layer in front.
 struct LayeredChannel<S> {
@@ -58,4 +61,17 @@ impl<S: Layered> Channel for LayeredChannel<S> {
     }
 }
 
-answers_by_tower!(Client, Service::call);
+/// It is always ready.
+impl tower_service::Service<Request> for Client {
+    type Response = Reply;
+    type Error = Error;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Answer {
+        Service::call(self, request)
+    }
+}

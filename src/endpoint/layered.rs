@@ -1,12 +1,14 @@
 //! Layers of tower in front of the handlers of an endpoint, and the endpoint as a service of tower.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tower_layer::Layer;
 
 use super::Endpoint;
 use crate::command::Command;
-use crate::service::{Layered, Next, Service, answers_by_tower};
+use crate::error::{Error, Result};
+use crate::service::{Answer, Layered, Next, Reply, Request, Service};
 
 impl Endpoint {
     /// Puts a layer in front of all handlers of this endpoint, and of clones made of it from then
@@ -89,4 +91,17 @@ impl Endpoint {
     }
 }
 
-answers_by_tower!(Endpoint, Service::call);
+/// It is always ready.
+impl tower_service::Service<Request> for Endpoint {
+    type Response = Reply;
+    type Error = Error;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Answer {
+        Service::call(self, request)
+    }
+}

@@ -1,8 +1,8 @@
 //! How often something may happen: the generic cell rate algorithm, as ITU-T I.371 describes it.
 //!
-//! One time stands for a bucket that leaks. It says when the bucket is empty again: each event moves
-//! it on by its share of a second, and is refused if that would lie further ahead than the burst.
-//! Nothing is counted and nothing refilled, so a bucket of which nobody asks costs nothing.
+//! One time stands for a bucket that leaks. It says when the bucket is empty again: each event
+//! moves it on by its share of a second, and is refused if that would lie further ahead than the
+//! burst. Nothing is counted and nothing refilled, so a bucket that nobody asks for costs nothing.
 
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};

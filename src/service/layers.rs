@@ -17,6 +17,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use foldhash::HashMap;
 use tower_layer::Layer;
@@ -25,7 +26,7 @@ use super::answer::{Answer, Work};
 use super::door::Door;
 use super::reply::Reply;
 use super::seam::{Request, Service};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 use crate::wire::Name;
 
 /// A service of tower that answers [`Request`]s: each [`Clone`] one with these types is such a one.
@@ -206,28 +207,24 @@ impl fmt::Debug for Next {
     }
 }
 
-/// Makes a service of ours one of tower, which is always ready.
+/// Both are always ready.
 macro_rules! answers_by_tower {
     ($service:ty, $call:expr) => {
-        impl tower_service::Service<$crate::service::Request> for $service {
-            type Response = $crate::service::Reply;
-            type Error = $crate::Error;
-            type Future = $crate::service::Answer;
+        impl tower_service::Service<Request> for $service {
+            type Response = Reply;
+            type Error = Error;
+            type Future = Answer;
 
-            fn poll_ready(
-                &mut self,
-                _: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<$crate::Result<()>> {
-                std::task::Poll::Ready(Ok(()))
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+                Poll::Ready(Ok(()))
             }
 
-            fn call(&mut self, request: $crate::service::Request) -> Self::Future {
+            fn call(&mut self, request: Request) -> Self::Future {
                 $call(self, request)
             }
         }
     };
 }
-pub(crate) use answers_by_tower;
 
 answers_by_tower!(Next, Next::pass_on);
 answers_by_tower!(Door, Service::call);

@@ -6,13 +6,13 @@
 //!                          └── no entry is free: the one that all others share
 //! ```
 //!
-//! Peers choose their addresses, so the table is bounded. An entry of which everything is free again
-//! says nothing, and makes way. While none does, all new peers share one entry: those that are in
-//! the table keep their own, and invented addresses share what one peer may do.
+//! Peers choose their addresses, so the table is bounded. An entry of which everything is free
+//! again says nothing, and makes way. While none does, all new peers share one entry: those that
+//! are in the table keep their own, and invented addresses share what one peer may do.
 //!
 //! The algorithm is in `gcra.rs`: it takes two words for a rate, and the time of tokio's clock, so
-//! tests can pause it. The crate `governor` has the same algorithm with a table that grows with each
-//! key, and a clock of its own.
+//! tests can pause it. The crate `governor` has the same algorithm with a table that grows with
+//! each key, and a clock of its own.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -261,7 +261,7 @@ impl Entry {
         if bounds.in_flight_max.is_some_and(|max| self.in_flight >= max) {
             let max = bounds.in_flight_max.unwrap_or_default();
             let text = format!("{max} calls of this peer are under way");
-            return Err(Error::new(Code::Overloaded, text).with_retry_after(RETRY_AFTER));
+            return Err(Error::found(Code::Overloaded, text).with_retry_after(RETRY_AFTER));
         }
         let mut then = *self;
         if let Some(rate) = bounds.calls {
@@ -309,7 +309,7 @@ fn key_of(hashers: &Hashers, whose: &impl Hash) -> Key {
 
 fn too_much(what: &str, rate: Rate, time: Duration) -> Error {
     let text = format!("more than {rate} {what} a second of this peer");
-    Error::new(Code::Overloaded, text).with_retry_after(time)
+    Error::found(Code::Overloaded, text).with_retry_after(time)
 }
 
 /// Peers that are told apart, unless the program says otherwise.
