@@ -119,6 +119,8 @@ struct Readme;
 #[doc = include_str!("../docs/GUIDE.md")]
 struct Guide;
 
+#[cfg(feature = "json")]
+pub mod envelope;
 pub mod format;
 #[cfg(feature = "io")]
 pub mod service;

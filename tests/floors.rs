@@ -35,7 +35,7 @@ const SWITCHBOARD: House = House {
     floors: &[
         &["error"],
         &["limits"],
-        &["wire", "format"],
+        &["wire", "format", "envelope"],
         &["command"],
         &["session"],
         &["transport", "quota", "clock"],
@@ -48,7 +48,7 @@ const SWITCHBOARD: House = House {
         &["net_rpc"],
         &["endpoint"],
     ],
-    pure: &["error", "limits", "wire", "format", "command", "session"],
+    pure: &["error", "limits", "wire", "format", "envelope", "command", "session"],
 };
 
 const GOB: House = House {
