@@ -143,6 +143,8 @@ mod endpoint;
 mod error;
 #[cfg(feature = "io")]
 mod handler;
+#[cfg(all(feature = "json", feature = "io"))]
+mod json_lines;
 mod limits;
 #[cfg(all(feature = "gob", feature = "io"))]
 mod net_rpc;

@@ -45,7 +45,7 @@ const SWITCHBOARD: House = House {
         &["client"],
         &["handler"],
         &["driver"],
-        &["net_rpc"],
+        &["net_rpc", "json_lines"],
         &["endpoint"],
     ],
     pure: &["error", "limits", "wire", "format", "envelope", "command", "session"],
@@ -86,14 +86,15 @@ const GOB: House = House {
 /// A file with a type, and one above it with a block of the type's methods, which can be told in
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
-/// beside an `Error` is a format's and a line's; net/rpc is a feature; and an endpoint is
-/// also a set of commands, and a place for protocols of others.
-const PARTS_ABOVE: [(&str, &str); 12] = [
+/// beside an `Error` is a format's and a line's; net/rpc and lines of JSON are features; and an
+/// endpoint is also a set of commands, and a place for protocols of others.
+const PARTS_ABOVE: [(&str, &str); 13] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/foreign.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/json_lines.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
     ("src/error.rs", "src/error/passed.rs"),
     ("src/error.rs", "src/error/retry.rs"),

@@ -12,6 +12,8 @@ mod dial;
 mod foreign;
 mod in_process;
 mod incoming;
+#[cfg(feature = "json")]
+mod json_lines;
 mod limiter;
 #[cfg(feature = "gob")]
 mod net_rpc;

@@ -5,11 +5,11 @@
 //!
 //! What an object is, its members say:
 //!
-//! | it has                             | dialect           | who speaks it                      |
-//! |------------------------------------|-------------------|------------------------------------|
-//! | `jsonrpc`                          | [`Dialect::V2`]   | JSON-RPC 2.0                       |
-//! | `id`, and no `jsonrpc`             | [`Dialect::V1`]   | JSON-RPC 1.0, Go's `net/rpc/jsonrpc` |
-//! | `Method` or `method`, and neither  | [`Dialect::Bare`] | a program that reads one line back |
+//! | it has                            | dialect           | who speaks it                        |
+//! |-----------------------------------|-------------------|--------------------------------------|
+//! | `jsonrpc`                         | [`Dialect::V2`]   | JSON-RPC 2.0                         |
+//! | `id`, and no `jsonrpc`            | [`Dialect::V1`]   | JSON-RPC 1.0, Go's `net/rpc/jsonrpc` |
+//! | `Method` or `method`, and neither | [`Dialect::Bare`] | a program that reads one line back   |
 //!
 //! A list is a batch, which only JSON-RPC 2.0 has. Members that no dialect knows are ignored, as
 //! its specification and Go's decoder do; one of ours that comes twice is refused, since two

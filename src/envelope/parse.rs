@@ -23,7 +23,8 @@ use super::{Asked, Called, Dialect, Flaw, Line, Place};
 ///     panic!("it is one request");
 /// };
 /// let call = asked.call?;
-/// assert_eq!((asked.dialect, &*call.method, call.params), (Dialect::Bare, "CheckStock", "\"item1\""));
+/// assert_eq!(asked.dialect, Dialect::Bare);
+/// assert_eq!((&*call.method, call.params), ("CheckStock", "\"item1\""));
 /// # Ok::<(), Flaw>(())
 /// ```
 #[must_use]

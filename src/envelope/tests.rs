@@ -168,8 +168,8 @@ fn answers_have_the_members_of_their_dialect() {
             r#"{"jsonrpc":"2.0","result":[1],"id":null}"#,
             "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32009,\"message\":\"not \\\"you\\\"\",\
              \"data\":{\"code\":\"denied\"}},\"id\":null}",
-            "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"a request has a method\"},\
-             \"id\":null}",
+            "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\
+             \"message\":\"a request has a method\"},\"id\":null}",
         ),
     ];
     for (dialect, id, reply, error, flaw) in cases {
