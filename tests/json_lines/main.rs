@@ -11,6 +11,7 @@
 
 mod caller;
 mod calls;
+mod clients;
 mod dialects;
 mod endpoint;
 mod ends;
