@@ -53,7 +53,8 @@ impl Endpoint {
     ///
     /// [`put_error`](crate::envelope::put_error) lists the numbers of errors in JSON-RPC 2.0; in
     /// the other dialects an error is a text. A line that cannot be read is answered with an error,
-    /// in the dialect of the line before it, and the connection goes on.
+    /// in the dialect of the line before it, and the connection goes on. Who speaks HTTP or TLS is
+    /// not answered, and the connection ends at once: else a web page could post lines to it.
     ///
     /// # Limits
     ///

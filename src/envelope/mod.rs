@@ -29,7 +29,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-pub use self::parse::{guess, lone, parse};
+pub use self::parse::{guess, is_other_protocol, lone, parse};
 pub use self::print::{put_error, put_flaw, put_reply};
 
 /// A way to speak of calls in lines of JSON.
@@ -86,6 +86,10 @@ pub struct Called<'l> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flaw {
+    /// The line is of another protocol, HTTP or TLS, and what comes behind it is not for us: a web
+    /// page can have a browser post a body of lines to a local endpoint. Such a peer is not
+    /// answered.
+    OtherProtocol,
     /// The line is not UTF-8.
     NotUtf8,
     /// The line is the beginning of JSON and no more.
@@ -122,7 +126,7 @@ impl Flaw {
     #[must_use]
     pub const fn number(&self) -> i32 {
         match self {
-            Self::NotUtf8 | Self::Unfinished | Self::Syntax(_) => PARSE_ERROR,
+            Self::OtherProtocol | Self::NotUtf8 | Self::Unfinished | Self::Syntax(_) => PARSE_ERROR,
             _ => INVALID_REQUEST,
         }
     }
@@ -131,6 +135,7 @@ impl Flaw {
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OtherProtocol => f.write_str("the peer speaks another protocol"),
             Self::NotUtf8 => f.write_str("the line is not UTF-8"),
             Self::Unfinished => f.write_str("the line is not JSON: it ends too early"),
             Self::Syntax(byte) => write!(f, "the line is not JSON: syntax error at byte {byte}"),

@@ -29,6 +29,9 @@ use super::{Asked, Called, Dialect, Flaw, Line, Place};
 /// ```
 #[must_use]
 pub fn parse(line: &[u8], entries_max: usize) -> Line<'_> {
+    if is_other_protocol(line) {
+        return Line::Bad(None, Flaw::OtherProtocol);
+    }
     let Ok(text) = std::str::from_utf8(line) else {
         return Line::Bad(guess(line), Flaw::NotUtf8);
     };
@@ -62,6 +65,24 @@ pub fn guess(line: &[u8]) -> Option<Dialect> {
     let is_list = line.trim_ascii_start().first() == Some(&b'[');
     let is_named = || memchr::memmem::find(line, br#""jsonrpc""#).is_some();
     (is_list || is_named()).then_some(Dialect::V2)
+}
+
+/// Whether a line is the first of a request of HTTP, or of TLS. Of one that is cut off, the method
+/// is enough.
+///
+/// ```
+/// use switchboard::envelope::is_other_protocol;
+///
+/// assert!(is_other_protocol(b"POST / HTTP/1.1\r"));
+/// assert!(!is_other_protocol(br#"{"Method":"POST / HTTP/1.1"}"#));
+/// ```
+#[must_use]
+pub fn is_other_protocol(line: &[u8]) -> bool {
+    let method = line.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let is_method = (1..=METHOD_BYTES_MAX).contains(&method) && line.get(method) == Some(&b' ');
+    let last = line.trim_ascii_end().rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    let is_http = is_method && (last.starts_with(b"HTTP/") || line.len() > REQUEST_BYTES_USUAL);
+    is_http || line.first() == Some(&TLS)
 }
 
 /// Where the one element of a list is in its text, if that is a list of one.
@@ -340,3 +361,12 @@ fn called<'l>(method: Option<&'l str>, params: Option<&'l str>) -> Result<Called
     };
     Ok(Called { method, params: params.unwrap_or("null") })
 }
+
+/// A word of HTTP such as `OPTIONS`, and longer ones that nobody uses.
+const METHOD_BYTES_MAX: usize = 32;
+
+/// No person types a longer line that is not JSON.
+const REQUEST_BYTES_USUAL: usize = 8 * 1024;
+
+/// The first byte of a handshake.
+const TLS: u8 = 0x16;

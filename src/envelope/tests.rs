@@ -34,14 +34,18 @@ fn lines_are_what_they_say() {
 #[test]
 fn what_is_wrong_is_said_in_the_right_dialect() {
     use Flaw::{BadId, BadMethod, BadVersion, EmptyBatch, LongBatch, NoMethod, NoObject};
-    use Flaw::{NotUtf8, Syntax, Twice, Unfinished};
+    use Flaw::{NotUtf8, OtherProtocol, Syntax, Twice, Unfinished};
     // (line, what is wrong, what it is answered as)
-    let cases: [(&[u8], Flaw, &str); 34] = [
+    let cases: [(&[u8], Flaw, &str); 38] = [
         (b"", Unfinished, "?"),
         (b"{", Unfinished, "?"),
         (br#"{"Method":"A""#, Unfinished, "?"),
         (br#"{"Method":"A"}}"#, Syntax(15), "?"),
-        (b"GET / HTTP/1.1", Syntax(1), "?"),
+        (b"GET / HTTP/1.1", OtherProtocol, "?"),
+        (b"PRI * HTTP/2.0\r", OtherProtocol, "?"),
+        (b"\x16\x03\x01\x02", OtherProtocol, "?"),
+        (b"GET the stock of item1", Syntax(1), "?"),
+        (b"get / HTTP/1.1", Syntax(1), "?"),
         (b"{'Method':1}", Syntax(2), "?"),
         (br#"{"Method":01}"#, Syntax(12), "?"),
         (b"{\"Method\":\"\x80\"}", NotUtf8, "?"),

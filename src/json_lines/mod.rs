@@ -53,7 +53,7 @@ use tokio::task::JoinSet;
 use self::answers::Answers;
 use self::calls::{Ended, Place, begin, refused};
 use self::lines::{Came, Lines};
-use crate::envelope::{Asked, Dialect, Line, guess, parse};
+use crate::envelope::{Asked, Dialect, Flaw, Line, guess, is_other_protocol, parse};
 use crate::error::{Code, Error, Result};
 use crate::service::{Channel, Door};
 use crate::stream::Connection;
@@ -64,11 +64,11 @@ use crate::transport::Peer;
 ///
 /// # Errors
 ///
-/// `overloaded` if the endpoint cannot hold what comes; `deadline_exceeded` if a line comes too
-/// slowly; `shutting_down` if the door was closed. All these let the calls under way finish, and so
-/// does the end of the peer's side. Calls under way are cancelled if the stream fails, which is
-/// `disconnected`, or if the peer does not read its answers within `write_time_max`, which is
-/// `deadline_exceeded` as well.
+/// `protocol` if the peer speaks HTTP or TLS; `overloaded` if the endpoint cannot hold what comes;
+/// `deadline_exceeded` if a line comes too slowly; `shutting_down` if the door was closed. All these
+/// let the calls under way finish, and so does the end of the peer's side. Calls under way are
+/// cancelled if the stream fails, which is `disconnected`, or if the peer does not read its answers
+/// within `write_time_max`, which is `deadline_exceeded` as well.
 ///
 /// # Cancel safety
 ///
@@ -150,6 +150,7 @@ impl<'d> Talk<'d> {
                 drop(line);
                 connection.settle();
             }
+            Came::TooLong(begin, _) if is_other_protocol(&begin) => self.end_other(),
             Came::TooLong(begin, error) => {
                 self.dialect = guess(&begin).unwrap_or(self.dialect);
                 self.answers.refuse(self.dialect, &error);
@@ -175,6 +176,7 @@ impl<'d> Talk<'d> {
                     self.ask(asked, Some((batch, index)), peer);
                 }
             }
+            Line::Bad(_, Flaw::OtherProtocol) => self.end_other(),
             Line::Bad(dialect, flaw) => {
                 self.dialect = dialect.unwrap_or(self.dialect);
                 self.answers.refuse_flaw(self.dialect, flaw);
@@ -191,6 +193,12 @@ impl<'d> Talk<'d> {
             }
             Err(flaw) => self.answers.end(refused(place, *flaw, self.door.held())),
         }
+    }
+
+    /// A peer that would not understand an answer is not heard any more.
+    fn end_other(&mut self) {
+        let error = Error::found(Code::Protocol, Flaw::OtherProtocol.to_string());
+        self.end = Some(Err(error));
     }
 
     fn calls_max(&self) -> usize {

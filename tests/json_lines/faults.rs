@@ -77,6 +77,25 @@ async fn bytes_that_are_no_utf_8_are_one_mistake() {
     }
 }
 
+/// A web page can have a browser post lines to a local endpoint.
+#[tokio::test]
+async fn other_protocols_get_no_answer_and_no_call() {
+    let long = "x".repeat(2 << 20);
+    let note = r#"{"Method":"NOTE","Params":1}"#;
+    for begin in [
+        "POST / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
+        format!("POST /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        format!("POST /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000)),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
+        "\x16\x03\x01\x02\n".to_owned(),
+    ] {
+        let (endpoint, seen) = endpoint();
+        let server = Server::new(&endpoint, |_| ());
+        let heard = exchange(&server, format!("{begin}{note}\n").as_bytes(), 0).await;
+        assert_eq!((&*heard, seen.noted.now()), ("", 0), "{begin:.50}");
+    }
+}
+
 #[tokio::test]
 async fn half_a_line_at_the_end_is_answered() {
     let server = Server::new(&endpoint().0, |_| ());
