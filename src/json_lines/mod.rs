@@ -65,10 +65,10 @@ use crate::transport::Peer;
 /// # Errors
 ///
 /// `protocol` if the peer speaks HTTP or TLS; `overloaded` if the endpoint cannot hold what comes;
-/// `deadline_exceeded` if a line comes too slowly; `shutting_down` if the door was closed. All these
-/// let the calls under way finish, and so does the end of the peer's side. Calls under way are
-/// cancelled if the stream fails, which is `disconnected`, or if the peer does not read its answers
-/// within `write_time_max`, which is `deadline_exceeded` as well.
+/// `deadline_exceeded` if a line comes too slowly; `shutting_down` if the door was closed. All
+/// these let the calls under way finish, and so does the end of the peer's side. Calls under way
+/// are cancelled if the stream fails, which is `disconnected`, or if the peer does not read its
+/// answers within `write_time_max`, which is `deadline_exceeded` as well.
 ///
 /// # Cancel safety
 ///
