@@ -30,7 +30,7 @@ use std::fmt;
 use std::ops::Range;
 
 pub use self::parse::{guess, is_other_protocol, lone, parse};
-pub use self::print::{put_error, put_flaw, put_reply};
+pub use self::print::{put_error, put_flaw, put_reply, put_reply_begin, put_reply_end};
 
 /// A way to speak of calls in lines of JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -15,15 +15,28 @@ use crate::error::{Code, CodeWord, Error};
 /// assert_eq!(out, br#"{"jsonrpc":"2.0","result":100,"id":7}"#);
 /// ```
 pub fn put_reply(out: &mut Vec<u8>, dialect: Dialect, id: Option<&str>, payload: &[u8]) {
-    let id = id.unwrap_or(NULL).as_bytes();
+    put_reply_begin(out, dialect, id);
+    out.extend_from_slice(payload);
+    put_reply_end(out, dialect, id);
+}
+
+/// Appends what goes before the payload of such an answer.
+pub fn put_reply_begin(out: &mut Vec<u8>, dialect: Dialect, id: Option<&str>) {
     match dialect {
-        Dialect::Bare => put(out, &[br#"{"Result":"#, payload, br#","Error":""}"#]),
+        Dialect::Bare => put(out, &[br#"{"Result":"#]),
         Dialect::V1 => {
-            put(out, &[br#"{"id":"#, id, br#","result":"#, payload, br#","error":null}"#]);
+            put(out, &[br#"{"id":"#, id.unwrap_or(NULL).as_bytes(), br#","result":"#]);
         }
-        Dialect::V2 => {
-            put(out, &[br#"{"jsonrpc":"2.0","result":"#, payload, br#","id":"#, id, b"}"]);
-        }
+        Dialect::V2 => put(out, &[br#"{"jsonrpc":"2.0","result":"#]),
+    }
+}
+
+/// Appends what goes behind it.
+pub fn put_reply_end(out: &mut Vec<u8>, dialect: Dialect, id: Option<&str>) {
+    match dialect {
+        Dialect::Bare => put(out, &[br#","Error":""}"#]),
+        Dialect::V1 => put(out, &[br#","error":null}"#]),
+        Dialect::V2 => put(out, &[br#","id":"#, id.unwrap_or(NULL).as_bytes(), b"}"]),
     }
 }
 

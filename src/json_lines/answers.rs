@@ -1,12 +1,13 @@
 //! Answers on their way out: alone, or as a batch when its last one is there.
 //!
-//! A batch is put together piece by piece while it is written, so it is never in memory twice.
+//! A batch is put together piece by piece while it is written, and a large reply is written as it
+//! is, so nothing large is in memory twice.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::calls::{Ended, Outcome};
-use crate::envelope::{Dialect, Flaw, put_error, put_flaw, put_reply};
-use crate::error::{Error, Result};
+use crate::envelope::{Dialect, put_reply_begin, put_reply_end};
+use crate::error::Result;
 use crate::quota::Held;
 use crate::stream::Connection;
 
@@ -90,37 +91,47 @@ impl Answers {
         }
     }
 
-    /// Answers a line that has no request in it.
-    pub(super) fn refuse(&mut self, dialect: Dialect, error: &Error) {
-        self.put_queued();
-        put_error(&mut self.out, dialect, None, error);
-        self.out.push(b'\n');
-    }
-
-    /// The same, for what is wrong with the line itself.
-    pub(super) fn refuse_flaw(&mut self, dialect: Dialect, flaw: Flaw) {
-        self.put_queued();
-        put_flaw(&mut self.out, dialect, None, flaw);
-        self.out.push(b'\n');
-    }
-
     /// Writes all that is to be written.
     pub(super) async fn write(&mut self, connection: &mut Connection) -> Result<()> {
-        loop {
-            while self.out.len() < WRITE_BYTES
-                && let Some(queued) = self.queue.pop_front()
-            {
-                self.put(queued);
+        while let Some(Queued { before, ended, behind }) = self.queue.pop_front() {
+            let Ended { place, outcome, held } = ended;
+            self.held.absorb(held);
+            self.out.extend_from_slice(before);
+            let (dialect, id) = (place.dialect, place.id.as_deref());
+            match outcome {
+                Outcome::Reply(reply) => {
+                    let (payload, held) = reply.into_parts();
+                    held.into_iter().for_each(|held| self.held.absorb(held));
+                    put_reply_begin(&mut self.out, dialect, id);
+                    self.put(&payload, connection).await?;
+                    put_reply_end(&mut self.out, dialect, id);
+                }
+                Outcome::Error(answer) => self.put(&answer, connection).await?,
+                Outcome::Unanswered => {}
             }
-            if self.out.is_empty() {
-                return Ok(());
+            self.out.extend_from_slice(behind);
+            if self.out.len() >= WRITE_BYTES || self.queue.is_empty() {
+                self.write_out(connection).await?;
+                // To hold less cannot fail.
+                self.held.cover(0)?;
             }
-            let out = std::mem::take(&mut self.out);
-            connection.write_bytes(&out).await?;
-            drop(out);
-            // To hold less cannot fail.
-            self.held.cover(0)?;
         }
+        Ok(())
+    }
+
+    /// Appends these bytes, or writes them if they are many: a copy of them would count nowhere.
+    async fn put(&mut self, bytes: &[u8], connection: &mut Connection) -> Result<()> {
+        if bytes.len() < WRITE_BYTES / 8 {
+            self.out.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.write_out(connection).await?;
+        connection.write_bytes(bytes).await
+    }
+
+    async fn write_out(&mut self, connection: &mut Connection) -> Result<()> {
+        let out = std::mem::take(&mut self.out);
+        if out.is_empty() { Ok(()) } else { connection.write_bytes(&out).await }
     }
 
     fn queue_batch(&mut self, batch: Batch) {
@@ -131,28 +142,6 @@ impl Answers {
             self.queue.push_back(Queued { before, ended, behind });
             before = b",";
         }
-    }
-
-    fn put_queued(&mut self) {
-        while let Some(queued) = self.queue.pop_front() {
-            self.put(queued);
-        }
-    }
-
-    fn put(&mut self, Queued { before, ended, behind }: Queued) {
-        let Ended { place, outcome, held } = ended;
-        self.held.absorb(held);
-        self.out.extend_from_slice(before);
-        match outcome {
-            Outcome::Reply(reply) => {
-                let (payload, held) = reply.into_parts();
-                held.into_iter().for_each(|held| self.held.absorb(held));
-                put_reply(&mut self.out, place.dialect, place.id.as_deref(), &payload);
-            }
-            Outcome::Error(answer) => self.out.extend_from_slice(&answer),
-            Outcome::Unanswered => {}
-        }
-        self.out.extend_from_slice(behind);
     }
 }
 

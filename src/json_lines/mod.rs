@@ -51,7 +51,7 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use self::answers::Answers;
-use self::calls::{Ended, Place, begin, refused};
+use self::calls::{Ended, Place, begin, refused, wrong};
 use self::lines::{Came, Lines};
 use crate::envelope::{Asked, Dialect, Flaw, Line, guess, is_other_protocol, parse};
 use crate::error::{Code, Error, Result};
@@ -130,12 +130,15 @@ impl<'d> Talk<'d> {
                 Err(error) if error.code() == Code::Disconnected => return Err(error),
                 Err(error) => {
                     if lines.is_in_line(connection) {
-                        self.answers.refuse(self.dialect, &error);
-                        // Heard or not: this is what ended it.
-                        let _ = self.answers.write(connection).await;
+                        self.refuse(&error);
                     }
                     self.end = Some(Err(error));
                 }
+            }
+            if self.end.is_some() {
+                // Perhaps a line for which there was no memory: it would be kept to the end.
+                connection.input().clear();
+                connection.release();
             }
             self.answers.write(connection).await?;
         }
@@ -153,7 +156,7 @@ impl<'d> Talk<'d> {
             Came::TooLong(begin, _) if is_other_protocol(&begin) => self.end_other(),
             Came::TooLong(begin, error) => {
                 self.dialect = guess(&begin).unwrap_or(self.dialect);
-                self.answers.refuse(self.dialect, &error);
+                self.refuse(&error);
                 drop(begin);
                 connection.settle();
             }
@@ -179,7 +182,7 @@ impl<'d> Talk<'d> {
             Line::Bad(_, Flaw::OtherProtocol) => self.end_other(),
             Line::Bad(dialect, flaw) => {
                 self.dialect = dialect.unwrap_or(self.dialect);
-                self.answers.refuse_flaw(self.dialect, flaw);
+                self.answers.end(wrong(Place::of_line(self.dialect), flaw, self.door.held()));
             }
         }
     }
@@ -187,12 +190,21 @@ impl<'d> Talk<'d> {
     fn ask(&mut self, asked: &Asked<'_>, batch: Option<(u64, usize)>, peer: &Peer) {
         let place = Place::of(asked, batch);
         match &asked.call {
-            Ok(call) => {
-                self.answers.await_bare(asked.dialect == Dialect::Bare);
-                self.calls.spawn(begin(place, call, peer, self.door));
-            }
-            Err(flaw) => self.answers.end(refused(place, *flaw, self.door.held())),
+            Ok(call) => match begin(place, call, peer, self.door) {
+                Ok(call) => {
+                    self.answers.await_bare(asked.dialect == Dialect::Bare);
+                    self.calls.spawn(call);
+                }
+                Err(ended) => self.answers.end(ended),
+            },
+            Err(flaw) => self.answers.end(wrong(place, *flaw, self.door.held())),
         }
+    }
+
+    /// Answers a line that is not read.
+    fn refuse(&mut self, error: &Error) {
+        let place = Place::of_line(self.dialect);
+        self.answers.end(refused(place, error, self.door.held()));
     }
 
     /// A peer that would not understand an answer is not heard any more.
