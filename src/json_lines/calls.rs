@@ -113,10 +113,10 @@ pub(super) fn begin(
     call: &Called<'_>,
     peer: &Peer,
     door: &Door,
-) -> Result<impl Future<Output = Ended> + use<>, Ended> {
+) -> Result<impl Future<Output = Ended> + use<>, Box<Ended>> {
     let mut held = door.held();
     if let Err(error) = held.cover(place.bytes(&[]).saturating_add(TASK_BYTES)) {
-        return Err(refused(place.unheld(), &error, held));
+        return Err(Box::new(refused(place.unheld(), &error, held)));
     }
     let tried = Tried::new(&place, call, peer);
     let answer = tried.map(|tried| (door.call(tried.first), tried.second));

@@ -195,7 +195,7 @@ impl<'d> Talk<'d> {
                     self.answers.await_bare(asked.dialect == Dialect::Bare);
                     self.calls.spawn(call);
                 }
-                Err(ended) => self.answers.end(ended),
+                Err(ended) => self.answers.end(*ended),
             },
             Err(flaw) => self.answers.end(wrong(place, *flaw, self.door.held())),
         }
