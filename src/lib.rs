@@ -89,9 +89,11 @@
 //! | [`transport`] | addresses, listeners, who is at the other end, connections in memory |
 //! | [`service`] | calls as values: doors and channels of your own |
 //! | [`wire`], [`session`] | the protocol without sockets, clocks and tasks, for tools and tests |
+//! | `envelope` | the same for lines of JSON and JSON-RPC |
 //!
-//! `wire` and `session` are outside of semantic versioning: their types and functions may change in
-//! any release. Programs need neither. The protocol on the wire does not change with them.
+//! `wire`, `session` and `envelope` are outside of semantic versioning: their types and functions
+//! may change in any release. Programs need none of them. The protocols on the wire do not change
+//! with them.
 //!
 //! # Features
 //!
@@ -99,7 +101,7 @@
 //! |---|---|---|
 //! | `io` | yes | sockets, endpoint, client: everything that needs tokio |
 //! | `bincode` | yes | [`Bincode`](format::Bincode), the format of a command that names none |
-//! | `json` | yes | [`Json`](format::Json), and JSON as an alternative of every serde format |
+//! | `json` | yes | [`Json`](format::Json), as an alternative of every format of serde, JSON-RPC |
 //! | `postcard` | no | `Postcard`, a maintained binary format |
 //! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
 //! | `tower` | no | layers of tower in front of handlers and clients: `Endpoint::layer` |
@@ -120,6 +122,8 @@ struct Readme;
 #[doc = include_str!("../docs/GUIDE.md")]
 struct Guide;
 
+#[cfg(feature = "json")]
+pub mod envelope;
 pub mod format;
 #[cfg(feature = "io")]
 pub mod service;
@@ -142,6 +146,8 @@ mod endpoint;
 mod error;
 #[cfg(feature = "io")]
 mod handler;
+#[cfg(all(feature = "json", feature = "io"))]
+mod json_lines;
 mod limits;
 #[cfg(all(feature = "gob", feature = "io"))]
 mod net_rpc;

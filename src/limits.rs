@@ -135,7 +135,7 @@ pub struct Limits {
     /// Mistakes of the caller in a row before its connection is closed: unknown commands, bad or
     /// too large payloads, and unsupported formats, found before a handler ran. Default 100. A call
     /// that goes well starts a new count; an error that a handler returns, whatever its code, does
-    /// not count. Not counted where Go's `net/rpc` is served.
+    /// not count. Not counted where Go's `net/rpc` or lines of JSON are served.
     pub consecutive_errors_max: u32,
     /// Bytes waiting to be written to one connection before it is no longer read. Default 1 MiB,
     /// at least 1.

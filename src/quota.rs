@@ -263,7 +263,7 @@ impl Held {
     }
 
     /// Takes over what `other` holds.
-    #[cfg(feature = "gob")]
+    #[cfg(any(feature = "gob", feature = "json"))]
     pub(crate) fn absorb(&mut self, mut other: Self) {
         self.bytes = self.bytes.saturating_add(std::mem::take(&mut other.bytes));
     }

@@ -358,7 +358,7 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 17] = [
+const SMALL: [(&str, &str); 18] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
@@ -368,6 +368,7 @@ const SMALL: [(&str, &str); 17] = [
     ("follow", "each once: [1, 2, 3, 4, 5, 6, 7, 10, 11, 12]\n"),
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
     ("hello", "the client got \"Hello, Ada!\"\n"),
+    ("json_lines", "< {\"Result\":null,\"Error\":\"there is no item3\"}\n"),
     ("layers", LAYERS_SAID),
     ("net_rpc", "56 / 8: 7\n56 / 0: divide by zero\n"),
     ("progress", PROGRESS_SAID),

@@ -35,7 +35,7 @@ const SWITCHBOARD: House = House {
     floors: &[
         &["error"],
         &["limits"],
-        &["wire", "format"],
+        &["wire", "format", "envelope"],
         &["command"],
         &["session"],
         &["transport", "quota", "clock"],
@@ -45,10 +45,10 @@ const SWITCHBOARD: House = House {
         &["client"],
         &["handler"],
         &["driver"],
-        &["net_rpc"],
+        &["net_rpc", "json_lines"],
         &["endpoint"],
     ],
-    pure: &["error", "limits", "wire", "format", "command", "session"],
+    pure: &["error", "limits", "wire", "format", "envelope", "command", "session"],
 };
 
 const GOB: House = House {
@@ -86,10 +86,10 @@ const GOB: House = House {
 /// A file with a type, and one above it with a block of the type's methods, which can be told in
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
-/// beside an `Error` is a format's and a line's; net/rpc is a feature; and an endpoint is
-/// also a set of commands, and a place for protocols of others. What a connection shares is also
-/// told how calls of its peer end.
-const PARTS_ABOVE: [(&str, &str); 15] = [
+/// beside an `Error` is a format's and a line's; net/rpc, lines of JSON and layers are features; and
+/// an endpoint is also a set of commands, and a place for protocols of others. What a connection
+/// shares is also told how calls of its peer end.
+const PARTS_ABOVE: [(&str, &str); 16] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/layered.rs"),
@@ -97,6 +97,7 @@ const PARTS_ABOVE: [(&str, &str); 15] = [
     ("src/conn/shared.rs", "src/conn/ends.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/foreign.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/json_lines.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/layered.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
     ("src/error.rs", "src/error/passed.rs"),

@@ -499,6 +499,73 @@ fn replies_that_nobody_takes() {
     leave_replies(1000, 3000, MIB, 200..=350);
 }
 
+mod lines_of_json {
+    use super::*;
+
+    fn check_lines(name: &str, peers: usize, script: &Script) {
+        let found = attack_with(peers, script, endpoint, async |endpoint, listener| {
+            endpoint.serve_json_lines(listener).await.unwrap();
+        });
+        check(name, peers, &found);
+    }
+
+    /// `KEEP` keeps what it is given, and `FAIL` says much of it.
+    fn endpoint() -> Endpoint {
+        const FAIL: Command<(), (), Json> = Command::new("FAIL");
+        keeping::<Json, Vec<String>>().on(FAIL, async |()| {
+            let error = Error::new(Code::Invalid, "\n".repeat(4000));
+            Err::<(), _>(error.with_details("x".repeat(50_000)))
+        })
+    }
+
+    fn line(method: &str, params: &str, id: &str) -> String {
+        format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params},"id":{id}}}"#)
+    }
+
+    #[test]
+    fn that_keep_what_they_have() {
+        let long = "9".repeat(900_000);
+        let texts = format!(r#"["{}"]"#, "x".repeat(100_000));
+        let tiny = format!("[{}]", [r#""x""#; 100_000].join(","));
+        let more =
+            format!(r#"{{"more":"{}",{}"#, "x".repeat(900_000), &line("KEEP", "[]", "1")[1..]);
+        // A call that is kept, and mistakes whose answers wait for it.
+        let mistakes = format!("[{}{}]", line("KEEP", "[]", "1"), ",1".repeat(1000));
+        let ids = format!("[{},{}]", line("KEEP", "[]", "1"), line("nobody", "[]", &long));
+        for (name, peers, line, times) in [
+            ("JSON lines, idle", 64, line("KEEP", "[]", "1"), 1),
+            ("JSON lines, small calls", 16, line("KEEP", r#"["x"]"#, "1"), 1000),
+            ("JSON lines, notifications", 16, r#"{"jsonrpc":"2.0","method":"KEEP"}"#.into(), 1000),
+            ("JSON lines, texts", 16, line("KEEP", &texts, "1"), 10),
+            ("JSON lines, tiny texts", 8, line("KEEP", &tiny, "1"), 2),
+            ("JSON lines, ids", 16, line("KEEP", "[]", &long), 3),
+            ("JSON lines, other members", 16, more, 3),
+            ("JSON lines, batches of mistakes", 16, mistakes, 50),
+            ("JSON lines, batches of ids", 16, ids, 3),
+        ] {
+            let script = Script { times, ..Script::new(format!("{line}\n")) };
+            check_lines(name, peers, &script);
+        }
+        check_lines("JSON lines, half of one", 16, &Script::new(format!("{{\"{long}")));
+        check_lines("JSON lines, lists", 16, &Script::new(format!("[{}", "1,".repeat(500_000))));
+    }
+
+    #[test]
+    fn whose_answers_nobody_reads() {
+        let batch = format!("[{}]", vec![line("FAIL", "[]", "1"); 100].join(","));
+        let mistakes = format!("[{}1]", "1,".repeat(1000));
+        for (name, line) in [
+            ("JSON lines, errors", line("FAIL", "[]", "1")),
+            ("JSON lines, batches of errors", batch),
+            ("JSON lines, mistakes", "?".to_owned()),
+            ("JSON lines, mistakes in batches", mistakes),
+        ] {
+            let script = Script::new(format!("{line}\n"));
+            check_lines(name, 16, &Script { times: 100, is_reading: false, ..script });
+        }
+    }
+}
+
 #[cfg(feature = "gob")]
 mod gob {
     use switchboard_testing::gob_bytes::{INT, INTERFACE, int, message, slice, structure, uint};

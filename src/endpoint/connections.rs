@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::incoming::Incoming;
 use crate::conn::Shared;
 use crate::error::Error;
-#[cfg(feature = "gob")]
+#[cfg(any(feature = "gob", feature = "json"))]
 use crate::service::Door;
 use crate::service::Tasks;
 use crate::session::Tally;
@@ -23,7 +23,7 @@ pub(super) enum OpenConnection {
     /// Of lines and calls.
     Stream(Arc<Shared>),
     /// Of something else, in front of a door.
-    #[cfg(feature = "gob")]
+    #[cfg(any(feature = "gob", feature = "json"))]
     Door(Door),
     /// Of something that the library knows nothing of. It looks at whether all is to end.
     Foreign,
@@ -35,7 +35,7 @@ impl OpenConnection {
     fn close(&self) {
         match self {
             Self::Stream(shared) => shared.close(),
-            #[cfg(feature = "gob")]
+            #[cfg(any(feature = "gob", feature = "json"))]
             Self::Door(door) => door.close(),
             Self::Foreign | Self::Handshake => {}
         }
@@ -44,7 +44,7 @@ impl OpenConnection {
     fn tally(&self) -> Tally {
         match self {
             Self::Stream(shared) => shared.tally(),
-            #[cfg(feature = "gob")]
+            #[cfg(any(feature = "gob", feature = "json"))]
             Self::Door(door) => door.tally(),
             Self::Foreign | Self::Handshake => Tally::default(),
         }

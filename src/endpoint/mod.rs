@@ -12,6 +12,8 @@ mod dial;
 mod foreign;
 mod in_process;
 mod incoming;
+#[cfg(feature = "json")]
+mod json_lines;
 #[cfg(feature = "tower")]
 mod layered;
 mod limiter;

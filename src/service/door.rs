@@ -27,7 +27,7 @@ use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};
-#[cfg(feature = "gob")]
+#[cfg(any(feature = "gob", feature = "json"))]
 use crate::session::Tally;
 use crate::session::endless;
 use crate::transport::Peer;
@@ -143,13 +143,19 @@ impl Door {
     }
 
     /// What became of its calls.
-    #[cfg(feature = "gob")]
+    #[cfg(any(feature = "gob", feature = "json"))]
     pub(crate) fn tally(&self) -> Tally {
         Tally {
             answered: self.inner.answered.load(Ordering::Acquire),
             cut_off: self.inner.cut_off.load(Ordering::Acquire),
             ..Tally::default()
         }
+    }
+
+    /// Takes an answer out of the count: its caller asks the same in other words.
+    #[cfg(feature = "json")]
+    pub(crate) fn uncount_answer(&self) {
+        self.inner.answered.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// What the command of this name has in place of limits.

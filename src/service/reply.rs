@@ -86,7 +86,7 @@ impl Reply {
     }
 
     /// Its payload, and what it holds of the endpoint.
-    #[cfg(feature = "gob")]
+    #[cfg(any(feature = "gob", feature = "json"))]
     pub(crate) fn into_parts(mut self) -> (Bytes, Option<Held>) {
         let held = self.held.take();
         (self.into_payload(), held)

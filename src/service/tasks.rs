@@ -67,7 +67,7 @@ impl Tasks {
     }
 
     /// The same for one connection of them, which may drain by itself.
-    #[cfg(feature = "gob")]
+    #[cfg(any(feature = "gob", feature = "json"))]
     pub(crate) fn of_connection(&self) -> Self {
         let (tracker, over) = (self.tracker.clone(), self.over.clone());
         Self { tracker, draining: self.draining(), over, cut_off: Arc::clone(&self.cut_off) }

@@ -274,8 +274,7 @@ impl Connection {
     }
 
     pub(crate) async fn read_payload(&mut self, framing: Framing) -> Result<Option<Bytes>> {
-        let mut wait = self.wait();
-        self.read_payload_by(&mut wait, framing).await
+        self.read_payload_by(&mut self.wait(), framing).await
     }
 
     /// As [`read_payload`](Self::read_payload), with the time that `wait` says. Cancel safe for
@@ -454,7 +453,8 @@ impl Connection {
         self.wrong(Error::found(Code::BadPayload, "the stream ended in the middle of a payload"))
     }
 
-    async fn fill(&mut self, wait: &mut Wait, missing: usize) -> Result<usize> {
+    /// As [`read_more`](Self::read_more), but that what waits may be the end; how many have come.
+    pub(crate) async fn fill(&mut self, wait: &mut Wait, missing: usize) -> Result<usize> {
         let is_first = self.input.bytes.is_empty();
         let read = std::future::poll_fn(|cx| self.poll_fill(cx, missing));
         let count = match timeout_at(wait.due, read).await {
