@@ -141,6 +141,8 @@ mod endpoint;
 mod error;
 #[cfg(feature = "io")]
 mod handler;
+#[cfg(feature = "io")]
+mod ledger;
 mod limits;
 #[cfg(all(feature = "gob", feature = "io"))]
 mod net_rpc;
@@ -172,6 +174,8 @@ pub use crate::handler::{
     Blocking, CommandInfo, Context, Handler, IntoError, Outcome, RawFuture, RawHandler, Speaks,
     Streaming, WithState, blocking, streaming, with_state,
 };
+#[cfg(feature = "io")]
+pub use crate::ledger::{CallStats, ConnectionStats, Latency, Stats};
 pub use crate::limits::Limits;
 #[cfg(feature = "io")]
 pub use crate::service::{Encoded, Receiver, Sender};

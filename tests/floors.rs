@@ -39,7 +39,7 @@ const SWITCHBOARD: House = House {
         &["command"],
         &["session"],
         &["transport", "quota", "clock"],
-        &["stream"],
+        &["stream", "ledger"],
         &["service"],
         &["conn"],
         &["client"],
@@ -87,14 +87,15 @@ const GOB: House = House {
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
 /// beside an `Error` is a format's and a line's; net/rpc is a feature; and an endpoint is
-/// also a set of commands, and a place for protocols of others.
-const PARTS_ABOVE: [(&str, &str); 12] = [
+/// also a set of commands, what these have counted, and a place for protocols of others.
+const PARTS_ABOVE: [(&str, &str); 13] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/foreign.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/stats.rs"),
     ("src/error.rs", "src/error/passed.rs"),
     ("src/error.rs", "src/error/retry.rs"),
     ("src/error.rs", "src/format/details.rs"),

@@ -43,7 +43,7 @@ use crate::error::Result;
 use crate::handler::{AnyRaw, Router};
 use crate::quota::call_bytes;
 use crate::service::Commands;
-use crate::session::{self, Holds, Host, Session};
+use crate::session::{self, Holds, Host, Session, Tally};
 use crate::stream::{Account, Connection};
 use crate::wire::Name;
 
@@ -54,6 +54,8 @@ pub(crate) struct Driver {
     calls: Calls,
     // One-way calls that did not run and are in the log.
     unheard: u64,
+    // Calls that the session refused and are in the ledger.
+    turned_away: u64,
     // How often callers had their turn since something was written.
     turns_given: u8,
 }
@@ -87,8 +89,7 @@ struct Look {
     // Something waits, and more is likely to come at once.
     is_gathering: bool,
     due: Option<Instant>,
-    // One-way calls that did not run.
-    unheard: u64,
+    tally: Tally,
     wants_input: bool,
     // It wants input, and there is memory for what that may bring.
     may_read: bool,
@@ -130,8 +131,9 @@ impl Driver {
         shared: Arc<Shared>,
         router: Arc<Router>,
     ) -> Box<Self> {
-        let link = Link::new(connection, shared);
-        Box::new(Self { link, router, calls: Calls::new(), unheard: 0, turns_given: 0 })
+        let link = Link::new(connection, shared, Arc::clone(router.registry().ledger()));
+        let (calls, unheard, turned_away) = (Calls::new(), 0, 0);
+        Box::new(Self { link, router, calls, unheard, turned_away, turns_given: 0 })
     }
 
     /// Serves the connection until it ends.
@@ -201,7 +203,8 @@ impl Driver {
     /// Nothing is to be done: writes, reads, keeps the time; `Pending` when there is no more of
     /// that either.
     fn poll_stream(&mut self, cx: &mut Context<'_>, turn: &mut Turn, look: &Look) -> Poll<()> {
-        self.note_unheard(look.unheard);
+        self.note_unheard(look.tally.one_way_refused);
+        self.note_turned_away(look.tally);
         let written = self.transmit(cx, look);
         if written == Written::All(true) && !(look.may_read && look.is_open) {
             // That may be what stood in the way.
@@ -264,7 +267,7 @@ impl Driver {
                 has_transmit,
                 is_gathering: has_transmit && is_little && session.has_unclaimed(),
                 due: session.poll_timeout(),
-                unheard: session.tally().one_way_refused,
+                tally: session.tally(),
                 wants_input: session.wants_input(),
                 may_read,
                 missing_bytes: session.missing_body_bytes(input),
@@ -282,6 +285,12 @@ impl Driver {
         if let Some(calls) = self.link.shared.quota().note_unheard(more, now()) {
             tracing::warn!(peer = %self.link.shared.peer(), calls, "one-way calls were refused");
         }
+    }
+
+    fn note_turned_away(&mut self, tally: Tally) {
+        let more = tally.turned_away.saturating_sub(self.turned_away);
+        self.turned_away = tally.turned_away;
+        self.router.registry().ledger().turn_away(more);
     }
 
     fn handle(&mut self, event: Option<&session::Event>) {
@@ -334,6 +343,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.calls.forget();
         self.link.shared.end();
+        self.note_turned_away(self.link.shared.tally());
     }
 }
 

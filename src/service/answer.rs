@@ -30,8 +30,9 @@ use super::log::{Began, in_time, log_lateness};
 use super::panics::caught;
 use super::reply::Reply;
 use super::told::{told, without_source};
-use crate::clock::poll_due;
+use crate::clock::{now, poll_due};
 use crate::error::{Code, Error, Result};
+use crate::ledger::Tab;
 use crate::limits::{PayloadMax, TimeMax};
 use crate::quota::{Held, Permit, call_bytes, unheld};
 use crate::wire::{Metadata, Name};
@@ -79,6 +80,7 @@ struct Working {
     began: Began,
     span: Span,
     _permit: Permit,
+    tab: Tab,
     // Of a call that no connection accounts for.
     direct: Option<Accounts>,
     items: Option<EndOfItems>,
@@ -206,15 +208,25 @@ impl Answer {
         time: Time,
         began: Began,
         span: Span,
-        permit: Permit,
+        (_permit, tab): (Permit, Tab),
     ) -> Self {
         let (timer, is_begun, direct) = (None, false, None);
         let work = Alone::new(Some(work));
-        let _permit = permit;
         let items = None;
-        let working =
-            Working { name, work, time, timer, is_begun, began, span, _permit, direct, items };
-        Self { kind: Kind::Handler(working) }
+        let kind = Kind::Handler(Working {
+            name,
+            work,
+            time,
+            timer,
+            is_begun,
+            began,
+            span,
+            _permit,
+            tab,
+            direct,
+            items,
+        });
+        Self { kind }
     }
 
     /// This answer to a streamed call: when its handler has ended, nobody sends or takes items for
@@ -278,7 +290,10 @@ impl Working {
                 Err(error)
             }
         };
-        Poll::Ready(self.end(reply))
+        let result = self.end(reply);
+        let payload_bytes = result.as_ref().map(|reply| reply.payload().len());
+        self.tab.end(payload_bytes.map_err(Error::code));
+        Poll::Ready(result)
     }
 
     /// Drops a handler that has ended: what it holds is let go before anybody learns of its end. A
@@ -361,7 +376,10 @@ impl Drop for Working {
             let _entered = self.span.enter();
             // The call has its end; this is nobody's error any more.
             let _ = caught(|| drop(work));
-            self.began.log_stop(self.name, self.time.due());
+            let code =
+                if self.time.due() <= now() { Code::DeadlineExceeded } else { Code::Cancelled };
+            self.tab.end(Err(code));
+            self.began.log_stop(self.name, code);
         }
     }
 }

@@ -28,16 +28,12 @@ impl Began {
     }
 
     /// Logs the end of a call that was stopped, at its deadline or because nobody wants to know.
-    pub(super) fn log_stop(&self, name: Name, due: Instant) {
+    pub(super) fn log_stop(&self, name: Name, code: Code) {
         // At info no time is told, but whether it was in time.
-        if tracing::enabled!(Level::INFO) {
-            let is_late = due <= now();
-            if is_late {
-                log_lateness(name);
-            }
-            let code = if is_late { Code::DeadlineExceeded } else { Code::Cancelled };
-            self.log_end(name, code.as_str());
+        if code == Code::DeadlineExceeded {
+            log_lateness(name);
         }
+        self.log_end(name, code.as_str());
     }
 }
 

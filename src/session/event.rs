@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::Violation;
 use crate::command::Facts;
-use crate::error::{CodeWord, Error};
+use crate::error::{Code, CodeWord, Error};
 use crate::wire::{FormatWord, Name, Options, Tag};
 
 /// Which side opened the connection. Only an accepted one is closed for being idle.
@@ -175,6 +175,8 @@ pub struct Tally {
     pub one_way: u64,
     /// One-way calls that did not run, of which their caller cannot be told.
     pub one_way_refused: u64,
+    /// Calls, with or without a tag, that the session itself refused: it has not given them out.
+    pub turned_away: u64,
 }
 
 impl Tally {
@@ -184,6 +186,7 @@ impl Tally {
         self.cut_off = self.cut_off.saturating_add(other.cut_off);
         self.one_way = self.one_way.saturating_add(other.one_way);
         self.one_way_refused = self.one_way_refused.saturating_add(other.one_way_refused);
+        self.turned_away = self.turned_away.saturating_add(other.turned_away);
     }
 
     /// A call has ended by its handler, its deadline or its caller.
@@ -195,9 +198,15 @@ impl Tally {
 
     /// A call does not run. If it has a tag its caller has been told.
     pub(super) fn note_refused(&mut self, tag: Tag) {
+        self.turned_away = self.turned_away.saturating_add(1);
         if tag == 0 {
             self.one_way_refused = self.one_way_refused.saturating_add(1);
         }
+    }
+
+    /// A call was given out, and then refused there: that is not the session's doing.
+    pub(super) fn note_handed_back(&mut self) {
+        self.turned_away = self.turned_away.saturating_sub(1);
     }
 
     pub(super) fn note_cut_off(&mut self, calls: usize) {
@@ -221,6 +230,18 @@ pub enum PlainEnd {
     Refused(Error),
     /// Badly, and nobody knows where the next command begins.
     OutOfStep(Error),
+}
+
+impl PlainEnd {
+    /// The code of its error, if it ended badly.
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Done | Self::Last => None,
+            Self::Failed(error) | Self::Refused(error) | Self::OutOfStep(error) => {
+                Some(error.code())
+            }
+        }
+    }
 }
 
 /// Whose call it is. Each side numbers its own.
