@@ -100,6 +100,7 @@
 //! | `io` | yes | sockets, endpoint, client: everything that needs tokio |
 //! | `bincode` | yes | [`Bincode`](format::Bincode), the format of a command that names none |
 //! | `json` | yes | [`Json`](format::Json), and JSON as an alternative of every serde format |
+//! | `metrics` | no | what an [`Endpoint`] counts ([`Stats`]), for the `metrics` facade |
 //! | `postcard` | no | `Postcard`, a maintained binary format |
 //! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
 

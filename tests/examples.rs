@@ -22,8 +22,10 @@ const README: &str = include_str!("../README.md");
 #[test]
 fn every_small_example_runs_to_its_end() {
     for (name, expected) in SMALL {
-        if name == "net_rpc" && cfg!(not(feature = "gob")) {
-            eprintln!("skipped: the example net_rpc needs the feature gob");
+        let is_left_out = (name == "net_rpc" && cfg!(not(feature = "gob")))
+            || (name == "metrics" && cfg!(not(feature = "metrics")));
+        if is_left_out {
+            eprintln!("skipped: the example {name} needs a feature that is off");
             continue;
         }
         check_example(name, expected);
@@ -354,7 +356,7 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 16] = [
+const SMALL: [(&str, &str); 17] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
@@ -364,6 +366,7 @@ const SMALL: [(&str, &str); 16] = [
     ("follow", "each once: [1, 2, 3, 4, 5, 6, 7, 10, 11, 12]\n"),
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
     ("hello", "the client got \"Hello, Ada!\"\n"),
+    ("metrics", "switchboard_calls_total{command=\"CHECK_STOCK\",code=\"ok\"} 2\n"),
     ("net_rpc", "56 / 8: 7\n56 / 0: divide by zero\n"),
     ("progress", PROGRESS_SAID),
     ("raw_dialect", "the client reads \"250 took 2 lines\"\n"),

@@ -121,6 +121,13 @@ impl Router {
         self.registry.ledger().stats(self.registry.figures(), counted)
     }
 
+    /// Tells the recorder of the `metrics` facade what has been counted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn publish(&self, endpoint: Option<&str>) {
+        let counted = self.quota.held_and_blocking();
+        self.registry.ledger().publish(endpoint, self.registry.figures(), counted);
+    }
+
     fn begin_by(
         &self,
         found: Option<Found>,

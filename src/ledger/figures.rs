@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::counter::{Counter, PerCode, as_u64};
 use super::latency::Buckets;
+#[cfg(feature = "metrics")]
+use super::latency::Latency;
 use super::stats::CallStats;
 use crate::error::Code;
 
@@ -23,6 +25,8 @@ pub(crate) struct Figures {
     failed: Buckets,
     // Refusals as well, which took no time.
     errors: PerCode,
+    #[cfg(feature = "metrics")]
+    published: std::sync::Mutex<Latency>,
 }
 
 /// A call as it comes.
@@ -107,6 +111,18 @@ impl Figures {
             payload_bytes_out: self.payload_bytes_out.read(),
             latency,
         }
+    }
+
+    /// How long calls took that have ended since this was asked last.
+    #[cfg(feature = "metrics")]
+    pub(super) fn unpublished(&self) -> Latency {
+        let mut published =
+            self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Read while nobody else does, or it would be told twice.
+        let latency = self.stats().latency;
+        let news = latency.since(&published);
+        *published = latency;
+        news
     }
 
     /// Takes over what others have counted, to which nobody adds any more.

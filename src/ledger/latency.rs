@@ -88,6 +88,17 @@ impl Latency {
         Some(Duration::MAX)
     }
 
+    /// What this has more than before.
+    #[cfg(feature = "metrics")]
+    pub(super) fn since(&self, before: &Self) -> Self {
+        let before_that = before.buckets.iter().copied().chain(std::iter::repeat(0));
+        let buckets = self.buckets.iter().zip(before_that);
+        Self {
+            buckets: buckets.map(|(now, before)| now.saturating_sub(before)).collect(),
+            total: self.total.saturating_sub(before.total),
+        }
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         if self.buckets.len() < other.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);

@@ -20,6 +20,8 @@
 mod counter;
 mod figures;
 mod latency;
+#[cfg(feature = "metrics")]
+mod publish;
 mod shown;
 mod stats;
 mod tab;
@@ -174,6 +176,23 @@ impl Ledger {
             held_bytes: as_u64(held_bytes),
             blocking_threads: as_u64(blocking_threads),
         }
+    }
+
+    /// Tells the recorder of this thread or process what has been counted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn publish(
+        &self,
+        endpoint: Option<&str>,
+        commands: Vec<(Name, Arc<Figures>)>,
+        held_and_blocking: (usize, usize),
+    ) {
+        let publisher = publish::Publisher { endpoint };
+        let own = [("?".to_owned(), Arc::clone(&self.own))];
+        let figures = commands.iter().map(|(name, figures)| (name.to_string(), figures.clone()));
+        for (name, figures) in figures.chain(own) {
+            publisher.publish_latency(&name, &figures.unpublished());
+        }
+        publisher.publish(&self.stats(commands, held_and_blocking));
     }
 
     fn former(&self) -> MutexGuard<'_, Former> {
