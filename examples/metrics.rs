@@ -3,8 +3,12 @@
 //! The page is a listener of its own, whose connections are lent to a function that speaks as much
 //! HTTP as a scrape needs. In your program keep it running, and point Prometheus at its address.
 
+use std::sync::Arc;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use switchboard::{Client, Code, Command, Connection, Endpoint, Error, Latency, Result, transport};
+use switchboard::{
+    Client, Code, Command, Connection, Endpoint, Error, Latency, Result, transport, with_state,
+};
 
 const CHECK_STOCK: Command<String, u32> = Command::new("CHECK_STOCK");
 
@@ -12,11 +16,17 @@ async fn check_stock(item: String) -> Result<u32> {
     if item == "item1" { Ok(100) } else { Err(Error::new(Code::NotFound, "no such item")) }
 }
 
+/// What the page tells, and in which words.
+struct Page {
+    endpoint: Endpoint,
+    text: PrometheusHandle,
+}
+
 /// Answers one scrape.
-async fn page(endpoint: Endpoint, text: PrometheusHandle, asked: &mut Connection) -> Result<()> {
+async fn answer(page: Arc<Page>, asked: &mut Connection) -> Result<()> {
     while asked.read_line().await?.is_some_and(|line| !line.is_empty()) {}
-    endpoint.publish_metrics();
-    let text = text.render();
+    page.endpoint.publish_metrics();
+    let text = page.text.render();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\n";
     let length = text.len();
     let answer = format!("{head}content-length: {length}\r\nconnection: close\r\n\r\n{text}");
@@ -33,12 +43,10 @@ async fn main() -> anyhow::Result<()> {
     let endpoint = Endpoint::new().on(CHECK_STOCK, check_stock);
     let (commands, pages) = (transport::bind("127.0.0.1:0").await?, transport::bind(":0").await?);
     let (address, page_address) = (commands.local_address()?, pages.local_address()?);
-    let served = endpoint.clone();
-    tokio::spawn(async move { served.serve(commands).await });
-    tokio::spawn(async move {
-        let answer = move |asked: &mut Connection| page(endpoint.clone(), text.clone(), asked);
-        Endpoint::new().serve_raw(pages, answer).await
-    });
+    let page = Arc::new(Page { endpoint: endpoint.clone(), text });
+    tokio::spawn(async move { endpoint.serve(commands).await });
+    let answer = with_state(&page, answer);
+    tokio::spawn(async move { Endpoint::new().serve_raw(pages, answer).await });
 
     let client = Client::connect(&address).await?;
     for item in ["item1", "item1", "item2"] {

@@ -43,7 +43,7 @@ use crate::error::Result;
 use crate::handler::{AnyRaw, Router};
 use crate::quota::call_bytes;
 use crate::service::Commands;
-use crate::session::{self, Holds, Host, Session, Tally};
+use crate::session::{self, Holds, Host, Session};
 use crate::stream::{Account, Connection};
 use crate::wire::Name;
 
@@ -89,7 +89,9 @@ struct Look {
     // Something waits, and more is likely to come at once.
     is_gathering: bool,
     due: Option<Instant>,
-    tally: Tally,
+    // One-way calls that did not run, and calls that the session refused by itself.
+    unheard: u64,
+    turned_away: u64,
     wants_input: bool,
     // It wants input, and there is memory for what that may bring.
     may_read: bool,
@@ -186,7 +188,7 @@ impl Driver {
                     if unwritten_bytes >= FLUSH_BYTES {
                         let _ = self.link.poll_write(cx, true);
                     }
-                    self.calls.begin(cx, &self.router, &self.link.shared);
+                    self.calls.begin(cx, &self.router, &self.link.shared, turn.now());
                     if let Some(session::Event::Plain(plain)) = event {
                         return Poll::Ready(Exit::Plain(*plain));
                     }
@@ -203,8 +205,8 @@ impl Driver {
     /// Nothing is to be done: writes, reads, keeps the time; `Pending` when there is no more of
     /// that either.
     fn poll_stream(&mut self, cx: &mut Context<'_>, turn: &mut Turn, look: &Look) -> Poll<()> {
-        self.note_unheard(look.tally.one_way_refused);
-        self.note_turned_away(look.tally);
+        self.note_unheard(look.unheard);
+        self.note_turned_away(look.turned_away);
         let written = self.transmit(cx, look);
         if written == Written::All(true) && !(look.may_read && look.is_open) {
             // That may be what stood in the way.
@@ -267,7 +269,8 @@ impl Driver {
                 has_transmit,
                 is_gathering: has_transmit && is_little && session.has_unclaimed(),
                 due: session.poll_timeout(),
-                tally: session.tally(),
+                unheard: session.tally().one_way_refused,
+                turned_away: session.tally().turned_away,
                 wants_input: session.wants_input(),
                 may_read,
                 missing_bytes: session.missing_body_bytes(input),
@@ -287,10 +290,13 @@ impl Driver {
         }
     }
 
-    fn note_turned_away(&mut self, tally: Tally) {
-        let more = tally.turned_away.saturating_sub(self.turned_away);
-        self.turned_away = tally.turned_away;
-        self.router.registry().ledger().turn_away(more);
+    /// Tells the ledger of calls that the session refused by itself.
+    fn note_turned_away(&mut self, turned_away: u64) {
+        let more = turned_away.saturating_sub(self.turned_away);
+        if more > 0 {
+            self.turned_away = turned_away;
+            self.router.registry().ledger().turn_away(more);
+        }
     }
 
     fn handle(&mut self, event: Option<&session::Event>) {
@@ -343,7 +349,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.calls.forget();
         self.link.shared.end();
-        self.note_turned_away(self.link.shared.tally());
+        self.note_turned_away(self.link.shared.tally().turned_away);
     }
 }
 

@@ -36,7 +36,9 @@ use crate::format::Framing;
 use crate::handler::{AnyRaw, Entry, Found, Route, Router};
 use crate::ledger::{Figures, Opening, Tab};
 use crate::quota::{Reservation, unheld};
-use crate::service::{Answer, Began, Items, PipeEnd, Plainly, Reply, Request, caught, pipe, told};
+use crate::service::{
+    Answer, Items, PipeEnd, Plainly, Reply, Request, caught, log_end, pipe, told,
+};
 use crate::session::{Call, Plain, PlainEnd, Session, endless};
 use crate::wire::{Name, Options};
 
@@ -117,7 +119,7 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
         return PlainEnd::OutOfStep(told(name, Error::found(Code::UnsupportedFormat, text)));
     }
     let Link { connection, shared, clock, .. } = link;
-    let began = Began::now();
+    let came = now();
     // Called within the future, so that a panic before its first await is caught as well.
     let mut work =
         Box::pin(async { handler.call(connection).await.map_err(Error::of_raw_handler) });
@@ -126,7 +128,7 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
     });
     let result = attend(shared, clock, polled).await.and_then(|result| result);
     let result = caught(|| drop(work)).and(result);
-    began.log_end(name, result.as_ref().map_or_else(|error| error.code().as_str(), |()| "ok"));
+    log_end(name, came, result.as_ref().map_or_else(|error| error.code().as_str(), |()| "ok"));
     // That a connection was lost may be the error of a handler that called somebody else, and
     // if it was this one, telling does no harm.
     match result {

@@ -14,8 +14,7 @@ use crate::ledger::{Opening, Stats, Tab};
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
 use crate::service::{
-    Answer, Began, Commands, Counted, Direct, Origin, Request, Service, Time, Work, caught,
-    log_refusal,
+    Answer, Commands, Counted, Direct, Origin, Request, Service, Time, Work, caught, log_refusal,
 };
 use crate::session::NOT_RESUMABLE;
 use crate::wire::Name;
@@ -82,14 +81,15 @@ impl Router {
         })
     }
 
-    /// Begins to answer a call of a door that accounts for its memory: `hold` is told how many
-    /// bytes it keeps.
+    /// Begins to answer a call, which came at that time, of a door that accounts for its memory:
+    /// `hold` is told how many bytes it keeps.
     pub(crate) fn begin(
         &self,
         request: Request,
+        came: Instant,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
-        self.begin_by(None, request, hold)
+        self.begin_by(None, (request, came), hold)
     }
 
     /// As [`begin`](Self::begin), by what was found before. Another command may be under that name
@@ -100,7 +100,7 @@ impl Router {
         request: Request,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
-        self.begin_by(Some(found), request, hold)
+        self.begin_by(Some(found), (request, now()), hold)
     }
 
     /// Counts a call that does not run among those of its command, if there is one.
@@ -131,13 +131,12 @@ impl Router {
     fn begin_by(
         &self,
         found: Option<Found>,
-        request: Request,
+        (request, came): (Request, Instant),
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
-        let began = Began::now();
         let items = request.items().cloned();
-        let opening = opening(&request);
+        let opening = opening(&request, came);
         match self.admit(found, request, &opening, hold) {
             Ok((work, time, (permit, tab))) => {
                 // A registered name: one that a peer made up has been refused by now.
@@ -148,7 +147,7 @@ impl Router {
                 };
                 // Where calls are not listened to, what is said of one is said of its connection.
                 let span = span.or_current();
-                let answer = Answer::of_handler(name, work, time, began, span, (permit, tab));
+                let answer = Answer::of_handler(name, work, time, span, (permit, tab));
                 answer.with_items(items)
             }
             Err(error) => {
@@ -255,14 +254,14 @@ impl Service for Router {
             Some(facts) => facts.payload_max(bytes_max),
             None => PayloadMax::of_limits(bytes_max),
         };
-        let mut held = Held::new(&self.quota);
+        let (came, mut held) = (now(), Held::new(&self.quota));
         let room = if value_bytes > max.bytes {
             Err(Error::found(Code::TooLarge, max.too_large(value_bytes)))
         } else {
             held.cover(call_bytes(request.payload().len()))
         };
         if let Err(error) = room {
-            self.note_refused(request.name(), &opening(&request), error.code());
+            self.note_refused(request.name(), &opening(&request, came), error.code());
             return Answer::refused_directly(error);
         }
         if let Some(items) = request.items() {
@@ -270,15 +269,15 @@ impl Service for Router {
         }
         let direct = Direct::new(request.peer().clone(), Arc::clone(&self.quota));
         request.set_caller(Arc::<Direct>::clone(&direct));
-        let answer = self.begin(request, &mut |bytes| held.cover(call_bytes(bytes)));
+        let answer = self.begin(request, came, &mut |bytes| held.cover(call_bytes(bytes)));
         direct.wait_for(answer, held, max)
     }
 }
 
 /// A call as it comes to be counted.
-fn opening(request: &Request) -> Opening {
+fn opening(request: &Request, came: Instant) -> Opening {
     Opening {
-        came: now(),
+        came,
         payload_bytes: request.payload().len(),
         is_one_way: request.is_one_way(),
         is_streamed: request.items().is_some(),

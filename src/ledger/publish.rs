@@ -146,7 +146,11 @@ fn describe() {
     for (name, unit, help) in GAUGES {
         describe_gauge!(name, unit, help);
     }
-    describe_histogram!(SECONDS, Unit::Seconds, "Time of calls that ran, from their admission on.");
+    describe_histogram!(
+        SECONDS,
+        Unit::Seconds,
+        "Time of calls that ran, from when they were read."
+    );
 }
 
 const CALLS: &str = "switchboard_calls_total";

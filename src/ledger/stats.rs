@@ -90,8 +90,8 @@ pub struct CallStats {
     pub payload_bytes_in: u64,
     /// Bytes of the payloads of replies and of their items, but not of errors.
     pub payload_bytes_out: u64,
-    /// How long calls took, from their admission until their handler's reply was encoded. Calls
-    /// that were refused are not in it.
+    /// How long calls took, from when they had been read until their handler's reply was encoded.
+    /// Calls that were refused are not in it.
     pub latency: Latency,
 }
 

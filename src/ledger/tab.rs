@@ -11,23 +11,28 @@ use crate::error::Code;
 /// `cancelled` when it is dropped before.
 #[derive(Debug)]
 pub(crate) struct Tab {
-    figures: Arc<Figures>,
+    // `None` once it has ended.
+    figures: Option<Arc<Figures>>,
     came: Instant,
-    is_open: bool,
 }
 
 impl Tab {
     #[inline]
     pub(crate) fn begin(figures: Arc<Figures>, opening: &Opening) -> Self {
         figures.begin(opening);
-        Self { figures, came: opening.came, is_open: true }
+        Self { figures: Some(figures), came: opening.came }
+    }
+
+    /// When the call came.
+    pub(crate) fn came(&self) -> Instant {
+        self.came
     }
 
     /// The call has ended, if it had not before.
     #[inline]
     pub(crate) fn end(&mut self, ended: Ended) {
-        if std::mem::take(&mut self.is_open) {
-            self.figures.end(now().saturating_duration_since(self.came), ended);
+        if let Some(figures) = self.figures.take() {
+            figures.end(now().saturating_duration_since(self.came), ended);
         }
     }
 }

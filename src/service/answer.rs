@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::items::Items;
-use super::log::{Began, in_time, log_lateness};
+use super::log::{in_time, log_end, log_lateness, log_stop};
 use super::panics::caught;
 use super::reply::Reply;
 use super::told::{told, without_source};
@@ -77,7 +77,6 @@ struct Working {
     time: Time,
     timer: Option<Pin<Box<Sleep>>>,
     is_begun: bool,
-    began: Began,
     span: Span,
     _permit: Permit,
     tab: Tab,
@@ -206,7 +205,6 @@ impl Answer {
         name: Name,
         work: Work,
         time: Time,
-        began: Began,
         span: Span,
         (_permit, tab): (Permit, Tab),
     ) -> Self {
@@ -219,7 +217,6 @@ impl Answer {
             time,
             timer,
             is_begun,
-            began,
             span,
             _permit,
             tab,
@@ -311,7 +308,7 @@ impl Working {
             }
         };
         let code = reply.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok");
-        self.began.log_end(self.name, code);
+        log_end(self.name, self.tab.came(), code);
         let reply = reply.map_err(|error| {
             let error = if error.is_refusal() { error } else { error.after_running() };
             let told = told(self.name, error);
@@ -379,7 +376,7 @@ impl Drop for Working {
             let code =
                 if self.time.due() <= now() { Code::DeadlineExceeded } else { Code::Cancelled };
             self.tab.end(Err(code));
-            self.began.log_stop(self.name, code);
+            log_stop(self.name, self.tab.came(), code);
         }
     }
 }

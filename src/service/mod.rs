@@ -125,7 +125,7 @@ pub use self::extensions::Extensions;
 pub(crate) use self::halves::{ItemsOfCall, start_send};
 pub use self::halves::{Receiver, Sender};
 pub(crate) use self::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item, poll_lent};
-pub(crate) use self::log::{Began, log_refusal};
+pub(crate) use self::log::{log_end, log_refusal};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::panics::{caught, panicked};
 pub use self::pipe::Pipe;
