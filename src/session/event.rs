@@ -232,6 +232,7 @@ pub enum PlainEnd {
     OutOfStep(Error),
 }
 
+#[cfg(feature = "io")]
 impl PlainEnd {
     /// The code of its error, if it ended badly.
     pub(crate) fn code(&self) -> Option<Code> {
