@@ -49,7 +49,7 @@ impl Endpoint {
     /// | `switchboard_connections_cut_total` | `reason` |
     /// | `switchboard_held_bytes`, `switchboard_blocking_threads` | |
     ///
-    /// [`Stats`](crate::Stats) says what each of them counts. Only names that the program has
+    /// [`Stats`] says what each of them counts. Only names that the program has
     /// registered become a `command`; `?` stands for the endpoint's own.
     ///
     /// Counters are exact. The histogram gets samples whose number in each bucket of
