@@ -159,7 +159,14 @@ impl Ledger {
         {
             let former = self.former();
             calls.add(&former.forgotten.stats());
-            former.by_name.values().for_each(|figures| calls.add(&figures.stats()));
+            // One that was removed after the others were looked up is among these.
+            let is_listed = |name, figures| {
+                let mut commands = commands.iter();
+                commands.any(|(listed, other)| listed == name && Arc::ptr_eq(other, figures))
+            };
+            let former =
+                former.by_name.iter().filter(|(name, figures)| !is_listed(*name, *figures));
+            former.for_each(|(_, figures)| calls.add(&figures.stats()));
         }
         let commands = commands.into_iter().map(|(name, figures)| {
             let stats = figures.stats();

@@ -103,3 +103,15 @@ fn what_is_forgotten_is_in_the_sum() {
     assert_eq!(ledger.open(&name(0)).stats().answered, 1);
     assert_eq!(ledger.stats(Vec::new(), (0, 0)).calls.begun, all - 1, "it is given out");
 }
+
+/// A command that is removed between two looks is counted once.
+#[test]
+fn what_is_listed_is_not_former_too() {
+    let ledger = Ledger::default();
+    let figures = ledger.open(&name(1));
+    Tab::begin(Arc::clone(&figures), &opening()).end(Ok(1));
+    let listed = vec![(name(1), Arc::clone(&figures))];
+    ledger.close(name(1), figures);
+    assert_eq!(ledger.stats(listed, (0, 0)).calls.begun, 1);
+    assert_eq!(ledger.stats(Vec::new(), (0, 0)).calls.begun, 1);
+}
