@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::Violation;
 use crate::command::Facts;
-use crate::error::{Code, CodeWord, Error};
+#[cfg(feature = "io")]
+use crate::error::Code;
+use crate::error::{CodeWord, Error};
 use crate::wire::{FormatWord, Name, Options, Tag};
 
 /// Which side opened the connection. Only an accepted one is closed for being idle.
