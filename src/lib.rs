@@ -102,6 +102,7 @@
 //! | `io` | yes | sockets, endpoint, client: everything that needs tokio |
 //! | `bincode` | yes | [`Bincode`](format::Bincode), the format of a command that names none |
 //! | `json` | yes | [`Json`](format::Json), as an alternative of every format of serde, JSON-RPC |
+//! | `metrics` | no | what an [`Endpoint`] counts ([`Stats`]), for the `metrics` facade |
 //! | `postcard` | no | `Postcard`, a maintained binary format |
 //! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
 //! | `tower` | no | layers of tower in front of handlers and clients: `Endpoint::layer` |
@@ -148,6 +149,8 @@ mod error;
 mod handler;
 #[cfg(all(feature = "json", feature = "io"))]
 mod json_lines;
+#[cfg(feature = "io")]
+mod ledger;
 mod limits;
 #[cfg(all(feature = "gob", feature = "io"))]
 mod net_rpc;
@@ -179,6 +182,8 @@ pub use crate::handler::{
     Blocking, CommandInfo, Context, Handler, IntoError, Outcome, RawFuture, RawHandler, Speaks,
     Streaming, WithState, blocking, streaming, with_state,
 };
+#[cfg(feature = "io")]
+pub use crate::ledger::{CallStats, ConnectionStats, Latency, Stats};
 pub use crate::limits::Limits;
 #[cfg(feature = "io")]
 pub use crate::service::{Encoded, Receiver, Sender};

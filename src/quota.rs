@@ -132,6 +132,12 @@ impl Quota {
         Ok(Permit { quota: Arc::clone(self), counter: |quota| &quota.blocking_calls })
     }
 
+    /// Bytes that are held now, and blocking calls that are counted.
+    pub(crate) fn held_and_blocking(&self) -> (usize, usize) {
+        let Self { held_bytes, blocking_calls, .. } = self;
+        (held_bytes.load(Ordering::Relaxed), blocking_calls.load(Ordering::Relaxed))
+    }
+
     /// Whether so much is held that what waits in streams should not grow: more than half.
     pub(crate) fn is_scarce(&self) -> bool {
         self.held_bytes.load(Ordering::Relaxed) > self.held_bytes_max / 2

@@ -25,6 +25,7 @@ fn every_small_example_runs_to_its_end() {
         let missing = [
             ("net_rpc", "gob", cfg!(feature = "gob")),
             ("layers", "tower", cfg!(feature = "tower")),
+            ("metrics", "metrics", cfg!(feature = "metrics")),
         ];
         if let Some((_, feature, false)) = missing.into_iter().find(|(of, ..)| *of == name) {
             eprintln!("skipped: the example {name} needs the feature {feature}");
@@ -358,7 +359,7 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 18] = [
+const SMALL: [(&str, &str); 19] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
@@ -370,6 +371,7 @@ const SMALL: [(&str, &str); 18] = [
     ("hello", "the client got \"Hello, Ada!\"\n"),
     ("json_lines", "< {\"Result\":null,\"Error\":\"there is no item3\"}\n"),
     ("layers", LAYERS_SAID),
+    ("metrics", "switchboard_calls_total{command=\"CHECK_STOCK\",code=\"ok\"} 2\n"),
     ("net_rpc", "56 / 8: 7\n56 / 0: divide by zero\n"),
     ("progress", PROGRESS_SAID),
     ("raw_dialect", "the client reads \"250 took 2 lines\"\n"),

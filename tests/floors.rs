@@ -39,7 +39,7 @@ const SWITCHBOARD: House = House {
         &["command"],
         &["session"],
         &["transport", "quota", "clock"],
-        &["stream"],
+        &["stream", "ledger"],
         &["service"],
         &["conn"],
         &["client"],
@@ -87,9 +87,9 @@ const GOB: House = House {
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
 /// beside an `Error` is a format's and a line's; net/rpc, lines of JSON and layers are features; and
-/// an endpoint is also a set of commands, and a place for protocols of others. What a connection
-/// shares is also told how calls of its peer end.
-const PARTS_ABOVE: [(&str, &str); 16] = [
+/// an endpoint is also a set of commands, what these have counted, and a place for protocols of
+/// others. What a connection shares is also told how calls of its peer end.
+const PARTS_ABOVE: [(&str, &str); 17] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/layered.rs"),
@@ -100,6 +100,7 @@ const PARTS_ABOVE: [(&str, &str); 16] = [
     ("src/endpoint/mod.rs", "src/endpoint/json_lines.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/layered.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/stats.rs"),
     ("src/error.rs", "src/error/passed.rs"),
     ("src/error.rs", "src/error/retry.rs"),
     ("src/error.rs", "src/format/details.rs"),

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use tokio::task::AbortHandle;
@@ -43,11 +44,18 @@ impl Calls {
         self.batch.len()
     }
 
-    /// Begins the calls that wait, in turn, and ends those whose handlers are ready at once.
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>, router: &Router, shared: &Arc<Shared>) {
+    /// Begins the calls that wait and came then, in turn, and ends those whose handlers are ready
+    /// at once.
+    pub(super) fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        router: &Router,
+        shared: &Arc<Shared>,
+        came: Instant,
+    ) {
         let mut batch = std::mem::take(&mut self.batch);
         for call in batch.drain(..) {
-            self.begin_one(cx, router, shared, call);
+            self.begin_one(cx, router, shared, (call, came));
         }
         self.batch = batch;
         self.report(shared);
@@ -70,7 +78,7 @@ impl Calls {
         cx: &mut Context<'_>,
         router: &Router,
         shared: &Arc<Shared>,
-        call: Box<Call>,
+        (call, came): (Box<Call>, Instant),
     ) {
         let id = call.id;
         let mut in_flight = InFlight::new(shared, &call);
@@ -78,7 +86,7 @@ impl Calls {
         if id.is_streamed() {
             request.set_items(Arc::new(SessionItems::new(shared, id.into())));
         }
-        let mut answer = router.begin(request, &mut |bytes| in_flight.cover(bytes));
+        let mut answer = router.begin(request, came, &mut |bytes| in_flight.cover(bytes));
         match Pin::new(&mut answer).poll(cx) {
             Poll::Ready(reply) => {
                 in_flight.keep_permit(&mut answer);

@@ -21,7 +21,8 @@ use super::clock::Clock;
 use crate::clock::now;
 use crate::conn::Shared;
 use crate::error::{Code, Error};
-use crate::session::{Session, Violation};
+use crate::ledger::{Cut, Ledger};
+use crate::session::{Session, Slowness, Violation};
 use crate::stream::Connection;
 
 /// The two ends of a connection on this side.
@@ -29,6 +30,7 @@ pub(super) struct Link {
     pub(super) connection: Connection,
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Clock,
+    ledger: Arc<Ledger>,
     // The peer has ended its side.
     is_at_end: bool,
     // Nothing can be written any more, and what has come is still taken in.
@@ -38,10 +40,10 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(connection: Connection, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>, ledger: Arc<Ledger>) -> Self {
         let clock = Clock::default();
         let (is_at_end, is_unwritable, is_broken) = (false, false, false);
-        Self { connection, shared, clock, is_at_end, is_unwritable, is_broken }
+        Self { connection, shared, clock, ledger, is_at_end, is_unwritable, is_broken }
     }
 
     /// Writes until nothing is left; `Pending` if the peer takes no more.
@@ -107,6 +109,7 @@ impl Link {
 
     pub(super) fn violated(&mut self, violation: &Violation) {
         tracing::info!(peer = %self.shared.peer(), %violation, "closing the connection");
+        self.ledger.cut_connection(cut(violation));
         self.shared.with(|session| session.handle_violation(violation));
         self.is_broken |= !violation.is_worth_telling();
     }
@@ -136,6 +139,16 @@ impl Link {
         if let Err(violation) = self.shared.with(|session| session.handle_end(rest)) {
             self.violated(&violation);
         }
+    }
+}
+
+/// As what the end of a connection by this counts.
+fn cut(violation: &Violation) -> Cut {
+    match violation {
+        Violation::Slow(Slowness::Write, _) => Cut::NotReading,
+        Violation::Slow(Slowness::Idle | Slowness::Ping, _) => Cut::Silent,
+        Violation::Slow(..) => Cut::Slow,
+        _ => Cut::Protocol,
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Driver {
     calls: Calls,
     // One-way calls that did not run and are in the log.
     unheard: u64,
+    // Calls that the session refused and are in the ledger.
+    turned_away: u64,
     // How often callers had their turn since something was written.
     turns_given: u8,
 }
@@ -87,8 +89,9 @@ struct Look {
     // Something waits, and more is likely to come at once.
     is_gathering: bool,
     due: Option<Instant>,
-    // One-way calls that did not run.
+    // One-way calls that did not run, and calls that the session refused by itself.
     unheard: u64,
+    turned_away: u64,
     wants_input: bool,
     // It wants input, and there is memory for what that may bring.
     may_read: bool,
@@ -130,8 +133,9 @@ impl Driver {
         shared: Arc<Shared>,
         router: Arc<Router>,
     ) -> Box<Self> {
-        let link = Link::new(connection, shared);
-        Box::new(Self { link, router, calls: Calls::new(), unheard: 0, turns_given: 0 })
+        let link = Link::new(connection, shared, Arc::clone(router.registry().ledger()));
+        let (calls, unheard, turned_away) = (Calls::new(), 0, 0);
+        Box::new(Self { link, router, calls, unheard, turned_away, turns_given: 0 })
     }
 
     /// Serves the connection until it ends.
@@ -184,7 +188,7 @@ impl Driver {
                     if unwritten_bytes >= FLUSH_BYTES {
                         let _ = self.link.poll_write(cx, true);
                     }
-                    self.calls.begin(cx, &self.router, &self.link.shared);
+                    self.calls.begin(cx, &self.router, &self.link.shared, turn.now());
                     if let Some(session::Event::Plain(plain)) = event {
                         return Poll::Ready(Exit::Plain(*plain));
                     }
@@ -202,6 +206,7 @@ impl Driver {
     /// that either.
     fn poll_stream(&mut self, cx: &mut Context<'_>, turn: &mut Turn, look: &Look) -> Poll<()> {
         self.note_unheard(look.unheard);
+        self.note_turned_away(look.turned_away);
         let written = self.transmit(cx, look);
         if written == Written::All(true) && !(look.may_read && look.is_open) {
             // That may be what stood in the way.
@@ -266,6 +271,7 @@ impl Driver {
                 is_gathering: has_transmit && is_little && session.has_unclaimed(),
                 due: session.poll_timeout(),
                 unheard: session.tally().one_way_refused,
+                turned_away: session.tally().turned_away,
                 wants_input: session.wants_input(),
                 may_read,
                 missing_bytes: session.missing_body_bytes(input),
@@ -282,6 +288,15 @@ impl Driver {
         self.unheard = unheard;
         if let Some(calls) = self.link.shared.quota().note_unheard(more, now()) {
             tracing::warn!(peer = %self.link.shared.peer(), calls, "one-way calls were refused");
+        }
+    }
+
+    /// Tells the ledger of calls that the session refused by itself.
+    fn note_turned_away(&mut self, turned_away: u64) {
+        let more = turned_away.saturating_sub(self.turned_away);
+        if more > 0 {
+            self.turned_away = turned_away;
+            self.router.registry().ledger().turn_away(more);
         }
     }
 
@@ -335,6 +350,7 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.calls.forget();
         self.link.shared.end();
+        self.note_turned_away(self.link.shared.tally().turned_away);
     }
 }
 

@@ -33,9 +33,12 @@ use crate::clock::now;
 use crate::conn::Shared;
 use crate::error::{Code, Error, Result};
 use crate::format::Framing;
-use crate::handler::{AnyRaw, Entry, Route, Router};
+use crate::handler::{AnyRaw, Entry, Found, Route, Router};
+use crate::ledger::{Figures, Opening, Tab};
 use crate::quota::{Reservation, unheld};
-use crate::service::{Answer, Began, Items, PipeEnd, Plainly, Reply, Request, caught, pipe, told};
+use crate::service::{
+    Answer, Items, PipeEnd, Plainly, Reply, Request, caught, log_end, pipe, told,
+};
 use crate::session::{Call, Plain, PlainEnd, Session, endless};
 use crate::wire::{Name, Options};
 
@@ -48,20 +51,29 @@ pub(super) async fn run(link: &mut Link, router: &Router, plain: Plain) {
     // A raw handler may have put one of its own in its place.
     link.connection.lend();
     let end = match router.find(plain.name) {
-        Ok(Entry::Typed(route)) => {
+        Ok(Found { entry: Entry::Typed(route), figures }) => {
             link.connection.bound_by(Some(route.facts()));
-            let end = run_typed(link, router, &route, plain).await;
+            let end = run_typed(link, router, (&route, figures), plain).await;
             link.connection.bound_by(None);
             end
         }
-        Ok(Entry::Raw(handler)) => {
+        Ok(Found { entry: Entry::Raw(handler), figures }) => {
             // A registered name: one that a peer made up does not come here.
             let span = tracing::debug_span!("plain call", command = %plain.name);
-            run_raw(link, &*handler, plain).instrument(span).await
+            let mut tab = Tab::begin(figures, &Opening::plain(now()));
+            let end = run_raw(link, &*handler, plain).instrument(span).await;
+            tab.end(end.code().map_or(Ok(0), Err));
+            end
         }
-        Err(error) => PlainEnd::OutOfStep(told(plain.name, error)),
+        Err(error) => refused(router, plain, error),
     };
     give_back(link, end);
+}
+
+/// The end of a call whose payload was not read whole.
+fn refused(router: &Router, plain: Plain, error: Error) -> PlainEnd {
+    router.note_refused(plain.name, &Opening::plain(now()), error.code());
+    PlainEnd::OutOfStep(told(plain.name, error))
 }
 
 /// Lends the stream to a handler from its beginning on.
@@ -107,7 +119,7 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
         return PlainEnd::OutOfStep(told(name, Error::found(Code::UnsupportedFormat, text)));
     }
     let Link { connection, shared, clock, .. } = link;
-    let began = Began::now();
+    let came = now();
     // Called within the future, so that a panic before its first await is caught as well.
     let mut work =
         Box::pin(async { handler.call(connection).await.map_err(Error::of_raw_handler) });
@@ -116,7 +128,7 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
     });
     let result = attend(shared, clock, polled).await.and_then(|result| result);
     let result = caught(|| drop(work)).and(result);
-    began.log_end(name, result.as_ref().map_or_else(|error| error.code().as_str(), |()| "ok"));
+    log_end(name, came, result.as_ref().map_or_else(|error| error.code().as_str(), |()| "ok"));
     // That a connection was lost may be the error of a handler that called somebody else, and
     // if it was this one, telling does no harm.
     match result {
@@ -134,16 +146,16 @@ async fn run_raw(link: &mut Link, handler: &AnyRaw, Plain { name, format, .. }: 
 async fn run_typed(
     link: &mut Link,
     router: &Router,
-    route: &Arc<dyn Route>,
+    (route, figures): (&Arc<dyn Route>, Arc<Figures>),
     plain: Plain,
 ) -> PlainEnd {
     if route.facts().has_request_items() {
         let text = "a request of many items cannot be sent plainly: call it with a tag";
-        return PlainEnd::OutOfStep(told(plain.name, Error::found(Code::UnsupportedFormat, text)));
+        return refused(router, plain, Error::found(Code::UnsupportedFormat, text));
     }
     let payload = match read_payload(link, &**route, plain).await {
         Ok(payload) => payload,
-        Err(error) => return PlainEnd::OutOfStep(told(plain.name, error)),
+        Err(error) => return refused(router, plain, error),
     };
     link.connection.settle();
     let mut call = Call::plain(plain.name, Options::new(plain.format, None), now());
@@ -161,7 +173,7 @@ async fn run_typed(
     // What the call takes of the endpoint it keeps until its reply is written: its answer is
     // kept as long.
     let mut held = Reservation::new(link.shared.quota());
-    let found = Arc::clone(route);
+    let found = Found { entry: Entry::Typed(Arc::clone(route)), figures };
     let mut answer = router.begin_found(found, request, &mut |bytes| held.cover(bytes));
     if let Some(items) = items {
         return print_items(link, &**route, plain, (items, answer), &mut held).await;

@@ -185,7 +185,7 @@ where
     fn shake_hands(&self, handshake: Handshake, peer: Peer, permit: ConnectionPermit) {
         let registration = self.connections.register(&OpenConnection::Handshake);
         let (serve, time_max) = (Arc::clone(&self.serve), self.handshake_time_max);
-        let connections = Arc::clone(&self.connections);
+        let (connections, limiter) = (Arc::clone(&self.connections), Arc::clone(&self.limiter));
         let handshake = timeout(time_max, handshake.run());
         tokio::spawn(async move {
             let draining = connections.tasks().draining();
@@ -198,6 +198,7 @@ where
                 Ok(made) => made,
                 Err(error) => {
                     tracing::info!(peer = %peer, %error, ?time_max, "a handshake failed");
+                    limiter.note_handshake_failed();
                     return;
                 }
             };

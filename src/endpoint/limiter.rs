@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Code, Error, Result};
+use crate::ledger::{Ledger, NoPlace};
 use crate::limits::Limits;
 use crate::transport::{Peer, PeerKey};
 
@@ -14,6 +15,7 @@ use crate::transport::{Peer, PeerKey};
 #[derive(Debug)]
 pub(super) struct ConnectionLimiter {
     counts: Mutex<Counts>,
+    ledger: Arc<Ledger>,
     connections_max: usize,
     connections_per_peer_max: usize,
 }
@@ -32,10 +34,10 @@ pub(super) struct ConnectionPermit {
 }
 
 impl ConnectionLimiter {
-    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+    pub(super) fn new(limits: &Limits, ledger: &Arc<Ledger>) -> Arc<Self> {
         let &Limits { connections_max, connections_per_peer_max, .. } = limits;
-        let counts = Mutex::default();
-        Arc::new(Self { counts, connections_max, connections_per_peer_max })
+        let (counts, ledger) = (Mutex::default(), Arc::clone(ledger));
+        Arc::new(Self { counts, ledger, connections_max, connections_per_peer_max })
     }
 
     /// Counts a connection of this peer until the permit is dropped.
@@ -47,6 +49,7 @@ impl ConnectionLimiter {
         let mut counts = self.counts();
         let (max, peer_max) = (self.connections_max, self.connections_per_peer_max);
         if counts.connections >= max {
+            self.ledger.refuse_connection(NoPlace::InAll);
             let text = format!("connections_max ({max}) are open");
             return Err(Error::found(Code::Overloaded, text));
         }
@@ -54,13 +57,20 @@ impl ConnectionLimiter {
         if let Some(key) = key {
             let of_peer = counts.of_peer.get(&key).copied().unwrap_or_default();
             if of_peer >= peer_max {
+                self.ledger.refuse_connection(NoPlace::OfPeer);
                 let text = format!("connections_per_peer_max ({peer_max}) of yours are open");
                 return Err(Error::found(Code::Overloaded, text));
             }
             counts.of_peer.insert(key, of_peer.saturating_add(1));
         }
         counts.connections = counts.connections.saturating_add(1);
+        self.ledger.accept_connection();
         Ok(ConnectionPermit { limiter: Arc::clone(self), key })
+    }
+
+    /// A connection with a permit did not come to be one.
+    pub(super) fn note_handshake_failed(&self) {
+        self.ledger.fail_handshake();
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -72,6 +82,7 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut counts = self.limiter.counts();
         counts.connections = counts.connections.saturating_sub(1);
+        self.limiter.ledger.close_connection();
         if let Some(key) = self.key {
             let of_peer = counts.of_peer.get(&key).copied().unwrap_or_default().saturating_sub(1);
             if of_peer == 0 {

@@ -21,6 +21,7 @@ mod limiter;
 mod net_rpc;
 mod seam;
 mod serving;
+mod stats;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,7 +36,9 @@ use self::limiter::ConnectionLimiter;
 use crate::client::Client;
 use crate::command::Command;
 use crate::error::{Error, Result};
-use crate::handler::{Entry, Handler, Outcome, RawHandler, Router, Speaks, Typed, any_raw};
+use crate::handler::{
+    Entry, Handler, Outcome, RawHandler, Registry, Router, Speaks, Typed, any_raw,
+};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::transport::{self, Address, Io, Listener, Peer, TcpKeepalive};
@@ -72,8 +75,10 @@ impl Endpoint {
     /// An endpoint without handlers, with the default limits.
     pub fn new() -> Self {
         let limits = Arc::new(Limits::default());
-        let (quota, limiter) = (Quota::new(&limits), ConnectionLimiter::new(&limits));
-        let router = Router::new(Arc::default(), limits, quota);
+        let registry = Arc::<Registry>::default();
+        let limiter = ConnectionLimiter::new(&limits, registry.ledger());
+        let quota = Quota::new(&limits);
+        let router = Router::new(registry, limits, quota);
         Self { router: Arc::new(router), limiter, keepalive_time: None, tcp_keepalive: None }
     }
 
@@ -89,7 +94,7 @@ impl Endpoint {
         if let Err(error) = limits.check() {
             panic!("{}", error.text());
         }
-        self.limiter = ConnectionLimiter::new(&limits);
+        self.limiter = ConnectionLimiter::new(&limits, self.router.registry().ledger());
         self.router = Arc::new(self.router.with_limits(limits));
         self
     }

@@ -5,24 +5,32 @@
 //! | `?`         | none              | the commands, one a line, or as JSON                       |
 //! | `?PING`     | none              | nothing, at once; called with a tag, the session does that |
 //! | `?DESCRIBE` | a command's name  | what is known of the command, as a line or as JSON         |
+//! | `?STATS`    | none              | what has been counted (`own_stats`)                        |
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::own_stats::Statistics;
 use super::route::{Bounds, Route, Spoken};
 use super::{Context, Entry, Registry};
 use crate::error::{Code, Error, Result};
 use crate::format::{Format, Framing, Line};
+use crate::quota::Quota;
 use crate::service::Work;
 use crate::wire::{FormatWord, Name};
 
 /// The endpoint's own command of this name.
-pub(super) fn find(name: Name, registry: &Arc<Registry>) -> Option<Box<dyn Route>> {
+pub(super) fn find(
+    name: Name,
+    registry: &Arc<Registry>,
+    quota: &Arc<Quota>,
+) -> Option<Box<dyn Route>> {
     match name.as_bytes() {
         b"?" => Some(Box::new(List { registry: Arc::clone(registry) })),
         b"?PING" => Some(Box::new(Ping)),
         b"?DESCRIBE" => Some(Box::new(Describe { registry: Arc::clone(registry) })),
+        b"?STATS" => Some(Box::new(Statistics::new(registry, quota))),
         _ => None,
     }
 }
@@ -139,7 +147,7 @@ impl Describe {
 
     fn find(&self, name: &str) -> Result<(Name, Entry)> {
         let name = Name::parse(name.as_bytes()).ok();
-        name.and_then(|name| Some((name, self.registry.find(&name)?))).ok_or_else(|| {
+        name.and_then(|name| Some((name, self.registry.find(&name)?.entry))).ok_or_else(|| {
             let text = "there is no command of this name; ? lists them";
             Error::found(Code::NotFound, text)
         })

@@ -14,6 +14,7 @@ use super::info::CommandInfo;
 use super::route::Route;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
+use crate::ledger::{Figures, Ledger};
 use crate::wire::Name;
 
 #[derive(Default)]
@@ -21,6 +22,7 @@ pub(crate) struct Registry {
     entries: RwLock<HashMap<Name, Registered>>,
     // Commands with facts in the place of limits. At 0 a look-up of facts takes no lock.
     bound: AtomicUsize,
+    ledger: Arc<Ledger>,
 }
 
 /// A handler, however it is called.
@@ -30,9 +32,16 @@ pub(crate) enum Entry {
     Raw(Arc<AnyRaw>),
 }
 
+/// A handler that was looked up, and where its calls are counted.
+#[derive(Clone)]
+pub(crate) struct Found {
+    pub(crate) entry: Entry,
+    pub(crate) figures: Arc<Figures>,
+}
+
 /// A handler under its name.
 struct Registered {
-    entry: Entry,
+    found: Found,
     // Made once: a door for others asks for it with each call.
     info: Arc<CommandInfo>,
 }
@@ -61,7 +70,8 @@ impl Registry {
         let bound = added.iter().filter(|(_, entry)| entry.is_bound()).count();
         entries.extend(added.into_iter().map(|(name, entry)| {
             let info = Arc::new(entry.info(name));
-            (name, Registered { entry, info })
+            let found = Found { entry, figures: self.ledger.open(&name) };
+            (name, Registered { found, info })
         }));
         self.bound.fetch_add(bound, Ordering::Release);
         Ok(())
@@ -72,9 +82,13 @@ impl Registry {
         // Dropped after the lock: what a handler owns may register or remove others as it goes.
         let removed = {
             let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-            entries.remove(name)
+            let removed = entries.remove_entry(name);
+            removed.map(|(name, registered)| {
+                self.ledger.close(name, Arc::clone(&registered.found.figures));
+                registered
+            })
         };
-        if removed.as_ref().is_some_and(|registered| registered.entry.is_bound()) {
+        if removed.as_ref().is_some_and(|registered| registered.found.entry.is_bound()) {
             self.bound.fetch_sub(1, Ordering::Release);
         }
         removed.is_some()
@@ -89,20 +103,35 @@ impl Registry {
 
     fn look_up_facts(&self, name: &Name) -> Option<Facts> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name).map(|registered| registered.entry.facts()).filter(Facts::is_bound)
+        let facts = entries.get(name).map(|registered| registered.found.entry.facts());
+        facts.filter(Facts::is_bound)
     }
 
     /// What is called by this name.
-    pub(crate) fn find(&self, name: &Name) -> Option<Entry> {
+    pub(crate) fn find(&self, name: &Name) -> Option<Found> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name).map(|registered| registered.entry.clone())
+        entries.get(name).map(|registered| registered.found.clone())
+    }
+
+    /// What its calls are counted in.
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    /// Where the calls of each command are counted.
+    pub(crate) fn figures(&self) -> Vec<(Name, Arc<Figures>)> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let figures = |registered: &Registered| Arc::clone(&registered.found.figures);
+        entries.iter().map(|(name, registered)| (*name, figures(registered))).collect()
     }
 
     /// All handlers, by name.
     pub(crate) fn entries(&self) -> Vec<(Name, Entry)> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let mut entries: Vec<_> =
-            entries.iter().map(|(name, registered)| (*name, registered.entry.clone())).collect();
+        let mut entries: Vec<_> = entries
+            .iter()
+            .map(|(name, registered)| (*name, registered.found.entry.clone()))
+            .collect();
         entries.sort_unstable_by_key(|(name, _)| *name);
         entries
     }

@@ -7,17 +7,18 @@ use super::admitted::Admitted;
 #[cfg(feature = "tower")]
 use super::layered::LayeredRoute;
 use super::own;
-use super::route::{Route, Spoken};
-use super::{Entry, Registry};
-use crate::clock::{after, now};
+use super::route::Spoken;
+use super::{Entry, Found, Registry};
+use crate::clock::{after_that, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
+use crate::ledger::{Opening, Stats, Tab};
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
 #[cfg(feature = "tower")]
 use crate::service::Layers;
 use crate::service::{
-    Answer, Began, Commands, Direct, Origin, Request, Service, Time, Work, log_refusal,
+    Answer, Commands, Counted, Direct, Origin, Request, Service, Time, Work, log_refusal,
 };
 use crate::session::NOT_RESUMABLE;
 use crate::wire::Name;
@@ -99,49 +100,79 @@ impl Router {
     /// # Errors
     ///
     /// `unknown_command`.
-    pub(crate) fn find(&self, name: Name) -> Result<Entry> {
-        if let Some(entry) = self.registry.find(&name) {
-            return Ok(entry);
+    pub(crate) fn find(&self, name: Name) -> Result<Found> {
+        if let Some(found) = self.registry.find(&name) {
+            return Ok(found);
         }
-        let own = || own::find(name, &self.registry).map(|route| Entry::Typed(route.into()));
+        let own = || {
+            let route = own::find(name, &self.registry, &self.quota)?;
+            let figures = Arc::clone(self.registry.ledger().own());
+            Some(Found { entry: Entry::Typed(route.into()), figures })
+        };
         name.is_reserved().then(own).flatten().ok_or_else(|| {
             let text = format!("there is no command {name}; ? lists them");
             Error::found(Code::UnknownCommand, text)
         })
     }
 
-    /// Begins to answer a call of a door that accounts for its memory: `hold` is told how many
-    /// bytes it keeps.
+    /// Begins to answer a call, which came at that time, of a door that accounts for its memory:
+    /// `hold` is told how many bytes it keeps.
     pub(crate) fn begin(
         &self,
         request: Request,
+        came: Instant,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
-        self.begin_by(None, request, hold)
+        self.begin_by(None, (request, came), hold)
     }
 
-    /// As [`begin`](Self::begin), by a route that was found before. Another command may be under
-    /// that name by now.
+    /// As [`begin`](Self::begin), by what was found before. Another command may be under that name
+    /// by now.
     pub(crate) fn begin_found(
         &self,
-        route: Arc<dyn Route>,
+        found: Found,
         request: Request,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
-        self.begin_by(Some(route), request, hold)
+        self.begin_by(Some(found), (request, now()), hold)
+    }
+
+    /// Counts a call that does not run among those of its command, if there is one.
+    pub(crate) fn note_refused(&self, name: Name, opening: &Opening, code: Code) {
+        let ledger = self.registry.ledger();
+        match self.registry.find(&name) {
+            Some(found) => found.figures.refuse(opening, code),
+            None if code != Code::UnknownCommand && name.is_reserved() => {
+                ledger.own().refuse(opening, code);
+            }
+            None => ledger.refuse(code),
+        }
+    }
+
+    /// What has been counted.
+    pub(crate) fn stats(&self) -> Stats {
+        let counted = self.quota.held_and_blocking();
+        self.registry.ledger().stats(self.registry.figures(), counted)
+    }
+
+    /// Tells the recorder of the `metrics` facade what has been counted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn publish(&self, endpoint: Option<&str>) {
+        let counted = self.quota.held_and_blocking();
+        self.registry.ledger().publish(endpoint, self.registry.figures(), counted);
     }
 
     fn begin_by(
         &self,
-        found: Option<Arc<dyn Route>>,
-        request: Request,
+        found: Option<Found>,
+        (request, came): (Request, Instant),
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
-        let began = Began::now();
         let items = request.items().cloned();
-        match self.admit(found, request, hold) {
-            Ok((work, time, permit)) => {
+        let opening = opening(&request, came);
+        match self.admit(found, request, &opening, hold) {
+            Ok((work, time, (permit, tab))) => {
                 // A registered name: one that a peer made up has been refused by now.
                 let span = match origin {
                     Origin::Tagged => tracing::debug_span!("call", command = %name, tag = id.tag()),
@@ -149,12 +180,14 @@ impl Router {
                     Origin::Direct => tracing::debug_span!("direct call", command = %name),
                 };
                 // Where calls are not listened to, what is said of one is said of its connection.
-                let answer = Answer::of_handler(name, work, time, began, span.or_current(), permit);
+                let span = span.or_current();
+                let answer = Answer::of_handler(name, work, time, span, (permit, tab));
                 answer.with_items(items)
             }
             Err(error) => {
                 let command = self.registry.find(&name).map(|_| name);
                 log_refusal(command, id.tag(), &error);
+                self.note_refused(name, &opening, error.code());
                 match origin {
                     Origin::Direct => Answer::refused_directly(error),
                     Origin::Tagged | Origin::Plain => Answer::refused(error),
@@ -165,15 +198,16 @@ impl Router {
 
     fn admit(
         &self,
-        found: Option<Arc<dyn Route>>,
-        request: Request,
+        found: Option<Found>,
+        mut request: Request,
+        opening: &Opening,
         hold: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<(Work, Time, Permit)> {
+    ) -> Result<(Work, Time, (Permit, Tab))> {
         let is_streamed = request.items().is_some();
         let permit = if is_streamed { self.quota.stream()? } else { self.quota.call()? };
         let (name, origin) = (request.name(), request.origin());
-        let found = found.map(|route| Ok(Entry::Typed(route)));
-        let Entry::Typed(route) = found.unwrap_or_else(|| self.find(name))? else {
+        let Found { entry, figures } = found.map_or_else(|| self.find(name), Ok)?;
+        let Entry::Typed(route) = entry else {
             let text = format!("{name} is a raw command: call it plainly");
             return Err(Error::found(Code::UnsupportedFormat, text));
         };
@@ -189,10 +223,13 @@ impl Router {
         if request.resume_position().is_some() && !facts.is_resumable() {
             return Err(Error::found(Code::Invalid, NOT_RESUMABLE));
         }
-        let (deadline, time) = self.time_of(&request, facts);
-        if origin != Origin::Tagged && deadline <= now() {
+        let (deadline, time) = self.time_of(&request, facts, opening.came);
+        if origin != Origin::Tagged && deadline <= opening.came {
             let text = "the deadline had passed when the call arrived";
             return Err(Error::found(Code::DeadlineExceeded, text));
+        }
+        if let Some(items) = request.items().cloned() {
+            request.set_items(Arc::new(Counted::new(items, Arc::clone(&figures))));
         }
         let word = request.format_word();
         let spoken = match origin {
@@ -203,9 +240,11 @@ impl Router {
         let admitted = Admitted { route, spoken, limits, quota, deadline };
         #[cfg(feature = "tower")]
         if let Some(ahead) = self.layers.before(&name) {
-            return Ok((ahead.begin(admitted, request), time, permit));
+            let work = ahead.begin(admitted, request);
+            return Ok((work, time, (permit, Tab::begin(figures, opening))));
         }
-        Ok((admitted.begin(request, hold)?, time, permit))
+        let work = admitted.begin(request, hold)?;
+        Ok((work, time, (permit, Tab::begin(figures, opening))))
     }
 
     /// The limits that hold for a command with these facts.
@@ -217,14 +256,14 @@ impl Router {
     }
 
     /// When a call is to end, and who sees to it.
-    fn time_of(&self, request: &Request, facts: Facts) -> (Instant, Time) {
+    fn time_of(&self, request: &Request, facts: Facts, now: Instant) -> (Instant, Time) {
         if let (Some(deadline), Origin::Tagged) = (request.deadline(), request.origin()) {
             return (deadline, Time::Door { due: deadline });
         }
         let time_max = facts.time_max(self.limits.call_time_max);
         // A stream lasts as long as its caller says.
         let time = if facts.is_streamed() { Duration::MAX } else { time_max.time };
-        let ours = after(time).into_std();
+        let ours = after_that(now.into(), time).into_std();
         let deadline = request.deadline().filter(|deadline| *deadline < ours);
         let due = deadline.unwrap_or(ours);
         let limit = deadline.is_none().then_some(time_max);
@@ -236,6 +275,10 @@ impl Commands for Router {
     fn facts_of(&self, name: &Name) -> Option<Facts> {
         self.registry.facts_of(name)
     }
+
+    fn turn_away(&self) {
+        self.registry.ledger().turn_away(1);
+    }
 }
 
 /// For calls that come through no connection, which account for themselves.
@@ -246,12 +289,14 @@ impl Service for Router {
             Some(facts) => facts.payload_max(bytes_max),
             None => PayloadMax::of_limits(bytes_max),
         };
-        if value_bytes > max.bytes {
-            let text = max.too_large(value_bytes);
-            return Answer::refused_directly(Error::found(Code::TooLarge, text));
-        }
-        let mut held = Held::new(&self.quota);
-        if let Err(error) = held.cover(call_bytes(request.payload().len())) {
+        let (came, mut held) = (now(), Held::new(&self.quota));
+        let room = if value_bytes > max.bytes {
+            Err(Error::found(Code::TooLarge, max.too_large(value_bytes)))
+        } else {
+            held.cover(call_bytes(request.payload().len()))
+        };
+        if let Err(error) = room {
+            self.note_refused(request.name(), &opening(&request, came), error.code());
             return Answer::refused_directly(error);
         }
         if let Some(items) = request.items() {
@@ -259,7 +304,17 @@ impl Service for Router {
         }
         let direct = Direct::new(request.peer().clone(), Arc::clone(&self.quota));
         request.set_caller(Arc::<Direct>::clone(&direct));
-        let answer = self.begin(request, &mut |bytes| held.cover(call_bytes(bytes)));
+        let answer = self.begin(request, came, &mut |bytes| held.cover(call_bytes(bytes)));
         direct.wait_for(answer, held, max)
+    }
+}
+
+/// A call as it comes to be counted.
+fn opening(request: &Request, came: Instant) -> Opening {
+    Opening {
+        came,
+        payload_bytes: request.payload().len(),
+        is_one_way: request.is_one_way(),
+        is_streamed: request.items().is_some(),
     }
 }

@@ -26,12 +26,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::items::Items;
-use super::log::{Began, in_time, log_lateness};
+use super::log::{in_time, log_end, log_lateness, log_stop};
 use super::panics::caught;
 use super::reply::Reply;
 use super::told::{told, without_source};
-use crate::clock::poll_due;
+use crate::clock::{now, poll_due};
 use crate::error::{Code, Error, Result};
+use crate::ledger::Tab;
 use crate::limits::{PayloadMax, TimeMax};
 use crate::quota::{Held, Permit, call_bytes, unheld};
 use crate::wire::{Metadata, Name};
@@ -76,10 +77,10 @@ struct Working {
     time: Time,
     timer: Option<Pin<Box<Sleep>>>,
     is_begun: bool,
-    began: Began,
     span: Span,
     // `None` if the door has it.
     permit: Option<Permit>,
+    tab: Tab,
     // Of a call that no connection accounts for.
     direct: Option<Accounts>,
     items: Option<EndOfItems>,
@@ -205,16 +206,25 @@ impl Answer {
         name: Name,
         work: Work,
         time: Time,
-        began: Began,
         span: Span,
-        permit: Permit,
+        (permit, tab): (Permit, Tab),
     ) -> Self {
         let (timer, is_begun, direct) = (None, false, None);
         let work = Alone::new(Some(work));
         let (permit, items) = (Some(permit), None);
-        let working =
-            Working { name, work, time, timer, is_begun, began, span, permit, direct, items };
-        Self { kind: Kind::Handler(working) }
+        let kind = Kind::Handler(Working {
+            name,
+            work,
+            time,
+            timer,
+            is_begun,
+            span,
+            permit,
+            tab,
+            direct,
+            items,
+        });
+        Self { kind }
     }
 
     /// This answer to a streamed call: when its handler has ended, nobody sends or takes items for
@@ -286,7 +296,10 @@ impl Working {
                 Err(error)
             }
         };
-        Poll::Ready(self.end(reply))
+        let result = self.end(reply);
+        let payload_bytes = result.as_ref().map(|reply| reply.payload().len());
+        self.tab.end(payload_bytes.map_err(Error::code));
+        Poll::Ready(result)
     }
 
     /// Drops a handler that has ended: what it holds is let go before anybody learns of its end. A
@@ -304,7 +317,7 @@ impl Working {
             }
         };
         let code = reply.as_ref().map_or_else(|error| error.code().as_str(), |_| "ok");
-        self.began.log_end(self.name, code);
+        log_end(self.name, self.tab.came(), code);
         let reply = reply.map_err(|error| {
             let error = if error.is_refusal() { error } else { error.after_running() };
             let told = told(self.name, error);
@@ -369,7 +382,10 @@ impl Drop for Working {
             let _entered = self.span.enter();
             // The call has its end; this is nobody's error any more.
             let _ = caught(|| drop(work));
-            self.began.log_stop(self.name, self.time.due());
+            let code =
+                if self.time.due() <= now() { Code::DeadlineExceeded } else { Code::Cancelled };
+            self.tab.end(Err(code));
+            log_stop(self.name, self.tab.came(), code);
         }
     }
 }

@@ -8,4 +8,7 @@ use crate::wire::Name;
 pub(crate) trait Commands: Service {
     /// What the command of this name has in place of limits.
     fn facts_of(&self, name: &Name) -> Option<Facts>;
+
+    /// A call was refused before it came here.
+    fn turn_away(&self);
 }

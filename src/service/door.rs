@@ -301,7 +301,10 @@ impl Service for Door {
                 let answer = Answer::new(Attended::new(name, answer, admission, listener));
                 if is_one_way { answer.when_taken() } else { answer }
             }
-            Err(error) => Answer::refused_directly(error),
+            Err(error) => {
+                self.inner.service.turn_away();
+                Answer::refused_directly(error)
+            }
         }
     }
 }

@@ -11,34 +11,20 @@ use crate::clock::now;
 use crate::error::{Code, Error, reasons};
 use crate::wire::Name;
 
-/// When a call began, if the log wants to know how long it took.
-pub(crate) struct Began(Option<Instant>);
-
-impl Began {
-    pub(crate) fn now() -> Self {
-        Self(tracing::enabled!(Level::DEBUG).then(now))
+/// Logs the end of a call that came then: the code of its error, or `ok`.
+pub(crate) fn log_end(name: Name, came: Instant, code: &str) {
+    if tracing::enabled!(Level::DEBUG) {
+        let time = now().saturating_duration_since(came);
+        tracing::debug!(command = %name, code, ?time, "a call ended");
     }
+}
 
-    /// Logs the end of the call: the code of its error, or `ok`.
-    pub(crate) fn log_end(&self, name: Name, code: &str) {
-        if let Self(Some(began)) = self {
-            let time = now().saturating_duration_since(*began);
-            tracing::debug!(command = %name, code, ?time, "a call ended");
-        }
+/// Logs the end of a call that was stopped, at its deadline or because nobody wants to know.
+pub(super) fn log_stop(name: Name, came: Instant, code: Code) {
+    if code == Code::DeadlineExceeded {
+        log_lateness(name);
     }
-
-    /// Logs the end of a call that was stopped, at its deadline or because nobody wants to know.
-    pub(super) fn log_stop(&self, name: Name, due: Instant) {
-        // At info no time is told, but whether it was in time.
-        if tracing::enabled!(Level::INFO) {
-            let is_late = due <= now();
-            if is_late {
-                log_lateness(name);
-            }
-            let code = if is_late { Code::DeadlineExceeded } else { Code::Cancelled };
-            self.log_end(name, code.as_str());
-        }
-    }
+    log_end(name, came, code.as_str());
 }
 
 /// Logs that a handler was stopped because its time was over.

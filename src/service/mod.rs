@@ -18,7 +18,7 @@
 //! your own on another channel.
 //!
 //! Raw commands bypass the seam, since they get the stream itself. Their connection is admitted,
-//! and its limits on bytes and time hold for them, but they do not count as calls.
+//! and its limits on bytes and time hold for them, but they count against no limit of calls.
 //!
 //! # A door of your own
 //!
@@ -97,6 +97,7 @@
 
 mod answer;
 mod commands;
+mod counted;
 mod direct;
 mod door;
 mod encoded;
@@ -122,6 +123,7 @@ mod way_back;
 pub use self::answer::{Answer, BoxFuture};
 pub(crate) use self::answer::{Time, Work};
 pub(crate) use self::commands::Commands;
+pub(crate) use self::counted::Counted;
 pub(crate) use self::direct::{Direct, Plainly};
 pub use self::door::Door;
 pub use self::encoded::Encoded;
@@ -133,7 +135,7 @@ pub(crate) use self::items::{DecodeItem, EncodeItem, Items, decode_item, encode_
 pub(crate) use self::layers::{Ahead, Innermost, Layers};
 #[cfg(feature = "tower")]
 pub use self::layers::{Layered, Next};
-pub(crate) use self::log::{Began, log_refusal};
+pub(crate) use self::log::{log_end, log_refusal};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::panics::{caught, panicked};
 #[cfg(feature = "tower")]

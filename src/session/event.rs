@@ -8,6 +8,8 @@ use bytes::Bytes;
 
 use super::Violation;
 use crate::command::Facts;
+#[cfg(feature = "io")]
+use crate::error::Code;
 use crate::error::{CodeWord, Error};
 use crate::wire::{FormatWord, Name, Options, Tag};
 
@@ -177,6 +179,8 @@ pub struct Tally {
     pub one_way_refused: u64,
     /// Plain calls that were given out, however they ended.
     pub plain: u64,
+    /// Calls, with or without a tag, that the session itself refused: it has not given them out.
+    pub turned_away: u64,
 }
 
 impl Tally {
@@ -187,6 +191,7 @@ impl Tally {
         self.one_way = self.one_way.saturating_add(other.one_way);
         self.one_way_refused = self.one_way_refused.saturating_add(other.one_way_refused);
         self.plain = self.plain.saturating_add(other.plain);
+        self.turned_away = self.turned_away.saturating_add(other.turned_away);
     }
 
     /// A call has ended by its handler, its deadline or its caller.
@@ -198,9 +203,15 @@ impl Tally {
 
     /// A call does not run. If it has a tag its caller has been told.
     pub(super) fn note_refused(&mut self, tag: Tag) {
+        self.turned_away = self.turned_away.saturating_add(1);
         if tag == 0 {
             self.one_way_refused = self.one_way_refused.saturating_add(1);
         }
+    }
+
+    /// A call was given out, and then refused there: that is not the session's doing.
+    pub(super) fn note_handed_back(&mut self) {
+        self.turned_away = self.turned_away.saturating_sub(1);
     }
 
     pub(super) fn note_cut_off(&mut self, calls: usize) {
@@ -224,6 +235,19 @@ pub enum PlainEnd {
     Refused(Error),
     /// Badly, and nobody knows where the next command begins.
     OutOfStep(Error),
+}
+
+#[cfg(feature = "io")]
+impl PlainEnd {
+    /// The code of its error, if it ended badly.
+    pub(crate) fn code(&self) -> Option<Code> {
+        match self {
+            Self::Done | Self::Last => None,
+            Self::Failed(error) | Self::Refused(error) | Self::OutOfStep(error) => {
+                Some(error.code())
+            }
+        }
+    }
 }
 
 /// Whose call it is. Each side numbers its own.

@@ -311,6 +311,7 @@ impl Inbound {
                 self.tally.note_ended(id.tag);
             }
             self.refuse(id.tag, error, outbox);
+            self.tally.note_handed_back();
         }
     }
 

@@ -65,6 +65,7 @@ mod rest;
 mod seam;
 mod shutdown;
 mod sinks;
+mod stats;
 mod stopping;
 mod streams;
 mod support;
