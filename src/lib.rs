@@ -178,4 +178,4 @@ pub use crate::limits::Limits;
 pub use crate::service::{Encoded, Receiver, Sender};
 #[cfg(feature = "io")]
 pub use crate::stream::Connection;
-pub use crate::wire::Metadata;
+pub use crate::wire::{Metadata, Traceparent};

@@ -8,17 +8,17 @@ use super::admitted::Admitted;
 use super::layered::LayeredRoute;
 use super::own;
 use super::route::{Route, Spoken};
-use super::{Entry, Registry};
+use super::{Entry, Registry, span};
 use crate::clock::{after, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
-#[cfg(feature = "tower")]
-use crate::service::Layers;
 use crate::service::{
-    Answer, Began, Commands, Direct, Origin, Request, Service, Time, Work, log_refusal,
+    Answer, Began, Commands, Direct, Origin, Request, Service, Time, TraceSpan, Work, log_refusal,
 };
+#[cfg(feature = "tower")]
+use crate::service::{Layers, traced};
 use crate::session::NOT_RESUMABLE;
 use crate::wire::Name;
 
@@ -140,14 +140,10 @@ impl Router {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
         let began = Began::now();
         let items = request.items().cloned();
-        match self.admit(found, request, hold) {
+        let trace = TraceSpan::of_call(request.options());
+        match self.admit(found, request, trace, hold) {
             Ok((work, time, permit)) => {
-                // A registered name: one that a peer made up has been refused by now.
-                let span = match origin {
-                    Origin::Tagged => tracing::debug_span!("call", command = %name, tag = id.tag()),
-                    Origin::Plain => tracing::debug_span!("plain call", command = %name),
-                    Origin::Direct => tracing::debug_span!("direct call", command = %name),
-                };
+                let span = span::of_call(name, id, origin, trace);
                 // Where calls are not listened to, what is said of one is said of its connection.
                 let answer = Answer::of_handler(name, work, time, began, span.or_current(), permit);
                 answer.with_items(items)
@@ -167,6 +163,7 @@ impl Router {
         &self,
         found: Option<Arc<dyn Route>>,
         request: Request,
+        trace: Option<TraceSpan>,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<(Work, Time, Permit)> {
         let is_streamed = request.items().is_some();
@@ -200,10 +197,10 @@ impl Router {
             Origin::Tagged | Origin::Direct => Spoken::Otherwise(word),
         };
         let (limits, quota) = (self.limits_of(facts), Arc::clone(&self.quota));
-        let admitted = Admitted { route, spoken, limits, quota, deadline };
+        let admitted = Admitted { route, spoken, limits, quota, deadline, trace };
         #[cfg(feature = "tower")]
         if let Some(ahead) = self.layers.before(&name) {
-            return Ok((ahead.begin(admitted, request), time, permit));
+            return Ok((traced(trace, ahead.begin(admitted, request)), time, permit));
         }
         Ok((admitted.begin(request, hold)?, time, permit))
     }

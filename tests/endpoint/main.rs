@@ -68,6 +68,7 @@ mod sinks;
 mod stopping;
 mod streams;
 mod support;
+mod traces;
 mod under_attack;
 mod watch;
 mod writer;
