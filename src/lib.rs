@@ -120,6 +120,10 @@ struct Readme;
 #[doc = include_str!("../docs/GUIDE.md")]
 struct Guide;
 
+#[cfg(all(doctest, feature = "io", feature = "bincode"))]
+#[doc = include_str!("../docs/TRACING.md")]
+struct Tracing;
+
 pub mod format;
 #[cfg(feature = "io")]
 pub mod service;
