@@ -433,6 +433,28 @@ fn any_split_gives_the_same() {
     }
 }
 
+/// Whatever bytes of a good one are others, cut off or repeated.
+#[test]
+fn a_traceparent_that_is_read_is_printed_as_it_came() {
+    let good = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more";
+    let mut read = 0;
+    for seed in 0..rounds(20_000) {
+        let mut random = Random::new(seed);
+        let mut text = good[..[52, 55, 55, 56, 60][random.below(5)]].to_vec();
+        for _ in 0..random.below(3) {
+            let alphabet = b"00af9fFg-+ \x00\xff";
+            let place = random.below(text.len());
+            text[place] = alphabet[random.below(alphabet.len())];
+        }
+        if let Some(trace) = Traceparent::parse(&text) {
+            assert_eq!(trace.to_string().as_bytes(), text, "seed {seed}");
+            trace.child().to_string().parse::<Traceparent>().unwrap();
+            read += 1;
+        }
+    }
+    assert!(read > 1000, "only {read} were read");
+}
+
 #[test]
 fn every_hostile_file_has_its_flaw() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hostile/wire");
