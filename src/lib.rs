@@ -123,6 +123,10 @@ struct Readme;
 #[doc = include_str!("../docs/GUIDE.md")]
 struct Guide;
 
+#[cfg(all(doctest, feature = "io", feature = "bincode"))]
+#[doc = include_str!("../docs/TRACING.md")]
+struct Tracing;
+
 #[cfg(feature = "json")]
 pub mod envelope;
 pub mod format;
@@ -189,4 +193,4 @@ pub use crate::limits::Limits;
 pub use crate::service::{Encoded, Receiver, Sender};
 #[cfg(feature = "io")]
 pub use crate::stream::Connection;
-pub use crate::wire::Metadata;
+pub use crate::wire::{Metadata, Traceparent};

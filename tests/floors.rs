@@ -86,8 +86,8 @@ const GOB: House = House {
 /// A file with a type, and one above it with a block of the type's methods, which can be told in
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
-/// beside an `Error` is a format's and a line's; net/rpc, lines of JSON and layers are features; and
-/// an endpoint is also a set of commands, what these have counted, and a place for protocols of
+/// beside an `Error` is a format's and a line's; net/rpc, lines of JSON and layers are features;
+/// and an endpoint is also a set of commands, what these have counted, and a place for protocols of
 /// others. What a connection shares is also told how calls of its peer end.
 const PARTS_ABOVE: [(&str, &str); 17] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),

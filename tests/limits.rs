@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 #[cfg(all(feature = "bincode", feature = "json"))]
 use switchboard::format::{self, Budget, Format};
-use switchboard::wire::{CodeWord, FormatWord, Line, Metadata, Name, Options, Part};
+use switchboard::wire::{CodeWord, FormatWord, Line, Metadata, Name, Options, Part, Traceparent};
 use switchboard::{Code, Limits};
 #[cfg(feature = "json")]
 use switchboard_testing::random::{Random, rounds};
@@ -261,7 +261,9 @@ fn what_every_peer_may_say_fits_in_the_least_line() {
     metadata.clone().with("x-", "").unwrap_err();
     let format = FormatWord::parse(&[b'f'; FormatWord::BYTES_MAX]).ok();
     let options = Options::new(format, Some(u64::MAX));
-    let options = options.with_trace(&"t".repeat(Options::TRACE_BYTES_MAX)).unwrap();
+    let longest = format!("cc-{}1-{}1-01-", "0".repeat(31), "0".repeat(15));
+    let longest = format!("{longest:x<0$}", Traceparent::BYTES_MAX);
+    let options = options.with_trace(&longest.parse().unwrap());
     let word = CodeWord::parse(&[b'c'; CodeWord::BYTES_MAX]).unwrap();
     let error = Options::of_error(u64::MAX, Some(Duration::from_millis(u64::MAX)), true);
     let lines = [

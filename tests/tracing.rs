@@ -24,7 +24,9 @@ use switchboard::format::Postcard;
 use switchboard::format::{Json, Line};
 use switchboard::service::{Pipe, Request, Service};
 use switchboard::transport::{self, MemoryStream};
-use switchboard::{Code, Command, Connection, Context, Endpoint, Error, Limits, Sender, Streamed};
+use switchboard::{
+    Code, Command, Connection, Context, Endpoint, Error, Limits, Sender, Streamed, Traceparent,
+};
 use switchboard_testing::peer::{Peer, err, exchange_over, ran};
 use switchboard_testing::waiting::settle;
 use tokio::time::{Instant, sleep};
@@ -160,6 +162,46 @@ async fn connections_and_calls_have_spans() {
     // A stream that somebody else accepted has one too.
     exchange(&endpoint, "").await;
     assert_eq!(Log::lines(Level::INFO)[1..], ["connection peer=unknown"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_a_trace_has_its_ids_in_its_span() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const PARENT: &str = "b7ad6b7169203331";
+    let span = || {
+        let lines = Log::lines(Level::DEBUG);
+        let mut spans = lines.iter().filter(|line| line.contains("call command=ECHO"));
+        let span = spans.next().unwrap().clone();
+        assert_eq!((spans.next(), ALONE.get()), (None, 0), "{lines:#?}");
+        let is_ignored = lines.iter().any(|line| line.contains("ignored a malformed traceparent"));
+        (span, is_ignored)
+    };
+    let check = async |trace: &str, is_one: bool| {
+        Log::listen();
+        let told = exchange(&endpoint(), &format!("ECHO 1 1 f=line trace={trace}\nx")).await;
+        assert_eq!(told, "<1 ok 1\nx", "{trace}");
+        let (span, is_ignored) = span();
+        let (known, own) = span.split_once(" span_id=").unwrap_or((&span, ""));
+        let ids = format!(" trace_id={TRACE} parent_id={PARENT}");
+        let expected = format!("call command=ECHO tag=1{}", if is_one { &ids } else { "" });
+        assert_eq!(known, expected, "{trace}");
+        assert_eq!((own.len(), is_ignored), if is_one { (16, false) } else { (0, true) });
+        assert!(own != PARENT && Log::lines(Level::INFO).len() == 1, "{trace}");
+    };
+    check(&format!("00-{TRACE}-{PARENT}-01"), true).await;
+    check(&format!("00-{TRACE}-{PARENT}-00"), true).await;
+    check(&format!("01-{TRACE}-{PARENT}-01-SECRET"), true).await;
+    check("SECRET", false).await;
+    check("", false).await;
+    check(&format!("00-{TRACE}-{PARENT}-01-SECRET"), false).await;
+    check(&format!("ff-{TRACE}-{PARENT}-01"), false).await;
+
+    Log::listen();
+    let trace = format!("00-{TRACE}-{PARENT}-01").parse::<Traceparent>().unwrap();
+    let client = endpoint().client();
+    assert_eq!(client.call(ECHO, &"x".to_owned()).trace(trace).await.unwrap(), "x");
+    let expected = format!("direct call command=ECHO trace_id={TRACE} parent_id={PARENT} span_id=");
+    assert!(span().0.starts_with(&expected), "{:?}", span());
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use switchboard::Code;
 use switchboard::wire::{
     CodeWord, Decoder, Event, Flaw, FormatWord, Line, Metadata, Name, Options, Outbox, Part,
-    Position, Tag,
+    Position, Tag, Traceparent,
 };
 use switchboard_testing::random::{Random, rounds};
 
@@ -197,8 +197,13 @@ fn options_mean_what_they_say() {
     assert_eq!(strange.as_bytes(), b"http_version=HTTP/1.1");
     assert_eq!(options("t=18446744073709551615").time_ms(), Some(u64::MAX));
     assert_eq!(options("trace=").trace(), Some(&b""[..]));
+    let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace: Traceparent = text.parse().unwrap();
+    let traced = options("trace=x a-b=1 f=line x=").with_trace(&trace);
+    assert_eq!(traced.as_bytes(), format!("a-b=1 f=line x= trace={text}").as_bytes());
+    assert_eq!(traced.trace().and_then(Traceparent::parse), Some(trace));
     let json = FormatWord::parse(b"json").unwrap();
-    let long = format!("trace={} a-b=1 f=line x=", "t".repeat(Options::TRACE_BYTES_MAX + 1));
+    let long = format!("trace={} a-b=1 f=line x=", "t".repeat(Traceparent::BYTES_MAX + 1));
     let metadata = Metadata::default().with("c-d", "2").unwrap();
     let changed = options(&long).with_format(json).with_metadata(&metadata);
     let expected = long.replace(" a-b=1", "").replace(" f=line", "") + " f=json c-d=2";
@@ -426,6 +431,28 @@ fn any_split_gives_the_same() {
             assert_eq!(split, whole, "seed {seed}: {:?}", stream.escape_ascii().to_string());
         }
     }
+}
+
+/// Whatever bytes of a good one are others, cut off or repeated.
+#[test]
+fn a_traceparent_that_is_read_is_printed_as_it_came() {
+    let good = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more";
+    let mut read = 0;
+    for seed in 0..rounds(20_000) {
+        let mut random = Random::new(seed);
+        let mut text = good[..[52, 55, 55, 56, 60][random.below(5)]].to_vec();
+        for _ in 0..random.below(3) {
+            let alphabet = b"00af9fFg-+ \x00\xff";
+            let place = random.below(text.len());
+            text[place] = alphabet[random.below(alphabet.len())];
+        }
+        if let Some(trace) = Traceparent::parse(&text) {
+            assert_eq!(trace.to_string().as_bytes(), text, "seed {seed}");
+            trace.child().to_string().parse::<Traceparent>().unwrap();
+            read += 1;
+        }
+    }
+    assert!(read > 1000, "only {read} were read");
 }
 
 #[test]

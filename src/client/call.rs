@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
 use crate::limits::Limits;
 use crate::session::Received;
-use crate::wire::{Metadata, Options};
+use crate::wire::{Metadata, Options, Traceparent};
 
 /// A call under way: a future of the reply.
 ///
@@ -87,11 +87,27 @@ impl<Rep> Call<Rep> {
         self
     }
 
-    /// Sends this W3C traceparent along; the handler reads it by
-    /// [`Context::trace`](crate::Context::trace). If it is empty, longer than 128 bytes or not
-    /// printable ASCII, the call fails with `bad_payload` and is not sent.
-    pub fn trace(mut self, traceparent: &str) -> Self {
-        self.exchange.unsent_mut().beside().trace = Some(traceparent.into());
+    /// Says where the call stands in a trace; the handler reads it by
+    /// [`Context::trace`](crate::Context::trace). A call that a handler makes goes on in the trace
+    /// of the handler's own call without this, as do those made by futures that run by
+    /// [`Context::spawn`](crate::Context::spawn). What this says is said instead; with `None` the
+    /// call belongs to no trace.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// use switchboard::{Client, Command, Result, Traceparent};
+    ///
+    /// const DOUBLE: Command<u32, u32> = Command::new("DOUBLE");
+    ///
+    /// async fn double_twice(client: Client) -> Result<u32> {
+    ///     let trace = Traceparent::begin();
+    ///     let doubled = client.call(DOUBLE, &21).trace(trace.clone()).await?;
+    ///     client.call(DOUBLE, &doubled).trace(trace).await
+    /// }
+    /// # }
+    /// ```
+    pub fn trace(mut self, trace: impl Into<Option<Traceparent>>) -> Self {
+        self.exchange.unsent_mut().beside().trace = trace.into();
         self
     }
 
@@ -161,6 +177,12 @@ impl<Rep> Future for CallWithMetadata<Rep> {
 impl Notification {
     pub(super) fn new(exchange: Exchange) -> Self {
         Self { exchange }
+    }
+
+    /// As [`Call::trace`].
+    pub fn trace(mut self, trace: impl Into<Option<Traceparent>>) -> Self {
+        self.exchange.unsent_mut().beside().trace = trace.into();
+        self
     }
 
     /// As [`Call::metadata`].

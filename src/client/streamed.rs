@@ -33,7 +33,7 @@ use crate::format::{Budget, Format};
 use crate::limits::Limits;
 use crate::service::{DecodeItem, EncodeItem, ItemsOfCall, Sender, decode_item, encode_item};
 use crate::session::{Item, Received};
-use crate::wire::FormatWord;
+use crate::wire::{FormatWord, Traceparent};
 
 /// A command that can be called: the argument of [`Client::call`] for it, and the call.
 ///
@@ -191,9 +191,9 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         self
     }
 
-    /// Sends this W3C traceparent along; see [`Call::trace`].
-    pub fn trace(mut self, traceparent: &str) -> Self {
-        self.call.exchange.unsent_mut().beside().trace = Some(traceparent.into());
+    /// Says where the call stands in a trace; see [`Call::trace`].
+    pub fn trace(mut self, trace: impl Into<Option<Traceparent>>) -> Self {
+        self.call.exchange.unsent_mut().beside().trace = trace.into();
         self
     }
 

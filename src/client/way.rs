@@ -191,7 +191,7 @@ impl OverChannel {
                 request = request.resume_at(position);
             }
             if let Some(trace) = &beside.trace {
-                request = request.with_trace(trace)?;
+                request = request.with_trace(trace);
             }
             if !beside.metadata.is_empty() {
                 request = request.with_metadata(&beside.metadata);

@@ -22,9 +22,9 @@ use crate::clock::after_that;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
-use crate::service::{Request, bad_trace};
+use crate::service::{Request, trace_here};
 use crate::session::{Place, Received, Session};
-use crate::wire::{FormatWord, Metadata, Name, Options, Tag};
+use crate::wire::{FormatWord, Metadata, Name, Options, Tag, Traceparent};
 
 /// What a caller wants to send.
 pub(crate) struct Unsent {
@@ -44,7 +44,7 @@ pub(crate) struct Unsent {
 /// What is said beside a call.
 #[derive(Default)]
 pub(crate) struct Beside {
-    pub(crate) trace: Option<Box<str>>,
+    pub(crate) trace: Option<Traceparent>,
     pub(crate) metadata: Metadata,
     // Where a streamed call is to go on.
     pub(crate) resume_at: Option<u64>,
@@ -78,7 +78,11 @@ impl Unsent {
         // What every tagged call is in that says nothing is not said.
         let format = Some(format).filter(|format| !format.is_default());
         let (payload, facts) = (Some(payload), facts.of_call());
-        Self { name, format, payload, deadline: None, beside: None, facts }
+        // A handler's call goes on in the trace of the handler's own.
+        let trace = trace_here();
+        let beside =
+            trace.map(|trace| Box::new(Beside { trace: Some(trace), ..Beside::default() }));
+        Self { name, format, payload, deadline: None, beside, facts }
     }
 
     /// The time that the command gives a call whose caller sets none. A one-way call is given none:
@@ -129,7 +133,7 @@ impl Unsent {
             payload: Some(Ok(payload.into())),
             deadline: request.deadline(),
             beside: Some(Box::new(Beside {
-                trace: request.trace().map(Into::into),
+                trace: request.trace(),
                 metadata: request.metadata(),
                 resume_at: request.resume_position(),
             })),
@@ -139,14 +143,14 @@ impl Unsent {
 }
 
 impl Beside {
-    fn add_to(&self, mut options: Options) -> Result<Options> {
+    fn add_to(&self, mut options: Options) -> Options {
         if let Some(position) = self.resume_at {
             options = options.with_from(position);
         }
         if let Some(trace) = &self.trace {
-            options = options.with_trace(trace).map_err(bad_trace)?;
+            options = options.with_trace(trace);
         }
-        Ok(if self.metadata.is_empty() { options } else { options.with_metadata(&self.metadata) })
+        if self.metadata.is_empty() { options } else { options.with_metadata(&self.metadata) }
     }
 }
 
@@ -299,7 +303,7 @@ impl Outgoing {
             options = options.streamed(facts.has_request_items(), credit);
         }
         if let Some(beside) = &self.unsent.beside {
-            options = beside.add_to(options)?;
+            options = beside.add_to(options);
         }
         Ok((options, due))
     }

@@ -17,7 +17,7 @@ use crate::quota::Quota;
 use crate::quota::{Held, call_bytes};
 #[cfg(feature = "tower")]
 use crate::service::{Answer, Innermost, Reply};
-use crate::service::{Request, Work, caught};
+use crate::service::{Request, TraceSpan, Work, caught, traced};
 
 /// The handler that a call has found, and what binds it there.
 #[derive(Clone)]
@@ -28,6 +28,7 @@ pub(super) struct Admitted {
     pub(super) limits: Arc<Limits>,
     pub(super) quota: Arc<Quota>,
     pub(super) deadline: Instant,
+    pub(super) trace: Option<TraceSpan>,
 }
 
 impl Admitted {
@@ -44,16 +45,22 @@ impl Admitted {
         #[cfg(feature = "tower")]
         if let Some((route, ahead)) = self.route.layered() {
             let admitted = Self { route: Arc::clone(route), ..self.clone() };
-            return Ok(ahead.begin(admitted, request));
+            return Ok(traced(self.trace, ahead.begin(admitted, request)));
         }
         let payload = request.take_payload();
         let budget = Budget::new(&self.limits, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
         let bounds = Bounds { budget, limits: Arc::clone(&self.limits) };
+        if let Some(trace) = self.trace {
+            request = request.with_extension(trace);
+        }
+        let entered = self.trace.map(TraceSpan::enter);
         let context = Context::new(request, self.deadline);
-        caught(|| self.route.call(self.spoken, payload, bounds, context, hold))
+        let work = caught(|| self.route.call(self.spoken, payload, bounds, context, hold))
             // Perhaps of the handler, before its first await.
-            .map_err(Error::after_running)?
+            .map_err(Error::after_running)??;
+        drop(entered);
+        Ok(traced(self.trace, work))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Context, Outcome};
 use crate::error::{Code, Error, Result};
 use crate::quota::Quota;
-use crate::service::panicked;
+use crate::service::{TraceSpan, panicked};
 
 /// Makes a handler of a function that blocks. Each call runs on a thread of its own, at most
 /// `blocking_calls_max` at a time.
@@ -88,7 +88,10 @@ async fn run<Reply: Send + 'static>(
         let _permit = permit;
         match begin.take() {
             // The end may have been told and not have come here.
-            Some((function, context)) if !context.is_cancelled() => Ok(function(context)),
+            Some((function, context)) if !context.is_cancelled() => {
+                let _entered = context.trace_span().map(TraceSpan::enter);
+                Ok(function(context))
+            }
             _ => Err(Error::found(Code::Cancelled, "the call ended before its function began")),
         }
     };

@@ -10,9 +10,9 @@ use crate::client::Client;
 use crate::clock::now;
 use crate::limits::Limits;
 use crate::quota::Quota;
-use crate::service::{Extensions, ItemsOfCall, Request, pipe, way_back};
+use crate::service::{Extensions, ItemsOfCall, Request, TraceSpan, Traced, pipe, way_back};
 use crate::transport::Peer;
-use crate::wire::Metadata;
+use crate::wire::{Metadata, Traceparent};
 
 /// A handler's optional last argument: who calls, until when, and a way to call back.
 ///
@@ -153,6 +153,13 @@ impl Context {
     ///
     /// Outside of a tokio runtime; handlers always run in one.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        match self.trace_span() {
+            Some(span) => self.spawn_as_it_is(Traced::new(span, Box::pin(work))),
+            None => self.spawn_as_it_is(work),
+        }
+    }
+
+    fn spawn_as_it_is(&self, work: impl Future<Output = ()> + Send + 'static) {
         match self.request.tasks() {
             Some(tasks) => tasks.spawn(work),
             None => drop(tokio::spawn(work.in_current_span())),
@@ -174,10 +181,37 @@ impl Context {
         self.request.resume_position()
     }
 
-    /// The W3C traceparent that the caller sent, unchecked.
+    /// Where the call stands in a trace; `None` if it belongs to none, or its caller has said what
+    /// is no traceparent.
+    ///
+    /// Calls that the handler makes go on in the trace by themselves, as do those of futures that
+    /// [`spawn`](Self::spawn) runs, and those of a [`blocking`](crate::blocking) function on its
+    /// own thread. Tasks of `tokio::spawn` and further threads know of no trace: for those, and for
+    /// calls that are not made by a [`Client`], take [`trace_onward`](Self::trace_onward).
     #[must_use]
-    pub fn trace(&self) -> Option<&str> {
+    pub fn trace(&self) -> Option<Traceparent> {
         self.request.trace()
+    }
+
+    /// What calls say that the handler makes: the same trace, and the span of this call as their
+    /// parent.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// use switchboard::{Client, Command, Context, Result};
+    ///
+    /// const LOG: Command<String, ()> = Command::new("LOG");
+    ///
+    /// async fn note(text: String, context: Context, log: Client) -> Result<()> {
+    ///     let trace = context.trace_onward();
+    ///     tokio::spawn(async move { log.call(LOG, &text).trace(trace).await });
+    ///     Ok(())
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn trace_onward(&self) -> Option<Traceparent> {
+        self.trace_span().map(TraceSpan::traceparent)
     }
 
     /// The metadata of the call.
@@ -208,6 +242,11 @@ impl Context {
     #[must_use]
     pub fn extensions(&self) -> &Extensions {
         self.request.extensions()
+    }
+
+    /// The span of its call, if that belongs to a trace.
+    pub(super) fn trace_span(&self) -> Option<TraceSpan> {
+        TraceSpan::of_handler(self.request.extensions())
     }
 
     /// What its call counts against.

@@ -18,6 +18,7 @@ mod raw;
 mod registry;
 mod route;
 mod router;
+mod span;
 mod speaks;
 mod streaming;
 

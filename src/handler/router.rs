@@ -8,18 +8,18 @@ use super::admitted::Admitted;
 use super::layered::LayeredRoute;
 use super::own;
 use super::route::Spoken;
-use super::{Entry, Found, Registry};
+use super::{Entry, Found, Registry, span};
 use crate::clock::{after_that, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::ledger::{Opening, Stats, Tab};
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
-#[cfg(feature = "tower")]
-use crate::service::Layers;
 use crate::service::{
-    Answer, Commands, Counted, Direct, Origin, Request, Service, Time, Work, log_refusal,
+    Answer, Commands, Counted, Direct, Origin, Request, Service, Time, TraceSpan, Work, log_refusal,
 };
+#[cfg(feature = "tower")]
+use crate::service::{Layers, traced};
 use crate::session::NOT_RESUMABLE;
 use crate::wire::Name;
 
@@ -171,14 +171,10 @@ impl Router {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
         let items = request.items().cloned();
         let opening = opening(&request, came);
-        match self.admit(found, request, &opening, hold) {
+        let trace = TraceSpan::of_call(request.options());
+        match self.admit(found, request, &opening, trace, hold) {
             Ok((work, time, (permit, tab))) => {
-                // A registered name: one that a peer made up has been refused by now.
-                let span = match origin {
-                    Origin::Tagged => tracing::debug_span!("call", command = %name, tag = id.tag()),
-                    Origin::Plain => tracing::debug_span!("plain call", command = %name),
-                    Origin::Direct => tracing::debug_span!("direct call", command = %name),
-                };
+                let span = span::of_call(name, id, origin, trace);
                 // Where calls are not listened to, what is said of one is said of its connection.
                 let span = span.or_current();
                 let answer = Answer::of_handler(name, work, time, span, (permit, tab));
@@ -201,6 +197,7 @@ impl Router {
         found: Option<Found>,
         mut request: Request,
         opening: &Opening,
+        trace: Option<TraceSpan>,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<(Work, Time, (Permit, Tab))> {
         let is_streamed = request.items().is_some();
@@ -237,10 +234,10 @@ impl Router {
             Origin::Tagged | Origin::Direct => Spoken::Otherwise(word),
         };
         let (limits, quota) = (self.limits_of(facts), Arc::clone(&self.quota));
-        let admitted = Admitted { route, spoken, limits, quota, deadline };
+        let admitted = Admitted { route, spoken, limits, quota, deadline, trace };
         #[cfg(feature = "tower")]
         if let Some(ahead) = self.layers.before(&name) {
-            let work = ahead.begin(admitted, request);
+            let work = traced(trace, ahead.begin(admitted, request));
             return Ok((work, time, (permit, Tab::begin(figures, opening))));
         }
         let work = admitted.begin(request, hold)?;

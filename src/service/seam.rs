@@ -16,6 +16,7 @@ use super::extensions::Extensions;
 use super::items::Items;
 use super::origin::Origin;
 use super::tasks::{Draining, Tasks};
+use super::trace::trace_here;
 use crate::clock::{after, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -23,7 +24,7 @@ use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::session::{Call, CallId};
 use crate::transport::Peer;
-use crate::wire::{Flaw, FormatWord, Metadata, Name, Options};
+use crate::wire::{FormatWord, Metadata, Name, Options, Traceparent};
 
 /// Answers calls.
 ///
@@ -135,7 +136,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request of an unknown caller, in the format `bincode`, without a deadline.
+    /// A request of an unknown caller, in the format `bincode`, without a deadline. Made by a
+    /// handler, it goes on in the trace of that handler's call.
     ///
     /// # Errors
     ///
@@ -146,7 +148,11 @@ impl Request {
         let Ok(name) = Name::parse(command.as_bytes()) else {
             return Err(Error::found(Code::UnknownCommand, "no command can have this name"));
         };
-        Ok(Self::of_command(name, None, payload.into()))
+        let request = Self::of_command(name, None, payload.into());
+        Ok(match trace_here() {
+            Some(trace) => request.with_trace(&trace),
+            None => request,
+        })
     }
 
     pub(crate) fn of_command(name: Name, format: Option<FormatWord>, payload: Bytes) -> Self {
@@ -232,19 +238,10 @@ impl Request {
         self
     }
 
-    /// Sends this W3C traceparent along.
-    ///
-    /// # Errors
-    ///
-    /// `bad_payload` if it is empty, longer than 128 bytes or not printable ASCII.
-    pub fn with_trace(mut self, traceparent: &str) -> Result<Self> {
-        let mut options = Options::new(self.format_word(), None);
-        if let Some(position) = self.resume_position() {
-            options = options.with_from(position);
-        }
-        let options = options.with_trace(traceparent).map_err(bad_trace)?;
-        self.call.options = options.with_metadata(&self.metadata());
-        Ok(self)
+    /// Sets where the call stands in a trace, in place of what there was.
+    pub fn with_trace(mut self, trace: &Traceparent) -> Self {
+        self.call.options = std::mem::take(&mut self.call.options).with_trace(trace);
+        self
     }
 
     /// Asks for the items of a streamed reply from this position of their source on.
@@ -315,10 +312,10 @@ impl Request {
         }
     }
 
-    /// The W3C traceparent that the caller sent, unchecked.
+    /// Where the call stands in a trace; `None` also if its caller has said what is no traceparent.
     #[must_use]
-    pub fn trace(&self) -> Option<&str> {
-        std::str::from_utf8(self.call.options.trace()?).ok()
+    pub fn trace(&self) -> Option<Traceparent> {
+        self.call.options.trace().and_then(Traceparent::parse)
     }
 
     /// Whether no reply is wanted.
@@ -410,6 +407,10 @@ impl Request {
         std::mem::take(&mut self.call.payload)
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.call.options
+    }
+
     /// By whom it comes, if it has come so far.
     pub(super) fn caller(&self) -> Option<&Arc<dyn Caller>> {
         self.caller.as_ref()
@@ -489,8 +490,4 @@ pub(crate) trait Caller: Send + Sync {
 
     /// A way to call back, for the handler of this call.
     fn channel(self: Arc<Self>, call: CallId) -> Option<Arc<dyn Channel>>;
-}
-
-pub(crate) fn bad_trace(_: Flaw) -> Error {
-    Error::local(Code::BadPayload, "a trace is 1 to 128 printable ASCII bytes")
 }

@@ -68,7 +68,7 @@ impl Takes {
             Self::Format => "f= takes a format, 1 to 16 bytes that do not begin with a digit",
             Self::Time => "t= takes milliseconds, a decimal below 2^64 without leading zero",
             Self::Stream => "stream= takes 1",
-            Self::Trace => "trace= takes 1 to 128 printable ASCII bytes",
+            Self::Trace => "trace= takes a traceparent",
             Self::Credit => "credit= takes bytes, a decimal from 1 below 2^32 without leading zero",
             Self::From => "from= takes a position, a decimal below 2^64 without leading zero",
             Self::Position => "n= takes a position, a decimal below 2^64 without leading zero",

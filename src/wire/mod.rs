@@ -15,6 +15,7 @@ mod metadata;
 mod name;
 mod options;
 mod outbox;
+mod traceparent;
 mod words;
 
 pub use self::bad_option::BadOption;
@@ -25,4 +26,7 @@ pub use self::metadata::Metadata;
 pub use self::name::{FormatWord, Name};
 pub use self::options::Options;
 pub use self::outbox::Outbox;
+pub use self::traceparent::Traceparent;
+#[cfg(feature = "io")]
+pub(crate) use self::traceparent::random;
 pub use crate::error::CodeWord;

@@ -20,7 +20,7 @@ use bytes::{Bytes, BytesMut};
 use super::bad_option::Takes;
 use super::metadata::{Metadata, Tally};
 use super::words::{Words, decimal, decimal_u32, pair, push};
-use super::{BadOption, Flaw, FormatWord};
+use super::{BadOption, Flaw, FormatWord, Traceparent};
 use crate::error::{CodeWord, Error, is_word, millis_up};
 
 /// The options of a line.
@@ -45,9 +45,6 @@ pub(super) enum Of {
 }
 
 impl Options {
-    /// The longest trace that is sent, in bytes. A traceparent has 55.
-    pub const TRACE_BYTES_MAX: usize = 128;
-
     /// Those of a call: no options but a format and a time, if given.
     ///
     /// ```
@@ -138,23 +135,12 @@ impl Options {
         Self { text: text.freeze() }
     }
 
-    /// These options and `trace=`: a W3C traceparent, or any other word of at most
-    /// [`TRACE_BYTES_MAX`](Self::TRACE_BYTES_MAX) bytes.
-    ///
-    /// # Errors
-    ///
-    /// If it is no word, or there is a trace already.
-    pub fn with_trace(self, trace: &str) -> Result<Self, Flaw> {
-        let is_word = !trace.is_empty() && trace.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_word || trace.len() > Self::TRACE_BYTES_MAX {
-            return Err(Flaw::Option(BadOption::value(Takes::Trace, trace.as_bytes())));
-        }
-        if self.trace().is_some() {
-            return Err(Flaw::Option(BadOption::twice(b"trace")));
-        }
-        let mut text = BytesMut::from(self.as_bytes());
-        push(&mut text, b"trace", trace.as_bytes());
-        Ok(Self { text: text.freeze() })
+    /// These options and `trace=`, in the place of what there was.
+    #[must_use]
+    pub fn with_trace(self, trace: &Traceparent) -> Self {
+        let mut text = self.without(|key| key == b"trace");
+        push(&mut text, b"trace", trace.to_string().as_bytes());
+        Self { text: text.freeze() }
     }
 
     /// These options with this format, in the place of another.
@@ -226,7 +212,7 @@ impl Options {
         self.value(b"n").and_then(decimal)
     }
 
-    /// `trace=`: a W3C traceparent, not looked into.
+    /// `trace=` as it stands there: a [`Traceparent`], or anything else, which means nothing.
     #[must_use]
     pub fn trace(&self) -> Option<&[u8]> {
         self.value(b"trace")

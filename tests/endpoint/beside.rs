@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use switchboard::format::{Json, Line};
-use switchboard::{Client, Code, Command, Context, Endpoint, Error, Metadata, Result};
+use switchboard::{Client, Code, Command, Context, Endpoint, Error, Metadata, Result, Traceparent};
 
 use super::support::*;
 
@@ -47,7 +47,8 @@ fn clients(endpoint: &Endpoint) -> Vec<Client> {
 async fn metadata_goes_both_ways() {
     for client in clients(&with_commands()) {
         let (key, value) = ("tenant-id", "42 and more, 100 %");
-        let call = client.call(TENANT, &key.to_owned()).trace("a-trace").metadata(key, value);
+        let call = client.call(TENANT, &key.to_owned()).trace(Traceparent::begin());
+        let call = call.metadata(key, value);
         let (reply, metadata) = call.with_reply_metadata().await.unwrap();
         assert_eq!(reply, value);
         assert_eq!(metadata.get("served-by").as_deref(), Some("node 1"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use switchboard::format::{Json, Line};
-use switchboard::{Client, Code, Command, Endpoint, Error, Fault, Limits, transport};
+use switchboard::{Client, Code, Command, Endpoint, Error, Fault, Limits, Traceparent, transport};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
@@ -421,15 +421,12 @@ fn check_error(error: &Error, code: Code, text: &str) {
 async fn a_trace_travels_with_the_call() {
     let (client, mut peer) = client_and_peer();
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let call = client.call(ECHO, &text()).trace(trace).timeout(Duration::from_millis(250));
+    let parsed: Traceparent = trace.parse().unwrap();
+    let call = client.call(ECHO, &text()).trace(parsed).timeout(Duration::from_millis(250));
     let call = tokio::spawn(call);
     peer.expect(&format!("ECHO 1 1 f=line t=250 trace={trace}\na")).await;
     peer.send("<1 ok 1\nb").await;
     assert_eq!(call.await.unwrap().unwrap(), "b");
-    for bad in ["", "two words", "line\nend", "\u{e9}", &"x".repeat(129)] {
-        let error = client.call(ECHO, &text()).trace(bad).await.unwrap_err();
-        assert_eq!((error.code(), error.was_sent()), (Code::BadPayload, false), "{bad:?}");
-    }
 }
 
 #[tokio::test(start_paused = true)]

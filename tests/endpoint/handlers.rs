@@ -355,13 +355,13 @@ async fn a_context_tells_who_calls_and_until_when() {
         Ok(format!(
             "{} {left:?} {:?} {} {}",
             context.command(),
-            context.trace(),
+            context.trace().map(|trace| trace.to_string()),
             context.is_one_way(),
             context.peer(),
         ))
     }
     let endpoint = Endpoint::new().on(X, tell);
-    let check = async |sent, expected: &str| {
+    let check = async |sent: &str, expected: &str| {
         let expected = format!("<1 ok {}\n{expected}", expected.len());
         check(&endpoint, sent, &expected).await;
     };
@@ -371,6 +371,10 @@ async fn a_context_tells_who_calls_and_until_when() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let sent = format!("X 1 0 f=line trace={trace}\n");
     check(&sent, &format!("X 30s Some(\"{trace}\") false unknown")).await;
+    for bad in ["", "x", "00-1", &trace.to_uppercase(), &"x".repeat(5000)] {
+        let sent = format!("X 1 0 f=line trace={bad}\n");
+        check(&sent, "X 30s None false unknown").await;
+    }
     super::support::check(&endpoint, "X\n\n", "X 30s None false unknown\n").await;
 
     let (listener, dialer) = transport::memory_listener();

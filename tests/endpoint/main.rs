@@ -69,6 +69,7 @@ mod stats;
 mod stopping;
 mod streams;
 mod support;
+mod traces;
 mod under_attack;
 mod watch;
 mod writer;

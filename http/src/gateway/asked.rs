@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError};
 use percent_encoding::percent_decode_str;
 use switchboard::service::{Draining, Held, Request};
 use switchboard::transport::{Peer, PeerAddress};
-use switchboard::{Code, Metadata};
+use switchboard::{Code, Metadata, Traceparent};
 
 use super::origins::{invalid, one};
 use crate::body::{BodyTooSlow, BoxError};
@@ -35,7 +35,7 @@ pub(crate) struct Beside {
     peer: Peer,
     deadline: Option<Instant>,
     metadata: Metadata,
-    trace: Option<HeaderValue>,
+    trace: Option<Traceparent>,
     // Of the server, if it is one of ours.
     draining: Option<Draining>,
 }
@@ -63,7 +63,12 @@ impl Reading {
             let text = text.map_err(|_| invalid(format!("the header {name} is no text")))?;
             metadata = metadata.with(name.as_str(), text)?;
         }
-        let trace = parts.headers.get("traceparent").cloned();
+        // One that is no traceparent, or one of several, is not passed on, and does no harm.
+        let mut traces = parts.headers.get_all("traceparent").iter();
+        let trace = match (traces.next(), traces.next()) {
+            (Some(trace), None) => Traceparent::parse(trace.as_bytes()),
+            _ => None,
+        };
         let draining = parts.extensions.get::<Draining>().cloned();
         Ok(Beside { peer: self.peer(parts), deadline, metadata, trace, draining })
     }
@@ -111,9 +116,8 @@ impl Beside {
     /// A call of this command, in JSON.
     pub(crate) fn request(self, command: &str, payload: Bytes) -> Result<Request, Refusal> {
         let mut request = Request::new(command, payload)?.with_format("json")?.with_peer(self.peer);
-        if let Some(trace) = self.trace.as_ref().and_then(|trace| trace.to_str().ok()) {
-            // One that is no trace is not passed on, and does no harm.
-            request = request.clone().with_trace(trace).unwrap_or(request);
+        if let Some(trace) = &self.trace {
+            request = request.with_trace(trace);
         }
         if let Some(draining) = &self.draining {
             request = request.with_draining(draining);

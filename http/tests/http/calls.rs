@@ -104,14 +104,33 @@ async fn a_handler_sees_who_asks_until_when_and_what_is_said_beside() {
     let scene = Scene::with(Default::default(), |gateway| {
         gateway.with_metadata_headers(["tenant-id", "user-name"])
     });
-    let headers = "tenant-id: 42\r\nuser-name: A B\r\nother-one: x\r\ntraceparent: 00-ab-cd-01\r\n";
+    let headers = "tenant-id: 42\r\nuser-name: A B\r\nother-one: x\r\n";
     let response = scene.exchange(post_with("/call/TELL?timeout=7", "null", headers)).await;
-    let expected = "\"memory 7 tenant-id=42 user-name=A%20B Some(\\\"00-ab-cd-01\\\")\"";
-    assert_eq!(body(&response), expected, "{response}");
+    assert_eq!(body(&response), "\"memory 7 tenant-id=42 user-name=A%20B \"", "{response}");
     let twice = post_with("/call/TELL", "null", "tenant-id: 1\r\ntenant-id: 2\r\n");
     assert_eq!(status(&scene.exchange(twice).await), 400);
     let much = post_with("/call/TELL", "null", &format!("tenant-id: {}\r\n", "x".repeat(5000)));
     assert_eq!(status(&scene.exchange(much).await), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_goes_to_the_handler_if_it_is_one() {
+    let scene = Scene::with(Default::default(), |gateway| gateway);
+    let check = async |headers: &str, expected: &str| {
+        let response = scene.exchange(post_with("/call/TELL", "null", headers)).await;
+        assert_eq!(status(&response), 200, "{response}");
+        assert!(body(&response).ends_with(&format!(" {expected}\"")), "{headers}: {response}");
+    };
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let header = format!("traceparent: {good}\r\n");
+    check(&header, good).await;
+    check(&header.replace("traceparent", "TraceParent"), good).await;
+    let later = good.replace("00-", "cc-") + "-more";
+    check(&format!("traceparent: {later}\r\n"), &later).await;
+    check(&header.repeat(2), "").await;
+    for bad in ["", "x", "00-ab-cd-01", "\u{e9}", &good.to_uppercase(), &"x".repeat(200)] {
+        check(&format!("traceparent: {bad}\r\n"), "").await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -168,9 +168,10 @@ fn unary(seen: &Arc<Seen>) -> Endpoint {
         })
         .on(TELL, async |(): (), context: Context| {
             let left = context.time_left().as_secs();
-            let (peer, trace) = (context.peer().to_string(), context.trace().map(str::to_owned));
+            let trace = context.trace().map(|trace| trace.to_string()).unwrap_or_default();
+            let peer = context.peer().to_string();
             let peer = peer.split(':').next().unwrap_or_default().to_owned();
-            Ok::<_, Error>(format!("{peer} {left} {} {trace:?}", context.metadata()))
+            Ok::<_, Error>(format!("{peer} {left} {} {trace}", context.metadata()))
         })
         .on(
             STAY,
