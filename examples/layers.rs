@@ -60,14 +60,14 @@ async fn main() -> Result<()> {
         .client();
 
     println!("{}", client.call(GREET, &()).metadata("tenant-id", "42").await?);
-    println!("without a tenant: {}", client.call(GREET, &()).await.unwrap_err());
+    if let Err(error) = client.call(GREET, &()).await {
+        println!("without a tenant: {error}");
+    }
 
-    let reports = [2024, 2025, 2026].map(|year| {
-        let call = client.call(REPORT, &year);
-        tokio::spawn(async move { call.await })
-    });
-    for report in reports {
-        match report.await.expect("no task panics") {
+    let report = |year| client.call(REPORT, &year);
+    let reports = tokio::join!(report(2024), report(2025), report(2026));
+    for report in [reports.0, reports.1, reports.2] {
+        match report {
             Ok(pages) => println!("a report of {pages} pages"),
             Err(error) => println!("no report: {error}"),
         }

@@ -43,7 +43,8 @@ pub fn put_reply_end(out: &mut Vec<u8>, dialect: Dialect, id: Option<&str>) {
 /// Appends the answer to a call that failed.
 ///
 /// The codes of JSON-RPC 2.0 stand for those of the library, whose word is in `data`. With it are
-/// the details of the error, and after how many milliseconds to try again, if there are any:
+/// the details of the error, and after how many milliseconds to try again, if there are any, and
+/// `"ran":true` beside a `shutting_down` of a call that may have run:
 ///
 /// | code                     | number | code                | number |
 /// |--------------------------|--------|---------------------|--------|
@@ -76,6 +77,9 @@ pub fn put_error(out: &mut Vec<u8>, dialect: Dialect, id: Option<&str>, error: &
             put_quoted(out, said.word.as_str());
             if is_json_line(said.details) {
                 put(out, &[br#","details":"#, said.details]);
+            }
+            if error.code() == Code::ShuttingDown && error.has_run() {
+                put(out, &[br#","ran":true"#]);
             }
             if let Some(time) = said.retry_after {
                 let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

@@ -7,14 +7,20 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::Context;
 use super::route::{Bounds, Route, Spoken};
+#[cfg(feature = "json")]
+use crate::error::Code;
 use crate::error::{Error, Result};
 use crate::format::Budget;
 use crate::limits::Limits;
 use crate::quota::Quota;
 #[cfg(feature = "tower")]
 use crate::quota::{Held, call_bytes};
+#[cfg(feature = "json")]
+use crate::service::OtherPayload;
 #[cfg(feature = "tower")]
 use crate::service::{Answer, Innermost, Reply};
 use crate::service::{Request, TraceSpan, Work, caught, traced};
@@ -48,20 +54,47 @@ impl Admitted {
             return Ok(traced(self.trace, ahead.begin(admitted, request)));
         }
         let payload = request.take_payload();
-        let budget = Budget::new(&self.limits, payload.len());
-        let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
-        let bounds = Bounds { budget, limits: Arc::clone(&self.limits) };
+        #[cfg(feature = "json")]
+        let other = request.take_extension::<OtherPayload>();
         if let Some(trace) = self.trace {
             request = request.with_extension(trace);
         }
-        let entered = self.trace.map(TraceSpan::enter);
         let context = Context::new(request, self.deadline);
+        #[cfg(feature = "json")]
+        if let Some(other) = other {
+            return match self.call(payload, context.clone(), hold) {
+                Err(error) if is_misread(&error) => {
+                    let work = self.call(other.0.clone(), context, hold);
+                    work.map_err(|again| if is_misread(&again) { error } else { again })
+                }
+                work => work,
+            };
+        }
+        self.call(payload, context, hold)
+    }
+
+    fn call(
+        &self,
+        payload: Bytes,
+        context: Context,
+        hold: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Work> {
+        let budget = Budget::new(&self.limits, payload.len());
+        let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
+        let bounds = Bounds { budget, limits: Arc::clone(&self.limits) };
+        let entered = self.trace.map(TraceSpan::enter);
         let work = caught(|| self.route.call(self.spoken, payload, bounds, context, hold))
             // Perhaps of the handler, before its first await.
             .map_err(Error::after_running)??;
         drop(entered);
         Ok(traced(self.trace, work))
     }
+}
+
+/// Whether its command cannot read the payload of a call, so that no handler has begun.
+#[cfg(feature = "json")]
+fn is_misread(error: &Error) -> bool {
+    error.code() == Code::BadPayload && !error.has_run()
 }
 
 /// What comes of the request counts against the endpoint, and not against its connection: layers

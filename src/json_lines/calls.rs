@@ -1,15 +1,11 @@
 //! One request as a call through the door, and its outcome.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
-
 use bytes::Bytes;
 
 use crate::envelope::{Asked, Called, Dialect, Flaw, lone, put_error, put_flaw};
 use crate::error::{Code, Error, Result};
 use crate::quota::{Held, unheld};
-use crate::service::{Answer, Door, Reply, Request, Service};
+use crate::service::{Door, OtherPayload, Reply, Request, Service};
 use crate::transport::Peer;
 
 /// Where an answer belongs.
@@ -35,12 +31,6 @@ pub(super) enum Outcome {
     Error(Vec<u8>),
     /// Nobody wants to know.
     Unanswered,
-}
-
-/// A call, and what it is called with if its command cannot read that.
-struct Tried {
-    first: Request,
-    second: Option<Request>,
 }
 
 impl Place {
@@ -118,37 +108,14 @@ pub(super) fn begin(
     if let Err(error) = held.cover(place.bytes(&[]).saturating_add(TASK_BYTES)) {
         return Err(Box::new(refused(place.unheld(), &error, held)));
     }
-    let tried = Tried::new(&place, call, peer);
-    let answer = tried.map(|tried| (door.call(tried.first), tried.second));
-    let door = door.clone();
+    let answer = request(place.dialect, call, peer).map(|request| door.call(request));
     Ok(async move {
         let reply = match answer {
-            Ok((answer, second)) => reply(answer, second, &door).await,
+            Ok(answer) => answer.await,
             Err(error) => Err(error),
         };
         Ended::new(place, reply, held)
     })
-}
-
-/// The reply to a call, or to the second if its command cannot read the first.
-async fn reply(mut answer: Answer, second: Option<Request>, door: &Door) -> Result<Reply> {
-    // A payload that the command cannot read is refused at once.
-    let poll = poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx)));
-    match (poll.await, second) {
-        (Poll::Ready(Err(error)), Some(second)) if is_misread(&error) => {
-            // It is one call to whoever counts them.
-            door.uncount_answer();
-            match door.call(second).await {
-                Err(again) if is_misread(&again) => Err(error),
-                reply => reply,
-            }
-        }
-        (Poll::Ready(reply), _) => reply,
-        (Poll::Pending, second) => {
-            drop(second);
-            answer.await
-        }
-    }
 }
 
 /// What is no request, as a call that has ended.
@@ -168,15 +135,14 @@ pub(super) fn refused(place: Place, error: &Error, held: Held) -> Ended {
     Ended::with(place, answer, held, |error| error)
 }
 
-impl Tried {
-    fn new(place: &Place, call: &Called<'_>, peer: &Peer) -> Result<Self> {
-        let (first, second) = payloads(place.dialect, call.params);
-        let request = |payload| -> Result<Request> {
-            let request = Request::new(&call.method, payload)?.with_format("json")?;
-            Ok(request.with_peer(peer.clone()))
-        };
-        Ok(Self { first: request(first)?, second: second.map(request).transpose()? })
-    }
+fn request(dialect: Dialect, call: &Called<'_>, peer: &Peer) -> Result<Request> {
+    let (first, second) = payloads(dialect, call.params);
+    let request = Request::new(&call.method, first)?.with_format("json")?;
+    let request = request.with_peer(peer.clone());
+    Ok(match second {
+        Some(second) => request.with_extension(OtherPayload(second)),
+        None => request,
+    })
 }
 
 /// The parameters as a payload, and as another one if the command cannot read them so. They are a
@@ -199,11 +165,6 @@ fn payloads(dialect: Dialect, params: &str) -> (Bytes, Option<Bytes>) {
 fn is_empty_list(params: &str) -> bool {
     let inner = params.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     inner.is_some_and(|inner| inner.trim_ascii().is_empty())
-}
-
-/// Whether a call was refused since its command cannot read its payload.
-fn is_misread(error: &Error) -> bool {
-    error.code() == Code::BadPayload && !error.has_run()
 }
 
 /// The error of a reply of a format of the program's own.

@@ -152,12 +152,6 @@ impl Door {
         }
     }
 
-    /// Takes an answer out of the count: its caller asks the same in other words.
-    #[cfg(feature = "json")]
-    pub(crate) fn uncount_answer(&self) {
-        self.inner.answered.fetch_sub(1, Ordering::AcqRel);
-    }
-
     /// What the command of this name has in place of limits.
     #[cfg(feature = "gob")]
     pub(crate) fn facts_of(&self, name: &Name) -> Option<Facts> {

@@ -34,6 +34,12 @@ impl Extensions {
         self.values.get_or_insert_default().insert(TypeId::of::<T>(), Arc::new(value));
     }
 
+    /// Takes out the value of this type. Clones keep theirs.
+    #[cfg(feature = "json")]
+    pub(super) fn take<T: Send + Sync + 'static>(&mut self) -> Option<Arc<T>> {
+        self.values.as_mut()?.remove(&TypeId::of::<T>())?.downcast().ok()
+    }
+
     /// The value of this type.
     #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {

@@ -87,7 +87,10 @@ mod tests {
         let (begin, rate) = (Instant::now(), Rate::new(rate.0, rate.1));
         let mut usage = Usage::default();
         let waits = taken.iter().map(|(at, count)| {
-            let wait = usage.take(begin + MS * *at, rate, *count).err().unwrap_or_default();
+            let wait = usage
+                .take(begin.checked_add(MS.saturating_mul(*at)).unwrap(), rate, *count)
+                .err()
+                .unwrap_or_default();
             u32::try_from(wait.as_millis()).unwrap()
         });
         assert_eq!(waits.collect::<Vec<_>>(), expected, "{rate:?} {taken:?}");
@@ -118,7 +121,7 @@ mod tests {
         usage.charge(now, Rate::new(1, 1), u64::MAX);
         assert!(usage.take(now, Rate::new(1, 1), 1).is_err());
         // A clock that has gone back, as a paused one cannot.
-        assert!(Usage::default().take(now - MS, Rate::new(1, 1), 1).is_ok());
+        assert!(Usage::default().take(now.checked_sub(MS).unwrap(), Rate::new(1, 1), 1).is_ok());
         assert_eq!(Rate::new(0, 0).time_of(1), Duration::from_secs(1));
     }
 }

@@ -110,6 +110,8 @@ mod items;
 mod layers;
 mod log;
 mod origin;
+#[cfg(feature = "json")]
+mod other_payload;
 mod panics;
 #[cfg(feature = "tower")]
 mod peer_limits;
@@ -138,6 +140,8 @@ pub(crate) use self::layers::{Ahead, Innermost, Layers};
 pub use self::layers::{Layered, Next};
 pub(crate) use self::log::{log_end, log_refusal};
 pub(crate) use self::origin::Origin;
+#[cfg(feature = "json")]
+pub(crate) use self::other_payload::OtherPayload;
 pub(crate) use self::panics::{caught, panicked};
 #[cfg(feature = "tower")]
 pub use self::peer_limits::{PeerLimited, PeerLimits};

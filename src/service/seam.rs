@@ -407,6 +407,12 @@ impl Request {
         std::mem::take(&mut self.call.payload)
     }
 
+    /// Takes a value that was added for the answering side out again.
+    #[cfg(feature = "json")]
+    pub(crate) fn take_extension<T: Send + Sync + 'static>(&mut self) -> Option<Arc<T>> {
+        self.extensions.take()
+    }
+
     pub(crate) fn options(&self) -> &Options {
         &self.call.options
     }

@@ -102,3 +102,25 @@ async fn handlers_see_who_calls() {
     assert_eq!(heard, format!("{{\"Result\":\"{own}\",\"Error\":\"\"}}\n"));
     served.abort();
 }
+
+/// A list of one that is read in two ways is one call: to the figures, and to layers that make it
+/// wait.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_in_two_ways_is_one_call() {
+    let (endpoint, _) = endpoint();
+    #[cfg(feature = "tower")]
+    let endpoint = endpoint.layer(tower::util::MapFutureLayer::new(|answer| async {
+        tokio::task::yield_now().await;
+        answer.await
+    }));
+    let server = Server::new(&endpoint, |_| ());
+    let mut caller = server.dial().await;
+    let said = r#"{"jsonrpc":"2.0","method":"CheckStock","params":["item1"],"id":1}"#;
+    assert_eq!(caller.ask(said).await, r#"{"jsonrpc":"2.0","result":100,"id":1}"#);
+    let wrong = caller.ask(&said.replace("\"item1\"", "7")).await;
+    assert!(wrong.contains("-32602"), "{wrong}");
+    let stats = endpoint.stats();
+    let calls = stats.command("CheckStock").unwrap();
+    assert_eq!((calls.begun, calls.answered, calls.failed()), (2, 1, 1));
+    assert_eq!(server.stop().await.unwrap().unwrap().calls_answered, 2);
+}

@@ -83,7 +83,9 @@ async fn stopping_lets_calls_under_way_finish() {
     assert_eq!(busy.line().await.unwrap(), r#"{"jsonrpc":"2.0","result":5000,"id":1}"#);
     assert_eq!(bare.line().await.unwrap(), r#"{"Result":5000,"Error":""}"#);
     let over = busy.line().await.unwrap();
-    assert!(over.contains("drain_time_max (10s)") && over.contains("-32006"), "{over}");
+    assert!(over.contains("drain_time_max (10s)") && over.contains("-32010"), "{over}");
+    assert!(over.contains(r#""data":{"code":"shutting_down","ran":true}"#), "{over}");
+    assert!(!late.contains("ran"), "{late}");
     assert_eq!(busy.line().await, None);
     drop((busy, bare, idle));
     let report = within(served).await.unwrap().unwrap();

@@ -214,3 +214,18 @@ async fn pages_of_listed_origins_may_call() {
     assert_eq!(status(&response), 403);
     assert_eq!(header(&response, "access-control-allow-origin"), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_over_http_are_counted_with_all_others() {
+    let scene = Scene::new();
+    for (name, body) in [("ADD", "[1,2]"), ("FAIL", "\"invalid\""), ("NOPE", "1")] {
+        scene.exchange(post(&format!("/call/{name}"), body)).await;
+    }
+    scene.exchange(get("/events/COUNT?request=3", "")).await;
+    let stats = scene.endpoint.stats();
+    assert_eq!(stats.command("ADD").unwrap().answered, 1);
+    assert_eq!(stats.command("FAIL").unwrap().failed(), 1);
+    assert!(stats.command("NOPE").is_none(), "no peer makes a series");
+    assert_eq!(stats.command("COUNT").unwrap().items_out, 3);
+    assert_eq!((stats.calls.begun, stats.connections.accepted), (3, 4));
+}
