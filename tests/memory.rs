@@ -384,9 +384,9 @@ fn errors_of_handlers_that_nobody_reads() {
             })
     };
     for name in ["FAIL", "WRITE"] {
-        let mut script = Script::calls(name, "json", b"700000", 6);
+        let mut script = Script::calls(name, "json", b"700000", 3);
         script.is_reading = false;
-        check(&format!("errors of {name}"), 8, &attack(failing, 8, &script));
+        check(&format!("errors of {name}"), 16, &attack(failing, 16, &script));
         let mut script = Script::new(format!("{name}\n700000\n"));
         script.is_reading = false;
         check(&format!("plain errors of {name}"), 32, &attack(failing, 32, &script));
@@ -422,7 +422,7 @@ mod items {
     fn final_values_that_nobody_reads() {
         let mut script = Script::calls("LAST", "json credit=1", b"0", 4);
         script.is_reading = false;
-        check("final values", 8, &attack(sending, 8, &script));
+        check("final values", 16, &attack(sending, 16, &script));
         let mut script = Script::new(b"LAST\n40000\n");
         script.is_reading = false;
         check("final values of plain calls", 24, &attack(sending, 24, &script));
