@@ -14,8 +14,8 @@ impl Endpoint {
     /// Puts a layer in front of all handlers of this endpoint, and of clones made of it from then
     /// on. A call passes the layer that was added last first.
     ///
-    /// A layer sees a call as a [`Request`](crate::service::Request) and a
-    /// [`Reply`](crate::service::Reply): name, metadata, encoded payload, who calls, and
+    /// A layer sees a call as a [`Request`] and a
+    /// [`Reply`]: name, metadata, encoded payload, who calls, and
     /// [extensions](crate::service::Request::with_extension), by which it hands values to the
     /// handler ([`Context::extensions`](crate::Context::extensions)). The items of a streamed call
     /// pass beside it.
