@@ -531,6 +531,9 @@ mod lines_of_json {
             format!(r#"{{"more":"{}",{}"#, "x".repeat(900_000), &line("KEEP", "[]", "1")[1..]);
         // A call that is kept, and mistakes whose answers wait for it.
         let mistakes = format!("[{}{}]", line("KEEP", "[]", "1"), ",1".repeat(1000));
+        // One that is kept, and others that nobody is told of.
+        let untold = r#",{"jsonrpc":"2.0","method":"x"}"#.repeat(1000);
+        let untold = format!("[{}{untold}]", line("KEEP", "[]", "1"));
         let ids = format!("[{},{}]", line("KEEP", "[]", "1"), line("nobody", "[]", &long));
         for (name, peers, line, times) in [
             ("JSON lines, idle", 64, line("KEEP", "[]", "1"), 1),
@@ -541,6 +544,7 @@ mod lines_of_json {
             ("JSON lines, ids", 16, line("KEEP", "[]", &long), 3),
             ("JSON lines, other members", 16, more, 3),
             ("JSON lines, batches of mistakes", 16, mistakes, 50),
+            ("JSON lines, batches of notifications", 16, untold, 200),
             ("JSON lines, batches of ids", 16, ids, 3),
         ] {
             let script = Script { times, ..Script::new(format!("{line}\n")) };

@@ -197,7 +197,7 @@ impl<'l> Visitor<'l> for Entries {
 #[derive(Default)]
 struct Members<'l> {
     texts: [Option<&'l str>; NAMES.len()],
-    twice: Option<Member>,
+    twice: [bool; NAMES.len()],
 }
 
 /// One of them, by its place in [`NAMES`].
@@ -260,8 +260,9 @@ impl<'l> Visitor<'l> for Members<'l> {
             let text: &RawValue = object.next_value()?;
             if let Some(place) = self.texts.get_mut(member as usize)
                 && place.replace(text.get()).is_some()
+                && let Some(twice) = self.twice.get_mut(member as usize)
             {
-                self.twice = self.twice.or(Some(member));
+                *twice = true;
             }
         }
         Ok(self)
@@ -271,6 +272,16 @@ impl<'l> Visitor<'l> for Members<'l> {
 impl<'l> Members<'l> {
     fn text(&self, member: Member) -> Option<&'l str> {
         self.texts.get(member as usize).copied().flatten()
+    }
+
+    fn is_twice(&self, member: Member) -> bool {
+        self.twice.get(member as usize).copied().unwrap_or_default()
+    }
+
+    /// One of these that is there twice.
+    fn find_twice(&self, is_meant: fn(Member) -> bool) -> Option<Member> {
+        let members = NAMES.iter().map(|(_, member)| *member);
+        members.into_iter().find(|member| is_meant(*member) && self.is_twice(*member))
     }
 
     /// What an object is that has a line to itself.
@@ -289,9 +300,10 @@ impl<'l> Members<'l> {
 
     fn v2(&self) -> Asked<'l> {
         let given = self.text(Member::Id);
-        let id = given.filter(|id| !is_twice(self.twice, Member::Id) && is_id(id));
-        let flaw = match (self.text(Member::Jsonrpc), self.twice) {
-            (_, Some(member)) if member.is_of_json_rpc() => Some(Flaw::Twice(member.name())),
+        let id = given.filter(|id| !self.is_twice(Member::Id) && is_id(id));
+        let twice = self.find_twice(Member::is_of_json_rpc);
+        let flaw = match (self.text(Member::Jsonrpc), twice) {
+            (_, Some(member)) => Some(Flaw::Twice(member.name())),
             (Some(r#""2.0""#), _) if given.is_some() && id.is_none() => Some(Flaw::BadId),
             (Some(r#""2.0""#), _) => None,
             _ => Some(Flaw::BadVersion),
@@ -305,10 +317,10 @@ impl<'l> Members<'l> {
     }
 
     fn v1(&self, given: &'l str) -> Asked<'l> {
-        let id = (!is_twice(self.twice, Member::Id)).then_some(given);
-        let call = match self.twice {
-            Some(member) if member.is_of_json_rpc() => Err(Flaw::Twice(member.name())),
-            _ => called(self.text(Member::Method), self.text(Member::Params)),
+        let id = (!self.is_twice(Member::Id)).then_some(given);
+        let call = match self.find_twice(Member::is_of_json_rpc) {
+            Some(member) => Err(Flaw::Twice(member.name())),
+            None => called(self.text(Member::Method), self.text(Member::Params)),
         };
         Asked { dialect: Dialect::V1, id, is_answered: given != "null" || call.is_err(), call }
     }
@@ -316,7 +328,7 @@ impl<'l> Members<'l> {
     fn bare(&self) -> Asked<'l> {
         let (upper, lower) = (self.text(Member::BareMethod), self.text(Member::Method));
         let (params, lower_params) = (self.text(Member::BareParams), self.text(Member::Params));
-        let twice = match self.twice {
+        let twice = match self.find_twice(|_| true) {
             Some(member) => Some(member),
             None if upper.and(lower).is_some() => Some(Member::BareMethod),
             None => params.and(lower_params).map(|_| Member::BareParams),
@@ -338,10 +350,6 @@ impl Member {
     fn is_of_json_rpc(self) -> bool {
         !matches!(self, Self::BareMethod | Self::BareParams)
     }
-}
-
-fn is_twice(twice: Option<Member>, member: Member) -> bool {
-    twice == Some(member)
 }
 
 /// Whether a text of JSON is what an id can be.

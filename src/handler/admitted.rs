@@ -56,6 +56,8 @@ impl Admitted {
         let payload = request.take_payload();
         #[cfg(feature = "json")]
         let other = request.take_extension::<OtherPayload>();
+        #[cfg(feature = "json")]
+        let other = other.filter(|other| other.0.len() <= self.limits.payload_bytes_max);
         if let Some(trace) = self.trace {
             request = request.with_extension(trace);
         }

@@ -33,6 +33,8 @@ struct Queued {
 struct Batch {
     missing: usize,
     answers: Vec<Option<Ended>>,
+    // Covers their places, of which some may stay empty.
+    _held: Held,
 }
 
 impl Answers {
@@ -59,12 +61,17 @@ impl Answers {
     }
 
     /// Begins a batch of so many entries; answers its number.
-    pub(super) fn begin_batch(&mut self, entries: usize) -> u64 {
+    ///
+    /// # Errors
+    ///
+    /// `overloaded` if there is no memory for their places.
+    pub(super) fn begin_batch(&mut self, entries: usize, mut held: Held) -> Result<u64> {
+        held.cover(entries.saturating_mul(size_of::<Option<Ended>>()))?;
         let number = self.batches_begun;
         self.batches_begun = number.saturating_add(1);
         let answers = std::iter::repeat_with(|| None).take(entries).collect();
-        self.batches.insert(number, Batch { missing: entries, answers });
-        number
+        self.batches.insert(number, Batch { missing: entries, answers, _held: held });
+        Ok(number)
     }
 
     /// Takes the outcome of a request.

@@ -105,7 +105,10 @@ pub(super) fn begin(
     door: &Door,
 ) -> Result<impl Future<Output = Ended> + use<>, Box<Ended>> {
     let mut held = door.held();
-    if let Err(error) = held.cover(place.bytes(&[]).saturating_add(TASK_BYTES)) {
+    // In 1.0 a request is charged with the element of its list, and holds the list.
+    let more = if place.dialect == Dialect::V1 { call.params.len() } else { 0 };
+    let bytes = place.bytes(&[]).saturating_add(TASK_BYTES).saturating_add(more);
+    if let Err(error) = held.cover(bytes) {
         return Err(Box::new(refused(place.unheld(), &error, held)));
     }
     let answer = request(place.dialect, call, peer).map(|request| door.call(request));

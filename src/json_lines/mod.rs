@@ -129,10 +129,10 @@ impl<'d> Talk<'d> {
                 Ok(came) => self.take(came, connection),
                 Err(error) if error.code() == Code::Disconnected => return Err(error),
                 Err(error) => {
-                    if lines.is_in_line(connection) {
-                        self.refuse(&error);
-                    }
                     self.end = Some(Err(error));
+                    if lines.is_in_line(connection) {
+                        self.cut_off(connection.input());
+                    }
                 }
             }
             if self.end.is_some() {
@@ -174,7 +174,10 @@ impl<'d> Talk<'d> {
             }
             Line::Batch(entries) => {
                 self.dialect = Dialect::V2;
-                let batch = self.answers.begin_batch(entries.len());
+                let batch = match self.answers.begin_batch(entries.len(), self.door.held()) {
+                    Ok(batch) => batch,
+                    Err(error) => return self.refuse(&error),
+                };
                 for (index, asked) in entries.iter().enumerate() {
                     self.ask(asked, Some((batch, index)), peer);
                 }
@@ -205,6 +208,19 @@ impl<'d> Talk<'d> {
     fn refuse(&mut self, error: &Error) {
         let place = Place::of_line(self.dialect);
         self.answers.end(refused(place, error, self.door.held()));
+    }
+
+    /// Answers a line that has not come whole, with why nothing more is read, in its own dialect
+    /// if it shows one.
+    fn cut_off(&mut self, begin: &[u8]) {
+        if is_other_protocol(begin) {
+            return self.end_other();
+        }
+        self.dialect = guess(begin).unwrap_or(self.dialect);
+        if let Some(Err(error)) = self.end.take() {
+            self.refuse(&error);
+            self.end = Some(Err(error));
+        }
     }
 
     /// A peer that would not understand an answer is not heard any more.

@@ -297,3 +297,23 @@ fn flaw(number: i32, text: &str) -> String {
          \"id\":null}}\n"
     )
 }
+
+/// Two readers would not agree on what such a line says, whatever else is there twice.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_comes_twice_is_refused_in_any_company() {
+    let server = Server::new(&endpoint().0, |_| ());
+    let others = ["", r#""Method":0,"Method":0,"#, r#""Params":0,"Params":1,"#, r#""x":0,"x":0,"#];
+    for other in others {
+        for (twice, rest) in [
+            (r#""method":"A","method":"CheckStock""#, r#""params":["item1"],"id":1"#),
+            (r#""params":["item2"],"params":["item1"]"#, r#""method":"CheckStock","id":1"#),
+            (r#""id":1,"id":2"#, r#""method":"CheckStock","params":["item1"]"#),
+        ] {
+            for version in [r#""jsonrpc":"2.0","#, ""] {
+                let sent = format!("{{{version}{other}{twice},{rest}}}");
+                let heard = exchange(&server, sent.as_bytes(), 0).await;
+                assert!(heard.contains("comes twice"), "{sent}: {heard}");
+            }
+        }
+    }
+}

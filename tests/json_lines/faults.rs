@@ -143,6 +143,29 @@ async fn a_line_without_an_end_has_its_time() {
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
+/// What has come of a line tells how to say that no more is waited for, or to say nothing.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_cut_off_is_answered_in_its_dialect() {
+    let server = Server::new(&endpoint().0, |_| ());
+    let late = "the payload did not come within body_time_max (30s)";
+    for (begin, answer) in [
+        ("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"Ch", Some("{\"jsonrpc\":\"2.0\",\"error\":")),
+        ("[{\"jsonrpc\":\"2.0\",\"id\":7},", Some("{\"jsonrpc\":\"2.0\",\"error\":")),
+        ("{\"Method\":\"Ch", Some("{\"Result\":null,\"Error\":")),
+        ("\u{16}\u{3}\u{1}\u{2}", None),
+        ("POST / HTTP/1.1\r", None),
+    ] {
+        let mut caller = server.dial().await;
+        caller.send(begin.as_bytes()).await;
+        let line = caller.line().await;
+        let is_expected = match (&line, answer) {
+            (Some(line), Some(answer)) => line.starts_with(answer) && line.contains(late),
+            (line, answer) => line.is_none() && answer.is_none(),
+        };
+        assert!(is_expected, "{begin}: {line:?}");
+    }
+}
+
 #[tokio::test]
 async fn whatever_comes_the_connection_lives() {
     let server = Server::new(&endpoint().0, |_| ());
