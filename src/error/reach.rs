@@ -48,7 +48,6 @@ pub(super) enum Reach {
 
 impl Told<'_> {
     /// Bytes of the peer's answer that are made of it.
-    #[cfg(feature = "io")]
     pub(crate) const fn bytes(&self) -> usize {
         self.text.len().saturating_add(self.details.len())
     }
