@@ -13,6 +13,7 @@ mod info;
 mod layered;
 mod outcome;
 mod own;
+mod own_form;
 mod own_stats;
 mod raw;
 mod registry;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::own_form::{Form, no_payload, ready, told};
 use super::own_stats::Statistics;
 use super::route::{Bounds, Route, Spoken};
 use super::{Context, Entry, Registry};
@@ -41,17 +42,8 @@ struct List {
 }
 
 impl List {
-    /// Whether the list is to be JSON.
-    fn is_json(spoken: Spoken) -> Result<bool> {
-        match spoken.named().as_ref().map(FormatWord::as_bytes) {
-            None => Ok(false),
-            Some(b"json") if cfg!(feature = "json") => Ok(true),
-            Some(_) if cfg!(feature = "json") => {
-                let text = "? speaks json, and lines if no format is named";
-                Err(Error::found(Code::UnsupportedFormat, text))
-            }
-            Some(_) => no_format("?", spoken.named()).map(|_| false),
-        }
+    fn form(format: Option<FormatWord>) -> Result<Form> {
+        Form::of(format, UNLISTED)
     }
 
     fn text(&self) -> String {
@@ -64,11 +56,6 @@ impl List {
         serde_json::Value::Array(commands.iter().map(|info| info.to_json(&[])).collect())
             .to_string()
     }
-
-    #[cfg(not(feature = "json"))]
-    fn json(&self) -> String {
-        self.text()
-    }
 }
 
 impl Route for List {
@@ -80,23 +67,27 @@ impl Route for List {
         _: Context,
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Work> {
-        let is_json = Self::is_json(spoken)?;
-        // What a caller has to say who says nothing in JSON.
-        if !(is_json && &*payload == b"null") {
-            no_payload("?", &payload)?;
-        }
-        let mut reply = if is_json { self.json() } else { self.text() };
-        if is_json && matches!(spoken, Spoken::Plainly(_)) {
-            reply.push('\n');
-        }
-        hold(reply.len())?;
-        Ok(ready(reply.as_bytes()))
+        let form = Self::form(spoken.named())?;
+        form.check_nothing("?", &payload)?;
+        let text = match form {
+            Form::Lines => self.text(),
+            #[cfg(feature = "json")]
+            Form::Json => self.json(),
+        };
+        told(text, spoken, hold)
     }
 
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
-        Self::is_json(Spoken::Plainly(format)).map(|_| None)
+        Self::form(format).map(|_| None)
     }
 }
+
+/// What is said of a format that the list is not in.
+const UNLISTED: &str = if cfg!(feature = "json") {
+    "? speaks json, and lines if no format is named"
+} else {
+    "? has no formats to choose from"
+};
 
 /// Says that somebody is there.
 struct Ping;
@@ -184,17 +175,6 @@ impl Route for Describe {
     fn framing(&self, format: Option<FormatWord>) -> Result<Option<Framing>> {
         Self::spoke(Spoken::Plainly(format)).map(|_| Some(Framing::Line))
     }
-}
-
-fn ready(reply: &[u8]) -> Work {
-    Box::pin(std::future::ready(Ok(BytesMut::from(reply))))
-}
-
-fn no_payload(name: &str, payload: &Bytes) -> Result<()> {
-    if payload.is_empty() {
-        return Ok(());
-    }
-    Err(Error::found(Code::BadPayload, format!("{name} takes no payload")))
 }
 
 fn no_format(name: &str, format: Option<FormatWord>) -> Result<Option<Framing>> {
