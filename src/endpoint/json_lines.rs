@@ -41,7 +41,7 @@ impl Endpoint {
     /// ```
     ///
     /// The method is the name of the command, which may be any that speaks JSON, whatever its own
-    /// format. The parameters are its request as they stand, `null` if there are none. In JSON-RPC
+    /// format. The parameters are its request as they stand; without them it is `null`. In JSON-RPC
     /// 2.0 a list of one may also be that one, if the command cannot read it as a list, and an
     /// empty list `null`. In 1.0, as Go's `net/rpc/jsonrpc` speaks it, a list of one is that one
     /// first.

@@ -78,7 +78,7 @@ pub struct Asked<'l> {
 pub struct Called<'l> {
     /// The method: any text, not always the name of a command.
     pub method: Cow<'l, str>,
-    /// The text of the parameters, as JSON; `null` if there are none.
+    /// The text of the parameters, as JSON. A request without parameters has `null`.
     pub params: &'l str,
 }
 

@@ -129,10 +129,10 @@ impl<'d> Talk<'d> {
                 Ok(came) => self.take(came, connection),
                 Err(error) if error.code() == Code::Disconnected => return Err(error),
                 Err(error) => {
+                    let is_begun = lines.is_in_line(connection);
+                    let error =
+                        if is_begun { self.cut_off(error, connection.input()) } else { error };
                     self.end = Some(Err(error));
-                    if lines.is_in_line(connection) {
-                        self.cut_off(connection.input());
-                    }
                 }
             }
             if self.end.is_some() {
@@ -210,28 +210,29 @@ impl<'d> Talk<'d> {
         self.answers.end(refused(place, error, self.door.held()));
     }
 
-    /// Answers a line that has not come whole, with why nothing more is read, in its own dialect
-    /// if it shows one.
-    fn cut_off(&mut self, begin: &[u8]) {
+    /// Answers a line that has not come whole with why nothing more is read, in its own dialect if
+    /// it shows one, and gives that back; or what it is in truth.
+    fn cut_off(&mut self, error: Error, begin: &[u8]) -> Error {
         if is_other_protocol(begin) {
-            return self.end_other();
+            return other_protocol();
         }
         self.dialect = guess(begin).unwrap_or(self.dialect);
-        if let Some(Err(error)) = self.end.take() {
-            self.refuse(&error);
-            self.end = Some(Err(error));
-        }
+        self.refuse(&error);
+        error
     }
 
     /// A peer that would not understand an answer is not heard any more.
     fn end_other(&mut self) {
-        let error = Error::found(Code::Protocol, Flaw::OtherProtocol.to_string());
-        self.end = Some(Err(error));
+        self.end = Some(Err(other_protocol()));
     }
 
     fn calls_max(&self) -> usize {
         self.door.limits().calls_per_connection_max.max(1)
     }
+}
+
+fn other_protocol() -> Error {
+    Error::found(Code::Protocol, Flaw::OtherProtocol.to_string())
 }
 
 fn door_closed() -> Error {
