@@ -161,6 +161,8 @@ mod net_rpc;
 #[cfg(feature = "io")]
 mod quota;
 #[cfg(feature = "io")]
+mod reconnect;
+#[cfg(feature = "io")]
 mod stream;
 
 /// Go's gob beyond its [format](mod@format): types that only Go has, and `net/rpc`. The whole codec
@@ -189,6 +191,8 @@ pub use crate::handler::{
 #[cfg(feature = "io")]
 pub use crate::ledger::{CallStats, ConnectionStats, Latency, Stats};
 pub use crate::limits::Limits;
+#[cfg(feature = "io")]
+pub use crate::reconnect::Reconnect;
 #[cfg(feature = "io")]
 pub use crate::service::{Encoded, Receiver, Sender};
 #[cfg(feature = "io")]

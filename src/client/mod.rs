@@ -12,11 +12,14 @@ mod call;
 mod check;
 #[cfg(feature = "tower")]
 mod layered;
+mod over_channel;
+mod repeating;
 mod streamed;
 mod untyped;
 mod way;
 
 pub use self::call::{Call, CallWithMetadata, Notification};
+pub(crate) use self::repeating::{Supplied, Supply, answer};
 pub use self::streamed::{Callable, NoItems, Receives, Sends, StreamedCall};
 
 use std::fmt;
@@ -30,7 +33,7 @@ use crate::conn::{ConnectionChannel, Handle, Unsent};
 use crate::error::Result;
 use crate::format::Format;
 use crate::limits::Limits;
-use crate::service::{Answer, BoxFuture, Channel, Request, Service};
+use crate::service::{Answer, BoxFuture, Channel, ChannelState, ChannelStates, Request, Service};
 use crate::transport::Peer;
 use crate::wire::FormatWord;
 
@@ -84,7 +87,20 @@ impl Client {
 
     /// A client over a connection of lines.
     pub(crate) fn over_connection(handle: Arc<Handle>) -> Self {
-        Self { way: Way::Connection(handle) }
+        Self { way: Way::Connection(ConnectionChannel(handle)) }
+    }
+
+    /// A client whose calls find their connection anew.
+    pub(crate) fn over_supply(supply: Arc<dyn Supply>) -> Self {
+        Self { way: Way::Supplied(supply) }
+    }
+
+    /// The one connection of this client, if it is made of one.
+    pub(crate) fn connection(&self) -> Option<&Arc<Handle>> {
+        match &self.way {
+            Way::Connection(ConnectionChannel(handle)) => Some(handle),
+            Way::Supplied(_) | Way::Channel(_) => None,
+        }
     }
 
     /// Calls a command. This gives a [`Call`], or a [`StreamedCall`] if the command is
@@ -195,11 +211,8 @@ impl Client {
 
     /// The other side of the connection.
     #[must_use]
-    pub fn peer(&self) -> &Peer {
-        match &self.way {
-            Way::Connection(handle) => handle.shared().peer(),
-            Way::Channel(channel) => channel.peer(),
-        }
+    pub fn peer(&self) -> Peer {
+        self.way.channel().peer()
     }
 
     /// Waits until all requests that this client and its clones have handed over so far are
@@ -230,10 +243,7 @@ impl Client {
     ///
     /// Only waits; nothing is lost.
     pub async fn flush(&self) -> Result<()> {
-        match &self.way {
-            Way::Connection(handle) => handle.shared().flush().await,
-            Way::Channel(channel) => channel.flush().await,
-        }
+        self.way.channel().flush().await
     }
 
     /// Takes no more calls, lets those under way finish, and waits until the connection is closed.
@@ -255,10 +265,33 @@ impl Client {
     /// Whether the connection is closed, or takes no more calls because either side is closing it.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        match &self.way {
-            Way::Connection(handle) => handle.is_closed(),
-            Way::Channel(channel) => channel.is_closed(),
-        }
+        self.way.channel().is_closed()
+    }
+
+    /// Whether there is a connection now. One that is broken is there until that is noticed.
+    #[must_use]
+    pub fn state(&self) -> ChannelState {
+        self.states().first().unwrap_or(ChannelState::Closed)
+    }
+
+    /// Its state now, and then each change: a stream that ends when the client is closed for good.
+    ///
+    /// ```
+    /// use switchboard::service::ChannelState;
+    /// use switchboard::Client;
+    ///
+    /// async fn watch(client: Client) {
+    ///     let mut states = client.states();
+    ///     while let Some(state) = states.next().await {
+    ///         match state {
+    ///             ChannelState::Connected => println!("online"),
+    ///             other => println!("offline: {other:?}"),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn states(&self) -> ChannelStates {
+        if self.is_closed() { ChannelStates::closed() } else { self.way.channel().states() }
     }
 
     /// Waits until the connection is closed, by either side.
@@ -267,10 +300,7 @@ impl Client {
     ///
     /// Only waits; nothing is lost.
     pub async fn closed(&self) {
-        match &self.way {
-            Way::Connection(handle) => handle.shared().ended().await,
-            Way::Channel(channel) => channel.closed().await,
-        }
+        self.way.channel().closed().await;
     }
 }
 
@@ -278,10 +308,7 @@ impl Client {
 /// For a JSON value there is [`Client::call_json`].
 impl Service for Client {
     fn call(&self, request: Request) -> Answer {
-        match &self.way {
-            Way::Connection(handle) => ConnectionChannel(Arc::clone(handle)).call(request),
-            Way::Channel(channel) => channel.call(request),
-        }
+        self.way.channel().call(request)
     }
 }
 
@@ -290,8 +317,12 @@ impl Channel for Client {
         self.way.limits()
     }
 
-    fn peer(&self) -> &Peer {
+    fn peer(&self) -> Peer {
         Self::peer(self)
+    }
+
+    fn states(&self) -> ChannelStates {
+        Self::states(self)
     }
 
     fn is_closed(&self) -> bool {
@@ -299,10 +330,7 @@ impl Channel for Client {
     }
 
     fn close(&self) {
-        match &self.way {
-            Way::Connection(handle) => handle.shared().close(),
-            Way::Channel(channel) => channel.close(),
-        }
+        self.way.channel().close();
     }
 
     fn closed(&self) -> BoxFuture<'_, ()> {
@@ -316,6 +344,6 @@ impl Channel for Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("peer", self.peer()).finish_non_exhaustive()
+        f.debug_struct("Client").field("peer", &self.peer()).finish_non_exhaustive()
     }
 }

@@ -142,6 +142,9 @@ impl Untyped {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => {
                 ready!(self.poll_last(cx));
+                if self.goes_on() {
+                    return self.poll_opened(cx);
+                }
                 match &self.last {
                     Last::Here(Err(_)) | Last::Given => Poll::Ready(Err(self.take_error())),
                     Last::Here(Ok(_)) | Last::ToCome => Poll::Ready(Ok(None)),
@@ -200,10 +203,26 @@ impl Untyped {
             return Poll::Ready(Ok(Some(item)));
         }
         ready!(self.poll_last(cx));
+        if self.goes_on() {
+            return self.poll_next(cx);
+        }
         match &self.last {
             Last::Here(Err(_)) => Poll::Ready(Err(self.take_error())),
             _ => Poll::Ready(Ok(None)),
         }
+    }
+
+    /// Whether a call that has failed is made again, from where it came to.
+    fn goes_on(&mut self) -> bool {
+        let (at, has_begun) = (self.next_position, self.is_opened);
+        if let Last::Here(Err(error)) = &self.last
+            && self.exchange.goes_on(error, has_begun, at)
+        {
+            (self.items, self.last, self.is_opened) = (None, Last::ToCome, false);
+            self.resume_at = at;
+            return true;
+        }
+        false
     }
 
     /// What the other side sends; `None` if no more can come. While that is pending its answer is

@@ -11,13 +11,16 @@ use super::shared::Shared;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::Quota;
-use crate::service::{Answer, BoxFuture, Caller, Channel, Reply, Request, Service, Tasks};
+use crate::service::{
+    Answer, BoxFuture, Caller, Channel, ChannelStates, Reply, Request, Service, Tasks,
+};
 use crate::session::CallId;
 use crate::transport::Peer;
 use crate::wire::Metadata;
 
-/// A connection as a channel. Its [`Client`](crate::Client) needs none: it makes the same
-/// [`Outgoing`] calls itself.
+/// A connection as a channel. A typed call of its [`Client`](crate::Client) makes the same
+/// [`Outgoing`] call itself, and so spares a request and its answer.
+#[derive(Clone)]
 pub(crate) struct ConnectionChannel(pub(crate) Arc<Handle>);
 
 impl Service for ConnectionChannel {
@@ -47,8 +50,14 @@ impl Channel for ConnectionChannel {
         self.0.shared().limits()
     }
 
-    fn peer(&self) -> &Peer {
-        self.0.shared().peer()
+    fn peer(&self) -> Peer {
+        self.0.shared().peer().clone()
+    }
+
+    fn states(&self) -> ChannelStates {
+        // Not by the handle, which would keep the connection open.
+        let shared = Arc::clone(self.0.shared());
+        ChannelStates::until(async move { shared.ended().await })
     }
 
     fn is_closed(&self) -> bool {

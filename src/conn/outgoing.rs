@@ -18,7 +18,7 @@ use bytes::BytesMut;
 use super::handed_over::Sending;
 use super::handle::Handle;
 use super::items::SessionItems;
-use crate::clock::after_that;
+use crate::clock::{after, after_that};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
@@ -39,10 +39,12 @@ pub(crate) struct Unsent {
     pub(crate) beside: Option<Box<Beside>>,
     // What the command has in place of limits.
     pub(crate) facts: Option<Box<Facts>>,
+    // Of a call that may be made again even if it has run.
+    pub(crate) is_idempotent: bool,
 }
 
 /// What is said beside a call.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Beside {
     pub(crate) trace: Option<Traceparent>,
     pub(crate) metadata: Metadata,
@@ -77,12 +79,13 @@ impl Unsent {
     ) -> Self {
         // What every tagged call is in that says nothing is not said.
         let format = Some(format).filter(|format| !format.is_default());
+        let is_idempotent = facts.is_idempotent();
         let (payload, facts) = (Some(payload), facts.of_call());
         // A handler's call goes on in the trace of the handler's own.
         let trace = trace_here();
         let beside =
             trace.map(|trace| Box::new(Beside { trace: Some(trace), ..Beside::default() }));
-        Self { name, format, payload, deadline: None, beside, facts }
+        Self { name, format, payload, deadline: None, beside, facts, is_idempotent }
     }
 
     /// The time that the command gives a call whose caller sets none. A one-way call is given none:
@@ -94,6 +97,34 @@ impl Unsent {
     /// Whether its request or its reply comes in items.
     pub(crate) fn is_streamed(&self) -> bool {
         self.facts.as_deref().is_some_and(Facts::is_streamed)
+    }
+
+    /// Whether nothing but its caller ends it.
+    pub(crate) fn is_endless(&self) -> bool {
+        self.is_streamed() && self.deadline.is_none() && self.timeout(true).is_none()
+    }
+
+    /// When it ends if it begins now, within these limits; `None` if nothing but its caller ends
+    /// it.
+    pub(crate) fn due(&self, wants_reply: bool, limits: &Limits) -> Option<Instant> {
+        if self.is_endless() {
+            return None;
+        }
+        let time = || self.timeout(wants_reply).unwrap_or(limits.call_time_max);
+        Some(self.deadline.unwrap_or_else(|| after(time()).into_std()))
+    }
+
+    /// The same once more, without the payload.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            name: self.name,
+            format: self.format,
+            payload: None,
+            deadline: self.deadline,
+            beside: self.beside.clone(),
+            facts: self.facts.clone(),
+            is_idempotent: self.is_idempotent,
+        }
     }
 
     /// The error of a call that has not ended in time.
@@ -125,7 +156,7 @@ impl Unsent {
         }
     }
 
-    pub(super) fn of_request(mut request: Request) -> Self {
+    pub(crate) fn of_request(mut request: Request) -> Self {
         let payload = request.take_payload();
         Self {
             name: request.name(),
@@ -138,6 +169,7 @@ impl Unsent {
                 resume_at: request.resume_position(),
             })),
             facts: request.take_facts(),
+            is_idempotent: request.is_idempotent(),
         }
     }
 }
@@ -162,6 +194,11 @@ impl Outgoing {
 
     pub(crate) fn handle(&self) -> &Arc<Handle> {
         &self.handle
+    }
+
+    /// When it ends; known once it has been polled.
+    pub(crate) const fn due(&self) -> Option<Instant> {
+        self.due
     }
 
     pub(crate) fn unsent(&self) -> &Unsent {

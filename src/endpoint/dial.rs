@@ -1,11 +1,15 @@
-//! The short way to a client: [`Client::connect`].
+//! The short ways to a client, and to one that connects anew.
 //!
 //! To dial is the endpoint's matter, since it starts a driver, but whoever only asks looks for it
 //! at the client. So `Client` has a part up here, and the two files need each other.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::Endpoint;
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::reconnect::Reconnect;
 use crate::transport::Address;
 
 impl Client {
@@ -34,4 +38,56 @@ impl Client {
     pub async fn connect(address: impl TryInto<Address, Error: Into<Error>>) -> Result<Self> {
         Endpoint::new().connect(address).await
     }
+
+    /// How to make a client of the endpoint at `address` that connects anew when its connection is
+    /// lost, with the default limits. For others, or to be called back, use
+    /// [`Endpoint::reconnect`].
+    ///
+    /// # Errors
+    ///
+    /// `invalid` if it is not an address.
+    pub fn reconnect(address: impl TryInto<Address, Error: Into<Error>>) -> Result<Reconnect> {
+        Endpoint::new().reconnect(address)
+    }
 }
+
+impl Endpoint {
+    /// As [`connect`](Self::connect), for a client that connects anew when its connection is lost:
+    /// each connection serves the handlers of this endpoint to the peer. They are
+    /// [kept alive](Self::with_keepalive), every 15 s unless another time is set.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Client, Command, Endpoint, Error, Result};
+    /// # async fn example() -> Result<()> {
+    /// const PROGRESS: Command<u8, ()> = Command::new("PROGRESS");
+    ///
+    /// let endpoint = Endpoint::new().on(PROGRESS, async |percent: u8| {
+    ///     println!("{percent} %");
+    ///     Ok::<_, Error>(())
+    /// });
+    /// let client = endpoint.reconnect("unix:/run/worker.sock")?.client();
+    /// # Ok(()) } }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `invalid` if it is not an address.
+    pub fn reconnect(
+        &self,
+        address: impl TryInto<Address, Error: Into<Error>>,
+    ) -> Result<Reconnect> {
+        let (address, mut endpoint) = (Address::of(address)?, self.clone());
+        endpoint.keepalive_time.get_or_insert(KEEPALIVE_TIME);
+        let limits = Arc::clone(self.router.limits());
+        let dial = move || {
+            let (address, endpoint) = (address.clone(), endpoint.clone());
+            async move { endpoint.connect(address).await }
+        };
+        Ok(Reconnect::by(dial).within(&limits))
+    }
+}
+
+/// After so much silence a client that connects anew asks whether its peer is there. It is one of
+/// the usual times, and well below the usual `idle_time_max` of five minutes.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(15);

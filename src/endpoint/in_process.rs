@@ -19,7 +19,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Held, call_bytes};
-use crate::service::{Answer, BoxFuture, Channel, Door, Reply, Request, Service, caught};
+use crate::service::{
+    Answer, BoxFuture, Channel, ChannelStates, Door, Reply, Request, Service, caught,
+};
 use crate::transport::Peer;
 
 /// The channel of a client that is in the same process as the handlers.
@@ -77,8 +79,12 @@ impl Channel for InProcess {
         self.door.limits()
     }
 
-    fn peer(&self) -> &Peer {
+    fn peer(&self) -> Peer {
         self.door.peer()
+    }
+
+    fn states(&self) -> ChannelStates {
+        Channel::states(&self.door)
     }
 
     fn is_closed(&self) -> bool {

@@ -28,7 +28,7 @@ use crate::clock::{after, now, poll_due};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};
-use crate::service::{Answer, BoxFuture, Channel, Reply, Request, Service};
+use crate::service::{Answer, BoxFuture, Channel, ChannelStates, Reply, Request, Service};
 use crate::stream::{Connection, Wait};
 use crate::transport::{BoxedIo, Peer, SharedIo};
 
@@ -58,8 +58,13 @@ impl Channel for NetRpc {
         self.calls.limits()
     }
 
-    fn peer(&self) -> &Peer {
-        &self.peer
+    fn peer(&self) -> Peer {
+        self.peer.clone()
+    }
+
+    fn states(&self) -> ChannelStates {
+        let calls = Arc::clone(&self.calls);
+        ChannelStates::until(async move { calls.ended().await })
     }
 
     fn is_closed(&self) -> bool {

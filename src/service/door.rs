@@ -20,6 +20,7 @@ use super::answer::{Answer, BoxFuture};
 use super::commands::Commands;
 use super::reply::Reply;
 use super::seam::{Channel, Request, Service};
+use super::state::ChannelStates;
 use super::tasks::Tasks;
 use crate::clock::{after, timer};
 #[cfg(feature = "gob")]
@@ -308,8 +309,13 @@ impl Channel for Door {
         &self.inner.limits
     }
 
-    fn peer(&self) -> &Peer {
-        &self.inner.peer
+    fn peer(&self) -> Peer {
+        self.inner.peer.clone()
+    }
+
+    fn states(&self) -> ChannelStates {
+        let door = self.clone();
+        ChannelStates::until(async move { door.closed().await })
     }
 
     fn is_closed(&self) -> bool {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -15,16 +15,17 @@ use super::answer::{Answer, BoxFuture};
 use super::extensions::Extensions;
 use super::items::Items;
 use super::origin::Origin;
-use super::tasks::{Draining, Tasks};
+use super::state::ChannelStates;
+use super::tasks::Tasks;
 use super::trace::trace_here;
-use crate::clock::{after, now};
+use crate::clock::now;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::Quota;
 use crate::session::{Call, CallId};
 use crate::transport::Peer;
-use crate::wire::{FormatWord, Metadata, Name, Options, Traceparent};
+use crate::wire::{FormatWord, Metadata, Name, Options};
 
 /// Answers calls.
 ///
@@ -66,11 +67,13 @@ pub trait Channel: Service {
     }
 
     /// Who is on the other side.
-    fn peer(&self) -> &Peer {
-        match self.inner() {
-            Some(inner) => inner.peer(),
-            None => Peer::nobody(),
-        }
+    fn peer(&self) -> Peer {
+        self.inner().map_or_else(|| Peer::nobody().clone(), |inner| inner.peer())
+    }
+
+    /// Whether a connection is there, and each change of that.
+    fn states(&self) -> ChannelStates {
+        self.inner().map_or_else(ChannelStates::connected, |inner| inner.states())
     }
 
     /// Whether no more calls are taken.
@@ -118,13 +121,14 @@ pub trait Channel: Service {
 #[must_use = "a request does nothing until a service is called with it"]
 pub struct Request {
     // Boxed where its line is read: it passes many hands.
-    call: Box<Call>,
-    deadline: Option<Instant>,
-    is_one_way: bool,
+    pub(super) call: Box<Call>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) is_one_way: bool,
+    pub(super) is_idempotent: bool,
     origin: Origin,
-    caller: Option<Arc<dyn Caller>>,
-    peer: Option<Peer>,
-    extensions: Extensions,
+    pub(super) caller: Option<Arc<dyn Caller>>,
+    pub(super) peer: Option<Peer>,
+    pub(super) extensions: Extensions,
     // Those of whoever asks over a channel.
     facts: Option<Box<Facts>>,
     // Of the payload, which no limit on payloads counts.
@@ -132,7 +136,7 @@ pub struct Request {
     // Those of a streamed call.
     items: Option<Arc<dyn Items>>,
     // Of the listener at which it came in, or of the door.
-    tasks: Option<Arc<Tasks>>,
+    pub(super) tasks: Option<Arc<Tasks>>,
 }
 
 impl Request {
@@ -158,13 +162,15 @@ impl Request {
     pub(crate) fn of_command(name: Name, format: Option<FormatWord>, payload: Bytes) -> Self {
         let mut call = Call::plain(name, Options::new(format, None), now());
         call.payload = payload;
-        let (deadline, is_one_way, origin) = (None, false, Origin::Direct);
+        let (deadline, is_one_way, is_idempotent) = (None, false, false);
+        let origin = Origin::Direct;
         let (caller, peer, extensions, facts) = (None, None, Extensions::default(), None);
         let definition_bytes = 0;
         Self {
             call,
             deadline,
             is_one_way,
+            is_idempotent,
             origin,
             caller,
             peer,
@@ -182,6 +188,7 @@ impl Request {
         Self {
             deadline: (!is_plain).then_some(call.deadline),
             is_one_way: !is_plain && call.id.tag() == 0,
+            is_idempotent: false,
             origin: if is_plain { Origin::Plain } else { Origin::Tagged },
             call,
             caller: Some(caller),
@@ -202,144 +209,6 @@ impl Request {
     /// Where the items of this call are, if it is streamed.
     pub(crate) fn items(&self) -> Option<&Arc<dyn Items>> {
         self.items.as_ref()
-    }
-
-    /// Sets the format of the payload and of the reply; without this it is `bincode`. A command
-    /// that does not speak it refuses the call.
-    ///
-    /// # Errors
-    ///
-    /// `unsupported_format` if no format can have this name.
-    pub fn with_format(mut self, format: &str) -> Result<Self> {
-        let Ok(word) = FormatWord::parse(format.as_bytes()) else {
-            let text = "no format can have this name";
-            return Err(Error::found(Code::UnsupportedFormat, text));
-        };
-        self.call.options = std::mem::take(&mut self.call.options).with_format(word);
-        Ok(self)
-    }
-
-    /// Ends the call with `deadline_exceeded` when this time has passed from now. The limit of the
-    /// service itself (the timeout of the command, or `call_time_max` of an endpoint) still holds.
-    pub fn with_timeout(self, time: Duration) -> Self {
-        self.with_deadline(after(time))
-    }
-
-    /// Ends the call with `deadline_exceeded` at this time, of tokio's clock or that of `std`; see
-    /// [`Call::timeout_at`](crate::Call::timeout_at).
-    pub fn with_deadline(mut self, deadline: impl Into<tokio::time::Instant>) -> Self {
-        self.deadline = Some(deadline.into().into_std());
-        self
-    }
-
-    /// Sets the caller, as far as the door knows it.
-    pub fn with_peer(mut self, peer: Peer) -> Self {
-        self.peer = Some(peer);
-        self
-    }
-
-    /// Sets where the call stands in a trace, in place of what there was.
-    pub fn with_trace(mut self, trace: &Traceparent) -> Self {
-        self.call.options = std::mem::take(&mut self.call.options).with_trace(trace);
-        self
-    }
-
-    /// Asks for the items of a streamed reply from this position of their source on.
-    pub fn resume_at(mut self, position: u64) -> Self {
-        self.call.options = std::mem::take(&mut self.call.options).with_from(position);
-        self
-    }
-
-    /// Sets the metadata of the call, in place of any that was set before.
-    pub fn with_metadata(mut self, metadata: &Metadata) -> Self {
-        self.call.options = std::mem::take(&mut self.call.options).with_metadata(metadata);
-        self
-    }
-
-    /// Adds a value for the answering side; see
-    /// [`Context::extensions`](crate::Context::extensions).
-    pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.extensions.insert(value);
-        self
-    }
-
-    /// Ties the call to the listener by which it came in: its handler hears of the drain by
-    /// [`Context::draining`](crate::Context::draining), and the drain waits for tasks that the
-    /// handler spawns.
-    pub fn with_draining(mut self, draining: &Draining) -> Self {
-        self.tasks = Some(Arc::clone(draining.tasks()));
-        self
-    }
-
-    /// Asks for no reply. The answer is ready when the request has been taken, and gives an error
-    /// if it could not be taken.
-    pub fn one_way(mut self) -> Self {
-        self.is_one_way = true;
-        self
-    }
-
-    /// The name of the command.
-    #[must_use]
-    pub fn command(&self) -> &str {
-        self.call.name.as_str()
-    }
-
-    /// The format of its payload.
-    #[must_use]
-    pub fn format(&self) -> String {
-        self.format_word().unwrap_or(FormatWord::DEFAULT).as_str().to_owned()
-    }
-
-    /// The payload.
-    #[must_use]
-    pub fn payload(&self) -> &Bytes {
-        &self.call.payload
-    }
-
-    /// The deadline of the call; `None` if its caller has set none.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
-    /// Who calls.
-    #[must_use]
-    pub fn peer(&self) -> &Peer {
-        match (&self.peer, &self.caller) {
-            (Some(peer), _) => peer,
-            (None, Some(caller)) => caller.peer(),
-            (None, None) => Peer::nobody(),
-        }
-    }
-
-    /// Where the call stands in a trace; `None` also if its caller has said what is no traceparent.
-    #[must_use]
-    pub fn trace(&self) -> Option<Traceparent> {
-        self.call.options.trace().and_then(Traceparent::parse)
-    }
-
-    /// Whether no reply is wanted.
-    #[must_use]
-    pub fn is_one_way(&self) -> bool {
-        self.is_one_way
-    }
-
-    /// The values that travel with the call.
-    #[must_use]
-    pub fn extensions(&self) -> &Extensions {
-        &self.extensions
-    }
-
-    /// The metadata of the call.
-    #[must_use]
-    pub fn metadata(&self) -> Metadata {
-        self.call.options.metadata()
-    }
-
-    /// The position at which the caller wants to go on; see [`resume_at`](Self::resume_at).
-    #[must_use]
-    pub fn resume_position(&self) -> Option<u64> {
-        self.call.options.from()
     }
 
     /// Says this beside the reply.

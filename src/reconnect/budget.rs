@@ -1,0 +1,59 @@
+//! How many calls that a peer has seen may be made again: a bucket of tokens, as gRPC throttles
+//! retries (gRFC A6): a repeat takes one, and a call that is answered gives a tenth back.
+//!
+//! While a server is well its answers keep the bucket full, and a restart costs the calls under
+//! way one token each. A server that refuses everything gets what is in the bucket, and then no
+//! repeats.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The bucket.
+pub(super) struct Budget {
+    // Tenths of a repeat.
+    tenths: AtomicU32,
+    tenths_max: u32,
+}
+
+impl Budget {
+    pub(super) fn new(repeats_max: u32) -> Self {
+        let tenths_max = repeats_max.saturating_mul(TENTHS);
+        Self { tenths: AtomicU32::new(tenths_max), tenths_max }
+    }
+
+    /// A call has been answered.
+    #[inline]
+    pub(super) fn give(&self) {
+        // Others may give at the same time, so it may grow a little beyond the most.
+        if self.tenths.load(Ordering::Relaxed) < self.tenths_max {
+            self.tenths.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes one repeat, if there is one.
+    pub(super) fn take(&self) -> bool {
+        let less = |tenths: u32| tenths.checked_sub(TENTHS);
+        self.tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+const TENTHS: u32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_answers_are_worth_a_repeat() {
+        // (repeats that there may be, answers, repeats that can be taken then)
+        let cases = [(0, 0, 0), (0, 1000, 0), (3, 0, 3), (3, 1000, 3)];
+        for (max, answers, expected) in cases {
+            let budget = Budget::new(max);
+            (0..answers).for_each(|_| budget.give());
+            assert_eq!((0..2000).filter(|_| budget.take()).count(), expected, "{max} {answers}");
+            (0..9).for_each(|_| budget.give());
+            assert!(!budget.take(), "after nine answers");
+            budget.give();
+            assert_eq!(budget.take(), max > 0, "after ten answers");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The place of the connection of now, where the keeper puts it and calls find it.
+//!
+//! ```text
+//!   Connecting ──a dial went well──► Connected ──it ended, or takes no more calls──► Connecting
+//!        └───────────────── closed ──────┴───────────────────────────────────────► Closed
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::budget::Budget;
+use super::options::Options;
+use super::waiting::Waiting;
+use crate::client::Supplied;
+use crate::clock::{after, timer};
+use crate::conn::Handle;
+use crate::error::{Code, Error, Result};
+use crate::limits::Limits;
+use crate::service::{ChannelState, ChannelStates};
+use crate::transport::Peer;
+
+/// What calls and the keeper share.
+pub(super) struct Slot {
+    limits: Arc<Limits>,
+    options: Options,
+    connection: RwLock<Option<Connected>>,
+    state: watch::Sender<ChannelState>,
+    closing: CancellationToken,
+    // Somebody has found that the connection takes no more calls.
+    is_spent: Notify,
+    waiting: Arc<Waiting>,
+    budget: Budget,
+    // The last connection over which something was answered, and over which a one-way call went.
+    answered: AtomicU64,
+    handed_over: AtomicU64,
+    story: Mutex<Story>,
+}
+
+/// A connection, and which one it is; they count from 1.
+struct Connected {
+    handle: Arc<Handle>,
+    id: u64,
+}
+
+/// What there was before.
+#[derive(Default)]
+struct Story {
+    // Why there is no connection.
+    why_none: Option<Error>,
+    // The peer of the last one.
+    peer: Option<Peer>,
+}
+
+impl Slot {
+    pub(super) fn new(limits: Arc<Limits>, options: Options) -> Arc<Self> {
+        let waiting = Waiting::new(options.waiting_calls_max, options.waiting_bytes_max);
+        Arc::new(Self {
+            limits,
+            options,
+            connection: RwLock::default(),
+            state: watch::Sender::new(ChannelState::Connecting),
+            closing: CancellationToken::new(),
+            is_spent: Notify::new(),
+            waiting,
+            budget: Budget::new(options.repeats_max),
+            answered: AtomicU64::new(0),
+            handed_over: AtomicU64::new(0),
+            story: Mutex::default(),
+        })
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Cancelled when no more calls are taken.
+    pub(super) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
+    /// The peer of the connection, or of the one before.
+    pub(super) fn peer(&self) -> Peer {
+        self.story().peer.clone().unwrap_or_else(|| Peer::nobody().clone())
+    }
+
+    pub(super) fn states(&self) -> ChannelStates {
+        ChannelStates::watched(self.state.subscribe())
+    }
+
+    pub(super) fn why_none(&self) -> Option<Error> {
+        self.story().why_none.as_ref().map(Error::again)
+    }
+
+    /// The connection that is there. Whether it takes calls, a call finds out.
+    pub(super) fn current(&self) -> Option<Supplied> {
+        let connection = self.connection.read().unwrap_or_else(PoisonError::into_inner);
+        connection
+            .as_ref()
+            .map(|Connected { handle, id }| Supplied { handle: Arc::clone(handle), id: *id })
+    }
+
+    /// Waits for a connection that takes calls, in a place among those who wait.
+    pub(super) async fn wait(self: Arc<Self>, bytes: usize, pause: Duration) -> Result<Supplied> {
+        let _place = self.waiting.enter(bytes)?;
+        if !pause.is_zero()
+            && let Some(pause) = timer(after(pause).into_std())
+        {
+            pause.await;
+        }
+        let mut state = self.state.subscribe();
+        loop {
+            // Seen before looking, so that no change in between is missed.
+            let is_closed = *state.borrow_and_update() == ChannelState::Closed;
+            if is_closed || self.closing.is_cancelled() {
+                return Err(Error::local(Code::Disconnected, "the client is closed"));
+            }
+            match self.current() {
+                Some(supplied) if !supplied.handle.is_closed() => return Ok(supplied),
+                Some(_) => self.is_spent.notify_one(),
+                None => {}
+            }
+            tokio::select! {
+                _ = state.changed() => {}
+                () = self.closing.cancelled() => {}
+            }
+        }
+    }
+
+    /// How long to wait before a call is made again.
+    pub(super) fn pause(&self, repeats: u32) -> Duration {
+        self.options.backoff.pause(repeats)
+    }
+
+    /// Something was answered over this connection.
+    #[inline]
+    pub(super) fn answered(&self, id: u64) {
+        if self.answered.load(Ordering::Relaxed) < id {
+            self.answered.fetch_max(id, Ordering::Relaxed);
+        }
+        self.budget.give();
+    }
+
+    pub(super) fn has_answered(&self, id: u64) -> bool {
+        self.answered.load(Ordering::Relaxed) >= id
+    }
+
+    /// A one-way call went over this connection.
+    pub(super) fn handed_over(&self, id: u64) {
+        self.handed_over.fetch_max(id, Ordering::AcqRel);
+    }
+
+    /// Waits until what was handed over is written. What went over a connection that is gone may
+    /// not have been, which is told once.
+    pub(super) async fn flush(&self) -> Result<()> {
+        let supplied = self.current();
+        let last = self.handed_over.load(Ordering::Acquire);
+        if last == 0 {
+            return Ok(());
+        }
+        match supplied {
+            Some(supplied) if supplied.id == last => supplied.handle.shared().flush().await,
+            _ => {
+                let told = (Ordering::AcqRel, Ordering::Relaxed);
+                let _ = self.handed_over.compare_exchange(last, 0, told.0, told.1);
+                let text = "the connection ended, and it is not known what had been written";
+                Err(Error::local(Code::Disconnected, text).after_sending())
+            }
+        }
+    }
+
+    /// Waits until the keeper has ended.
+    pub(super) async fn closed(&self) {
+        let mut state = self.state.subscribe();
+        // The sender is in here.
+        let _ = state.wait_for(|state| *state == ChannelState::Closed).await;
+    }
+
+    /// Waits until somebody finds that the connection takes no more calls.
+    pub(super) async fn spent(&self) {
+        self.is_spent.notified().await;
+    }
+
+    /// There is this connection from now on.
+    pub(super) fn connect(&self, handle: &Arc<Handle>, id: u64) {
+        let mut story = self.story();
+        story.why_none = None;
+        story.peer = Some(handle.shared().peer().clone());
+        drop(story);
+        self.put(Some(Connected { handle: Arc::clone(handle), id }));
+        self.state.send_replace(ChannelState::Connected);
+    }
+
+    /// There is no connection from now on.
+    pub(super) fn disconnect(&self) {
+        self.put(None);
+        self.state.send_replace(ChannelState::Connecting);
+    }
+
+    /// A dial has failed.
+    pub(super) fn fail(&self, error: Error) {
+        self.story().why_none = Some(error);
+    }
+
+    /// There is none, and none will come.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+        self.put(None);
+        self.state.send_replace(ChannelState::Closed);
+    }
+
+    fn put(&self, connected: Option<Connected>) {
+        let mut connection = self.connection.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *connection, connected);
+        drop(connection);
+        // It may close the connection, which is no matter of this lock.
+        drop(before);
+    }
+
+    fn story(&self) -> MutexGuard<'_, Story> {
+        self.story.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
