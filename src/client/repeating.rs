@@ -34,7 +34,7 @@ use crate::clock::{now, poll_due};
 use crate::conn::{Handle, Outgoing, SessionItems, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
-use crate::service::{Answer, BoxFuture, Channel, Reply, Request};
+use crate::service::{Answer, Channel, Reply, Request};
 use crate::session::Received;
 
 /// Where calls find their connections: a channel that has one now and then, or has several.
@@ -47,7 +47,7 @@ pub(crate) trait Supply: Channel {
     /// # Errors
     ///
     /// Too many calls, or calls of too many bytes, wait; or the channel is closed.
-    fn wait(&self, bytes: usize, pause: Duration) -> BoxFuture<'static, Result<Supplied>>;
+    fn wait(&self, bytes: usize, pause: Duration) -> WaitForOne;
 
     /// Why there is no connection, if there is none.
     fn why_none(&self) -> Option<Error>;
@@ -64,6 +64,9 @@ pub(crate) trait Supply: Channel {
     /// How long to wait before this repeat of a call, of which there were so many before.
     fn pause(&self, repeats: u32) -> Duration;
 }
+
+/// Waits for a connection; shared like the call that waits.
+pub(crate) type WaitForOne = Pin<Box<dyn Future<Output = Result<Supplied>> + Send + Sync>>;
 
 /// A connection for a call, and which one it is.
 pub(crate) struct Supplied {
@@ -82,12 +85,13 @@ pub(crate) struct Repeating {
     due: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     repeats: u32,
+    wants_reply: bool,
     may_have_run: bool,
 }
 
 enum Step {
     Unsent,
-    Waiting(BoxFuture<'static, Result<Supplied>>),
+    Waiting(WaitForOne),
     UnderWay(Outgoing, u64),
     Over,
 }
@@ -115,6 +119,7 @@ impl Repeating {
             due: None,
             timer: None,
             repeats: 0,
+            wants_reply: true,
             may_have_run: false,
         })
     }
@@ -225,7 +230,7 @@ impl Repeating {
     }
 
     fn begin(&mut self, wants_reply: bool) -> Result<()> {
-        self.step = Step::Over;
+        (self.step, self.wants_reply) = (Step::Over, wants_reply);
         self.payload = self.unsent.payload.take().ok_or_else(polled_too_late)??.freeze();
         match self.supply.current() {
             Some(supplied) => self.make(supplied),
@@ -241,7 +246,7 @@ impl Repeating {
     fn make(&mut self, Supplied { handle, id }: Supplied) {
         let unsent = Unsent {
             payload: Some(Ok(BytesMut::from(&*self.payload))),
-            deadline: self.due.or(self.unsent.deadline),
+            deadline: self.unsent.deadline.or(self.due.filter(|_| self.wants_reply)),
             ..self.unsent.again()
         };
         self.step = Step::UnderWay(Outgoing::new(handle, unsent), id);
@@ -256,6 +261,7 @@ impl Repeating {
         let Step::UnderWay(call, _) = &self.step else {
             return Err(error);
         };
+        let passes = passes(&error, call.handle());
         if !self.unsent.is_endless() {
             self.due = self.due.or_else(|| call.due());
         }
@@ -264,7 +270,7 @@ impl Repeating {
             self.answered();
         }
         self.step = Step::Over;
-        if !is_harmless || !passes(&error) {
+        if !is_harmless || !passes {
             return Err(self.told(error));
         }
         let pause = match error.retry_after() {
@@ -310,10 +316,12 @@ impl Repeating {
     }
 }
 
-/// Whether the same call may go well soon. A callee that took too long would do so again.
-fn passes(error: &Error) -> bool {
+/// Whether the same call may go well soon. A callee that took too long would do so again, but a
+/// connection is also lost when its peer takes too long to show any life.
+fn passes(error: &Error, connection: &Handle) -> bool {
     match error.code() {
         Code::Disconnected => true,
+        Code::DeadlineExceeded if !error.is_from_peer() => connection.is_closed(),
         Code::Overloaded | Code::ShuttingDown => error.is_from_peer() || !error.was_sent(),
         _ => error.retry_after().is_some(),
     }

@@ -24,7 +24,7 @@ use self::backoff::Backoff;
 use self::keeper::{Dial, Keeper};
 use self::options::Options;
 use self::slot::Slot;
-use crate::client::{Client, Supplied, Supply, answer};
+use crate::client::{Client, Supplied, Supply, WaitForOne, answer};
 use crate::conn::ConnectionChannel;
 use crate::error::{Error, Result};
 use crate::limits::{Limits, TIME_LEAST, at_least};
@@ -268,7 +268,7 @@ impl Supply for Reconnecting {
         self.kept.slot.current()
     }
 
-    fn wait(&self, bytes: usize, pause: Duration) -> BoxFuture<'static, Result<Supplied>> {
+    fn wait(&self, bytes: usize, pause: Duration) -> WaitForOne {
         Box::pin(Arc::clone(&self.kept.slot).wait(bytes, pause))
     }
 

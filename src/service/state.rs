@@ -8,8 +8,6 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use tokio::sync::watch;
 
-use super::answer::BoxFuture;
-
 /// Whether a channel, or the [`Client`](crate::Client) over it, has a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,11 +31,14 @@ pub struct ChannelStates {
     rest: Rest,
 }
 
+/// A future that may be looked at from several threads, as streams of states may.
+type Shared<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
+
 enum Rest {
     /// Asked in this future, which gives the receiver back.
-    Watched(BoxFuture<'static, Option<watch::Receiver<ChannelState>>>),
+    Watched(Shared<Option<watch::Receiver<ChannelState>>>),
     /// Connected until this is ready.
-    Until(BoxFuture<'static, ()>),
+    Until(Shared<()>),
     Over,
 }
 
@@ -48,7 +49,7 @@ impl ChannelStates {
     }
 
     /// Those of a connection that ends when this is ready.
-    pub(crate) fn until(closed: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(crate) fn until(closed: impl Future<Output = ()> + Send + Sync + 'static) -> Self {
         Self { first: Some(ChannelState::Connected), rest: Rest::Until(Box::pin(closed)) }
     }
 

@@ -61,6 +61,8 @@ mod promised_drops;
 mod queued;
 #[cfg(feature = "gob")]
 mod raised;
+mod reconnect;
+mod reconnect_streams;
 mod rest;
 mod seam;
 mod shutdown;
