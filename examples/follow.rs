@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
-use std::time::Duration;
 
 use switchboard::{
     Client, Command, Context, Endpoint, Error, Report, Result, Sender, Streamed, transport,
     with_state,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::sleep;
 
 // Its lines have positions, and there are always more to come.
 const FOLLOW: Command<(), Streamed<String>> = Command::new("FOLLOW").resumable().endless();
@@ -61,49 +59,25 @@ async fn follow(
     Ok(())
 }
 
-/// Connects when it must, and goes on behind the line that it has handed on last.
-struct Reader {
-    address: String,
-    next: Option<u64>,
-    pause: Duration,
-    lines: mpsc::Sender<(u64, String)>,
-}
-
-impl Reader {
-    async fn follow(mut self) -> Result<()> {
-        while let Err(error) = self.follow_once().await {
-            if let Some(there) = error.positions() {
+/// Reads for ever. Where it goes on after a break, its client sees to.
+async fn read(client: Client, all: mpsc::Sender<(u64, String)>) -> Result<()> {
+    let mut lines = client.call(FOLLOW, &());
+    loop {
+        match lines.next().await.transpose() {
+            Ok(Some(line)) => {
+                let position = lines.position().unwrap_or_default();
+                if all.send((position, line)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => {
                 // It was away for too long. A program may fetch a copy of the whole here.
-                let next = self.next.unwrap_or_default();
-                println!("{next} is not there any more; the first one is {}", there.start);
-                self.next = Some(there.start);
-            } else if !error.is_transient() || self.pause > PAUSE_MAX {
-                return Err(error);
+                let first = error.positions().ok_or(error)?.start;
+                println!("what comes next is not there any more; the first one is {first}");
+                lines = client.call(FOLLOW, &()).resume_at(first);
             }
-            sleep(self.pause).await;
-            self.pause = self.pause.saturating_mul(2);
         }
-        Ok(())
-    }
-
-    async fn follow_once(&mut self) -> Result<()> {
-        let client = Client::connect(&self.address).await?;
-        let mut lines = client.call(FOLLOW, &()).resume_at(self.next);
-        if let Some(first) = lines.opened().await? {
-            println!("connected: it reads from {first} on");
-        }
-        // Known before there is a line: if the connection breaks now, none is lost.
-        self.next = lines.next_position();
-        while let Some(line) = lines.next().await.transpose()? {
-            let position = lines.position().unwrap_or_default();
-            if self.lines.send((position, line)).await.is_err() {
-                break;
-            }
-            // Not before the line is in good hands.
-            self.next = lines.next_position();
-            self.pause = PAUSE;
-        }
-        Ok(())
     }
 }
 
@@ -124,9 +98,9 @@ async fn main() -> Result<()> {
     let append = |numbers: RangeInclusive<u64>| {
         log.send_modify(|log| numbers.for_each(|number| log.append(format!("line {number}"))));
     };
-    let (lines, mut read) = mpsc::channel(1);
-    let reader = Reader { address: address.clone(), next: None, pause: PAUSE, lines };
-    let reader = tokio::spawn(reader.follow());
+    let (lines, mut received) = mpsc::channel(1);
+    let client = Client::reconnect(&address)?.client();
+    let reader = tokio::spawn(read(client, lines));
 
     let mut all = Vec::new();
     // What is written while no server runs, what is kept of it, and what is written later.
@@ -137,7 +111,7 @@ async fn main() -> Result<()> {
         let server = tokio::spawn(serve(address.clone(), Arc::clone(&log), stopped));
         let last = *later.end();
         append(later);
-        while let Some((position, line)) = read.recv().await {
+        while let Some((position, line)) = received.recv().await {
             println!("it has read {line:?}");
             all.push(position);
             if position == last {
@@ -152,8 +126,3 @@ async fn main() -> Result<()> {
     reader.abort();
     Ok(())
 }
-
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// Who has waited for so long gives up.
-const PAUSE_MAX: Duration = Duration::from_secs(10);

@@ -70,7 +70,8 @@
 //! - It is small enough to be read whole.
 //!
 //! Non-goals: a schema language, clients for other languages, encryption, log-in, discovery, and
-//! delivery beyond the life of a connection. Nothing is retried by itself.
+//! delivery beyond the life of a connection. Nothing is retried unless a program asks for it by
+//! [`Client::reconnect`].
 //!
 //! # Cancel safety
 //!

@@ -43,7 +43,7 @@ const SWITCHBOARD: House = House {
         &["service"],
         &["conn"],
         &["client"],
-        &["handler"],
+        &["reconnect", "handler"],
         &["driver"],
         &["net_rpc", "json_lines"],
         &["endpoint"],
@@ -88,14 +88,16 @@ const GOB: House = House {
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
 /// beside an `Error` is a format's and a line's; net/rpc, lines of JSON and layers are features;
 /// and an endpoint is also a set of commands, what these have counted, and a place for protocols of
-/// others. What a connection shares is also told how calls of its peer end.
-const PARTS_ABOVE: [(&str, &str); 17] = [
+/// others. What a connection shares is also told how calls of its peer end, and what a request says
+/// is set by whoever makes one.
+const PARTS_ABOVE: [(&str, &str); 19] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/layered.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
     ("src/conn/shared.rs", "src/conn/ends.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/dial.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/foreign.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/json_lines.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/layered.rs"),
@@ -105,6 +107,7 @@ const PARTS_ABOVE: [(&str, &str); 17] = [
     ("src/error.rs", "src/error/retry.rs"),
     ("src/error.rs", "src/format/details.rs"),
     ("src/error.rs", "src/wire/metadata.rs"),
+    ("src/service/seam.rs", "src/service/request.rs"),
     ("src/session/whole.rs", "src/session/items.rs"),
     ("gob/src/schema.rs", "gob/src/traced.rs"),
 ];

@@ -1,4 +1,4 @@
-//! The asking side: a handle to one multiplexed connection.
+//! The asking side: a handle to a multiplexed connection.
 //!
 //! A [`Client`] is cheap to clone and may be used from many tasks at once; replies find their
 //! callers in whatever order they come. It owns no task and no socket: it is made of a channel, and
@@ -37,21 +37,22 @@ use crate::service::{Answer, BoxFuture, Channel, ChannelState, ChannelStates, Re
 use crate::transport::Peer;
 use crate::wire::FormatWord;
 
-/// The asking side of one connection.
+/// The asking side of one connection, or of one after the other.
 ///
 /// Made by [`Client::connect`], or by [`Context::client`](crate::Context::client) to call back the
 /// caller. A client that connected closes the connection in good order when its last clone and its
 /// last call are dropped.
 ///
-/// A client lives as long as its one connection and never connects anew by itself. Either side may
-/// end the connection. The accepting side closes one on which nothing happened for `idle_time_max`,
+/// Such a client lives as long as its one connection. One made by [`Client::reconnect`] connects
+/// anew, and lives until it is closed: [`Reconnect`](crate::Reconnect) says how its calls fare.
+///
+/// Either side may end a connection. The accepting side closes one on which nothing happened for `idle_time_max`,
 /// five minutes by default, with `shutting_down`. A connection that is [kept
 /// alive](crate::Endpoint::with_keepalive) is never idle, and ends when its peer has frozen;
 /// without that, only the deadlines of calls tell of such a peer. All calls after the end fail with
 /// an error that [is safe to retry](crate::Error::is_safe_to_retry) on a new client. Its text and
 /// source tell why the connection ended, like those of calls that were under way.
-/// [`closed`](Self::closed) waits for the end. The program itself connects anew
-/// (`examples/reconnect.rs`).
+/// [`closed`](Self::closed) waits for the end.
 ///
 /// [`Endpoint::connect`](crate::Endpoint::connect) makes a client with limits of your own, or with
 /// handlers. [`Endpoint::connect_over`](crate::Endpoint::connect_over) makes one over a stream that

@@ -39,11 +39,11 @@ impl Error {
     ///
     /// 1. stops at an error that is not safe to retry, unless the command is idempotent,
     /// 2. stops at one that is not [transient](Self::is_transient),
-    /// 3. connects anew if the connection is closed, since no client does so by itself,
+    /// 3. connects anew if the connection is closed,
     /// 4. waits in between, longer each time, and at least for [`retry_after`](Self::retry_after),
     /// 5. gives up after some attempts, or when its own deadline has passed.
     ///
-    /// `examples/reconnect.rs` is such a loop.
+    /// A client made by [`Client::reconnect`](crate::Client::reconnect) does all of that.
     ///
     /// ```
     /// # use switchboard::{Code, Error};
