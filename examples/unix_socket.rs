@@ -29,7 +29,7 @@ async fn main() -> Result<()> {
 
     let client = Client::connect(&address).await?;
     println!("the server says I am {}", client.call(WHO_AM_I, &()).await?);
-    let is_me = credentials(client.peer())?.pid == Some(std::process::id());
+    let is_me = credentials(&client.peer())?.pid == Some(std::process::id());
     println!("the server is {}", if is_me { "this very process" } else { "another process" });
 
     client.close().await;

@@ -46,8 +46,8 @@ use crate::wire::FormatWord;
 /// Such a client lives as long as its one connection. One made by [`Client::reconnect`] connects
 /// anew, and lives until it is closed: [`Reconnect`](crate::Reconnect) says how its calls fare.
 ///
-/// Either side may end a connection. The accepting side closes one on which nothing happened for `idle_time_max`,
-/// five minutes by default, with `shutting_down`. A connection that is [kept
+/// Either side may end a connection. The accepting side closes one on which nothing happened for
+/// `idle_time_max`, five minutes by default, with `shutting_down`. A connection that is [kept
 /// alive](crate::Endpoint::with_keepalive) is never idle, and ends when its peer has frozen;
 /// without that, only the deadlines of calls tell of such a peer. All calls after the end fail with
 /// an error that [is safe to retry](crate::Error::is_safe_to_retry) on a new client. Its text and

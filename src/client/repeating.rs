@@ -89,6 +89,7 @@ pub(crate) struct Repeating {
     may_have_run: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "nearly all are under way, and boxed with the call")]
 enum Step {
     Unsent,
     Waiting(WaitForOne),
@@ -246,7 +247,7 @@ impl Repeating {
     fn make(&mut self, Supplied { handle, id }: Supplied) {
         let unsent = Unsent {
             payload: Some(Ok(BytesMut::from(&*self.payload))),
-            deadline: self.unsent.deadline.or(self.due.filter(|_| self.wants_reply)),
+            deadline: self.unsent.deadline.or_else(|| self.due.filter(|_| self.wants_reply)),
             ..self.unsent.again()
         };
         self.step = Step::UnderWay(Outgoing::new(handle, unsent), id);

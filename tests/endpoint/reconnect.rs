@@ -53,7 +53,7 @@ impl Host {
     async fn dial(&self, caller: &Endpoint) -> Result<Client, Error> {
         self.dials.add();
         assert_eq!(self.dialling.fetch_add(1, Ordering::SeqCst), 0, "two dials at once");
-        sleep(MS).await;
+        settle().await;
         self.dialling.fetch_sub(1, Ordering::SeqCst);
         let Some(endpoint) = self.now.lock().unwrap().clone() else {
             return Err(Error::new(Code::Disconnected, "nobody is there"));
