@@ -1,13 +1,12 @@
 //! A call that finds its connection when it is made, and is made again if that does no harm.
 //!
 //! ```text
-//!              there is a connection                      a reply, or an error that stands
-//!   Unsent ───────────────────────────► UnderWay ────────────────────────────────────────► Over
-//!     │                                  ▲    │
-//!     │ there is none   there is one now │    │ an error that passes, and the call may be repeated
-//!     └───────────────► Waiting ─────────┘◄───┘ (by a pause, and then Waiting)
-//!                          │ its time is over, or too many wait
-//!                          └───────────────────────────────────────────────────────────────► Over
+//!     there is a connection                    a reply, or an error that stands
+//!   ─────────────────────────► UnderWay ──────────────────────────────────────────► over
+//!                               ▲    │ an error that passes, and the call may be repeated
+//!      there is one now         │    ▼
+//!   ─────────────────────────► Away, at first for a pause ────────────────────────► over
+//!     there is none                           its time is over, or too many wait
 //! ```
 //!
 //! A call is made again if all of this holds:
@@ -27,7 +26,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use tokio::time::Sleep;
 
 use crate::clock::{now, poll_due};
@@ -75,26 +73,39 @@ pub(crate) struct Supplied {
 }
 
 /// A call without its types, and all that it takes to make it again.
+///
+/// One that goes well costs little more than over a connection of its own: what only others need is
+/// boxed, and made when they need it.
 pub(crate) struct Repeating {
     supply: Arc<dyn Supply>,
-    // Its payload is the one below, from the first poll on.
-    unsent: Unsent,
-    payload: Bytes,
     step: Step,
-    // When it ends; known when it waits. That of a streamed call may be never.
+    // Of a call that has waited, or was made again.
+    story: Option<Box<Story>>,
+    is_over: bool,
+}
+
+#[expect(clippy::large_enum_variant, reason = "nearly all are under way")]
+enum Step {
+    /// Over the connection of this number, from before it is sent.
+    UnderWay(Outgoing, u64),
+    Away(Box<Away>),
+}
+
+/// A call that waits for a connection.
+struct Away {
+    unsent: Unsent,
+    // `None` until it is polled.
+    waiting: Option<WaitForOne>,
+}
+
+/// What befell a call.
+#[derive(Default)]
+struct Story {
+    // When it ends; that of a streamed call may be never.
     due: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     repeats: u32,
-    wants_reply: bool,
     may_have_run: bool,
-}
-
-#[expect(clippy::large_enum_variant, reason = "nearly all are under way, and boxed with the call")]
-enum Step {
-    Unsent,
-    Waiting(WaitForOne),
-    UnderWay(Outgoing, u64),
-    Over,
 }
 
 /// The answer to a request: by this supply, as often as it takes.
@@ -111,18 +122,13 @@ pub(crate) fn answer(supply: &Arc<dyn Supply>, request: Request) -> Answer {
 }
 
 impl Repeating {
-    pub(super) fn new(supply: &Arc<dyn Supply>, unsent: Unsent) -> Box<Self> {
-        Box::new(Self {
-            supply: Arc::clone(supply),
-            unsent,
-            payload: Bytes::new(),
-            step: Step::Unsent,
-            due: None,
-            timer: None,
-            repeats: 0,
-            wants_reply: true,
-            may_have_run: false,
-        })
+    #[inline]
+    pub(super) fn new(supply: &Arc<dyn Supply>, unsent: Unsent) -> Self {
+        let step = match supply.current() {
+            Some(Supplied { handle, id }) => Step::UnderWay(Outgoing::keeping(handle, unsent), id),
+            None => Step::Away(Box::new(Away { unsent, waiting: None })),
+        };
+        Self { supply: Arc::clone(supply), step, story: None, is_over: false }
     }
 
     pub(super) fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Received>> {
@@ -130,15 +136,16 @@ impl Repeating {
             let result = ready!(ready!(self.poll_under_way(cx, true))?.poll_call(cx));
             let error = match result {
                 Ok(received) => {
+                    self.is_over = true;
                     self.answered();
                     return Poll::Ready(Ok(received));
                 }
                 // Whoever takes its items knows whether it goes on.
-                Err(error) if self.unsent.is_streamed() => return Poll::Ready(Err(error)),
+                Err(error) if self.unsent().is_streamed() => return Poll::Ready(Err(error)),
                 Err(error) => error,
             };
-            let is_harmless = error.is_safe_to_retry() || self.unsent.is_idempotent;
-            self.again(error, is_harmless)?;
+            let is_harmless = error.is_safe_to_retry() || self.unsent().is_idempotent;
+            self.again(error, is_harmless, true)?;
         }
     }
 
@@ -149,7 +156,7 @@ impl Repeating {
                 Ok(items) => return Poll::Ready(Ok(items)),
                 Err(error) => {
                     let is_harmless = error.is_safe_to_retry();
-                    self.again(error, is_harmless)?;
+                    self.again(error, is_harmless, true)?;
                 }
             }
         }
@@ -160,33 +167,33 @@ impl Repeating {
         loop {
             let result = ready!(ready!(self.poll_under_way(cx, false))?.poll_notify(cx));
             let Err(error) = result else {
+                self.is_over = true;
                 if let Step::UnderWay(_, id) = self.step {
                     self.supply.handed_over(id);
                 }
-                self.step = Step::Over;
                 return Poll::Ready(Ok(()));
             };
             let is_harmless = error.is_safe_to_retry();
-            self.again(error, is_harmless)?;
+            self.again(error, is_harmless, false)?;
         }
     }
 
     /// Whether a streamed call that has ended with this error is made again: as it was if nothing
     /// had come, and else at a position, if it has one.
     pub(super) fn goes_on(&mut self, error: &Error, has_begun: bool, at: Option<u64>) -> bool {
-        let facts = self.unsent.facts.as_deref().copied().unwrap_or_default();
+        let facts = self.unsent().facts.as_deref().copied().unwrap_or_default();
         if facts.has_request_items() || has_begun && !(facts.is_resumable() && at.is_some()) {
             return false;
         }
-        let before = self.unsent.beside.as_ref().and_then(|beside| beside.resume_at);
+        let before = self.unsent().beside.as_ref().and_then(|beside| beside.resume_at);
         if has_begun && before != at {
-            self.unsent.beside().resume_at = at;
+            self.unsent_mut().beside().resume_at = at;
             // It came further, so the errors before this one are over.
-            self.repeats = 0;
+            self.story.iter_mut().for_each(|story| story.repeats = 0);
         }
         let is_harmless =
-            error.is_safe_to_retry() || self.unsent.is_idempotent || facts.is_resumable();
-        self.again(error.again(), is_harmless).is_ok()
+            error.is_safe_to_retry() || self.unsent().is_idempotent || facts.is_resumable();
+        self.again(error.again(), is_harmless, true).is_ok()
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -194,63 +201,72 @@ impl Repeating {
     }
 
     pub(super) fn unsent(&self) -> &Unsent {
-        &self.unsent
+        match &self.step {
+            Step::UnderWay(call, _) => call.unsent(),
+            Step::Away(away) => &away.unsent,
+        }
     }
 
     pub(super) fn unsent_mut(&mut self) -> &mut Unsent {
-        &mut self.unsent
+        match &mut self.step {
+            Step::UnderWay(call, _) => call.unsent_mut(),
+            Step::Away(away) => &mut away.unsent,
+        }
     }
 
     /// The call over the connection that was found for it.
+    #[inline]
     fn poll_under_way(
         &mut self,
         cx: &mut Context<'_>,
         wants_reply: bool,
     ) -> Poll<Result<&mut Outgoing>> {
-        if let Step::Unsent = self.step {
-            self.begin(wants_reply)?;
+        if self.is_over {
+            return Poll::Ready(Err(polled_too_late()));
         }
-        if let Step::Waiting(waiting) = &mut self.step {
-            let found = match (waiting.as_mut().poll(cx), self.due) {
-                (Poll::Ready(found), _) => found,
-                (Poll::Pending, None) => return Poll::Pending,
-                (Poll::Pending, Some(due)) => {
-                    ready!(poll_due(&mut self.timer, due, cx));
-                    Err(self.too_late())
-                }
-            };
-            self.timer = None;
-            self.step = Step::Over;
-            let found = found.map_err(|error| self.told(error))?;
-            self.make(found);
+        if let Step::Away(_) = self.step {
+            let found = ready!(self.poll_away(cx, wants_reply));
+            found.inspect_err(|_| self.is_over = true)?;
         }
         Poll::Ready(match &mut self.step {
             Step::UnderWay(call, _) => Ok(call),
-            Step::Unsent | Step::Waiting(_) | Step::Over => Err(polled_too_late()),
+            Step::Away(_) => Err(polled_too_late()),
         })
     }
 
-    fn begin(&mut self, wants_reply: bool) -> Result<()> {
-        (self.step, self.wants_reply) = (Step::Over, wants_reply);
-        self.payload = self.unsent.payload.take().ok_or_else(polled_too_late)??.freeze();
-        match self.supply.current() {
-            Some(supplied) => self.make(supplied),
-            None => {
-                self.due = self.unsent.due(wants_reply, self.supply.limits());
-                self.wait(Duration::ZERO);
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the call, over this connection.
-    fn make(&mut self, Supplied { handle, id }: Supplied) {
-        let unsent = Unsent {
-            payload: Some(Ok(BytesMut::from(&*self.payload))),
-            deadline: self.unsent.deadline.or_else(|| self.due.filter(|_| self.wants_reply)),
-            ..self.unsent.again()
+    /// Waits for a connection, and makes the call over it.
+    fn poll_away(&mut self, cx: &mut Context<'_>, wants_reply: bool) -> Poll<Result<()>> {
+        let Self { supply, step: Step::Away(away), story, .. } = self else {
+            return Poll::Ready(Ok(()));
         };
-        self.step = Step::UnderWay(Outgoing::new(handle, unsent), id);
+        let Away { unsent, waiting } = &mut **away;
+        let story = story.get_or_insert_default();
+        let payload = match unsent.payload.take() {
+            Some(Ok(payload)) => payload,
+            Some(Err(error)) => return Poll::Ready(Err(error)),
+            None => return Poll::Ready(Err(polled_too_late())),
+        };
+        let waiting = waiting.get_or_insert_with(|| {
+            story.due = unsent.due(wants_reply, supply.limits());
+            supply.wait(payload.len(), Duration::ZERO)
+        });
+        unsent.payload = Some(Ok(payload));
+        let found = match (waiting.as_mut().poll(cx), story.due) {
+            (Poll::Ready(found), _) => found,
+            (Poll::Pending, None) => return Poll::Pending,
+            (Poll::Pending, Some(due)) => {
+                ready!(poll_due(&mut story.timer, due, cx));
+                Err(too_late(&**supply))
+            }
+        };
+        story.timer = None;
+        let Supplied { handle, id } = found.map_err(|error| story.told(error))?;
+        let mut unsent = unsent.take();
+        if wants_reply && unsent.deadline.is_none() {
+            unsent.deadline = story.due;
+        }
+        self.step = Step::UnderWay(Outgoing::keeping(handle, unsent), id);
+        Poll::Ready(Ok(()))
     }
 
     /// Makes the call again, later.
@@ -258,42 +274,44 @@ impl Repeating {
     /// # Errors
     ///
     /// This one, if the call is not made again.
-    fn again(&mut self, error: Error, is_harmless: bool) -> Result<()> {
-        let Step::UnderWay(call, _) = &self.step else {
+    #[cold]
+    fn again(&mut self, error: Error, is_harmless: bool, wants_reply: bool) -> Result<()> {
+        let Self { supply, step: Step::UnderWay(call, id), story, is_over } = self else {
             return Err(error);
         };
-        let passes = passes(&error, call.handle());
-        if !self.unsent.is_endless() {
-            self.due = self.due.or_else(|| call.due());
-        }
         let is_turned_away = matches!(error.code(), Code::Overloaded | Code::ShuttingDown);
         if error.is_from_peer() && !is_turned_away {
-            self.answered();
+            supply.answered(*id);
         }
-        self.step = Step::Over;
-        if !is_harmless || !passes {
-            return Err(self.told(error));
+        *is_over = true;
+        let story = story.get_or_insert_default();
+        if !is_harmless || !passes(&error, call.handle()) {
+            return Err(story.told(error));
+        }
+        if wants_reply && !call.unsent().is_endless() {
+            story.due = story.due.or_else(|| call.due());
         }
         let pause = match error.retry_after() {
             Some(time) => time,
             // There is a pause before the connection is made anew.
-            None if error.code() == Code::Disconnected && self.repeats == 0 => Duration::ZERO,
-            None => self.supply.pause(self.repeats),
+            None if error.code() == Code::Disconnected && story.repeats == 0 => Duration::ZERO,
+            None => supply.pause(story.repeats),
         };
         let is_in_vain = |due: Instant| due.saturating_duration_since(now()) <= pause;
         let is_seen = error.was_sent();
-        if self.due.is_some_and(is_in_vain) || is_seen && !self.supply.affords_repeat() {
-            return Err(self.told(error));
+        if story.due.is_some_and(is_in_vain) || is_seen && !supply.affords_repeat() {
+            return Err(story.told(error));
         }
-        self.may_have_run |= !error.is_safe_to_retry();
-        self.repeats = self.repeats.saturating_add(1);
-        tracing::debug!(command = %self.unsent.name, %error, ?pause, "makes a call again");
-        self.wait(pause);
+        story.may_have_run |= !error.is_safe_to_retry();
+        story.repeats = story.repeats.saturating_add(1);
+        let unsent = call.unsent_mut().take();
+        tracing::debug!(command = %unsent.name, %error, ?pause, "makes a call again");
+        let bytes =
+            unsent.payload.as_ref().map_or(0, |payload| payload.as_ref().map_or(0, |p| p.len()));
+        let waiting = Some(supply.wait(bytes, pause));
+        self.step = Step::Away(Box::new(Away { unsent, waiting }));
+        *is_over = false;
         Ok(())
-    }
-
-    fn wait(&mut self, pause: Duration) {
-        self.step = Step::Waiting(self.supply.wait(self.payload.len(), pause));
     }
 
     fn answered(&self) {
@@ -301,19 +319,21 @@ impl Repeating {
             self.supply.answered(id);
         }
     }
+}
 
-    /// The error of a call that found no connection in time.
-    fn too_late(&self) -> Error {
-        let error = Error::local(Code::DeadlineExceeded, "there was no connection in time");
-        match self.supply.why_none() {
-            Some(why) => error.with_source(why),
-            None => error,
-        }
-    }
-
+impl Story {
     /// An error as its caller is told it: that of the last attempt does not know of those before.
     fn told(&self, error: Error) -> Error {
         if self.may_have_run { error.after_running().after_sending() } else { error }
+    }
+}
+
+/// The error of a call that found no connection in time.
+fn too_late(supply: &dyn Supply) -> Error {
+    let error = Error::local(Code::DeadlineExceeded, "there was no connection in time");
+    match supply.why_none() {
+        Some(why) => error.with_source(why),
+        None => error,
     }
 }
 

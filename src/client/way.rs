@@ -25,7 +25,7 @@ pub(super) enum Way {
 #[expect(clippy::large_enum_variant, reason = "the fast way is not to be boxed")]
 pub(super) enum Exchange {
     Connection(Outgoing),
-    Supplied(Box<Repeating>),
+    Supplied(Repeating),
     Channel(Box<OverChannel>),
 }
 

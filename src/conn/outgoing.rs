@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::handed_over::Sending;
 use super::handle::Handle;
@@ -61,6 +61,8 @@ pub(crate) struct Outgoing {
     // Only while there is no room.
     place: Option<Place>,
     state: State,
+    // The payload stays with the call when it is sent.
+    keeps_payload: bool,
 }
 
 enum State {
@@ -114,12 +116,12 @@ impl Unsent {
         Some(self.deadline.unwrap_or_else(|| after(time()).into_std()))
     }
 
-    /// The same once more, without the payload.
-    pub(crate) fn again(&self) -> Self {
+    /// The same once more; the payload is not in here any more.
+    pub(crate) fn take(&mut self) -> Self {
         Self {
             name: self.name,
             format: self.format,
-            payload: None,
+            payload: self.payload.take(),
             deadline: self.deadline,
             beside: self.beside.clone(),
             facts: self.facts.clone(),
@@ -189,7 +191,15 @@ impl Beside {
 impl Outgoing {
     #[inline]
     pub(crate) fn new(handle: Arc<Handle>, unsent: Unsent) -> Self {
-        Self { handle, unsent, due: None, place: None, state: State::Unsent }
+        Self { handle, unsent, due: None, place: None, state: State::Unsent, keeps_payload: false }
+    }
+
+    /// A call that may have to be made again.
+    #[inline]
+    pub(crate) fn keeping(handle: Arc<Handle>, unsent: Unsent) -> Self {
+        let mut call = Self::new(handle, unsent);
+        call.keeps_payload = true;
+        call
     }
 
     pub(crate) fn handle(&self) -> &Arc<Handle> {
@@ -278,7 +288,7 @@ impl Outgoing {
             &mut Option<Waker>,
             Name,
             Options,
-            BytesMut,
+            Body<'_>,
             Instant,
         ) -> Result<R>,
     ) -> Poll<Result<R>> {
@@ -295,14 +305,18 @@ impl Outgoing {
             }
         };
         let (name, bytes) = (self.unsent.name, payload.len());
-        let mut payload = Some(payload);
+        let (mut payload, keeps) = (Some(payload), self.keeps_payload);
         let (shared, within) = (self.handle.shared(), self.handle.within());
         let place = &mut self.place;
         let sending = Sending { within, place, bytes, deadline, wants_reply };
         let sent = shared.poll_send(cx, sending, |session, waker| {
-            send(session, waker, name, options, payload.take().unwrap_or_default(), deadline)
+            let body = match &payload {
+                Some(kept) if keeps => Body::Kept(kept),
+                _ => Body::Given(payload.take().unwrap_or_default()),
+            };
+            send(session, waker, name, options, body, deadline)
         });
-        if sent.is_pending() {
+        if keeps || sent.is_pending() {
             self.unsent.payload = payload.map(Ok);
         }
         sent
@@ -370,6 +384,31 @@ impl Outgoing {
     fn leave_room(&mut self) {
         if let Some(place) = self.place.take() {
             self.handle.shared().leave_room(place);
+        }
+    }
+}
+
+/// The payload, as the session is given it.
+enum Body<'a> {
+    Given(BytesMut),
+    /// Copied, as a small one is in any case.
+    Kept(&'a [u8]),
+}
+
+impl AsRef<[u8]> for Body<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Given(payload) => payload,
+            Self::Kept(payload) => payload,
+        }
+    }
+}
+
+impl From<Body<'_>> for Bytes {
+    fn from(body: Body<'_>) -> Self {
+        match body {
+            Body::Given(payload) => payload.freeze(),
+            Body::Kept(payload) => Self::copy_from_slice(payload),
         }
     }
 }

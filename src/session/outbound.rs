@@ -22,7 +22,7 @@ use std::collections::hash_map::Entry;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt};
 
 use super::cause::Cause;
@@ -100,11 +100,11 @@ impl Outbound {
         }
     }
 
-    pub(super) fn call(
+    pub(super) fn call<B: Into<Bytes> + AsRef<[u8]>>(
         &mut self,
         name: Name,
         options: Options,
-        payload: BytesMut,
+        payload: B,
         deadline: Instant,
         waker: &mut Option<Waker>,
         outbox: &mut Outbox,
@@ -135,7 +135,7 @@ impl Outbound {
         if self.ping.is_none() {
             let tag = self.begin(State::Forgotten);
             self.ping = Some(tag);
-            push_call(PING, tag, Options::default(), BytesMut::new(), outbox);
+            push_call(PING, tag, Options::default(), Bytes::new(), outbox);
         }
     }
 
@@ -151,11 +151,11 @@ impl Outbound {
         if self.facts.is_empty() { None } else { self.facts.get(&tag) }
     }
 
-    pub(super) fn notify(
+    pub(super) fn notify<B: Into<Bytes> + AsRef<[u8]>>(
         &mut self,
         name: Name,
         options: Options,
-        payload: BytesMut,
+        payload: B,
         outbox: &mut Outbox,
     ) {
         push_call(name, 0, options, payload, outbox);
@@ -483,8 +483,14 @@ fn shrink_empty_map<T>(map: &mut HashMap<Tag, T>) {
     }
 }
 
-fn push_call(name: Name, tag: Tag, options: Options, payload: BytesMut, outbox: &mut Outbox) {
-    let len = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+fn push_call<B: Into<Bytes> + AsRef<[u8]>>(
+    name: Name,
+    tag: Tag,
+    options: Options,
+    payload: B,
+    outbox: &mut Outbox,
+) {
+    let len = u64::try_from(payload.as_ref().len()).unwrap_or(u64::MAX);
     outbox.push_line(&Line::Call { name, tag, len, options });
     outbox.push_body(payload);
 }

@@ -6,7 +6,7 @@
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::calling_back::{check_open, flush_error};
 use super::calls::Calls;
@@ -156,12 +156,12 @@ impl Session {
     ///
     /// `overloaded` if `calls_per_connection_max` are unanswered, or why the connection takes no
     /// more calls.
-    pub fn call(
+    pub fn call<B: Into<Bytes> + AsRef<[u8]>>(
         &mut self,
         within: Option<CallId>,
         name: Name,
         options: Options,
-        payload: BytesMut,
+        payload: B,
         deadline: Instant,
         waker: &mut Option<Waker>,
     ) -> Result<Tag, Error> {
@@ -184,12 +184,12 @@ impl Session {
     /// # Errors
     ///
     /// Why the connection takes no more calls.
-    pub fn notify(
+    pub fn notify<B: Into<Bytes> + AsRef<[u8]>>(
         &mut self,
         within: Option<CallId>,
         name: Name,
         options: Options,
-        payload: BytesMut,
+        payload: B,
     ) -> Result<(), Error> {
         check_open(&self.calls, within)?;
         let Calls { outbound, backlog, .. } = &mut self.calls;
