@@ -23,6 +23,7 @@
 mod bombs;
 mod cancels;
 mod child;
+mod comebacks;
 mod crowd;
 mod desync;
 mod drips;
@@ -42,10 +43,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 /// What there is to reach, in the order in which it is run.
-const GOALS: [(&str, fn()); 14] = [
+const GOALS: [(&str, fn()); 16] = [
     ("G1", bombs::run),
     ("G3", memory::run),
     ("G5", crowd::run),
+    ("G6", comebacks::run),
     ("G7", shutdown::run),
     ("G9", desync::run),
     ("G10", splits::run),
@@ -57,6 +59,7 @@ const GOALS: [(&str, fn()); 14] = [
     ("G17", frozen::run),
     ("G18", streams::run),
     ("G19", restarts::run),
+    ("R16", comebacks::run_storm),
 ];
 
 fn main() -> ExitCode {
@@ -66,6 +69,10 @@ fn main() -> ExitCode {
     }
     if restarts::is_child() {
         restarts::main();
+        return ExitCode::SUCCESS;
+    }
+    if comebacks::is_child() {
+        comebacks::main();
         return ExitCode::SUCCESS;
     }
     let args: Vec<String> = std::env::args().skip(1).collect();
