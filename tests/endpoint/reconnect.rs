@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::support::*;
 
 /// As `ECHO`, and it may run twice.
-const AGAIN: Command<String, String, Line> = Command::new("ECHO").idempotent();
+pub const AGAIN: Command<String, String, Line> = Command::new("ECHO").idempotent();
 
 /// A server that comes and goes, and what has been dialled to it.
 #[derive(Clone, Default)]
@@ -46,15 +46,26 @@ impl Host {
         let (host, caller) = (self.clone(), caller.clone());
         Reconnect::by(move || {
             let (host, caller) = (host.clone(), caller.clone());
-            async move { host.dial(&caller).await }
+            async move {
+                assert_eq!(host.dialling.fetch_add(1, Ordering::SeqCst), 0, "two dials at once");
+                settle().await;
+                host.dialling.fetch_sub(1, Ordering::SeqCst);
+                host.dial(&caller)
+            }
         })
     }
 
-    async fn dial(&self, caller: &Endpoint) -> Result<Client, Error> {
+    /// The same for one of many clients.
+    pub fn crowded(&self) -> Reconnect {
+        let host = self.clone();
+        Reconnect::by(move || {
+            let client = host.dial(&Endpoint::new());
+            async move { client }
+        })
+    }
+
+    fn dial(&self, caller: &Endpoint) -> Result<Client, Error> {
         self.dials.add();
-        assert_eq!(self.dialling.fetch_add(1, Ordering::SeqCst), 0, "two dials at once");
-        settle().await;
-        self.dialling.fetch_sub(1, Ordering::SeqCst);
         let Some(endpoint) = self.now.lock().unwrap().clone() else {
             return Err(Error::new(Code::Disconnected, "nobody is there"));
         };
@@ -66,7 +77,7 @@ impl Host {
 }
 
 /// A client, and the peers that it connects to, one after the other.
-fn client_and_peers() -> (Client, mpsc::UnboundedReceiver<Peer<MemoryStream>>) {
+pub fn client_and_peers() -> (Client, mpsc::UnboundedReceiver<Peer<MemoryStream>>) {
     let (reconnect, peers) = reconnect_and_peers();
     (reconnect.client(), peers)
 }
