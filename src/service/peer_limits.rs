@@ -261,7 +261,7 @@ impl Entry {
         if bounds.in_flight_max.is_some_and(|max| self.in_flight >= max) {
             let max = bounds.in_flight_max.unwrap_or_default();
             let text = format!("{max} calls of this peer are under way");
-            return Err(Error::found(Code::Overloaded, text).with_retry_after(RETRY_AFTER));
+            return Err(overloaded(text, RETRY_AFTER));
         }
         let mut then = *self;
         if let Some(rate) = bounds.calls {
@@ -309,7 +309,11 @@ fn key_of(hashers: &Hashers, whose: &impl Hash) -> Key {
 
 fn too_much(what: &str, rate: Rate, time: Duration) -> Error {
     let text = format!("more than {rate} {what} a second of this peer");
-    Error::found(Code::Overloaded, text).with_retry_after(time)
+    overloaded(text, time)
+}
+
+fn overloaded(text: String, time: Duration) -> Error {
+    Error::found(Code::Overloaded, text).for_caller().with_retry_after(time)
 }
 
 /// Peers that are told apart, unless the program says otherwise.

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use switchboard::service::{self as seam, Layered, Next, Reply, Request};
 use switchboard::{
-    Code, Command, Context, Endpoint, Error, Limits, Metadata, Result, Sender, Streamed, with_state,
+    Code, Command, Context, Endpoint, Error, Limits, Metadata, Result, Sender, Streamed, blocking,
+    with_state,
 };
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -283,6 +284,131 @@ async fn a_layer_that_does_not_do_what_it_should_harms_that_call_alone() {
             // The connection lives, and so do all other commands.
             assert_eq!(client.call(ADD, &(1, 2)).await.unwrap(), 3, "{what}");
         }
+    }
+}
+
+/// What a layer did, and whether the handler ran, as far as its caller learns of it.
+#[tokio::test(start_paused = true)]
+async fn an_error_of_another_call_says_nothing_of_this_one() {
+    type Answering = Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>;
+    type Does = fn(Next, Request, seam::Door) -> Answering;
+    // Code and text for the caller, whether it may call again, and how often the handler ran.
+    let cases: [(&str, Does, (Code, &str), bool, usize); 5] = [
+        (
+            "keeps an error of the library",
+            |_, _, _| Box::pin(async { Err(Request::new("no name", "").unwrap_err().into()) }),
+            (Code::Failed, "the handler failed"),
+            false,
+            0,
+        ),
+        (
+            "asks another service first, which refuses",
+            |_, _, other| Box::pin(async { Ok(ask(other).await.map_err(Error::pass_on)?) }),
+            (Code::ShuttingDown, "no more calls are taken"),
+            true,
+            0,
+        ),
+        (
+            "asks another service first, which has failed",
+            |_, _, other| {
+                let failed = |error: Error| error.pass_on().after_sending();
+                Box::pin(async move { Ok(ask(other).await.map_err(failed)?) })
+            },
+            (Code::ShuttingDown, "no more calls are taken"),
+            true,
+            0,
+        ),
+        (
+            "asks another service afterwards",
+            |next, request, other| {
+                Box::pin(async {
+                    next.oneshot(request).await?;
+                    Ok(ask(other).await.map_err(Error::pass_on)?)
+                })
+            },
+            (Code::ShuttingDown, "no more calls are taken"),
+            false,
+            1,
+        ),
+        (
+            "tries again where there is no place",
+            |next, request, _| {
+                Box::pin(async {
+                    let first = next.clone().oneshot(request.clone());
+                    let (first, second) = tokio::join!(first, next.oneshot(request));
+                    first?;
+                    Ok(second?)
+                })
+            },
+            (Code::Overloaded, "blocking_calls_max (1) are running already"),
+            false,
+            1,
+        ),
+    ];
+    let closed = endpoint().door();
+    closed.close();
+    for (what, does, told, is_safe, expected) in cases {
+        let runs = Count::default();
+        let run = runs.clone();
+        let work = move |text: String| {
+            run.add();
+            Ok::<_, Error>(text)
+        };
+        let other = closed.clone();
+        let endpoint = limited(|limits| limits.blocking_calls_max = 1)
+            .on(HOLD, blocking(work))
+            .layer(layer_by(move |next, request| does(next, request, other.clone())));
+        for client in clients_of(&endpoint) {
+            let before = runs.now();
+            let error = client.call(HOLD, &"x".into()).await.unwrap_err();
+            assert_eq!((error.code(), error.text()), told, "{what}");
+            assert_eq!(error.is_safe_to_retry(), is_safe, "{what}: {error}");
+            assert_eq!(runs.now() - before, expected, "{what}");
+        }
+    }
+}
+
+async fn ask(service: seam::Door) -> Result<Reply> {
+    let request = Request::new("ECHO", "x")?.with_format("line")?;
+    service.oneshot(request).await
+}
+
+/// A layer hands a call on to another endpoint, as it came or within a time of its own.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_handed_on_keeps_its_format_and_its_time() {
+    type Answering = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
+    type HandsOn = fn(&Endpoint, Request) -> Answering;
+    let ways: [(&str, HandsOn); 4] = [
+        ("an endpoint", |far, request| Box::pin(far.clone().oneshot(request))),
+        ("a door", |far, request| Box::pin(far.door().oneshot(request))),
+        ("in process", |far, request| Box::pin(far.client().oneshot(request))),
+        ("a connection", |far, request| Box::pin(client(far).oneshot(request))),
+    ];
+    for (what, hands_on) in ways {
+        let held = Held::new();
+        let far = held.on(endpoint());
+        let formats = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&formats);
+        let near = endpoint().on(HOLD, async |text: String| Ok::<_, Error>(text)).layer(layer_by(
+            move |_, request| {
+                seen.lock().unwrap().push(request.format());
+                let answer = hands_on(&far, request.with_timeout(MS * 20));
+                async { Ok(answer.await?) }
+            },
+        ));
+        assert_eq!(exchange(&near, "ECHO\nabc\n").await, "abc\n", "{what}");
+        assert_eq!(exchange(&near, "ADD json\n[1,2]\n").await, "3\n", "{what}");
+        for client in clients_of(&near) {
+            assert_eq!(client.call(ECHO, &"abc".into()).await.unwrap(), "abc", "{what}");
+            assert_eq!(client.call(ADD, &(1, 2)).await.unwrap(), 3, "{what}");
+            let begin = tokio::time::Instant::now();
+            let call = client.call(HOLD, &"x".into()).timeout(SECOND * 5);
+            assert_eq!(call.await.unwrap_err().code(), Code::Failed, "{what}");
+            assert!(begin.elapsed() < SECOND, "{what}");
+        }
+        settle().await;
+        assert_eq!(held.begun.now(), held.ended.now(), "{what}");
+        assert_eq!(formats.lock().unwrap()[..3], ["line", "json", "line"], "{what}");
     }
 }
 
