@@ -84,7 +84,7 @@ impl Admitted {
         let budget = Budget::new(&self.limits, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
         let bounds = Bounds { budget, limits: Arc::clone(&self.limits) };
-        let entered = self.trace.map(TraceSpan::enter);
+        let entered = TraceSpan::enter_that(self.trace);
         let work = caught(|| self.route.call(self.spoken, payload, bounds, context, hold))
             // Perhaps of the handler, before its first await.
             .map_err(Error::after_running)??;

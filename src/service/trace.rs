@@ -5,7 +5,8 @@
 //!                                           └─ a call is made: says the span as its parent
 //! ```
 //!
-//! A call without a trace touches nothing of this: it has no span, and is not wrapped.
+//! A call without a trace has no span, and is not wrapped. It may be polled by a handler that is in
+//! one, which it leaves: that costs one look.
 
 use std::cell::Cell;
 use std::fmt;
@@ -68,6 +69,24 @@ impl TraceSpan {
     pub(crate) fn enter(self) -> Entered {
         let before = CURRENT.try_with(|current| current.replace(Some(self))).ok().flatten();
         Entered { before, _here: std::marker::PhantomData }
+    }
+
+    /// As [`enter`](Self::enter), for a call that may have none: it is in no trace then, whoever
+    /// polls it.
+    #[inline]
+    pub(crate) fn enter_that(span: Option<Self>) -> Option<Entered> {
+        match span {
+            Some(span) => Some(span.enter()),
+            None => Self::leave(),
+        }
+    }
+
+    /// Leaves the one that is entered on this thread, if there is one, until that is dropped.
+    #[inline]
+    pub(crate) fn leave() -> Option<Entered> {
+        let before = Self::current()?;
+        let _ = CURRENT.try_with(|current| current.set(None));
+        Some(Entered { before: Some(before), _here: std::marker::PhantomData })
     }
 
     /// Its ids in hexadecimal digits: the trace, the parent, and its own.
