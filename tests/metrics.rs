@@ -128,6 +128,34 @@ async fn unknown_names_make_no_series() {
     assert_eq!((series(&text), value(&text, refused)), (before, "10000"));
 }
 
+/// What was told of a name does not stay as it was while its calls end.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_was_removed_is_told_to_its_end() {
+    let (endpoint, (recorder, page)) = (endpoint(), recorder());
+    let client = client(&endpoint);
+    let call = tokio::spawn(client.call(SLOW, &30).into_future());
+    settle().await;
+    let in_flight = "switchboard_calls_in_flight{command=\"SLOW\"}";
+    assert_eq!(value(&published(&endpoint, &recorder, &page), in_flight), "1");
+    assert!(endpoint.remove("SLOW"));
+    call.await.unwrap().unwrap();
+    // One that was never told does not come to be a series.
+    assert!(endpoint.remove("ECHO"));
+    endpoint.add(ECHO.under("briefly."), async |text: String| Ok::<_, Error>(text)).unwrap();
+    assert!(endpoint.remove("briefly.ECHO"));
+    for _ in 0..2 {
+        let text = published(&endpoint, &recorder, &page);
+        assert_eq!(value(&text, in_flight), "0");
+        for ended in [
+            "switchboard_calls_total{command=\"SLOW\",code=\"ok\"}",
+            "switchboard_call_seconds_count{command=\"SLOW\"}",
+        ] {
+            assert_eq!(value(&text, ended), "1");
+        }
+        assert!(!text.contains("briefly"), "{text}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_endpoints_tell_themselves_apart() {
     let (recorder, page) = recorder();
