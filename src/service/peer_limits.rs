@@ -128,7 +128,8 @@ impl PeerLimits {
         Self { bounds, peers_max, whose: Arc::new(whose) }
     }
 
-    /// Bounds how many calls a peer may begin in a second, and how many of them at once.
+    /// Bounds how many calls a peer may begin in a second, and how many of them at once. Both are
+    /// at least 1.
     pub fn calls_per_second(mut self, calls: u32, burst: u32) -> Self {
         self.bounds.calls = Some(Rate::new(calls.into(), burst.into()));
         self
@@ -142,8 +143,9 @@ impl PeerLimits {
     }
 
     /// Bounds the bytes of the payloads of a peer's requests and of the replies to it, in a second
-    /// and at once. A reply is sent in any case, and the calls after it wait. Items of streams do
-    /// not count: credit bounds them.
+    /// and at once, at least 1. A reply is sent in any case, and the calls after it wait. A request
+    /// with more bytes than that waits until nothing else is used up. Items of streams do not
+    /// count: credit bounds them.
     pub fn bytes_per_second(mut self, bytes: u64) -> Self {
         self.bounds.bytes = Some(Rate::new(bytes, bytes));
         self
