@@ -331,7 +331,7 @@ async fn an_error_of_another_call_says_nothing_of_this_one() {
             1,
         ),
         (
-            "tries again where there is no place",
+            "tries again where there is no memory",
             |next, request, _| {
                 Box::pin(async {
                     let first = next.clone().oneshot(request.clone());
@@ -340,7 +340,7 @@ async fn an_error_of_another_call_says_nothing_of_this_one() {
                     Ok(second?)
                 })
             },
-            (Code::Overloaded, "blocking_calls_max (1) are running already"),
+            (Code::Overloaded, "held_bytes_max (250000) is in use"),
             false,
             1,
         ),
@@ -352,15 +352,19 @@ async fn an_error_of_another_call_says_nothing_of_this_one() {
         let run = runs.clone();
         let work = move |text: String| {
             run.add();
-            Ok::<_, Error>(text)
+            async {
+                tokio::task::yield_now().await;
+                Ok::<_, Error>(text)
+            }
         };
         let other = closed.clone();
-        let endpoint = limited(|limits| limits.blocking_calls_max = 1)
-            .on(HOLD, blocking(work))
+        let endpoint = limited(|limits| limits.held_bytes_max = 250_000)
+            .on(HOLD, work)
             .layer(layer_by(move |next, request| does(next, request, other.clone())));
         for client in clients_of(&endpoint) {
             let before = runs.now();
-            let error = client.call(HOLD, &"x".into()).await.unwrap_err();
+            // It is there twice, and each time that it is decoded.
+            let error = client.call(HOLD, &"x".repeat(100_000)).await.unwrap_err();
             assert_eq!((error.code(), error.text()), told, "{what}");
             assert_eq!(error.is_safe_to_retry(), is_safe, "{what}: {error}");
             assert_eq!(runs.now() - before, expected, "{what}");
