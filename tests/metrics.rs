@@ -83,6 +83,7 @@ async fn a_page_has_what_was_counted() {
     client.call(ECHO, &"hello".to_owned()).await.unwrap();
     client.call(FAIL, &"hello".to_owned()).await.unwrap_err();
     client.call(SLOW, &30).await.unwrap();
+    client.call_json("?DESCRIBE", &"ECHO".into()).await.unwrap();
     let page_of = |endpoint: &Endpoint| published(endpoint, &recorder, &page);
     for round in 0..3 {
         let text = page_of(&endpoint);
@@ -97,6 +98,8 @@ async fn a_page_has_what_was_counted() {
             ("switchboard_call_seconds_bucket{command=\"SLOW\",le=\"0.025\"}", "0"),
             ("switchboard_call_seconds_bucket{command=\"SLOW\",le=\"0.05\"}", "1"),
             ("switchboard_call_seconds_bucket{command=\"ECHO\",le=\"0.00001\"}", "1"),
+            ("switchboard_call_seconds_count{command=\"?\"}", "1"),
+            ("switchboard_calls_total{command=\"?\",code=\"ok\"}", "1"),
             ("switchboard_connections_open", "0"),
             ("switchboard_calls_refused_total{code=\"unknown_command\"}", "0"),
         ] {

@@ -5,13 +5,14 @@ use std::future::{pending, ready};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use switchboard::service::{self as seam, Layered, Next, Reply, Request};
 use switchboard::{
     Code, Command, Context, Endpoint, Error, Limits, Metadata, Result, Sender, Streamed, blocking,
     with_state,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
@@ -340,7 +341,7 @@ async fn an_error_of_another_call_says_nothing_of_this_one() {
                     Ok(second?)
                 })
             },
-            (Code::Overloaded, "held_bytes_max (250000) is in use"),
+            (Code::Overloaded, "held_bytes_max (250000)"),
             false,
             1,
         ),
@@ -365,10 +366,101 @@ async fn an_error_of_another_call_says_nothing_of_this_one() {
             let before = runs.now();
             // It is there twice, and each time that it is decoded.
             let error = client.call(HOLD, &"x".repeat(100_000)).await.unwrap_err();
-            assert_eq!((error.code(), error.text()), told, "{what}");
+            assert_eq!(error.code(), told.0, "{what}: {error}");
+            assert!(error.text().ends_with(told.1), "{what}: {error}");
             assert_eq!(error.is_safe_to_retry(), is_safe, "{what}: {error}");
             assert_eq!(runs.now() - before, expected, "{what}");
         }
+    }
+}
+
+/// Behind a layer as without one: what found no place has not run.
+#[tokio::test]
+async fn what_is_refused_behind_a_layer_did_not_run() {
+    let (begun, (open, opened)) = (Count::default(), std::sync::mpsc::channel::<()>());
+    let (begins, opened) = (begun.clone(), Mutex::new(opened));
+    let wait = move |text: String| {
+        begins.add();
+        let _ = opened.lock().unwrap().recv();
+        Ok::<_, Error>(text)
+    };
+    let limit = |limits: &mut Limits| {
+        limits.blocking_calls_max = 1;
+        limits.held_bytes_max = 150_000;
+    };
+    let endpoint = limited(limit).on(HOLD, blocking(wait)).layer(mark("x"));
+    let client = client(&endpoint);
+    let first = tokio::spawn(client.call(HOLD, &"1".into()).into_future());
+    begun.reach(1).await;
+    for client in clients_of(&endpoint) {
+        // There is memory for it once, and not for what is decoded of it. Then there is no thread.
+        let (large, small) = ("x".repeat(100_000), "2".to_owned());
+        for call in [client.call(ECHO, &large), client.call(HOLD, &small)] {
+            let error = call.await.unwrap_err();
+            assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Overloaded, true));
+        }
+    }
+    drop(open);
+    assert_eq!(first.await.unwrap().unwrap(), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_sees_the_panic_of_a_handler_as_its_error() {
+    let panics = async |_: String| -> Result<String> {
+        tokio::task::yield_now().await;
+        panic!("on purpose")
+    };
+    let mend = async |next: Next, request: Request| {
+        let error = next.oneshot(request).await.unwrap_err();
+        assert_eq!(error.code(), Code::Panicked);
+        Ok(Reply::new("mended"))
+    };
+    let endpoint = endpoint().on(HOLD, panics).layer_for(HOLD, layer_by(mend));
+    for client in clients_of(&endpoint) {
+        assert_eq!(client.call(HOLD, &"x".into()).await.unwrap(), "mended");
+    }
+}
+
+/// A service that has a place of its own from when it is ready until it is dropped.
+struct Placed {
+    next: Next,
+    places: Arc<Semaphore>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Clone for Placed {
+    fn clone(&self) -> Self {
+        Self { next: self.next.clone(), places: Arc::clone(&self.places), place: None }
+    }
+}
+
+impl Service<Request> for Placed {
+    type Response = Reply;
+    type Error = Error;
+    type Future = seam::Answer;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<()>> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        self.place = Some(place.map_err(|_| Error::new(Code::Overloaded, "there is no place"))?);
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> seam::Answer {
+        self.next.call(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_called_is_let_go() {
+    let (held, places) = (Held::new(), Arc::new(Semaphore::new(1)));
+    let placed = layer_fn(|next| Placed { next, places: Arc::clone(&places), place: None });
+    let endpoint = held.on(endpoint()).layer(placed);
+    let client = client(&endpoint);
+    let calls = ["1", "2"].map(|text| tokio::spawn(client.call(HOLD, &text.into()).into_future()));
+    held.begun.reach(2).await;
+    held.release(2);
+    for call in calls {
+        call.await.unwrap().unwrap();
     }
 }
 

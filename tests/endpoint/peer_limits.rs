@@ -245,6 +245,19 @@ async fn invented_peers_share_what_one_may_do() {
     assert_eq!(waits(&door, &calls).await, [0, 0, 1000]);
 }
 
+/// Whatever it is that a peer has used up, it does not get more by being forgotten.
+#[tokio::test(start_paused = true)]
+async fn who_has_used_something_is_not_forgotten() {
+    let long = "x".repeat(50);
+    let calls = [(long.as_str(), "1.1.1.1"), (&long, "2.2.2.2"), (&long, "1.1.1.1")];
+    for (limits, wait) in [
+        (PeerLimits::new().bytes_per_second(100), 500),
+        (PeerLimits::new().calls_per_second(1, 1), 1000),
+    ] {
+        assert_eq!(waits(&door(limits.peers_max(1)), &calls).await, [0, 0, wait]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_counted_among_others_is_given_back_there() {
     let gate = Arc::new(Semaphore::new(0));

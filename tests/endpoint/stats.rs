@@ -359,6 +359,9 @@ async fn connections_are_counted() {
     tokio::time::sleep(2 * SECOND).await;
     drop((slow, wrong, refused));
     settle().await;
+    let connections = endpoint.stats().connections;
+    let cut = (connections.cut_slow, connections.cut_protocol, connections.cut_silent);
+    assert_eq!(cut, (1, 1, 0));
     let silent = dialer.dial().await.unwrap();
     tokio::time::sleep(20 * SECOND).await;
     let connections = endpoint.stats().connections;
