@@ -288,90 +288,76 @@ async fn a_layer_that_does_not_do_what_it_should_harms_that_call_alone() {
     }
 }
 
-/// What a layer did, and whether the handler ran, as far as its caller learns of it.
+/// What a layer does, given what is behind it and another service, which takes no more calls.
+type Asks = fn(Next, Request, seam::Door) -> Asked;
+type Asked = Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>;
+
+async fn ask(service: seam::Door) -> Result<Reply> {
+    let request = Request::new("ECHO", "x")?.with_format("line")?;
+    service.oneshot(request).await
+}
+
+/// What the caller is told: a code, how its text ends, whether it may call again, and how often the
+/// handler ran.
+async fn check_asked(what: &str, asks: Asks, told: (Code, &str), is_safe: bool, expected: usize) {
+    let runs = Count::default();
+    let run = runs.clone();
+    let work = move |text: String| {
+        run.add();
+        async {
+            tokio::task::yield_now().await;
+            Ok::<_, Error>(text)
+        }
+    };
+    let other = endpoint().door();
+    other.close();
+    let endpoint = limited(|limits| limits.held_bytes_max = 250_000)
+        .on(HOLD, work)
+        .layer(layer_by(move |next, request| asks(next, request, other.clone())));
+    for client in clients_of(&endpoint) {
+        let before = runs.now();
+        // It is there twice, and each time that it is decoded.
+        let error = client.call(HOLD, &"x".repeat(100_000)).await.unwrap_err();
+        assert_eq!(error.code(), told.0, "{what}: {error}");
+        assert!(error.text().ends_with(told.1), "{what}: {error}");
+        assert_eq!(error.is_safe_to_retry(), is_safe, "{what}: {error}");
+        assert_eq!(runs.now() - before, expected, "{what}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_error_of_another_call_says_nothing_of_this_one() {
-    type Answering = Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>;
-    type Does = fn(Next, Request, seam::Door) -> Answering;
-    // Code and text for the caller, whether it may call again, and how often the handler ran.
-    let cases: [(&str, Does, (Code, &str), bool, usize); 5] = [
-        (
-            "keeps an error of the library",
-            |_, _, _| Box::pin(async { Err(Request::new("no name", "").unwrap_err().into()) }),
-            (Code::Failed, "the handler failed"),
-            false,
-            0,
-        ),
-        (
-            "asks another service first, which refuses",
-            |_, _, other| Box::pin(async { Ok(ask(other).await.map_err(Error::pass_on)?) }),
-            (Code::ShuttingDown, "no more calls are taken"),
-            true,
-            0,
-        ),
-        (
-            "asks another service first, which has failed",
-            |_, _, other| {
-                let failed = |error: Error| error.pass_on().after_sending();
-                Box::pin(async move { Ok(ask(other).await.map_err(failed)?) })
-            },
-            (Code::ShuttingDown, "no more calls are taken"),
-            true,
-            0,
-        ),
-        (
-            "asks another service afterwards",
-            |next, request, other| {
-                Box::pin(async {
-                    next.oneshot(request).await?;
-                    Ok(ask(other).await.map_err(Error::pass_on)?)
-                })
-            },
-            (Code::ShuttingDown, "no more calls are taken"),
-            false,
-            1,
-        ),
-        (
-            "tries again where there is no memory",
-            |next, request, _| {
-                Box::pin(async {
-                    let first = next.clone().oneshot(request.clone());
-                    let (first, second) = tokio::join!(first, next.oneshot(request));
-                    first?;
-                    Ok(second?)
-                })
-            },
-            (Code::Overloaded, "held_bytes_max (250000)"),
-            false,
-            1,
-        ),
-    ];
-    let closed = endpoint().door();
-    closed.close();
-    for (what, does, told, is_safe, expected) in cases {
-        let runs = Count::default();
-        let run = runs.clone();
-        let work = move |text: String| {
-            run.add();
-            async {
-                tokio::task::yield_now().await;
-                Ok::<_, Error>(text)
-            }
-        };
-        let other = closed.clone();
-        let endpoint = limited(|limits| limits.held_bytes_max = 250_000)
-            .on(HOLD, work)
-            .layer(layer_by(move |next, request| does(next, request, other.clone())));
-        for client in clients_of(&endpoint) {
-            let before = runs.now();
-            // It is there twice, and each time that it is decoded.
-            let error = client.call(HOLD, &"x".repeat(100_000)).await.unwrap_err();
-            assert_eq!(error.code(), told.0, "{what}: {error}");
-            assert!(error.text().ends_with(told.1), "{what}: {error}");
-            assert_eq!(error.is_safe_to_retry(), is_safe, "{what}: {error}");
-            assert_eq!(runs.now() - before, expected, "{what}");
-        }
-    }
+    let asks: Asks =
+        |_, _, _| Box::pin(async { Err(Request::new("no name", "").unwrap_err().into()) });
+    check_asked("keeps it", asks, (Code::Failed, "the handler failed"), false, 0).await;
+
+    let closed = (Code::ShuttingDown, "no more calls are taken");
+    let asks: Asks =
+        |_, _, other| Box::pin(async { Ok(ask(other).await.map_err(Error::pass_on)?) });
+    check_asked("asks before", asks, closed, true, 0).await;
+    let asks: Asks = |_, _, other| {
+        let sent = |error: Error| error.pass_on().after_sending();
+        Box::pin(async move { Ok(ask(other).await.map_err(sent)?) })
+    };
+    check_asked("asks before, and the other may have run", asks, closed, true, 0).await;
+    let asks: Asks = |next, request, other| {
+        Box::pin(async {
+            next.oneshot(request).await?;
+            Ok(ask(other).await.map_err(Error::pass_on)?)
+        })
+    };
+    check_asked("asks afterwards", asks, closed, false, 1).await;
+
+    let asks: Asks = |next, request, _| {
+        Box::pin(async {
+            let first = next.clone().oneshot(request.clone());
+            let (first, second) = tokio::join!(first, next.oneshot(request));
+            first?;
+            Ok(second?)
+        })
+    };
+    let no_memory = (Code::Overloaded, "held_bytes_max (250000)");
+    check_asked("tries again where there is no memory", asks, no_memory, false, 1).await;
 }
 
 /// Behind a layer as without one: what found no place has not run.
@@ -462,11 +448,6 @@ async fn a_service_that_was_called_is_let_go() {
     for call in calls {
         call.await.unwrap().unwrap();
     }
-}
-
-async fn ask(service: seam::Door) -> Result<Reply> {
-    let request = Request::new("ECHO", "x")?.with_format("line")?;
-    service.oneshot(request).await
 }
 
 /// A layer hands a call on to another endpoint, as it came or within a time of its own.

@@ -106,13 +106,43 @@ async fn calls_of_each_peer_that_are_under_way() {
     }
 }
 
+/// A way of a call to end.
+type Ends = for<'c> fn(&'c Client) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
+
+const EVENS: Command<Streamed<u32>, Streamed<u32>> = Command::new("EVENS");
+
 /// A place that a call keeps is one that its peer never has again.
+async fn check_given_back(ends: &[(&str, Ends)]) {
+    let evens = async |(): (), mut numbers: Receiver<u32>, out: Sender<u32>| -> Result<()> {
+        while let Some(number) = numbers.next().await? {
+            if number % 2 == 0 {
+                out.send(&number).await?;
+            }
+        }
+        Ok(())
+    };
+    let panics = |_: String| -> std::future::Ready<Result<String>> { panic!("on purpose") };
+    let hold = async |_: String| -> Result<String> { pending().await };
+    let limits = PeerLimits::new().calls_in_flight(1).by(|_: &Request| Some(()));
+    let endpoint = limited(|limits| limits.call_time_max = SECOND)
+        .on(EVENS, evens)
+        .on(Command::<String, String, Line>::new("PANIC"), panics)
+        .on(HOLD, hold)
+        .layer(limits);
+    for (how, end) in ends {
+        for client in clients_of(&endpoint) {
+            end(&client).await;
+            drop(client);
+            settle().await;
+            let free = endpoint.client().call(ECHO, &"x".into()).await;
+            assert_eq!(free.unwrap_or_else(|error| error.to_string()), "x", "{how}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_place_is_given_back_however_a_call_ends() {
-    const EVENS: Command<Streamed<u32>, Streamed<u32>> = Command::new("EVENS");
-    type Ends = for<'c> fn(&'c Client) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
-    let named = |name: &'static str| Command::<String, String, Line>::new(name);
-    let ends: [(&str, Ends); 10] = [
+    check_given_back(&[
         ("answered", |client| Box::pin(async { drop(call(client, "ECHO").await.unwrap()) })),
         ("cancelled", |client| {
             Box::pin(async {
@@ -134,6 +164,13 @@ async fn a_place_is_given_back_however_a_call_ends() {
                 drop(client.call(command, &7).await.unwrap_err());
             })
         }),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_given_back_by_one_way_calls_streams_and_what_a_close_cuts_off() {
+    check_given_back(&[
         ("one-way", |client| {
             Box::pin(async {
                 client.notify(Command::<_, String, Line>::new("HOLD"), &"x".into()).await.unwrap();
@@ -162,32 +199,8 @@ async fn a_place_is_given_back_however_a_call_ends() {
                 drop(call.await.unwrap());
             })
         }),
-    ];
-    let evens = async |(): (), mut numbers: Receiver<u32>, out: Sender<u32>| -> Result<()> {
-        while let Some(number) = numbers.next().await? {
-            if number % 2 == 0 {
-                out.send(&number).await?;
-            }
-        }
-        Ok(())
-    };
-    let panics = |_: String| -> std::future::Ready<Result<String>> { panic!("on purpose") };
-    let hold = async |_: String| -> Result<String> { pending().await };
-    let limits = PeerLimits::new().calls_in_flight(1).by(|_: &Request| Some(()));
-    let endpoint = limited(|limits| limits.call_time_max = SECOND)
-        .on(EVENS, evens)
-        .on(named("PANIC"), panics)
-        .on(HOLD, hold)
-        .layer(limits);
-    for (how, end) in ends {
-        for client in clients_of(&endpoint) {
-            end(&client).await;
-            drop(client);
-            settle().await;
-            let free = endpoint.client().call(ECHO, &"x".into()).await;
-            assert_eq!(free.unwrap_or_else(|error| error.to_string()), "x", "{how}");
-        }
-    }
+    ])
+    .await;
 }
 
 fn call(client: &Client, name: &'static str) -> Call<String> {
