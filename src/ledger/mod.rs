@@ -155,8 +155,8 @@ impl Ledger {
         }
     }
 
-    /// All figures beside those of the commands that are registered. To be asked while none is added
-    /// or removed: in between, its figures are in neither place.
+    /// All figures beside those of the commands that are registered. To be asked while none is
+    /// added or removed: in between, its figures are in neither place.
     pub(crate) fn list(&self, commands: Vec<(Name, Arc<Figures>)>) -> Listed {
         let former = self.former();
         let by_name = former.by_name.iter().map(|(name, figures)| (*name, Arc::clone(figures)));

@@ -14,7 +14,6 @@ use std::num::{NonZeroU64, NonZeroU128};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::answer::Work;
 use super::extensions::Extensions;
 use crate::wire::{Options, Traceparent, random};
 
@@ -139,9 +138,12 @@ impl<F: ?Sized> Traced<F> {
     }
 }
 
+/// A future of any type.
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// A handler that is polled within its span, if it has one.
 #[inline]
-pub(crate) fn traced(span: Option<TraceSpan>, work: Work) -> Work {
+pub(crate) fn traced<T: 'static>(span: Option<TraceSpan>, work: Work<T>) -> Work<T> {
     match span {
         Some(span) => Box::pin(Traced::new(span, work)),
         None => work,
