@@ -304,6 +304,17 @@ impl Error {
         self
     }
 
+    /// This error as one of a layer in front of a handler, or one that has passed it: what the
+    /// library gave to the layer is kept here, as [`of_handler`](Self::of_handler) does.
+    #[cfg(feature = "tower")]
+    pub(crate) fn of_layer(mut self, has_run: bool) -> Self {
+        if self.facts.reach == Reach::Library {
+            self.facts.reach = Reach::Local;
+        }
+        (self.facts.is_refusal, self.facts.has_run) = (!has_run, has_run);
+        self
+    }
+
     /// Says that the call that is being answered did not run because of this.
     #[cfg(feature = "io")]
     pub(crate) fn refusing(mut self) -> Self {

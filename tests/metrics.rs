@@ -83,6 +83,7 @@ async fn a_page_has_what_was_counted() {
     client.call(ECHO, &"hello".to_owned()).await.unwrap();
     client.call(FAIL, &"hello".to_owned()).await.unwrap_err();
     client.call(SLOW, &30).await.unwrap();
+    client.call_json("?DESCRIBE", &"ECHO".into()).await.unwrap();
     let page_of = |endpoint: &Endpoint| published(endpoint, &recorder, &page);
     for round in 0..3 {
         let text = page_of(&endpoint);
@@ -97,6 +98,8 @@ async fn a_page_has_what_was_counted() {
             ("switchboard_call_seconds_bucket{command=\"SLOW\",le=\"0.025\"}", "0"),
             ("switchboard_call_seconds_bucket{command=\"SLOW\",le=\"0.05\"}", "1"),
             ("switchboard_call_seconds_bucket{command=\"ECHO\",le=\"0.00001\"}", "1"),
+            ("switchboard_call_seconds_count{command=\"?\"}", "1"),
+            ("switchboard_calls_total{command=\"?\",code=\"ok\"}", "1"),
             ("switchboard_connections_open", "0"),
             ("switchboard_calls_refused_total{code=\"unknown_command\"}", "0"),
         ] {
@@ -126,6 +129,34 @@ async fn unknown_names_make_no_series() {
     let text = published(&endpoint, &recorder, &page);
     let refused = "switchboard_calls_refused_total{code=\"unknown_command\"}";
     assert_eq!((series(&text), value(&text, refused)), (before, "10000"));
+}
+
+/// What was told of a name does not stay as it was while its calls end.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_was_removed_is_told_to_its_end() {
+    let (endpoint, (recorder, page)) = (endpoint(), recorder());
+    let client = client(&endpoint);
+    let call = tokio::spawn(client.call(SLOW, &30).into_future());
+    settle().await;
+    let in_flight = "switchboard_calls_in_flight{command=\"SLOW\"}";
+    assert_eq!(value(&published(&endpoint, &recorder, &page), in_flight), "1");
+    assert!(endpoint.remove("SLOW"));
+    call.await.unwrap().unwrap();
+    // One that was never told does not come to be a series.
+    assert!(endpoint.remove("ECHO"));
+    endpoint.add(ECHO.under("briefly."), async |text: String| Ok::<_, Error>(text)).unwrap();
+    assert!(endpoint.remove("briefly.ECHO"));
+    for _ in 0..2 {
+        let text = published(&endpoint, &recorder, &page);
+        assert_eq!(value(&text, in_flight), "0");
+        for ended in [
+            "switchboard_calls_total{command=\"SLOW\",code=\"ok\"}",
+            "switchboard_call_seconds_count{command=\"SLOW\"}",
+        ] {
+            assert_eq!(value(&text, ended), "1");
+        }
+        assert!(!text.contains("briefly"), "{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

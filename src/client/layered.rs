@@ -20,7 +20,8 @@ impl Client {
     /// first, and its time goes on meanwhile. The items of a streamed call pass beside it.
     ///
     /// Only the client that is returned has the layer. An error of the layer that is not an
-    /// [`Error`] is `failed`, and the call may have run.
+    /// [`Error`] is `failed`, and the call may have run. A panic in the layer is one in the task
+    /// that polls the call.
     ///
     /// ```
     /// # #[cfg(feature = "bincode")] {

@@ -30,7 +30,7 @@ impl Endpoint {
     /// Tells the recorder of the `metrics` facade what this endpoint and its clones have counted.
     /// Call it when the recorder is read: before its text is rendered, or every few seconds if it
     /// pushes. Calls themselves tell nothing, so they cost the same with this as without. Without a
-    /// recorder it does nothing.
+    /// recorder nobody is told, and the histogram of a later one begins with the calls after that.
     ///
     /// | series | labels |
     /// |---|---|
@@ -50,7 +50,8 @@ impl Endpoint {
     /// | `switchboard_held_bytes`, `switchboard_blocking_threads` | |
     ///
     /// [`Stats`] says what each of them counts. Only names that the program has
-    /// registered become a `command`; `?` stands for the endpoint's own.
+    /// registered become a `command`; `?` stands for the endpoint's own. A name that was told once
+    /// goes on to be told when it is removed, so that its gauge does not stay as it was.
     ///
     /// Counters are exact. The histogram gets samples whose number in each bucket of
     /// [`Latency::BOUNDS`](crate::Latency::BOUNDS) and whose sum are those that were counted, if

@@ -22,7 +22,7 @@ use crate::quota::{Held, call_bytes};
 #[cfg(feature = "json")]
 use crate::service::OtherPayload;
 #[cfg(feature = "tower")]
-use crate::service::{Answer, Innermost, Reply};
+use crate::service::{Answer, Innermost, Reply, Run};
 use crate::service::{Request, TraceSpan, Work, caught, traced};
 
 /// The handler that a call has found, and what binds it there.
@@ -84,7 +84,7 @@ impl Admitted {
         let budget = Budget::new(&self.limits, payload.len());
         let budget = budget.granted_by(Arc::<Quota>::clone(&self.quota));
         let bounds = Bounds { budget, limits: Arc::clone(&self.limits) };
-        let entered = self.trace.map(TraceSpan::enter);
+        let entered = TraceSpan::enter_that(self.trace);
         let work = caught(|| self.route.call(self.spoken, payload, bounds, context, hold))
             // Perhaps of the handler, before its first await.
             .map_err(Error::after_running)??;
@@ -103,11 +103,25 @@ fn is_misread(error: &Error) -> bool {
 /// may call the handler when that has long been told of the call.
 #[cfg(feature = "tower")]
 impl Innermost for Admitted {
-    fn answer(&self, request: Request) -> Answer {
+    fn answer(&self, request: Request, run: Run) -> Answer {
         let mut held = Held::new(&self.quota);
         match self.begin(request, &mut |bytes| held.cover(call_bytes(bytes))) {
-            Ok(work) => Answer::new(run(work, held)),
-            Err(error) => Answer::ready(Err(error.refusing())),
+            Ok(work) => Answer::new(run_to_end(work, held, run)),
+            Err(error) => {
+                if !error.has_run() {
+                    run.take_back();
+                }
+                Answer::ready(Err(error.for_caller().refusing()))
+            }
+        }
+    }
+
+    fn with_format(&self, request: Request) -> Request {
+        match (self.spoken, self.route.format_name(self.spoken)) {
+            (Spoken::Plainly(None), Some(name)) => {
+                request.clone().with_format(name).unwrap_or(request)
+            }
+            _ => request,
         }
     }
 
@@ -120,7 +134,7 @@ impl Innermost for Admitted {
 /// Runs a handler to its end. A panic is its error, so that layers see one; what it holds is let go
 /// before they do.
 #[cfg(feature = "tower")]
-async fn run(mut work: Work, held: Held) -> Result<Reply> {
+async fn run_to_end(mut work: Work, held: Held, run: Run) -> Result<Reply> {
     let reply = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
         Ok(polled) => polled,
         Err(panicked) => Poll::Ready(Err(panicked)),
@@ -128,5 +142,9 @@ async fn run(mut work: Work, held: Held) -> Result<Reply> {
     let reply = reply.await;
     let dropped = caught(|| drop(work));
     drop(held);
-    dropped.and(reply).map(Reply::made)
+    let reply = dropped.and(reply);
+    if reply.as_ref().is_err_and(Error::is_refusal) {
+        run.take_back();
+    }
+    reply.map(Reply::made).map_err(Error::for_caller)
 }

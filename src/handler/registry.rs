@@ -14,7 +14,7 @@ use super::info::CommandInfo;
 use super::route::Route;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
-use crate::ledger::{Figures, Ledger};
+use crate::ledger::{Figures, Ledger, Listed};
 use crate::wire::Name;
 
 #[derive(Default)]
@@ -118,11 +118,13 @@ impl Registry {
         &self.ledger
     }
 
-    /// Where the calls of each command are counted.
-    pub(crate) fn figures(&self) -> Vec<(Name, Arc<Figures>)> {
+    /// Where calls are counted: those of the commands of now, and of those that were.
+    pub(crate) fn figures(&self) -> Listed {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let figures = |registered: &Registered| Arc::clone(&registered.found.figures);
-        entries.iter().map(|(name, registered)| (*name, figures(registered))).collect()
+        let commands = entries.iter().map(|(name, registered)| (*name, figures(registered)));
+        // Nobody adds or removes one meanwhile.
+        self.ledger.list(commands.collect())
     }
 
     /// All handlers, by name.

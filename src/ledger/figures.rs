@@ -25,8 +25,9 @@ pub(crate) struct Figures {
     failed: Buckets,
     // Refusals as well, which took no time.
     errors: PerCode,
+    // `None` before anything was.
     #[cfg(feature = "metrics")]
-    published: std::sync::Mutex<Latency>,
+    published: std::sync::Mutex<Option<Latency>>,
 }
 
 /// A call as it comes.
@@ -116,13 +117,23 @@ impl Figures {
     /// How long calls took that have ended since this was asked last.
     #[cfg(feature = "metrics")]
     pub(super) fn unpublished(&self) -> Latency {
-        let mut published =
-            self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut published = self.published();
         // Read while nobody else does, or it would be told twice.
         let latency = self.stats().latency;
-        let news = latency.since(&published);
-        *published = latency;
+        let news = latency.since(&published.take().unwrap_or_default());
+        *published = Some(latency);
         news
+    }
+
+    /// Whether anything of these was told before.
+    #[cfg(feature = "metrics")]
+    pub(super) fn is_published(&self) -> bool {
+        self.published().is_some()
+    }
+
+    #[cfg(feature = "metrics")]
+    fn published(&self) -> std::sync::MutexGuard<'_, Option<Latency>> {
+        self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Takes over what others have counted, to which nobody adds any more.

@@ -83,6 +83,14 @@ pub(crate) enum Cut {
     Protocol,
 }
 
+/// Whose figures there are, at one moment.
+pub(crate) struct Listed {
+    // Of the names that have a handler.
+    commands: Vec<(Name, Arc<Figures>)>,
+    former: Vec<(Name, Arc<Figures>)>,
+    forgotten: CallStats,
+}
+
 /// The figures of names without a handler.
 #[derive(Debug, Default)]
 struct Former {
@@ -147,28 +155,25 @@ impl Ledger {
         }
     }
 
-    /// What has been counted. `commands` are those that are registered now; `held_bytes` and
-    /// `blocking_threads` are counted elsewhere.
+    /// All figures beside those of the commands that are registered. To be asked while none is
+    /// added or removed: in between, its figures are in neither place.
+    pub(crate) fn list(&self, commands: Vec<(Name, Arc<Figures>)>) -> Listed {
+        let former = self.former();
+        let by_name = former.by_name.iter().map(|(name, figures)| (*name, Arc::clone(figures)));
+        Listed { commands, former: by_name.collect(), forgotten: former.forgotten.stats() }
+    }
+
+    /// What has been counted; `held_bytes` and `blocking_threads` are counted elsewhere.
     pub(crate) fn stats(
         &self,
-        commands: Vec<(Name, Arc<Figures>)>,
+        listed: Listed,
         (held_bytes, blocking_threads): (usize, usize),
     ) -> Stats {
         let own = self.own.stats();
         let mut calls = own.clone();
-        {
-            let former = self.former();
-            calls.add(&former.forgotten.stats());
-            // One that was removed after the others were looked up is among these.
-            let is_listed = |name, figures| {
-                let mut commands = commands.iter();
-                commands.any(|(listed, other)| listed == name && Arc::ptr_eq(other, figures))
-            };
-            let former =
-                former.by_name.iter().filter(|(name, figures)| !is_listed(*name, *figures));
-            former.for_each(|(_, figures)| calls.add(&figures.stats()));
-        }
-        let commands = commands.into_iter().map(|(name, figures)| {
+        calls.add(&listed.forgotten);
+        listed.former.iter().for_each(|(_, figures)| calls.add(&figures.stats()));
+        let commands = listed.commands.into_iter().map(|(name, figures)| {
             let stats = figures.stats();
             calls.add(&stats);
             (name.to_string(), stats)
@@ -190,16 +195,20 @@ impl Ledger {
     pub(crate) fn publish(
         &self,
         endpoint: Option<&str>,
-        commands: Vec<(Name, Arc<Figures>)>,
+        listed: Listed,
         held_and_blocking: (usize, usize),
     ) {
         let publisher = publish::Publisher { endpoint };
-        let own = [("?".to_owned(), Arc::clone(&self.own))];
-        let figures = commands.iter().map(|(name, figures)| (name.to_string(), figures.clone()));
-        for (name, figures) in figures.chain(own) {
-            publisher.publish_latency(&name, &figures.unpublished());
+        let commands = listed.commands.iter().map(|(name, figures)| (name.as_str(), figures));
+        for (name, figures) in commands.chain([("?", &self.own)]) {
+            publisher.publish_latency(name, &figures.unpublished());
         }
-        publisher.publish(&self.stats(commands, held_and_blocking));
+        // What was told of a name stays as it is until more is told: also of one that was removed.
+        for (name, figures) in listed.former.iter().filter(|(_, figures)| figures.is_published()) {
+            publisher.publish_latency(name.as_str(), &figures.unpublished());
+            publisher.publish_calls(name.as_str(), &figures.stats());
+        }
+        publisher.publish(&self.stats(listed, held_and_blocking));
     }
 
     fn former(&self) -> MutexGuard<'_, Former> {
@@ -231,14 +240,13 @@ impl Former {
         if let Some(before) = self.by_name.insert(name, figures) {
             self.forgotten.absorb(&before);
         }
-        if self.by_name.len() > FORMER_MAX {
-            // One to which no call adds any more.
+        while self.by_name.len() > FORMER_MAX {
+            // One to which no call adds any more, and which nobody reads.
             let is_quiet = |figures: &Arc<Figures>| Arc::strong_count(figures) == 1;
             let mut quiet = self.by_name.iter().filter(|(_, figures)| is_quiet(figures));
             let quiet = quiet.next().map(|(name, _)| *name);
-            if let Some(figures) = quiet.and_then(|name| self.by_name.remove(&name)) {
-                self.forgotten.absorb(&figures);
-            }
+            let Some(figures) = quiet.and_then(|name| self.by_name.remove(&name)) else { break };
+            self.forgotten.absorb(&figures);
         }
     }
 }

@@ -57,7 +57,7 @@ impl Publisher<'_> {
         }
     }
 
-    fn publish_calls(&self, name: &str, calls: &CallStats) {
+    pub(super) fn publish_calls(&self, name: &str, calls: &CallStats) {
         let command = [("command", name)];
         self.measure(IN_FLIGHT, &command, calls.in_flight);
         for (metric, count) in [

@@ -30,6 +30,7 @@ use super::log::{in_time, log_end, log_lateness, log_stop};
 use super::panics::caught;
 use super::reply::Reply;
 use super::told::{told, without_source};
+use super::trace::TraceSpan;
 use crate::clock::{now, poll_due};
 use crate::error::{Code, Error, Result};
 use crate::ledger::Tab;
@@ -274,6 +275,8 @@ impl Working {
         let Some(work) = work.alone() else {
             return Poll::Ready(given_out());
         };
+        // Its work enters that of its own call.
+        let _outside = TraceSpan::leave();
         let entered = span.enter();
         // Handlers that call one another by doors lie on one stack, which grows with them. Those of
         // a connection are in tasks of their own.
@@ -379,6 +382,7 @@ impl<T> Alone<T> {
 impl Drop for Working {
     fn drop(&mut self) {
         if let Some(work) = self.work.alone().take() {
+            let _outside = TraceSpan::leave();
             let _entered = self.span.enter();
             // The call has its end; this is nobody's error any more.
             let _ = caught(|| drop(work));

@@ -16,7 +16,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use foldhash::HashMap;
@@ -108,18 +108,26 @@ pub(crate) struct Ahead {
 
 /// The end of the way: a handler, for one call.
 pub(crate) trait Innermost: Send + Sync {
-    /// Decodes the request and calls the handler.
-    fn answer(&self, request: Request) -> Answer;
+    /// Decodes the request and calls the handler, which is this run of it.
+    fn answer(&self, request: Request, run: Run) -> Answer;
+
+    /// This request with a word for its format, if its caller has left it to the command.
+    fn with_format(&self, request: Request) -> Request;
 
     /// This error with its details in the format of the call.
     fn in_format(&self, error: Error) -> Error;
 }
 
+/// A run of a handler, which a layer may call more than once. It counts from its beginning on.
+#[must_use = "a handler that does not run is to be taken back"]
+pub(crate) struct Run(Arc<Passage>);
+
 /// What a call on its way through layers carries, for [`Next`].
 struct Passage {
     innermost: Box<dyn Innermost>,
     of_command: Option<Arc<dyn Service>>,
-    has_begun: AtomicBool,
+    // Of the handler, by whichever layer.
+    runs: AtomicUsize,
 }
 
 /// A layered service behind the seam, whatever its type.
@@ -158,8 +166,9 @@ impl Ahead {
     pub(crate) fn begin(&self, innermost: impl Innermost + 'static, request: Request) -> Work {
         let (caller, id) = (request.caller().cloned(), request.id());
         let Self { outermost, of_command } = self.clone();
-        let (innermost, has_begun) = (Box::new(innermost), AtomicBool::new(false));
-        let passage = Arc::new(Passage { innermost, of_command, has_begun });
+        let request = innermost.with_format(request);
+        let (innermost, runs) = (Box::new(innermost), AtomicUsize::new(0));
+        let passage = Arc::new(Passage { innermost, of_command, runs });
         let request = request.with_extension(Arc::clone(&passage));
         Box::pin(async move {
             let reply = outermost.call(request).await.map_err(|error| passage.told(error))?;
@@ -173,11 +182,22 @@ impl Ahead {
 
 impl Passage {
     /// An error of a layer, or one that has passed it, as the caller is told it. The caller may
-    /// call again if no layer has passed the call on.
+    /// call again if the handler has not run, whatever the error says: it may be of another call.
     fn told(&self, error: Error) -> Error {
-        let error = self.innermost.in_format(error);
-        let has_begun = self.has_begun.load(Ordering::Relaxed);
-        if has_begun || error.is_refusal() { error } else { error.refusing() }
+        let has_run = self.runs.load(Ordering::Relaxed) > 0;
+        self.innermost.in_format(error).of_layer(has_run)
+    }
+}
+
+impl Run {
+    fn begin(passage: &Arc<Passage>) -> Self {
+        passage.runs.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(passage))
+    }
+
+    /// The handler has refused this one, and did nothing.
+    pub(crate) fn take_back(self) {
+        self.0.runs.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -193,10 +213,7 @@ impl Next {
         let passage = Arc::clone(passage);
         match &passage.of_command {
             Some(of_command) if self.is_before_command => of_command.call(request),
-            _ => {
-                passage.has_begun.store(true, Ordering::Relaxed);
-                passage.innermost.answer(request)
-            }
+            _ => passage.innermost.answer(request, Run::begin(&passage)),
         }
     }
 }

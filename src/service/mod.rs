@@ -137,7 +137,7 @@ pub(crate) use self::halves::{ItemsOfCall, start_send};
 pub use self::halves::{Receiver, Sender};
 pub(crate) use self::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item, poll_lent};
 #[cfg(feature = "tower")]
-pub(crate) use self::layers::{Ahead, Innermost, Layers};
+pub(crate) use self::layers::{Ahead, Innermost, Layers, Run};
 #[cfg(feature = "tower")]
 pub use self::layers::{Layered, Next};
 pub(crate) use self::log::{log_end, log_refusal};

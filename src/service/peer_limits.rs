@@ -128,7 +128,8 @@ impl PeerLimits {
         Self { bounds, peers_max, whose: Arc::new(whose) }
     }
 
-    /// Bounds how many calls a peer may begin in a second, and how many of them at once.
+    /// Bounds how many calls a peer may begin in a second, and how many of them at once. Both are
+    /// at least 1.
     pub fn calls_per_second(mut self, calls: u32, burst: u32) -> Self {
         self.bounds.calls = Some(Rate::new(calls.into(), burst.into()));
         self
@@ -142,8 +143,9 @@ impl PeerLimits {
     }
 
     /// Bounds the bytes of the payloads of a peer's requests and of the replies to it, in a second
-    /// and at once. A reply is sent in any case, and the calls after it wait. Items of streams do
-    /// not count: credit bounds them.
+    /// and at once, at least 1. A reply is sent in any case, and the calls after it wait. A request
+    /// with more bytes than that waits until nothing else is used up. Items of streams do not
+    /// count: credit bounds them.
     pub fn bytes_per_second(mut self, bytes: u64) -> Self {
         self.bounds.bytes = Some(Rate::new(bytes, bytes));
         self
@@ -261,7 +263,7 @@ impl Entry {
         if bounds.in_flight_max.is_some_and(|max| self.in_flight >= max) {
             let max = bounds.in_flight_max.unwrap_or_default();
             let text = format!("{max} calls of this peer are under way");
-            return Err(Error::found(Code::Overloaded, text).with_retry_after(RETRY_AFTER));
+            return Err(overloaded(text, RETRY_AFTER));
         }
         let mut then = *self;
         if let Some(rate) = bounds.calls {
@@ -309,7 +311,11 @@ fn key_of(hashers: &Hashers, whose: &impl Hash) -> Key {
 
 fn too_much(what: &str, rate: Rate, time: Duration) -> Error {
     let text = format!("more than {rate} {what} a second of this peer");
-    Error::found(Code::Overloaded, text).with_retry_after(time)
+    overloaded(text, time)
+}
+
+fn overloaded(text: String, time: Duration) -> Error {
+    Error::found(Code::Overloaded, text).for_caller().with_retry_after(time)
 }
 
 /// Peers that are told apart, unless the program says otherwise.

@@ -239,9 +239,10 @@ impl Request {
         self.caller.as_ref().map(|caller| caller.quota())
     }
 
-    /// Says by whom it comes, and who calls if nobody has said so.
+    /// Says by whom it comes: through no connection, also if a layer hands on what did.
     pub(crate) fn set_caller(&mut self, caller: Arc<dyn Caller>) {
         self.caller = Some(caller);
+        self.origin = Origin::Direct;
     }
 
     /// Says who calls, if the door that knows better has not.

@@ -5,7 +5,8 @@
 //!                                           └─ a call is made: says the span as its parent
 //! ```
 //!
-//! A call without a trace touches nothing of this: it has no span, and is not wrapped.
+//! A call without a trace has no span, and is not wrapped. It may be polled by a handler that is in
+//! one, which it leaves: that costs one look.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,7 +14,6 @@ use std::num::{NonZeroU64, NonZeroU128};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::answer::Work;
 use super::extensions::Extensions;
 use crate::wire::{Options, Traceparent, random};
 
@@ -70,6 +70,24 @@ impl TraceSpan {
         Entered { before, _here: std::marker::PhantomData }
     }
 
+    /// As [`enter`](Self::enter), for a call that may have none: it is in no trace then, whoever
+    /// polls it.
+    #[inline]
+    pub(crate) fn enter_that(span: Option<Self>) -> Option<Entered> {
+        match span {
+            Some(span) => Some(span.enter()),
+            None => Self::leave(),
+        }
+    }
+
+    /// Leaves the one that is entered on this thread, if there is one, until that is dropped.
+    #[inline]
+    pub(crate) fn leave() -> Option<Entered> {
+        let before = Self::current()?;
+        let _ = CURRENT.try_with(|current| current.set(None));
+        Some(Entered { before: Some(before), _here: std::marker::PhantomData })
+    }
+
     /// Its ids in hexadecimal digits: the trace, the parent, and its own.
     pub(crate) fn ids(self) -> [impl fmt::Display; 3] {
         let (trace, parent) = (self.trace_id.get(), u128::from(self.parent_id.get()));
@@ -120,9 +138,12 @@ impl<F: ?Sized> Traced<F> {
     }
 }
 
+/// A future of any type.
+type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// A handler that is polled within its span, if it has one.
 #[inline]
-pub(crate) fn traced(span: Option<TraceSpan>, work: Work) -> Work {
+pub(crate) fn traced<T: 'static>(span: Option<TraceSpan>, work: Work<T>) -> Work<T> {
     match span {
         Some(span) => Box::pin(Traced::new(span, work)),
         None => work,

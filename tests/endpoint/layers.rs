@@ -5,12 +5,14 @@ use std::future::{pending, ready};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use switchboard::service::{self as seam, Layered, Next, Reply, Request};
 use switchboard::{
-    Code, Command, Context, Endpoint, Error, Limits, Metadata, Result, Sender, Streamed, with_state,
+    Code, Command, Context, Endpoint, Error, Limits, Metadata, Result, Sender, Streamed, blocking,
+    with_state,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
@@ -283,6 +285,207 @@ async fn a_layer_that_does_not_do_what_it_should_harms_that_call_alone() {
             // The connection lives, and so do all other commands.
             assert_eq!(client.call(ADD, &(1, 2)).await.unwrap(), 3, "{what}");
         }
+    }
+}
+
+/// What a layer does, given what is behind it and another service, which takes no more calls.
+type Asks = fn(Next, Request, seam::Door) -> Asked;
+type Asked = Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>;
+
+async fn ask(service: seam::Door) -> Result<Reply> {
+    let request = Request::new("ECHO", "x")?.with_format("line")?;
+    service.oneshot(request).await
+}
+
+/// What the caller is told: a code, how its text ends, whether it may call again, and how often the
+/// handler ran.
+async fn check_asked(what: &str, asks: Asks, told: (Code, &str), is_safe: bool, expected: usize) {
+    let runs = Count::default();
+    let run = runs.clone();
+    let work = move |text: String| {
+        run.add();
+        async {
+            tokio::task::yield_now().await;
+            Ok::<_, Error>(text)
+        }
+    };
+    let other = endpoint().door();
+    other.close();
+    let endpoint = limited(|limits| limits.held_bytes_max = 250_000)
+        .on(HOLD, work)
+        .layer(layer_by(move |next, request| asks(next, request, other.clone())));
+    for client in clients_of(&endpoint) {
+        let before = runs.now();
+        // It is there twice, and each time that it is decoded.
+        let error = client.call(HOLD, &"x".repeat(100_000)).await.unwrap_err();
+        assert_eq!(error.code(), told.0, "{what}: {error}");
+        assert!(error.text().ends_with(told.1), "{what}: {error}");
+        assert_eq!(error.is_safe_to_retry(), is_safe, "{what}: {error}");
+        assert_eq!(runs.now() - before, expected, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_another_call_says_nothing_of_this_one() {
+    let asks: Asks =
+        |_, _, _| Box::pin(async { Err(Request::new("no name", "").unwrap_err().into()) });
+    check_asked("keeps it", asks, (Code::Failed, "the handler failed"), false, 0).await;
+
+    let closed = (Code::ShuttingDown, "no more calls are taken");
+    let asks: Asks =
+        |_, _, other| Box::pin(async { Ok(ask(other).await.map_err(Error::pass_on)?) });
+    check_asked("asks before", asks, closed, true, 0).await;
+    let asks: Asks = |_, _, other| {
+        let sent = |error: Error| error.pass_on().after_sending();
+        Box::pin(async move { Ok(ask(other).await.map_err(sent)?) })
+    };
+    check_asked("asks before, and the other may have run", asks, closed, true, 0).await;
+    let asks: Asks = |next, request, other| {
+        Box::pin(async {
+            next.oneshot(request).await?;
+            Ok(ask(other).await.map_err(Error::pass_on)?)
+        })
+    };
+    check_asked("asks afterwards", asks, closed, false, 1).await;
+
+    let asks: Asks = |next, request, _| {
+        Box::pin(async {
+            let first = next.clone().oneshot(request.clone());
+            let (first, second) = tokio::join!(first, next.oneshot(request));
+            first?;
+            Ok(second?)
+        })
+    };
+    let no_memory = (Code::Overloaded, "held_bytes_max (250000)");
+    check_asked("tries again where there is no memory", asks, no_memory, false, 1).await;
+}
+
+/// Behind a layer as without one: what found no place has not run.
+#[tokio::test]
+async fn what_is_refused_behind_a_layer_did_not_run() {
+    let (begun, (open, opened)) = (Count::default(), std::sync::mpsc::channel::<()>());
+    let (begins, opened) = (begun.clone(), Mutex::new(opened));
+    let wait = move |text: String| {
+        begins.add();
+        let _ = opened.lock().unwrap().recv();
+        Ok::<_, Error>(text)
+    };
+    let limit = |limits: &mut Limits| {
+        limits.blocking_calls_max = 1;
+        limits.held_bytes_max = 150_000;
+    };
+    let endpoint = limited(limit).on(HOLD, blocking(wait)).layer(mark("x"));
+    let client = client(&endpoint);
+    let first = tokio::spawn(client.call(HOLD, &"1".into()).into_future());
+    begun.reach(1).await;
+    for client in clients_of(&endpoint) {
+        // There is memory for it once, and not for what is decoded of it. Then there is no thread.
+        let (large, small) = ("x".repeat(100_000), "2".to_owned());
+        for call in [client.call(ECHO, &large), client.call(HOLD, &small)] {
+            let error = call.await.unwrap_err();
+            assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Overloaded, true));
+        }
+    }
+    drop(open);
+    assert_eq!(first.await.unwrap().unwrap(), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_sees_the_panic_of_a_handler_as_its_error() {
+    let panics = async |_: String| -> Result<String> {
+        tokio::task::yield_now().await;
+        panic!("on purpose")
+    };
+    let mend = async |next: Next, request: Request| {
+        let error = next.oneshot(request).await.unwrap_err();
+        assert_eq!(error.code(), Code::Panicked);
+        Ok(Reply::new("mended"))
+    };
+    let endpoint = endpoint().on(HOLD, panics).layer_for(HOLD, layer_by(mend));
+    for client in clients_of(&endpoint) {
+        assert_eq!(client.call(HOLD, &"x".into()).await.unwrap(), "mended");
+    }
+}
+
+/// A service that has a place of its own from when it is ready until it is dropped.
+struct Placed {
+    next: Next,
+    places: Arc<Semaphore>,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Clone for Placed {
+    fn clone(&self) -> Self {
+        Self { next: self.next.clone(), places: Arc::clone(&self.places), place: None }
+    }
+}
+
+impl Service<Request> for Placed {
+    type Response = Reply;
+    type Error = Error;
+    type Future = seam::Answer;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> Poll<Result<()>> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        self.place = Some(place.map_err(|_| Error::new(Code::Overloaded, "there is no place"))?);
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> seam::Answer {
+        self.next.call(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_called_is_let_go() {
+    let (held, places) = (Held::new(), Arc::new(Semaphore::new(1)));
+    let placed = layer_fn(|next| Placed { next, places: Arc::clone(&places), place: None });
+    let endpoint = held.on(endpoint()).layer(placed);
+    let client = client(&endpoint);
+    let calls = ["1", "2"].map(|text| tokio::spawn(client.call(HOLD, &text.into()).into_future()));
+    held.begun.reach(2).await;
+    held.release(2);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+/// A layer hands a call on to another endpoint, as it came or within a time of its own.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_handed_on_keeps_its_format_and_its_time() {
+    type Answering = Pin<Box<dyn Future<Output = Result<Reply>> + Send>>;
+    type HandsOn = fn(&Endpoint, Request) -> Answering;
+    let ways: [(&str, HandsOn); 4] = [
+        ("an endpoint", |far, request| Box::pin(far.clone().oneshot(request))),
+        ("a door", |far, request| Box::pin(far.door().oneshot(request))),
+        ("in process", |far, request| Box::pin(far.client().oneshot(request))),
+        ("a connection", |far, request| Box::pin(client(far).oneshot(request))),
+    ];
+    for (what, hands_on) in ways {
+        let held = Held::new();
+        let far = held.on(endpoint());
+        let formats = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&formats);
+        let near = endpoint().on(HOLD, async |text: String| Ok::<_, Error>(text)).layer(layer_by(
+            move |_, request| {
+                seen.lock().unwrap().push(request.format());
+                let answer = hands_on(&far, request.with_timeout(MS * 20));
+                async { Ok(answer.await?) }
+            },
+        ));
+        assert_eq!(exchange(&near, "ECHO\nabc\n").await, "abc\n", "{what}");
+        assert_eq!(exchange(&near, "ADD json\n[1,2]\n").await, "3\n", "{what}");
+        for client in clients_of(&near) {
+            assert_eq!(client.call(ECHO, &"abc".into()).await.unwrap(), "abc", "{what}");
+            assert_eq!(client.call(ADD, &(1, 2)).await.unwrap(), 3, "{what}");
+            let begin = tokio::time::Instant::now();
+            let call = client.call(HOLD, &"x".into()).timeout(SECOND * 5);
+            assert_eq!(call.await.unwrap_err().code(), Code::Failed, "{what}");
+            assert!(begin.elapsed() < SECOND, "{what}");
+        }
+        settle().await;
+        assert_eq!(held.begun.now(), held.ended.now(), "{what}");
+        assert_eq!(formats.lock().unwrap()[..3], ["line", "json", "line"], "{what}");
     }
 }
 

@@ -1,16 +1,22 @@
 //! Limits of each peer: what one has used up is no matter to another, and invented peers fill
 //! nothing. The time is paused.
 
+use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use switchboard::format::{Json, Line};
 use switchboard::service::{Door, PeerLimits, Request, Service};
 use switchboard::transport::Peer as Identity;
-use switchboard::{Code, Error, with_state};
+use switchboard::{
+    Call, Client, Code, Command, Error, Receiver, Result, Sender, Streamed, with_state,
+};
 use tokio::sync::Semaphore;
 use tokio::time::{advance, sleep};
 
+use super::items::clients_of;
 use super::support::*;
 
 fn request(text: &str, ip: &str) -> Request {
@@ -100,6 +106,119 @@ async fn calls_of_each_peer_that_are_under_way() {
     }
 }
 
+/// A way of a call to end.
+type Ends = for<'c> fn(&'c Client) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>;
+
+const EVENS: Command<Streamed<u32>, Streamed<u32>> = Command::new("EVENS");
+
+/// A place that a call keeps is one that its peer never has again.
+async fn check_given_back(ends: &[(&str, Ends)]) {
+    let evens = async |(): (), mut numbers: Receiver<u32>, out: Sender<u32>| -> Result<()> {
+        while let Some(number) = numbers.next().await? {
+            if number % 2 == 0 {
+                out.send(&number).await?;
+            }
+        }
+        Ok(())
+    };
+    let panics = |_: String| -> std::future::Ready<Result<String>> { panic!("on purpose") };
+    let hold = async |_: String| -> Result<String> { pending().await };
+    let limits = PeerLimits::new().calls_in_flight(1).by(|_: &Request| Some(()));
+    let endpoint = limited(|limits| limits.call_time_max = SECOND)
+        .on(EVENS, evens)
+        .on(Command::<String, String, Line>::new("PANIC"), panics)
+        .on(HOLD, hold)
+        .layer(limits);
+    for (how, end) in ends {
+        for client in clients_of(&endpoint) {
+            end(&client).await;
+            drop(client);
+            settle().await;
+            let free = endpoint.client().call(ECHO, &"x".into()).await;
+            assert_eq!(free.unwrap_or_else(|error| error.to_string()), "x", "{how}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_given_back_however_a_call_ends() {
+    check_given_back(&[
+        ("answered", |client| Box::pin(async { drop(call(client, "ECHO").await.unwrap()) })),
+        ("cancelled", |client| {
+            Box::pin(async {
+                let call = tokio::spawn(call(client, "HOLD").into_future());
+                settle().await;
+                call.abort();
+            })
+        }),
+        ("late", |client| {
+            Box::pin(async { drop(call(client, "HOLD").timeout(MS).await.unwrap_err()) })
+        }),
+        ("late by a limit", |client| {
+            Box::pin(async { drop(call(client, "HOLD").await.unwrap_err()) })
+        }),
+        ("panics", |client| Box::pin(async { drop(call(client, "PANIC").await.unwrap_err()) })),
+        ("refused behind it", |client| {
+            Box::pin(async {
+                let command = Command::<u32, u32, Json>::new("LETTERS");
+                drop(client.call(command, &7).await.unwrap_err());
+            })
+        }),
+    ])
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_given_back_by_one_way_calls_streams_and_what_a_close_cuts_off() {
+    check_given_back(&[
+        ("one-way", |client| {
+            Box::pin(async {
+                client.notify(Command::<_, String, Line>::new("HOLD"), &"x".into()).await.unwrap();
+                sleep(SECOND * 2).await;
+            })
+        }),
+        ("given up between items", |client| {
+            Box::pin(async {
+                let mut items = client.call(EVENS, &());
+                items.send(&2).await.unwrap();
+                assert_eq!(items.next().await.unwrap().unwrap(), 2);
+            })
+        }),
+        ("items to the end", |client| {
+            Box::pin(async {
+                let mut items = client.call(EVENS, &());
+                items.send(&3).await.unwrap();
+                items.finish().await.unwrap();
+            })
+        }),
+        ("closed", |client| {
+            Box::pin(async {
+                let call = tokio::spawn(call(client, "HOLD").into_future());
+                settle().await;
+                client.clone().close().await;
+                drop(call.await.unwrap());
+            })
+        }),
+    ])
+    .await;
+}
+
+fn call(client: &Client, name: &'static str) -> Call<String> {
+    client.call(Command::<String, String, Line>::new(name), &"x".to_owned())
+}
+
+/// What one bound refuses uses nothing of the others.
+#[tokio::test(start_paused = true)]
+async fn a_refused_call_uses_nothing() {
+    let limits = PeerLimits::new().calls_per_second(1, 2).bytes_per_second(100);
+    let door = door(limits);
+    let (half, rest) = ("x".repeat(50), "x".repeat(60));
+    let calls = [(half.as_str(), "1.1.1.1"), (&rest, "1.1.1.1"), (&rest, "1.1.1.1")];
+    assert_eq!(waits(&door, &calls).await, [0, 600, 600]);
+    advance(MS * 600).await;
+    assert_eq!(waits(&door, &[(&rest, "1.1.1.1"), ("", "1.1.1.1")]).await, [0, 400]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_program_says_whose_a_call_is() {
     let by_tenant =
@@ -137,6 +256,19 @@ async fn invented_peers_share_what_one_may_do() {
     sleep(SECOND).await;
     let calls = [("x", "9.9.9.9"), ("x", "8.8.8.8"), ("x", "9.9.9.9")];
     assert_eq!(waits(&door, &calls).await, [0, 0, 1000]);
+}
+
+/// Whatever it is that a peer has used up, it does not get more by being forgotten.
+#[tokio::test(start_paused = true)]
+async fn who_has_used_something_is_not_forgotten() {
+    let long = "x".repeat(50);
+    let calls = [(long.as_str(), "1.1.1.1"), (&long, "2.2.2.2"), (&long, "1.1.1.1")];
+    for (limits, wait) in [
+        (PeerLimits::new().bytes_per_second(100), 500),
+        (PeerLimits::new().calls_per_second(1, 1), 1000),
+    ] {
+        assert_eq!(waits(&door(limits.peers_max(1)), &calls).await, [0, 0, wait]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -282,6 +282,29 @@ async fn a_name_that_comes_back_goes_on() {
     check_ended("the sum", &endpoint.stats().calls, 3002, &[]);
 }
 
+/// The sum never loses what a command has counted that comes and goes.
+#[tokio::test]
+async fn a_command_that_comes_and_goes_is_always_in_the_sum() {
+    const COMES: Command<String, String, Line> = Command::new("COMES");
+    async fn comes(text: String) -> Result<String> {
+        Ok(text)
+    }
+    let endpoint = Endpoint::new().on(COMES, comes);
+    endpoint.client().call(COMES, &"x".into()).await.unwrap();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                assert!(endpoint.remove("COMES"));
+                endpoint.add(COMES, comes).unwrap();
+            }
+        });
+        let wrong = (0..50_000).filter(|_| endpoint.stats().calls.begun != 1).count();
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(wrong, 0);
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn items_are_counted_both_ways() {
     const DOUBLE: Command<Streamed<u32, u32>, Streamed<u32, u32>, Json> = Command::new("DOUBLE");
@@ -336,6 +359,9 @@ async fn connections_are_counted() {
     tokio::time::sleep(2 * SECOND).await;
     drop((slow, wrong, refused));
     settle().await;
+    let connections = endpoint.stats().connections;
+    let cut = (connections.cut_slow, connections.cut_protocol, connections.cut_silent);
+    assert_eq!(cut, (1, 1, 0));
     let silent = dialer.dial().await.unwrap();
     tokio::time::sleep(20 * SECOND).await;
     let connections = endpoint.stats().connections;

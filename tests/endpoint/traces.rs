@@ -297,6 +297,48 @@ async fn a_call_may_say_another_trace_or_none() {
     }
 }
 
+/// Also where the handler that asks is what moves the one that is asked, from its first word to
+/// when it is dropped.
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_in_no_trace_has_none_all_the_way() {
+    let (told, mut hears) = mpsc::unbounded_channel();
+    let inner = asks(move |teller, context| {
+        assert_eq!(onward(&context), "");
+        let (first, told) = (teller.call(TELL, &()), told.clone());
+        let guard = AtEnd(Some({
+            let teller = teller.clone();
+            move || {
+                let call = teller.call(TELL, &());
+                tokio::spawn(async move { told.send(call.await.unwrap()).unwrap() });
+            }
+        }));
+        async move {
+            let _guard = guard;
+            let before = first.await?;
+            Ok((before, teller.call(TELL, &()).await?))
+        }
+    });
+    let inner = Client::over(inner.door());
+    let outer = asks(move |teller, context| {
+        let inner = inner.clone();
+        async move {
+            let none = (String::new(), String::new());
+            assert_eq!(inner.call(ASK, &()).trace(None).await?, none);
+            // One that is given up.
+            assert!(inner.call(ASK, &()).trace(None).into_future().now_or_never().is_none());
+            Ok((onward(&context), teller.call(TELL, &()).await?))
+        }
+    });
+    for client in clients_of(&outer) {
+        let trace = Traceparent::begin();
+        let told = client.call(ASK, &()).trace(trace.clone()).await.unwrap();
+        check_told("the one that asks", &trace, told);
+        for _ in 0..2 {
+            assert_eq!(hears.recv().await.unwrap(), "", "what is dropped");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_one_way_call_goes_on_in_the_trace() {
     let (told, mut hears) = mpsc::unbounded_channel();

@@ -204,6 +204,23 @@ async fn answers_that_wait_for_the_peer_are_held() {
     assert!(!answer.contains("error"), "{answer:.300}");
 }
 
+/// Nobody waits for the answer to a notification, also where there is no memory for it.
+#[tokio::test]
+async fn a_notification_that_finds_no_memory_is_not_answered() {
+    let (endpoint, seen) = endpoint();
+    let server = Server::new(&endpoint, |limits| limits.held_bytes_max = 2000);
+    let note = r#"{"jsonrpc":"2.0","method":"NOTE","params":[1]}"#;
+    let call = r#"{"jsonrpc":"2.0","method":"NOTE","params":[1],"id":1}"#;
+    for (sent, answers) in
+        [(note.to_owned(), 0), (format!("{note}\n{call}"), 1), (format!("[{note},{call}]"), 1)]
+    {
+        let heard = exchange(&server, sent.as_bytes(), 0).await;
+        assert_eq!(heard.matches("held_bytes_max (2000)").count(), answers, "{sent}: {heard}");
+        assert_eq!(heard.lines().count(), answers, "{sent}: {heard}");
+    }
+    assert_eq!(seen.noted.now(), 0);
+}
+
 #[tokio::test]
 async fn doors_are_kept_as_for_others() {
     let server = Server::new(&endpoint().0, |limits| limits.connections_max = 1);
