@@ -22,7 +22,6 @@ pub(super) enum Way {
 }
 
 /// A call by a [`Way`] and its reply, from before it is sent.
-#[expect(clippy::large_enum_variant, reason = "the fast way is not to be boxed")]
 pub(super) enum Exchange {
     Connection(Outgoing),
     Supplied(Repeating),

@@ -252,7 +252,7 @@ async fn there_is_one_dial_at_a_time_with_growing_pauses_however_many_wait() {
     let calls: Vec<_> = (0..1000)
         .map(|_| {
             let call = client.call(ADD, &(1, 2)).timeout(3600 * SECOND);
-            tokio::spawn(async move { call.await })
+            tokio::spawn(call)
         })
         .collect();
     // (after so long, at most so many dials: the pauses are random, and a few of them short)
@@ -286,7 +286,7 @@ async fn pauses_begin_anew_behind_a_connection_that_was_any_good() {
             dials += 1;
             if answers {
                 let call = client.call(ECHO, &"a".to_owned());
-                let call = tokio::spawn(async move { call.await });
+                let call = tokio::spawn(call);
                 assert!(peer.next().await.unwrap().starts_with("ECHO"));
                 peer.send("<1 ok 1\na").await;
                 within(call).await.unwrap().unwrap();
@@ -304,7 +304,7 @@ async fn the_number_and_the_bytes_of_those_that_wait_are_bounded() {
     let client = host.reconnect().waiting_calls_max(2).waiting_bytes_max(10).client();
     let wait = |text: &str| {
         let call = client.call(ECHO, &text.to_owned()).timeout(3600 * SECOND);
-        tokio::spawn(async move { call.await })
+        tokio::spawn(call)
     };
     let check = async |text: &str, expected: &str| {
         let error = within(client.call(ECHO, &text.to_owned())).await.unwrap_err();
@@ -416,7 +416,7 @@ async fn a_frozen_peer_is_left() {
     let frozen = peers.recv().await.unwrap();
     let begun = Instant::now();
     let call = client.call(AGAIN, &"a".to_owned()).timeout(60 * SECOND);
-    let call = tokio::spawn(async move { call.await });
+    let call = tokio::spawn(call);
     let mut peer = Peer::new(peers.recv().await.unwrap());
     assert!(begun.elapsed() <= 31 * SECOND);
     assert!(peer.next().await.unwrap().starts_with("ECHO"));
@@ -443,7 +443,7 @@ async fn its_states_are_told_and_it_can_be_closed() {
 
     // Calls under way finish, and those that wait or come later are told.
     let under_way = client.call(HOLD, &"kept".to_owned());
-    let under_way = tokio::spawn(async move { under_way.await });
+    let under_way = tokio::spawn(under_way);
     held.begun.reach(1).await;
     let closing = tokio::spawn(client.clone().close());
     settle().await;
@@ -462,7 +462,7 @@ async fn its_states_are_told_and_it_can_be_closed() {
     // One that waits for a connection does so no longer.
     let client = Host::default().reconnect().client();
     let call = client.call(ADD, &(1, 2));
-    let call = tokio::spawn(async move { call.await });
+    let call = tokio::spawn(call);
     settle().await;
     within(client.close()).await;
     assert_eq!(within(call).await.unwrap().unwrap_err().text(), "the client is closed");
@@ -473,7 +473,7 @@ async fn it_ends_with_its_last_clone_and_its_last_call() {
     let (client, mut peers) = client_and_peers();
     let mut peer = peers.recv().await.unwrap();
     let call = client.clone().call(ECHO, &"a".to_owned());
-    let call = tokio::spawn(async move { call.await });
+    let call = tokio::spawn(call);
     peer.expect("ECHO 1 1 f=line\na").await;
     drop(client);
     peer.send("<1 ok 1\nb").await;

@@ -40,7 +40,7 @@ async fn a_reply_behind_the_deadline_is_nobodys() {
     let mut peer = peers.recv().await.unwrap();
     for number in 0..10 {
         let call = client.call(AGAIN, &"a".to_owned()).timeout(SECOND);
-        let call = tokio::spawn(async move { call.await });
+        let call = tokio::spawn(call);
         let line = peer.next().await.unwrap();
         let tag = line.split(' ').nth(1).unwrap().to_owned();
         // It may have run, and one more would take as long.
@@ -49,7 +49,7 @@ async fn a_reply_behind_the_deadline_is_nobodys() {
         peer.expect(&format!(">{tag} cancel\n")).await;
         peer.send(format!("<{tag} ok 1\nb")).await;
         let call = client.call(AGAIN, &number.to_string());
-        let call = tokio::spawn(async move { call.await });
+        let call = tokio::spawn(call);
         let line = peer.next().await.unwrap();
         let tag = line.split(' ').nth(1).unwrap().to_owned();
         peer.send(format!("<{tag} ok 1\nc")).await;
@@ -64,7 +64,7 @@ async fn a_clock_that_jumps_ends_calls_and_nothing_else() {
     let client = host.reconnect().client();
     let waits = |client: &Client| {
         let call = client.call(ADD, &(1, 2));
-        tokio::spawn(async move { call.await })
+        tokio::spawn(call)
     };
     // A call that waits, a pause before a dial, and a connection.
     for is_up in [false, true, false, true] {
@@ -123,7 +123,7 @@ async fn five_hundred_clients_come_back_without_a_storm() {
         .iter()
         .map(|client| {
             let call = client.call(ADD, &(1, 2));
-            tokio::spawn(async move { call.await })
+            tokio::spawn(call)
         })
         .collect();
     for call in calls {
