@@ -88,7 +88,7 @@ fn not_now(error: &Error) -> Error {
         Code::Overloaded => (Code::Overloaded, "the inventory is too busy".to_owned()),
         code => (Code::Failed, format!("the inventory does not answer ({code})")),
     };
-    let text = format!("{text}; the same order may be placed again");
+    let text = format!("{text}; place the same order again");
     Error::new(code, text).with_retry_after(error.retry_after().unwrap_or(AGAIN).max(AGAIN))
 }
 

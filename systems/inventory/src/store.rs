@@ -354,7 +354,7 @@ mod tests {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .unwrap();
-        assert_eq!((count, count + sum), (left, 100), "{group:?}");
+        assert_eq!((count, count.saturating_add(sum)), (left, 100), "{group:?}");
         assert!(connection.is_autocommit(), "{group:?} left a transaction open");
     }
 
