@@ -82,8 +82,8 @@ struct Figures {
 impl<S: Shelf> StockCache<S> {
     /// A cache of at most so many entries, each for at most this time.
     pub fn new(shelf: Arc<S>, changes: Arc<Changes>, entries_max: u64, time_max: Duration) -> Self {
-        // Not moka's usual policy, which keeps out new keys while old ones were asked for more often:
-        // a change makes a new key.
+        // Not moka's usual policy, which keeps new keys out while old ones were asked for more
+        // often: a change makes a new key.
         let counts = Cache::builder()
             .max_capacity(entries_max)
             .time_to_live(time_max)

@@ -22,7 +22,7 @@ use crate::orders::orders;
 ///
 /// | variable | default | is |
 /// |---|---|---|
-/// | `COMMAND_ADDRESS` | 127.0.0.1:61000 | where commands are served: `HOST:PORT`, or `unix:/path` |
+/// | `COMMAND_ADDRESS` | 127.0.0.1:61000 | where commands are: `HOST:PORT`, or `unix:/path` |
 /// | `LINES_ADDRESS` | none | where lines of JSON are answered |
 /// | `HTTP_ADDRESS` | none | where the gateway and the page of metrics are |
 /// | `DATABASE` | inventory.sqlite | the file of stock and reservations |

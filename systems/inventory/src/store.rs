@@ -1,8 +1,8 @@
 //! Stock and reservations in a file of SQLite.
 //!
 //! ```text
-//!   reserve      ──queue──► the writer: a group, one commit, then the changes ──► an answer to each
-//!   count, total ──queue──► the reader, beside it                             ──► an answer
+//!   reserve      ──queue──► the writer: a group, one commit, the changes ──► an answer to each
+//!   count, total ──queue──► the reader, beside it                        ──► an answer
 //! ```
 //!
 //! A reservation and the lowered stock are one transaction, which is on the disk before the answer

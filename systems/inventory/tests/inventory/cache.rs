@@ -203,6 +203,23 @@ async fn entries_get_old() {
     assert_eq!(kept.loads(), 1);
 }
 
+/// A change makes a new key, beside those that were asked for more often and nobody wants now.
+#[tokio::test]
+async fn what_is_new_finds_room() {
+    let held = Try::open(10, HOUR);
+    let names: Vec<_> = (0..10).map(|number| format!("item{number}")).collect();
+    for name in names.iter().cycle().take(1000) {
+        held.cache.count(name).await.unwrap();
+    }
+    names.iter().for_each(|name| held.changes.note(name));
+    held.cache.entries().await;
+    held.cache.count("item1").await.unwrap();
+    held.cache.entries().await;
+    let loads = held.loads();
+    held.cache.count("item1").await.unwrap();
+    assert_eq!(held.loads(), loads);
+}
+
 #[tokio::test]
 async fn entries_are_bounded_and_names_of_nothing_are_none() {
     let held = Try::open(10, HOUR);

@@ -47,6 +47,11 @@ impl Folder {
         format!("unix:{}", self.text("inventory.sock"))
     }
 
+    /// The same for the order service.
+    pub fn orders(&self) -> String {
+        format!("unix:{}", self.text("orders.sock"))
+    }
+
     fn text(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }

@@ -1,5 +1,6 @@
 //! The services as child processes of the demo, in a folder that is gone with it.
 
+use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::Done;
+/// What goes wrong in the demo ends it.
+pub(crate) type Done<T> = Result<T, Box<dyn Error>>;
 
 /// Where the demo has its files and its sockets.
 pub(crate) struct Folder(PathBuf);
@@ -119,4 +121,14 @@ pub(crate) async fn scrape(address: &str) -> io::Result<String> {
     let mut response = String::new();
     stream.read_to_string(&mut response).await?;
     Ok(response.split_once("\r\n\r\n").map_or_else(String::new, |(_, page)| page.to_owned()))
+}
+
+/// The value of this line of a page.
+pub(crate) fn figure(page: &str, name: &str) -> u64 {
+    let values = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    values.filter_map(|value| value.parse::<u64>().ok()).sum()
+}
+
+pub(crate) fn check(is_so: bool, else_say: &str) -> Done<()> {
+    if is_so { Ok(()) } else { Err(else_say.into()) }
 }

@@ -6,7 +6,6 @@
 mod burst;
 mod services;
 
-use std::error::Error;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,11 +15,8 @@ use switchboard_inventory::{
     CHECK_STOCK, Inventory, PLACE_ORDER, RECOUNT, RECOUNT_BLOCKING, Reservation, Settings, program,
 };
 
-use self::burst::burst;
-use self::services::{Folder, Service, scrape};
-
-/// What goes wrong in the demo ends it.
-type Done<T> = Result<T, Box<dyn Error>>;
+use burst::burst;
+use services::{Done, Folder, Service, check, figure, scrape};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -120,14 +116,4 @@ async fn show_stop(folder: &Folder, inventory: Service, orders: Service) -> Done
     println!("            {error}");
     println!("            the orders ended with {}", orders.stop().await?);
     Ok(())
-}
-
-/// The value of this line of a page.
-fn figure(page: &str, name: &str) -> u64 {
-    let values = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    values.filter_map(|value| value.parse::<u64>().ok()).sum()
-}
-
-fn check(is_so: bool, else_say: &str) -> Done<()> {
-    if is_so { Ok(()) } else { Err(else_say.into()) }
 }

@@ -13,8 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::services::{Folder, Service, scrape};
-use crate::{Done, check, figure};
+use crate::services::{Done, Folder, Service, check, figure, scrape};
 
 pub(crate) async fn burst(folder: &Folder, inventory: &mut Service) -> Done<()> {
     let first = Traceparent::begin();
