@@ -128,7 +128,9 @@ impl<S: Shelf> StockCache<S> {
         let item = Arc::clone(&key.0);
         let load = async {
             self.counted.loads.fetch_add(1, Ordering::Relaxed);
-            let counting = AssertUnwindSafe(self.shelf.count(&item)).catch_unwind();
+            // The call itself is in there, as it may panic before there is a future.
+            let counting = async { self.shelf.count(&item).await };
+            let counting = AssertUnwindSafe(counting).catch_unwind();
             let loaded = match timeout(LOAD_TIME_MAX, counting).await {
                 Ok(Ok(Ok(Some(count)))) => return Ok(count),
                 Ok(Ok(Ok(None))) => return Err(LoadError::Unknown),

@@ -180,11 +180,14 @@ fn write_in_groups(
         group.retain(|job| !job.reply.is_closed());
         let asked: Vec<_> = group.iter().map(|job| &job.what).collect();
         let written = write(&mut connection, &asked);
-        // It is on the disk, or it failed and nobody knows whether it is.
-        group.iter().for_each(|job| changes.note(&job.what.item));
         let failed = written.as_ref().err().cloned();
         let results = written.unwrap_or_default().into_iter().map(Some);
-        for (job, result) in group.into_iter().zip(results.chain(std::iter::repeat(None))) {
+        let results = results.chain(std::iter::repeat_with(|| None));
+        for (job, result) in group.into_iter().zip(results) {
+            // If all of them failed, nobody knows whether it is on the disk.
+            if matches!(&result, None | Some(Ok(Outcome::Reserved(_)))) {
+                changes.note(&job.what.item);
+            }
             let failed = || Err(failed.clone().unwrap_or_else(stopped));
             // Whoever is gone meanwhile wants no answer.
             let _ = job.reply.send(result.unwrap_or_else(failed));

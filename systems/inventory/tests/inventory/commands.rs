@@ -118,6 +118,23 @@ async fn no_old_stock_is_told_after_a_reservation() {
 }
 
 #[tokio::test]
+async fn what_changes_nothing_leaves_the_cache_alone() {
+    let folder = Folder::new("alone");
+    let (inventory, client) = open(&folder);
+    let loads = async || {
+        client.call(CHECK_STOCK, &"item1".to_owned()).await.unwrap();
+        inventory.cache().counted().loads
+    };
+    assert_eq!(loads().await, 1);
+    for what in [("o1", "item1", 101), ("o1", "item1", 0), ("o1", "item3", 1)] {
+        reserve(&client, what).await.unwrap_err();
+        assert_eq!(loads().await, 1, "{what:?}");
+    }
+    reserve(&client, ("o1", "item1", 1)).await.unwrap();
+    assert_eq!(loads().await, 2);
+}
+
+#[tokio::test]
 async fn a_name_is_registered_once() {
     let folder = Folder::new("twice");
     let (inventory, _client) = open(&folder);

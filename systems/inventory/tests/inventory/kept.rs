@@ -75,6 +75,22 @@ async fn whoever_may_come_again_is_told_before_the_deadline() {
 }
 
 #[tokio::test]
+async fn many_orders_share_one_connection() {
+    let folder = Folder::new("shared");
+    let gone = async |_: String| Err::<u64, _>(Error::new(Code::NotFound, "gone"));
+    let inventory = Endpoint::new().on(CHECK_STOCK, gone);
+    let (_stop, stopped) = oneshot::channel();
+    serve(inventory.clone(), &folder, stopped).await;
+    let client = order_service(&folder);
+    let placed: Vec<_> =
+        (0..20).map(|_| tokio::spawn(client.call(PLACE_ORDER, &order()))).collect();
+    for placed in placed {
+        assert_eq!(placed.await.unwrap().unwrap_err().code(), Code::NotFound);
+    }
+    assert_eq!(inventory.stats().connections.accepted, 1);
+}
+
+#[tokio::test]
 async fn deadlines_and_cancels_are_handed_down() {
     let folder = Folder::new("handed");
     let (told, hears) = (Arc::new(Mutex::new(None)), Arc::new(Notify::new()));

@@ -138,17 +138,21 @@ async fn until(
     failed: &mut usize,
     is_enough: impl Fn(usize, usize) -> bool,
 ) {
-    while !is_enough(placed.len(), *failed) {
-        match told.recv().await {
-            Some((order, Ok(()))) => assert!(placed.insert(order)),
-            Some((_, Err(error))) => {
-                assert!(error.is_transient(), "{error}");
-                let is_said = error.code() == Code::DeadlineExceeded
-                    || error.text().contains("the inventory does not answer");
-                assert!(is_said, "{error}");
-                *failed += 1;
+    let hearing = async {
+        while !is_enough(placed.len(), *failed) {
+            match told.recv().await {
+                Some((order, Ok(()))) => assert!(placed.insert(order)),
+                Some((_, Err(error))) => {
+                    assert!(error.is_transient(), "{error}");
+                    let is_said = error.code() == Code::DeadlineExceeded
+                        || error.text().contains("the inventory does not answer");
+                    assert!(is_said, "{error}");
+                    *failed += 1;
+                }
+                None => return,
             }
-            None => return,
         }
-    }
+    };
+    // A service that does not come to life again would be waited for without an end.
+    tokio::time::timeout(Duration::from_secs(60), hearing).await.expect("it is soon enough");
 }
