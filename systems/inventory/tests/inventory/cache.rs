@@ -72,14 +72,15 @@ impl Try {
     }
 }
 
-/// Until all tasks of this thread wait for something.
+/// Until all tasks of this thread wait for something. Time is paused meanwhile: a loader that is
+/// held would else be given up.
 async fn all_wait() {
-    for _ in 0..1000 {
+    for _ in 0..100 {
         yield_now().await;
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_hundred_who_wait_share_one_loader() {
     let held = Try::new(WORKS, 10, HOUR);
     let asked: Vec<_> = (0..100).map(|_| held.ask("item1")).collect();
@@ -94,12 +95,12 @@ async fn a_hundred_who_wait_share_one_loader() {
     println!("{counted:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_loader_that_fails_fails_for_all_and_once() {
     check_broken(FAILS, "the store failed: on purpose").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_loader_that_panics_fails_for_all_and_once() {
     check_broken(PANICS, "the loader panicked").await;
 }
@@ -131,7 +132,7 @@ async fn a_loader_that_does_not_end_is_given_up() {
     assert_eq!(held.loads(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn those_who_leave_do_not_stop_the_loader_of_the_others() {
     let held = Try::new(WORKS, 10, HOUR);
     // The first one begins it, and more leave than moka bears.
@@ -148,7 +149,7 @@ async fn those_who_leave_do_not_stop_the_loader_of_the_others() {
     assert_eq!(held.loads(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_read_before_a_change_is_not_answered_after_it() {
     let held = Try::new(WORKS, 10, HOUR);
     let before = held.ask("item1");

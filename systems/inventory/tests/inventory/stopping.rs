@@ -31,7 +31,7 @@ async fn the_inventory_first_by_sigint() {
 }
 
 async fn check_inventory_first(signal: Signal) {
-    let folder = Folder::new(&format!("first-{signal:?}"));
+    let folder = Folder::new(&format!("first-{}", signal.as_raw()));
     let inventory = Program::inventory(&folder, &[]);
     folder.fill(STOCK);
     let orders = Program::orders(&folder, &[]);
@@ -75,7 +75,7 @@ async fn the_orders_first_by_sigint() {
 }
 
 async fn check_orders_first(signal: Signal) {
-    let folder = Folder::new(&format!("then-{signal:?}"));
+    let folder = Folder::new(&format!("then-{}", signal.as_raw()));
     let inventory = Program::inventory(&folder, &[]);
     folder.fill(STOCK);
     let orders = Program::orders(&folder, &[]);
