@@ -24,16 +24,10 @@ pub(crate) async fn burst(folder: &Folder, inventory: &mut Service) -> Done<()> 
         clients.spawn(async move { place_orders(client, address, trace, tell).await });
     }
     drop(tell);
-    let (mut accepted, mut sold_out, mut repeats) = (0_u32, 0_u32, 0_u32);
-    let mut answers = 0_usize;
+    let (mut accepted, mut sold_out, mut answers) = (0_u32, 0_u32, 0_usize);
     while let Some(outcome) = told.recv().await {
-        match outcome {
-            Some(placed) => {
-                accepted = accepted.saturating_add(1);
-                repeats = repeats.saturating_add(placed.repeats);
-            }
-            None => sold_out = sold_out.saturating_add(1),
-        }
+        let counted = if outcome.is_some() { &mut accepted } else { &mut sold_out };
+        *counted = counted.saturating_add(1);
         answers = answers.saturating_add(1);
         if answers == KILLED_AT {
             inventory.kill().await?;
@@ -57,7 +51,9 @@ pub(crate) async fn burst(folder: &Folder, inventory: &mut Service) -> Done<()> 
     );
     let lost = ORDERS.saturating_sub(answers);
     println!("            {accepted} accepted, {sold_out} sold out, {lost} without an answer");
-    println!("rate limit  calls were refused, and made again after retry= ({repeats} times)");
+    println!(
+        "rate limit  then calls were refused, and came again after retry= ({overloaded} times)"
+    );
     show_file(folder, accepted)?;
     show_trace(folder, &first)
 }
