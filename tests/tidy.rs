@@ -239,7 +239,8 @@ fn rust_files() -> Vec<Source> {
 
 /// A path from the root of its own crate.
 fn within_crate(path: &str) -> &str {
-    let crates = ["gob/", "shape/", "http/", "systems/todo/", "systems/console/"];
+    let crates =
+        ["gob/", "shape/", "http/", "systems/todo/", "systems/console/", "systems/inventory/"];
     crates.into_iter().find_map(|folder| path.strip_prefix(folder)).unwrap_or(path)
 }
 
