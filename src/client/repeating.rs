@@ -292,7 +292,8 @@ impl Repeating {
             story.due = story.due.or_else(|| call.due());
         }
         let pause = match error.retry_after() {
-            Some(time) => time,
+            // Others were told the same, and are not to come at the same time.
+            Some(time) => time.saturating_add(supply.pause(story.repeats)),
             // There is a pause before the connection is made anew.
             None if error.code() == Code::Disconnected && story.repeats == 0 => Duration::ZERO,
             None => supply.pause(story.repeats),

@@ -80,8 +80,6 @@ pub struct Placed {
     pub count: u64,
     /// Pieces that were left when it was placed.
     pub left: u64,
-    /// How often the inventory had to be called again this time: it was busy, or not there.
-    pub repeats: u32,
 }
 
 /// Why a reservation was refused: the details of `conflict`.

@@ -5,12 +5,12 @@
 //!   HTTP     ─┼─► inventory: an endpoint┤
 //!   JSON     ─┘                        └─► store: one thread writes, then the cache is told
 //!
-//!   commands ───► orders: an endpoint ───► kept: one connection ───► the inventory's commands
+//!   commands ───► orders: an endpoint ───► a client that connects anew ───► the inventory
 //! ```
 //!
 //! Both services are programs of their own, and share only `commands`. A reservation has an id that
 //! its caller chose, so whoever got no answer asks again, and nothing is reserved twice. That is
-//! what lets `kept` call again, and both programs be killed at any time.
+//! what lets a client call again, and both programs be killed at any time.
 //!
 //! `program` reads the environment and waits for signals; the programs in `bin` only begin it.
 
@@ -19,7 +19,6 @@ mod changes;
 mod commands;
 mod doors;
 mod inventory;
-mod kept;
 mod orders;
 mod page;
 pub mod program;
@@ -34,8 +33,7 @@ pub use self::commands::{
 };
 pub use self::doors::{Doors, End};
 pub use self::inventory::{FIRST_STOCK, Inventory, Settings};
-pub use self::kept::Kept;
-pub use self::orders::orders;
+pub use self::orders::{inventory_at, orders};
 pub use self::page::Page;
 pub use self::recount::Recount;
 pub use self::store::{SqliteStore, StoreError};

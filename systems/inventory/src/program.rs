@@ -15,8 +15,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::doors::{Doors, End};
 use crate::inventory::{Inventory, Settings};
-use crate::kept::Kept;
-use crate::orders::orders;
+use crate::orders::{inventory_at, orders};
 
 /// The inventory service.
 ///
@@ -107,9 +106,9 @@ async fn open_inventory() -> Result<Doors, Box<dyn Error>> {
 }
 
 async fn open_orders() -> Result<Doors, Box<dyn Error>> {
-    let kept = Arc::new(Kept::to(variable("INVENTORY", "127.0.0.1:61000")?));
+    let inventory = inventory_at(&variable("INVENTORY", "127.0.0.1:61000")?)?.client();
     let commands = variable("COMMAND_ADDRESS", "127.0.0.1:61001")?;
-    Ok(Doors::open(orders(&kept, seconds("CALL_TIME_MAX", "5")?), &commands).await?)
+    Ok(Doors::open(orders(&Arc::new(inventory), seconds("CALL_TIME_MAX", "5")?), &commands).await?)
 }
 
 fn seconds(name: &str, default: &str) -> Result<Duration, String> {

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use switchboard_inventory::{Kept, PLACE_ORDER, RESERVE, Reservation};
+use switchboard::{Client, service::ChannelState};
+use switchboard_inventory::{PLACE_ORDER, RESERVE, Reservation, inventory_at};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
 
 use crate::support::{Folder, Program};
 
@@ -50,16 +51,17 @@ async fn check_kills(door: Door) {
     let mut orders = (door == Door::Orders).then(|| Program::orders(&folder, &at_orders));
     let is_over = Arc::new(AtomicBool::new(false));
     let (tell, mut told) = mpsc::channel(1000);
+    let client = inventory_at(&address).unwrap().client();
+    let connected = connections_of(&client);
     for caller in 0..CALLERS {
-        let caller = Caller { kept: Kept::to(&address), door, number: caller };
+        let caller = Caller { client: client.clone(), door, number: caller };
         let (tell, is_over) = (tell.clone(), Arc::clone(&is_over));
         tokio::spawn(async move { caller.reserve_until(&is_over, tell).await });
     }
-    drop(tell);
-    let (mut answered, mut repeated, mut crash) = (Answered::new(), 0, 0);
+    drop((tell, client));
+    let (mut answered, mut crash) = (Answered::new(), 0);
     let mut next = 20;
-    while let Some((order, told, repeats)) = told.recv().await {
-        repeated += u32::from(repeats > 0);
+    while let Some((order, told)) = told.recv().await {
         assert_eq!(answered.insert(order, told), None, "an order is answered once");
         if answered.len() >= next && crash < crashes {
             if crash % 2 == 0
@@ -80,9 +82,9 @@ async fn check_kills(door: Door) {
     }
     // Now all that was asked is answered: nobody gave up.
     assert_eq!(check(&folder, &answered), answered.len());
-    assert!(repeated > 0, "no order was asked for again");
     check_repeats(&folder, &answered).await;
-    println!("{door:?}: {crashes} kills, {} orders, {repeated} asked for again", answered.len());
+    let connected = connected.await.unwrap();
+    println!("{door:?}: {crashes} kills, {} orders, {connected} connections", answered.len());
 }
 
 fn kill(program: Program) {
@@ -93,7 +95,7 @@ fn kill(program: Program) {
 
 /// Asks for one order after the other, and for each until it is answered.
 struct Caller {
-    kept: Kept,
+    client: Client,
     door: Door,
     number: usize,
 }
@@ -102,7 +104,7 @@ impl Caller {
     async fn reserve_until(
         self,
         is_over: &AtomicBool,
-        tell: mpsc::Sender<(String, (String, u64, u64), u32)>,
+        tell: mpsc::Sender<(String, (String, u64, u64))>,
     ) {
         for number in 0.. {
             if is_over.load(Ordering::SeqCst) {
@@ -110,28 +112,39 @@ impl Caller {
             }
             let order = format!("order {}-{number}", self.number);
             let asked = Reservation::new(order.as_str(), "item1", 1 + number % 3);
-            let (left, repeats) = self.ask(&asked).await;
-            tell.send((order, (asked.item, asked.count, left), repeats)).await.unwrap();
+            let left = self.ask(&asked).await;
+            tell.send((order, (asked.item, asked.count, left))).await.unwrap();
         }
     }
 
-    async fn ask(&self, asked: &Reservation) -> (u64, u32) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        match self.door {
+    /// The client asks again for as long as it takes.
+    async fn ask(&self, asked: &Reservation) -> u64 {
+        let time = Duration::from_secs(60);
+        let (order, count, left) = match self.door {
             Door::Inventory => {
-                let call = self.kept.call(deadline, |client| client.call(RESERVE, asked));
-                let (reserved, repeats) = call.await.unwrap();
-                assert_eq!((&reserved.order, reserved.count), (&asked.order, asked.count));
-                (reserved.left, repeats)
+                let reserved = self.client.call(RESERVE, asked).timeout(time).await.unwrap();
+                (reserved.order, reserved.count, reserved.left)
             }
             Door::Orders => {
-                let call = self.kept.call(deadline, |client| client.call(PLACE_ORDER, asked));
-                let (placed, repeats) = call.await.unwrap();
-                assert_eq!((&placed.order, placed.count), (&asked.order, asked.count));
-                (placed.left, repeats + placed.repeats)
+                let placed = self.client.call(PLACE_ORDER, asked).timeout(time).await.unwrap();
+                (placed.order, placed.count, placed.left)
             }
-        }
+        };
+        assert_eq!((&order, count), (&asked.order, asked.count));
+        left
     }
+}
+
+/// How often it has connected when it is closed.
+fn connections_of(client: &Client) -> JoinHandle<usize> {
+    let mut states = client.states();
+    tokio::spawn(async move {
+        let mut connected = 0;
+        while let Some(state) = states.next().await {
+            connected += usize::from(state == ChannelState::Connected);
+        }
+        connected
+    })
 }
 
 impl Folder {
@@ -159,10 +172,11 @@ fn check(folder: &Folder, answered: &Answered) -> usize {
 /// All of them again: they get the answers of before, and nothing changes.
 async fn check_repeats(folder: &Folder, answered: &Answered) {
     let before = folder.kept();
-    let again = Caller { kept: Kept::to(folder.inventory()), door: Door::Inventory, number: 0 };
+    let client = inventory_at(&folder.inventory()).unwrap().client();
+    let again = Caller { client, door: Door::Inventory, number: 0 };
     for (order, (item, count, left)) in answered {
         let asked = Reservation::new(order, item, *count);
-        assert_eq!(again.ask(&asked).await.0, *left);
+        assert_eq!(again.ask(&asked).await, *left);
     }
     assert_eq!(folder.kept(), before);
 }

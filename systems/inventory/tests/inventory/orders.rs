@@ -1,11 +1,11 @@
-//! The kept connection, in front of an inventory that answers as it is told.
+//! The order service, in front of an inventory that answers as it is told.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use switchboard::{Client, Code, Context, Endpoint, Error, Result, transport};
 use switchboard_inventory::{
-    CHECK_STOCK, Kept, PLACE_ORDER, RESERVE, Reservation, Reserved, orders,
+    CHECK_STOCK, PLACE_ORDER, RESERVE, Reservation, Reserved, inventory_at, orders,
 };
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -20,7 +20,8 @@ async fn serve(endpoint: Endpoint, folder: &Folder, stop: oneshot::Receiver<()>)
 }
 
 fn order_service(folder: &Folder) -> Client {
-    orders(&Arc::new(Kept::to(folder.inventory())), TEN_SECONDS).client()
+    let inventory = inventory_at(&folder.inventory()).unwrap().client();
+    orders(&Arc::new(inventory), TEN_SECONDS).client()
 }
 
 fn order() -> Reservation {
@@ -59,7 +60,7 @@ async fn whoever_may_come_again_is_told_before_the_deadline() {
     let call = |time| client.call(PLACE_ORDER, &order()).timeout(time);
     // Nobody listens.
     let error = call(Duration::from_secs(3)).await.unwrap_err();
-    assert!(error.text().contains("does not answer (disconnected)"), "{error}");
+    assert!(error.text().contains("does not answer (deadline_exceeded)"), "{error}");
     assert!(error.is_transient(), "{error}");
     // Somebody is busy.
     let busy = async |_: String| {
