@@ -22,6 +22,9 @@ impl Endpoint {
     ///
     /// - The call has been admitted: it counts against `calls_max`, and its time runs. A layer that
     ///   waits is stopped when the call is.
+    /// - Its time, its format and its command are settled then. If a layer changes them in the
+    ///   request, that holds only where it hands the request to another service. For less time put
+    ///   tower's time limit in front.
     /// - What a layer refuses without calling [`Next`] did not run, and its caller is told so.
     /// - Metadata that a layer sets on a reply takes the place of the handler's.
     /// - A panic in a layer is that call's error, like one in a handler.

@@ -490,6 +490,22 @@ async fn a_call_that_is_handed_on_keeps_its_format_and_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn time_format_and_command_are_settled_before_the_layers() {
+    const SLOW: Command<u32, u32> = Command::new("SLOW");
+    let changed = MapRequestLayer::new(|request: Request| {
+        let request = request.with_timeout(MS).with_format("line");
+        request.unwrap_or_else(|error| panic!("{error}"))
+    });
+    let slow = async |number: u32| {
+        sleep(SECOND).await;
+        Ok::<_, Error>(number)
+    };
+    for client in clients_of(&endpoint().on(SLOW, slow).layer(changed)) {
+        assert_eq!(client.call(SLOW, &7).await.unwrap(), 7);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn details_of_the_error_of_a_layer_are_in_the_format_of_the_call() {
     let refuse = |_: Next, _: Request| {
         let error = Error::new(Code::Denied, "no").with_details(vec![1_u32, 2]);
