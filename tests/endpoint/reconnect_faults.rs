@@ -2,7 +2,8 @@
 
 use switchboard::service::ChannelState;
 use switchboard::transport;
-use switchboard::{Client, Code, Reconnect};
+use switchboard::{Client, Code, Endpoint, Reconnect};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, advance, sleep};
 
@@ -101,6 +102,26 @@ async fn a_server_that_hangs_up_at_once_is_dialled_ever_more_seldom() {
     sleep(60 * SECOND).await;
     assert!(dials.now() < 100, "{} dials in two minutes", dials.now());
     assert_ne!(client.state(), ChannelState::Closed);
+}
+
+#[tokio::test]
+async fn an_idle_connection_to_an_address_is_asked_after_15_s_unless_another_time_is_set() {
+    for (time, caller) in [(15, Endpoint::new()), (40, Endpoint::new().with_keepalive(40 * SECOND))]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let client = caller.reconnect(&address).unwrap().client();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut states = client.states();
+        while states.next().await != Some(ChannelState::Connected) {}
+        // Not before: it would pass while the system connects.
+        tokio::time::pause();
+        let begun = Instant::now();
+        let mut peer = Peer::new(stream);
+        peer.expect("?PING 1 0\n").await;
+        assert_eq!(begun.elapsed().as_secs(), time);
+        tokio::time::resume();
+    }
 }
 
 /// R16 of the reliability goals, as it is written, without the machine.
