@@ -8,6 +8,7 @@
 //! It has no socket, no clock and no task: bytes are pushed in, events are pulled out.
 
 mod bad_option;
+mod datagram;
 mod decoder;
 mod flaw;
 mod line;
@@ -19,6 +20,7 @@ mod traceparent;
 mod words;
 
 pub use self::bad_option::BadOption;
+pub use self::datagram::{DatagramCall, error_datagram, reply_datagram};
 pub use self::decoder::{Decoder, Event, Position};
 pub use self::flaw::Flaw;
 pub use self::line::{Line, Part, Tag};
