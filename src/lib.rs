@@ -106,6 +106,7 @@
 //! | `postcard` | no | `Postcard`, a maintained binary format |
 //! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
 //! | `tower` | no | layers of tower in front of handlers and clients: `Endpoint::layer` |
+//! | `udp` | no | calls by datagrams: `Endpoint::serve_datagrams` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout)]
@@ -144,6 +145,8 @@ mod clock;
 mod command;
 #[cfg(feature = "io")]
 mod conn;
+#[cfg(feature = "udp")]
+mod datagrams;
 #[cfg(feature = "io")]
 mod driver;
 #[cfg(feature = "io")]
@@ -178,6 +181,8 @@ pub use crate::client::{
     Call, CallWithMetadata, Callable, Client, NoItems, Notification, Receives, Sends, StreamedCall,
 };
 pub use crate::command::{Command, Described, Facts, Signature, Streamed, check_all};
+#[cfg(feature = "udp")]
+pub use crate::datagrams::{Datagram, Datagrams};
 #[cfg(feature = "io")]
 pub use crate::endpoint::{Endpoint, Incoming, Report};
 pub use crate::error::{Code, Error, Fault, Result, UnknownCode};
