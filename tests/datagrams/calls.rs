@@ -61,6 +61,22 @@ async fn a_datagram_is_a_call_and_its_answer_one() {
 }
 
 #[tokio::test]
+async fn the_document_shows_what_is_answered() {
+    let (_, block) = include_str!("../../docs/PROTOCOL.md").split_once("```datagrams\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let (server, _) = server().await;
+    let caller = Caller::new(&server).await;
+    let mut lines = block.lines().map(|line| line.replace("\\n", "\n"));
+    let mut count = 0;
+    while let (Some(sent), Some(heard)) = (lines.next(), lines.next()) {
+        let (sent, heard) = (sent.strip_prefix("> ").unwrap(), heard.strip_prefix("< ").unwrap());
+        assert_eq!(caller.ask(sent).await, heard, "{sent}");
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
+
+#[tokio::test]
 async fn by_hand_errors_are_notices() {
     let (server, _) = server().await;
     let caller = Caller::new(&server).await;
