@@ -6,8 +6,8 @@
 use arbitrary::{Result, Unstructured};
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use switchboard::Code;
 use switchboard::wire::{CodeWord, FormatWord, Line, Metadata, Name, Options, Part};
+use switchboard::Code;
 
 fuzz_target!(|data: &[u8]| {
     for text in data.split(|byte| *byte == b'\n') {
