@@ -115,7 +115,10 @@ async fn main() -> Result<()> {
             println!("Received from server: {}", shown(&answer));
         }
         _ => {
-            return Err(Error::new(Code::Invalid, "tcp-server, tcp-client, udp-server, udp-client"));
+            return Err(Error::new(
+                Code::Invalid,
+                "tcp-server, tcp-client, udp-server, udp-client",
+            ));
         }
     }
     Ok(())

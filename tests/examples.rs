@@ -25,6 +25,7 @@ fn every_small_example_runs_to_its_end() {
         let missing = [
             ("net_rpc", "gob", cfg!(feature = "gob")),
             ("echo", "udp", cfg!(feature = "udp")),
+            ("tap", "codec", cfg!(feature = "codec")),
             ("layers", "tower", cfg!(feature = "tower")),
             ("metrics", "metrics", cfg!(feature = "metrics")),
         ];
@@ -398,7 +399,7 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 20] = [
+const SMALL: [(&str, &str); 21] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
@@ -416,6 +417,7 @@ const SMALL: [(&str, &str); 20] = [
     ("progress", PROGRESS_SAID),
     ("raw_dialect", "the client reads \"250 took 2 lines\"\n"),
     ("reconnect", "after: 42\n"),
+    ("tap", "connection 1: the same answers: true\n"),
     ("testing", "after 400 s of idling: shutting_down\n"),
     ("two_listeners", "both together: 2 connections, 2 calls answered\n"),
     ("unix_socket", "the server is this very process\n"),

@@ -38,7 +38,7 @@ const SWITCHBOARD: House = House {
         &["wire", "format", "envelope"],
         &["command"],
         &["session"],
-        &["transport", "quota", "clock"],
+        &["transport", "quota", "clock", "codec"],
         &["stream", "ledger"],
         &["service"],
         &["conn"],
