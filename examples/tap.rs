@@ -21,15 +21,16 @@ use switchboard::{Client, Code, Command, Endpoint, Error, Limits, Result, transp
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::codec::{FramedRead, FramedWrite};
 
 const ADD: Command<(u32, u32), u32, Json> = Command::new("ADD");
 const BREW: Command<u64, String, Json> = Command::new("BREW").about("Takes so many milliseconds.");
 
 fn endpoint() -> Endpoint {
-    Endpoint::new().on(ADD, async |(a, b)| Ok::<_, Error>(a + b)).on(BREW, async |time_ms| {
-        tokio::time::sleep(Duration::from_millis(time_ms)).await;
+    let add = async |(a, b): (u32, u32)| Ok::<_, Error>(a.saturating_add(b));
+    Endpoint::new().on(ADD, add).on(BREW, async |time_ms| {
+        sleep(Duration::from_millis(time_ms)).await;
         Ok::<_, Error>("coffee".to_owned())
     })
 }
@@ -138,7 +139,7 @@ async fn replay(path: &Path) -> Result<()> {
     let (endpoint, begun) = (endpoint(), Instant::now());
     let (mut streams, mut answers) = (BTreeMap::new(), BTreeMap::<u32, Vec<u8>>::new());
     while let Some(Said { at, connection, way, bytes }) = next(&mut record)? {
-        tokio::time::sleep_until(begun + at).await;
+        sleep(at.saturating_sub(begun.elapsed())).await;
         if way == '<' {
             answers.entry(connection).or_default().extend(bytes);
             continue;

@@ -106,7 +106,7 @@
 //! | `postcard` | no | `Postcard`, a maintained binary format |
 //! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
 //! | `tower` | no | layers of tower in front of handlers and clients: `Endpoint::layer` |
-//! | `codec` | no | [`Frames`](wire::Frames), the wire as a codec of tokio-util, for proxies and taps |
+//! | `codec` | no | [`Frames`](wire::Frames), a codec of tokio-util for proxies |
 //! | `udp` | no | calls by datagrams: `Endpoint::serve_datagrams` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -87,11 +87,14 @@ fn read(came: &[u8], cuts: &[usize]) -> Vec<Frame> {
 }
 
 fn show(frame: &Frame) -> (String, String) {
-    let line = frame.line().map_or("-".to_owned(), |line| {
-        let mut text = BytesMut::new();
-        line.encode(&mut text);
-        String::from_utf8(text.to_vec()).unwrap().trim_end().to_owned()
-    });
+    let line = frame.line().map_or_else(
+        || "-".to_owned(),
+        |line| {
+            let mut text = BytesMut::new();
+            line.encode(&mut text);
+            String::from_utf8(text.to_vec()).unwrap().trim_end().to_owned()
+        },
+    );
     (line, String::from_utf8(frame.body().to_vec()).unwrap())
 }
 

@@ -2,12 +2,12 @@
 //!
 //! Reading never ends by itself and never spins:
 //!
-//! | what reading gives                        | what is done                                      |
-//! |-------------------------------------------|---------------------------------------------------|
-//! | a datagram that may be answered           | it is given out                                   |
-//! | one of nobody, or one that is too long    | it is dropped                                     |
-//! | that nobody has read an earlier answer    | the next is read: it is told once for each answer |
-//! | another error                             | a pause of 10 ms, twice as long each time, to 1 s |
+//! | what reading gives                        | what is done                                 |
+//! |-------------------------------------------|----------------------------------------------|
+//! | a datagram that may be answered           | it is given out                              |
+//! | one of nobody, or one that is too long    | it is dropped                                |
+//! | that nobody has read an earlier answer    | the next is read: it is told once for each   |
+//! | another error                             | a pause: 10 ms, twice as long each time, 1 s |
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
