@@ -1,20 +1,22 @@
 //! A socket that is served, and one that calls it by hand.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use switchboard::format::{Json, Line};
 use switchboard::transport::PeerAddress;
 use switchboard::{
-    Code, Command, Connection, Context, Datagram, Datagrams, Endpoint, Error, Limits, Report,
-    Result, Sender, Streamed,
+    Code, Command, Connection, Context, Datagram, Datagrams, Endpoint, Error, Limits, Metadata,
+    Report, Result, Sender, Streamed,
 };
 use switchboard_testing::waiting::{Count, settle, within};
 use tokio::net::UdpSocket;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 pub(crate) const CHECK_STOCK: Command<String, u32> = Command::new("CHECK_STOCK");
 pub(crate) const ECHO: Command<String, String, Line> = Command::new("ECHO");
+pub(crate) const GATE: Command<(), String, Json> = Command::new("GATE");
 pub(crate) const HOLD: Command<(), (), Json> = Command::new("HOLD");
 pub(crate) const LETTERS: Command<usize, String, Json> = Command::new("LETTERS");
 pub(crate) const NOTE: Command<String, (), Json> = Command::new("NOTE");
@@ -29,11 +31,13 @@ pub(crate) struct Seen {
     /// Handlers of `HOLD` that have begun, and that were stopped.
     pub(crate) begun: Count,
     pub(crate) stopped: Count,
+    /// Lets a call of `GATE` end.
+    pub(crate) open: Arc<Notify>,
 }
 
 pub(crate) fn endpoint() -> (Endpoint, Seen) {
     let seen = Seen::default();
-    let (noted, held) = (seen.noted.clone(), seen.clone());
+    let (noted, held, gate) = (seen.noted.clone(), seen.clone(), seen.clone());
     let endpoint = Endpoint::new()
         .on(CHECK_STOCK, check_stock)
         .on(ECHO, async |text: String| Ok::<_, Error>(text))
@@ -47,6 +51,15 @@ pub(crate) fn endpoint() -> (Endpoint, Seen) {
                 assert!(matches!(context.peer().address(), PeerAddress::Udp(_)));
                 noted.add();
                 Ok::<_, Error>(())
+            }
+        })
+        .on(GATE, move |(), context: Context| {
+            let Seen { begun, open, .. } = gate.clone();
+            async move {
+                begun.add();
+                open.notified().await;
+                context.set_reply_metadata(Metadata::default().with("served-by", "node 1")?);
+                Ok::<_, Error>("open".to_owned())
             }
         })
         .on(HOLD, move |()| {

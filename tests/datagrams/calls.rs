@@ -1,8 +1,10 @@
 //! What is a call, what is answered to it, and how it ends.
 
-use switchboard::Limits;
-use switchboard_testing::random::Random;
+use switchboard::{Code, Limits};
+use switchboard_testing::random::{Random, rounds};
+use switchboard_testing::waiting::settle;
 use switchboard_testing::{MS, SECOND};
+use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
 use crate::caller::{Caller, Server, endpoint, server, unbounded_rates};
@@ -155,7 +157,7 @@ async fn random_garbage_is_never_answered() {
     let server = Server::new(&endpoint, |_| (), unbounded_rates).await;
     let caller = Caller::new(&server).await;
     let mut random = Random::new(1);
-    for round in 0..switchboard_testing::random::rounds(2000) {
+    for round in 0..rounds(2000) {
         let mut bytes: Vec<u8> =
             (0..random.below(64)).map(|_| random.draw().to_le_bytes()[3]).collect();
         // A line of a word is a plain call of a command that nobody knows.
@@ -197,7 +199,7 @@ async fn a_drain_lets_calls_finish_and_refuses_new_ones() {
     seen.begun.reach(1).await;
     let begun = Instant::now();
     let serving = server.stop();
-    switchboard_testing::waiting::settle().await;
+    settle().await;
     assert!(!serving.is_finished());
     let refused = "<8 err 23 shutting_down\nno more calls are taken";
     caller.say(hold.replace(" 7 ", " 8 ")).await;
@@ -215,17 +217,47 @@ async fn a_drain_lets_calls_finish_and_refuses_new_ones() {
 
 #[tokio::test]
 async fn dropping_the_future_stops_reading_and_answers_what_runs() {
-    let (endpoint, _) = endpoint();
-    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (endpoint, seen) = endpoint();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let serving = tokio::spawn(async move { endpoint.serve_datagrams(socket).await });
-    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(address).await.unwrap();
     let caller = Caller { socket };
-    assert_eq!(caller.ask("ECHO\nhi\n    ").await, "<0 ok 3\nhi\n");
+    caller.say("GATE 7 4 f=json pad=xxxxxxxxxx\nnull").await;
+    seen.begun.reach(1).await;
     serving.abort();
     assert!(serving.await.unwrap_err().is_cancelled());
+    caller.say("ECHO 8 2 f=line\nhi").await;
+    seen.open.notify_one();
+    assert_eq!(caller.hear_text().await, "<7 ok 6 served-by=node%201\n\"open\"");
+    settle().await;
+    assert!(caller.socket.try_recv(&mut [0; 99]).is_err());
     // Nobody has the port any more.
-    let again = tokio::net::UdpSocket::bind(address).await;
+    let again = UdpSocket::bind(address).await;
     assert!(again.is_ok(), "{again:?}");
+}
+
+#[tokio::test]
+async fn calls_by_datagrams_are_counted_as_all_others() {
+    let (endpoint, seen) = endpoint();
+    let server = Server::new(&endpoint, |_| (), |all| all).await;
+    let caller = Caller::new(&server).await;
+    caller.ask("ECHO 1 2 f=line\nhi").await;
+    caller.ask("ECHO\nhi\n            ").await;
+    caller.ask("PANIC 2 4 f=json pad=xxxxxxx\nnull").await;
+    caller.say("STRING\nhi\n").await;
+    caller.hears_nothing("a raw command").await;
+    caller.say("NOTE 0 3 f=json\n\"x\"").await;
+    seen.noted.reach(1).await;
+    // Refused by name, and with nothing but that.
+    caller.say("BREW 1 0\n").await;
+    caller.hears_nothing("an unknown command").await;
+    let stats = endpoint.stats();
+    let of = |name: &str| stats.command(name).unwrap();
+    assert_eq!((of("ECHO").begun, of("ECHO").answered), (4, 4));
+    assert_eq!((of("NOTE").begun, of("NOTE").one_way), (1, 1));
+    assert_eq!(of("PANIC").errors[&Code::Panicked], 1);
+    assert_eq!(of("STRING").errors[&Code::UnsupportedFormat], 1);
+    assert_eq!(stats.calls_refused[&Code::UnknownCommand], 1);
 }
