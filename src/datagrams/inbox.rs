@@ -153,7 +153,12 @@ impl Outlet {
 fn is_answerable(from: SocketAddr, here: Option<SocketAddr>) -> bool {
     let ip = from.ip().to_canonical();
     let is_of_many = ip.is_multicast() || matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    from.port() != 0 && !ip.is_unspecified() && !is_of_many && Some(from) != here
+    // A socket at all addresses of this machine is at the loopback, too.
+    let is_own = here.is_some_and(|here| {
+        let is_ip = ip == here.ip() || here.ip().is_unspecified() && ip.is_loopback();
+        is_ip && from.port() == here.port()
+    });
+    from.port() != 0 && !ip.is_unspecified() && !is_of_many && !is_own
 }
 
 /// Whether an error of reading says that an earlier answer has found nobody: some systems tell that
@@ -177,11 +182,11 @@ mod tests {
 
     #[test]
     fn nobody_is_at_some_addresses() {
-        let here = "127.0.0.1:61000".parse().unwrap();
-        let check = |address: &str, expected| {
-            let from = address.parse().unwrap();
-            assert_eq!(is_answerable(from, Some(here)), expected, "{address}");
+        let check_at = |here: &str, address: &str, expected| {
+            let (from, here) = (address.parse().unwrap(), here.parse().unwrap());
+            assert_eq!(is_answerable(from, Some(here)), expected, "{address} at {here}");
         };
+        let check = |address: &str, expected| check_at("127.0.0.1:61000", address, expected);
         check("127.0.0.1:61001", true);
         check("192.0.2.1:7", true);
         check("[2001:db8::1]:61000", true);
@@ -194,5 +199,10 @@ mod tests {
         check("[ff02::fb]:5353", false);
         check("[::ffff:224.0.0.251]:5353", false);
         check("[::ffff:255.255.255.255]:1", false);
+        check_at("0.0.0.0:61000", "127.0.0.2:61000", false);
+        check_at("[::]:61000", "[::1]:61000", false);
+        check_at("[::]:61000", "[::ffff:127.0.0.1]:61000", false);
+        check_at("0.0.0.0:61000", "127.0.0.1:61001", true);
+        check_at("0.0.0.0:61000", "192.0.2.1:61000", true);
     }
 }

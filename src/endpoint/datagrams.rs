@@ -84,7 +84,8 @@ impl Endpoint {
 
     /// As [`serve_datagrams`](Self::serve_datagrams) until `stop` is ready, and then drains: calls
     /// under way may finish, and end with `shutting_down` after `drain_time_max`; those that come
-    /// meanwhile are refused with `shutting_down`.
+    /// meanwhile are refused with `shutting_down`. In the report all calls count as tagged ones, also
+    /// those of which the answer did not fit.
     ///
     /// # Errors
     ///
@@ -129,8 +130,9 @@ impl Endpoint {
     /// An answer that is longer than [`Datagram::answer_bytes_max`] is not sent; that is the length
     /// of what came, and [`Datagrams::answer_bytes_more`] beside it.
     ///
-    /// **Do not answer an answer**: two servers that do would talk to each other for ever, once
-    /// somebody has forged the address of one. For the library, bytes are bytes.
+    /// **Do not answer an answer**: two servers that do would talk to each other for ever, as fast
+    /// as their bounds let them, once somebody has forged the address of one. For the library,
+    /// bytes are bytes.
     ///
     /// # Limits
     ///

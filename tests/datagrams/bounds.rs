@@ -134,6 +134,8 @@ async fn calls_under_way_are_bounded_by_address_and_in_all() {
     let caller = Caller::new(&server).await;
     // Also those of which nobody waits for an answer.
     caller.say(hold.replace(" 1 ", " 0 ")).await;
+    seen.begun.reach(1).await;
+    settle().await;
     assert_eq!(answers(&caller, hold, 9).await, 0);
     assert_eq!(seen.begun.now(), 3);
     drop(server);

@@ -9,10 +9,12 @@ use switchboard::{
     Code, Command, Connection, Context, Datagram, Datagrams, Endpoint, Error, Limits, Metadata,
     Report, Result, Sender, Streamed,
 };
-use switchboard_testing::waiting::{Count, settle, within};
+use switchboard_testing::SECOND;
+use switchboard_testing::waiting::{Count, settle};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{Duration, timeout};
 
 pub(crate) const CHECK_STOCK: Command<String, u32> = Command::new("CHECK_STOCK");
 pub(crate) const ECHO: Command<String, String, Line> = Command::new("ECHO");
@@ -22,6 +24,9 @@ pub(crate) const LETTERS: Command<usize, String, Json> = Command::new("LETTERS")
 pub(crate) const NOTE: Command<String, (), Json> = Command::new("NOTE");
 pub(crate) const PANIC: Command<(), (), Json> = Command::new("PANIC");
 pub(crate) const COUNT: Command<u32, Streamed<u32>> = Command::new("COUNT");
+
+/// No answer takes longer.
+const PATIENCE: Duration = SECOND.saturating_mul(20);
 
 /// What handlers have done.
 #[derive(Clone, Default)]
@@ -171,7 +176,9 @@ impl Caller {
 
     pub(crate) async fn hear(&self) -> Vec<u8> {
         let mut buffer = vec![0; 65_536];
-        let len = within(self.socket.recv(&mut buffer)).await.unwrap();
+        // Real time: what is not sent is not told of either.
+        let heard = timeout(PATIENCE, self.socket.recv(&mut buffer)).await;
+        let len = heard.expect("there is no answer").unwrap();
         buffer.truncate(len);
         buffer
     }
