@@ -82,8 +82,10 @@ async fn no_address_gets_more_bytes_than_were_sent_in_its_name() {
     }
     let (mut sums, mut random) = (HashMap::<SocketAddr, Sum>::new(), Random::new(15));
     let mut buffer = vec![0; 65_536];
-    for _ in 0..rounds(100_000) / 200 {
-        for _ in 0..200 {
+    let count = rounds(100_000);
+    // No more at once than the system keeps for a socket.
+    for _ in 0..count / 50 {
+        for _ in 0..50 {
             let socket = &sockets[random.below(sockets.len())];
             let datagram = datagram(&mut random);
             let sent = socket.send_to(&datagram, server.address).await.unwrap();
@@ -104,6 +106,10 @@ async fn no_address_gets_more_bytes_than_were_sent_in_its_name() {
     // Else nothing was tried.
     assert!(heard > sent / 20, "{heard} of {sent}");
     assert_eq!(sums.len(), sockets.len());
+    // Nearly all: a few are refused before the door, and the system may lose some.
+    let report = server.report().await;
+    let seen = report.calls_answered + report.datagrams_dropped;
+    assert!(seen > count * 97 / 100, "{report:?}");
 }
 
 fn datagram(random: &mut Random) -> Vec<u8> {
