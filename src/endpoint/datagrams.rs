@@ -84,8 +84,8 @@ impl Endpoint {
 
     /// As [`serve_datagrams`](Self::serve_datagrams) until `stop` is ready, and then drains: calls
     /// under way may finish, and end with `shutting_down` after `drain_time_max`; those that come
-    /// meanwhile are refused with `shutting_down`. In the report all calls count as tagged ones, also
-    /// those of which the answer did not fit.
+    /// meanwhile are refused with `shutting_down`. In the report all calls count as tagged ones,
+    /// also those of which the answer did not fit.
     ///
     /// # Errors
     ///
