@@ -152,6 +152,19 @@ async fn what_is_not_one_whole_call_is_not_answered() {
 }
 
 #[tokio::test]
+async fn two_doors_do_not_talk_to_each_other() {
+    let ((one, _), (other, _)) = (server().await, server().await);
+    let (to_one, to_other) = (Caller::new(&one).await, Caller::new(&other).await);
+    let unknown = format!("BREW\nhi\n{}", " ".repeat(90));
+    for call in ["ECHO\nECHO\n        ", "ECHO 1 9 f=line\n?PING 1 0", "?PING\n    ", &unknown] {
+        // As if the other one had called.
+        let answer = to_one.ask(call).await;
+        to_other.say(&answer).await;
+        to_other.hears_nothing(&answer).await;
+    }
+}
+
+#[tokio::test]
 async fn random_garbage_is_never_answered() {
     let (endpoint, _) = endpoint();
     let server = Server::new(&endpoint, |_| (), unbounded_rates).await;
