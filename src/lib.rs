@@ -107,6 +107,8 @@
 //! | `postcard` | no | `Postcard`, a maintained binary format |
 //! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
 //! | `tower` | no | layers of tower in front of handlers and clients: `Endpoint::layer` |
+//! | `codec` | no | [`Frames`](wire::Frames), a codec of tokio-util for proxies |
+//! | `udp` | no | calls by datagrams: `Endpoint::serve_datagrams` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::print_stdout)]
@@ -142,9 +144,13 @@ pub mod wire;
 mod client;
 #[cfg(feature = "io")]
 mod clock;
+#[cfg(feature = "codec")]
+mod codec;
 mod command;
 #[cfg(feature = "io")]
 mod conn;
+#[cfg(feature = "udp")]
+mod datagrams;
 #[cfg(feature = "io")]
 mod driver;
 #[cfg(feature = "io")]
@@ -181,6 +187,8 @@ pub use crate::client::{
     Call, CallWithMetadata, Callable, Client, NoItems, Notification, Receives, Sends, StreamedCall,
 };
 pub use crate::command::{Command, Described, Facts, Signature, Streamed, check_all};
+#[cfg(feature = "udp")]
+pub use crate::datagrams::{Datagram, Datagrams};
 #[cfg(feature = "io")]
 pub use crate::endpoint::{Endpoint, Incoming, Report};
 pub use crate::error::{Code, Error, Fault, Result, UnknownCode};

@@ -24,6 +24,8 @@ fn every_small_example_runs_to_its_end() {
     for (name, expected) in SMALL {
         let missing = [
             ("net_rpc", "gob", cfg!(feature = "gob")),
+            ("echo", "udp", cfg!(feature = "udp")),
+            ("tap", "codec", cfg!(feature = "codec")),
             ("layers", "tower", cfg!(feature = "tower")),
             ("metrics", "metrics", cfg!(feature = "metrics")),
         ];
@@ -181,6 +183,44 @@ fn the_article_s_server_in_go_serves_our_client() {
          GOB: inner struct: N=256 S=\"Recursive structs? Piece of cake!\" \
          M=map[string]int{\"01\":1, \"10\":2, \"11\":3} P=\"\"\n"
     );
+}
+
+#[cfg(feature = "udp")]
+#[test]
+fn the_echo_pairs_talk_whatever_others_send() {
+    for (protocol, logged) in [("tcp", "Received: "), ("udp", "Received from 127.0.0.1:")] {
+        let [server, client] = ["server", "client"].map(|side| format!("{protocol}-{side}"));
+        let mut command = Command::new(example("echo"));
+        command.args([&server, "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut server = Server::of(command.spawn().unwrap());
+        let line = server.read_line();
+        server.address = line.strip_prefix("Listening at ").expect(&line).trim_end().to_owned();
+        // None of these is answered, and none ends the server.
+        if protocol == "tcp" {
+            assert_eq!(server.send(""), "");
+            assert_eq!(server.send("half a line"), "");
+        } else {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.send_to(&[b'x'; 1025], &server.address).unwrap();
+            socket.send_to(b"Echo: you", &server.address).unwrap();
+        }
+        for message in ["hi", "", "\u{1b}[31m"] {
+            let mut command = Command::new(example("echo"));
+            command.args([&client, &server.address]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            writeln!(child.stdin.take().unwrap(), "{message}").unwrap();
+            let printed = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+            let shown = format!("Echo: {message}").replace('\u{1b}', "?");
+            let expected = format!("Enter a message: Received from server: {}\n", shown.trim_end());
+            assert_eq!(printed, expected, "{protocol}");
+            let heard = server.read_line();
+            let shown = message.replace('\u{1b}', "?");
+            let is_logged = heard.starts_with(logged) && heard.ends_with(&format!(" {shown}\n"));
+            assert!(is_logged, "{heard}");
+        }
+        server.signal("INT");
+        assert_eq!(server.end(), "");
+    }
 }
 
 #[test]
@@ -359,12 +399,13 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 19] = [
+const SMALL: [(&str, &str); 21] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
     ("chat", CHAT_SAID),
     ("custom_format", "netcat gets \"10 20 30\"\n"),
+    ("echo", "Received from server: Echo: by UDP\n"),
     ("errors", "ASK: the peer answered not_found: there is no job 3\nso 3 is taken off the list\n"),
     ("follow", "each once: [1, 2, 3, 4, 5, 6, 7, 10, 11, 12]\n"),
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
@@ -376,6 +417,7 @@ const SMALL: [(&str, &str); 19] = [
     ("progress", PROGRESS_SAID),
     ("raw_dialect", "the client reads \"250 took 2 lines\"\n"),
     ("reconnect", "after: 42\n"),
+    ("tap", "connection 1: the same answers: true\n"),
     ("testing", "after 400 s of idling: shutting_down\n"),
     ("two_listeners", "both together: 2 connections, 2 calls answered\n"),
     ("unix_socket", "the server is this very process\n"),

@@ -38,14 +38,14 @@ const SWITCHBOARD: House = House {
         &["wire", "format", "envelope"],
         &["command"],
         &["session"],
-        &["transport", "quota", "clock"],
+        &["transport", "quota", "clock", "codec"],
         &["stream", "ledger"],
         &["service"],
         &["conn"],
         &["client"],
         &["reconnect", "handler"],
         &["driver"],
-        &["net_rpc", "json_lines"],
+        &["net_rpc", "json_lines", "datagrams"],
         &["endpoint"],
     ],
     pure: &["error", "limits", "wire", "format", "envelope", "command", "session"],
@@ -86,17 +86,18 @@ const GOB: House = House {
 /// A file with a type, and one above it with a block of the type's methods, which can be told in
 /// the lower and done in the upper, and in no one place. `Client::connect` is a short way to say
 /// `Endpoint::new().connect`, which starts a driver; `Schema::of` asks a type; what goes
-/// beside an `Error` is a format's and a line's; net/rpc, lines of JSON and layers are features;
-/// and an endpoint is also a set of commands, what these have counted, and a place for protocols of
-/// others. What a connection shares is also told how calls of its peer end, and what a request says
-/// is set by whoever makes one.
-const PARTS_ABOVE: [(&str, &str); 19] = [
+/// beside an `Error` is a format's and a line's; net/rpc, lines of JSON, datagrams and layers are
+/// features; and an endpoint is also a set of commands, what these have counted, and a place for
+/// protocols of others. What a connection shares is also told how calls of its peer end, and what a
+/// request says is set by whoever makes one.
+const PARTS_ABOVE: [(&str, &str); 20] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/layered.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
     ("src/conn/shared.rs", "src/conn/ends.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
+    ("src/endpoint/mod.rs", "src/endpoint/datagrams.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/dial.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/foreign.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/json_lines.rs"),

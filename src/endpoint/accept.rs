@@ -74,8 +74,12 @@ pub struct Report {
     /// [`serve_raw`](crate::Endpoint::serve_raw) is no call.
     pub plain_calls: u64,
     /// Tasks that handlers had [spawned](crate::Context::spawn), and that were dropped when
-    /// `drain_time_max` had passed.
+    /// `drain_time_max` had passed. Of datagrams for a handler of the program's own, the handlers
+    /// as well.
     pub tasks_cut_off: u64,
+    /// Datagrams that were dropped without a word: they were no call, too long, of nobody who can
+    /// be answered, or over a bound of their address or of all. It is 0 for streams.
+    pub datagrams_dropped: u64,
 }
 
 impl<S, F> Accept<S>

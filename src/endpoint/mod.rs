@@ -8,6 +8,8 @@
 mod accept;
 mod commands;
 mod connections;
+#[cfg(feature = "udp")]
+mod datagrams;
 mod dial;
 mod foreign;
 mod in_process;

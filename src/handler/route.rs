@@ -104,7 +104,7 @@ pub(crate) trait Route: Send + Sync {
     }
 
     /// The name of the format that a call is in, if the command speaks one.
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "tower", feature = "udp"))]
     fn format_name(&self, _: Spoken) -> Option<&'static str> {
         None
     }
@@ -235,7 +235,7 @@ where
         self.tongue(Spoken::Plainly(format)).map(|(codec, ..)| Some(codec.framing))
     }
 
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "tower", feature = "udp"))]
     fn format_name(&self, format: Spoken) -> Option<&'static str> {
         self.tongue(format).ok().map(|(codec, ..)| codec.name)
     }

@@ -12,6 +12,8 @@ use super::{Entry, Found, Registry, span};
 use crate::clock::{after_that, now};
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
+#[cfg(feature = "udp")]
+use crate::format::Framing;
 use crate::ledger::{Opening, Stats, Tab};
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
@@ -21,6 +23,8 @@ use crate::service::{
 #[cfg(feature = "tower")]
 use crate::service::{Layers, traced};
 use crate::session::NOT_RESUMABLE;
+#[cfg(feature = "udp")]
+use crate::wire::FormatWord;
 use crate::wire::Name;
 
 /// Handlers under names, and what their calls are bounded by.
@@ -113,6 +117,29 @@ impl Router {
             let text = format!("there is no command {name}; ? lists them");
             Error::found(Code::UnknownCommand, text)
         })
+    }
+
+    /// The format that a plain call is in, and how its payload is framed; `None` if it has none. Of
+    /// a command that nobody knows it is what the caller says.
+    ///
+    /// # Errors
+    ///
+    /// `unsupported_format`.
+    #[cfg(feature = "udp")]
+    pub(crate) fn plain_form(&self, name: Name, word: Option<FormatWord>) -> Result<PlainForm> {
+        let Ok(Found { entry, .. }) = self.find(name) else {
+            return Ok((word, None));
+        };
+        let Entry::Typed(route) = entry else {
+            let text = format!("{name} is a raw command: it wants a connection");
+            return Err(Error::found(Code::UnsupportedFormat, text));
+        };
+        let framing = route.framing(word)?;
+        let own = route.format_name(Spoken::Plainly(word));
+        // Those of the endpoint itself have no other.
+        let own = own.or_else(|| framing.map(|_| "line"));
+        let own = own.and_then(|own| FormatWord::parse(own.as_bytes()).ok());
+        Ok((word.or(own), framing))
     }
 
     /// Begins to answer a call, which came at that time, of a door that accounts for its memory:
@@ -267,6 +294,10 @@ impl Router {
         (due, Time::Here { due, limit })
     }
 }
+
+/// The format of a plain call, and how its payload is framed.
+#[cfg(feature = "udp")]
+pub(crate) type PlainForm = (Option<FormatWord>, Option<Framing>);
 
 impl Commands for Router {
     fn facts_of(&self, name: &Name) -> Option<Facts> {

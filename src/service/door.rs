@@ -28,7 +28,7 @@ use crate::command::Facts;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};
-#[cfg(any(feature = "gob", feature = "json"))]
+#[cfg(any(feature = "gob", feature = "json", feature = "udp"))]
 use crate::session::Tally;
 use crate::session::endless;
 use crate::transport::Peer;
@@ -144,7 +144,7 @@ impl Door {
     }
 
     /// What became of its calls.
-    #[cfg(any(feature = "gob", feature = "json"))]
+    #[cfg(any(feature = "gob", feature = "json", feature = "udp"))]
     pub(crate) fn tally(&self) -> Tally {
         Tally {
             answered: self.inner.answered.load(Ordering::Acquire),
@@ -287,14 +287,23 @@ impl Drop for Admission {
 
 impl Service for Door {
     fn call(&self, request: Request) -> Answer {
+        let is_one_way = request.is_one_way();
+        let answer = self.begin(request);
+        if is_one_way { answer.when_taken() } else { answer }
+    }
+}
+
+impl Door {
+    /// As [`call`](Self::call), but the answer to a call that wants none is there when it has
+    /// ended, too.
+    pub(crate) fn begin(&self, request: Request) -> Answer {
         match self.inner.enter() {
             Ok(admission) => {
-                let (name, is_one_way) = (request.name(), request.is_one_way());
+                let name = request.name();
                 let mut request = request.or_peer(&self.inner.peer);
                 let listener = request.in_tasks(&self.inner.tasks);
                 let answer = self.inner.service.call(request);
-                let answer = Answer::new(Attended::new(name, answer, admission, listener));
-                if is_one_way { answer.when_taken() } else { answer }
+                Answer::new(Attended::new(name, answer, admission, listener))
             }
             Err(error) => {
                 self.inner.service.turn_away();

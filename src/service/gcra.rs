@@ -55,6 +55,7 @@ impl Usage {
     }
 
     /// Uses so much that cannot be refused any more.
+    #[cfg(any(test, feature = "tower"))]
     pub(super) fn charge(&mut self, now: Instant, rate: Rate, count: u64) {
         self.empty_at = Some(self.after(now, rate, count));
     }

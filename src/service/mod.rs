@@ -102,7 +102,7 @@ mod direct;
 mod door;
 mod encoded;
 mod extensions;
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "tower", feature = "udp"))]
 mod gcra;
 mod halves;
 mod items;
@@ -115,6 +115,8 @@ mod other_payload;
 mod panics;
 #[cfg(feature = "tower")]
 mod peer_limits;
+#[cfg(any(feature = "tower", feature = "udp"))]
+mod peer_table;
 mod pipe;
 mod reply;
 mod request;
@@ -147,6 +149,8 @@ pub(crate) use self::other_payload::OtherPayload;
 pub(crate) use self::panics::{caught, panicked};
 #[cfg(feature = "tower")]
 pub use self::peer_limits::{PeerLimited, PeerLimits};
+#[cfg(feature = "udp")]
+pub(crate) use self::peer_table::{Counted as CountedCall, PeerBounds, PeerTable, key_of};
 pub use self::pipe::Pipe;
 pub(crate) use self::pipe::{PipeEnd, pipe};
 pub use self::reply::Reply;

@@ -1,35 +1,19 @@
-//! What each peer may do by itself, as a layer.
-//!
-//! ```text
-//!   a call ─► whose? ─► its entry: calls in flight, calls and bytes a second ─► the next service
-//!                          │ one of them is used up: `overloaded`, with the time to wait
-//!                          └── no entry is free: the one that all others share
-//! ```
-//!
-//! Peers choose their addresses, so the table is bounded. An entry of which everything is free
-//! again says nothing, and makes way. While none does, all new peers share one entry: those that
-//! are in the table keep their own, and invented addresses share what one peer may do.
-//!
-//! The algorithm is in `gcra.rs`: it takes two words for a rate, and the time of tokio's clock, so
-//! tests can pause it. The crate `governor` has the same algorithm with a table that grows with
-//! each key, and a clock of its own.
+//! What each peer may do by itself, as a layer. What they have used is in `peer_table`, with the
+//! reasons for its bounds.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 
-use foldhash::HashMap;
 use tower_layer::Layer;
 
 use super::answer::Answer;
-use super::gcra::{Rate, Usage};
 use super::layers::Layered;
+use super::peer_table::{Hashers, Key, PeerBounds, PeerTable, key_of};
 use super::reply::Reply;
 use super::seam::Request;
-use crate::clock::now;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 /// A layer that bounds what each peer may do by itself, whatever others do: see
 /// [`Endpoint::layer`](crate::Endpoint::layer).
@@ -59,7 +43,7 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone)]
 #[must_use = "limits bound nothing until they are a layer of an endpoint"]
 pub struct PeerLimits {
-    bounds: Bounds,
+    bounds: PeerBounds,
     peers_max: usize,
     whose: Arc<Whose>,
 }
@@ -69,54 +53,12 @@ pub struct PeerLimits {
 #[must_use = "a service answers nothing until it is called"]
 pub struct PeerLimited<S> {
     next: S,
-    table: Arc<Table>,
+    table: Arc<PeerTable>,
     whose: Arc<Whose>,
 }
 
 /// Whose a call is; `None` if it is not bounded.
 type Whose = dyn Fn(&Request, &Hashers) -> Option<Key> + Send + Sync;
-
-/// 128 bits of a hash with secret keys: of one size, whatever a peer calls itself.
-type Key = (u64, u64);
-
-type Hashers = (RandomState, RandomState);
-
-#[derive(Clone, Copy, Default)]
-struct Bounds {
-    calls: Option<Rate>,
-    bytes: Option<Rate>,
-    in_flight_max: Option<usize>,
-}
-
-/// What peers have used.
-struct Table {
-    bounds: Bounds,
-    peers_max: usize,
-    hashers: Hashers,
-    used: Mutex<Used>,
-}
-
-#[derive(Default)]
-struct Used {
-    by_peer: HashMap<Key, Entry>,
-    // By all that have found no place.
-    by_others: Entry,
-    swept_at: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Entry {
-    calls: Usage,
-    bytes: Usage,
-    in_flight: usize,
-}
-
-/// A call that is under way.
-struct Counted {
-    table: Arc<Table>,
-    // `None` if it counts among the others.
-    key: Option<Key>,
-}
 
 impl PeerLimits {
     /// Limits that bound nothing yet.
@@ -124,21 +66,21 @@ impl PeerLimits {
         let whose = |request: &Request, hashers: &Hashers| {
             Some(key_of(hashers, &request.peer().peer_key()?))
         };
-        let (bounds, peers_max) = (Bounds::default(), PEERS_MAX_USUAL);
+        let (bounds, peers_max) = (PeerBounds::default(), PEERS_MAX_USUAL);
         Self { bounds, peers_max, whose: Arc::new(whose) }
     }
 
     /// Bounds how many calls a peer may begin in a second, and how many of them at once. Both are
     /// at least 1.
     pub fn calls_per_second(mut self, calls: u32, burst: u32) -> Self {
-        self.bounds.calls = Some(Rate::new(calls.into(), burst.into()));
+        self.bounds = self.bounds.calls_per_second(calls, burst);
         self
     }
 
     /// Bounds how many calls of a peer may be under way at once, over all its connections. How long
     /// they take nobody knows, so the caller of a call beyond that is told to wait for 100 ms.
     pub fn calls_in_flight(mut self, calls: usize) -> Self {
-        self.bounds.in_flight_max = Some(calls);
+        self.bounds = self.bounds.calls_in_flight(calls);
         self
     }
 
@@ -147,7 +89,7 @@ impl PeerLimits {
     /// with more bytes than that waits until nothing else is used up. Items of streams do not
     /// count: credit bounds them.
     pub fn bytes_per_second(mut self, bytes: u64) -> Self {
-        self.bounds.bytes = Some(Rate::new(bytes, bytes));
+        self.bounds = self.bounds.bytes_per_second(bytes);
         self
     }
 
@@ -176,12 +118,7 @@ impl<S> Layer<S> for PeerLimits {
     type Service = PeerLimited<S>;
 
     fn layer(&self, next: S) -> Self::Service {
-        let table = Arc::new(Table {
-            bounds: self.bounds,
-            peers_max: self.peers_max,
-            hashers: (RandomState::new(), RandomState::new()),
-            used: Mutex::default(),
-        });
+        let table = PeerTable::new(self.bounds, self.peers_max);
         PeerLimited { next, table, whose: Arc::clone(&self.whose) }
     }
 }
@@ -197,7 +134,7 @@ impl<S: Layered> tower_service::Service<Request> for PeerLimited<S> {
 
     fn call(&mut self, request: Request) -> Answer {
         let next = self.next.clone();
-        let Some(key) = (self.whose)(&request, &self.table.hashers) else {
+        let Some(key) = (self.whose)(&request, self.table.hashers()) else {
             return next.answer(request);
         };
         match self.table.begin(key, request.payload().len()) {
@@ -211,121 +148,8 @@ impl<S: Layered> tower_service::Service<Request> for PeerLimited<S> {
     }
 }
 
-impl Table {
-    /// Begins a call with so many bytes.
-    ///
-    /// # Errors
-    ///
-    /// `overloaded`.
-    fn begin(self: &Arc<Self>, key: Key, bytes: usize) -> Result<Counted> {
-        let now = now();
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = used.place(key, self.peers_max, now);
-        used.entry(key).begin(&self.bounds, now, bytes)?;
-        drop(used);
-        Ok(Counted { table: Arc::clone(self), key })
-    }
-}
-
-impl Used {
-    /// Where to count this peer; `None` is among the others.
-    fn place(&mut self, key: Key, peers_max: usize, now: Instant) -> Option<Key> {
-        if self.by_peer.contains_key(&key) {
-            return Some(key);
-        }
-        if self.by_peer.len() >= peers_max {
-            self.sweep(now);
-        }
-        (self.by_peer.len() < peers_max).then_some(key)
-    }
-
-    fn entry(&mut self, key: Option<Key>) -> &mut Entry {
-        match key {
-            Some(key) => self.by_peer.entry(key).or_default(),
-            None => &mut self.by_others,
-        }
-    }
-
-    /// Forgets peers of whom everything is free again. That looks at all of them, so it is not done
-    /// for each new peer.
-    fn sweep(&mut self, now: Instant) {
-        let is_soon = |at| now.saturating_duration_since(at) < SWEEP_PAUSE;
-        if self.swept_at.is_some_and(is_soon) {
-            return;
-        }
-        self.swept_at = Some(now);
-        self.by_peer.retain(|_, entry| !entry.is_free(now));
-    }
-}
-
-impl Entry {
-    fn begin(&mut self, bounds: &Bounds, now: Instant, bytes: usize) -> Result<()> {
-        if bounds.in_flight_max.is_some_and(|max| self.in_flight >= max) {
-            let max = bounds.in_flight_max.unwrap_or_default();
-            let text = format!("{max} calls of this peer are under way");
-            return Err(overloaded(text, RETRY_AFTER));
-        }
-        let mut then = *self;
-        if let Some(rate) = bounds.calls {
-            then.calls.take(now, rate, 1).map_err(|time| too_much("calls", rate, time))?;
-        }
-        if let Some(rate) = bounds.bytes {
-            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-            then.bytes.take(now, rate, bytes).map_err(|time| too_much("bytes", rate, time))?;
-        }
-        then.in_flight = then.in_flight.saturating_add(1);
-        *self = then;
-        Ok(())
-    }
-
-    fn is_free(&self, now: Instant) -> bool {
-        self.in_flight == 0 && self.calls.is_none(now) && self.bytes.is_none(now)
-    }
-}
-
-impl Counted {
-    fn charge(&self, bytes: usize) {
-        let Some(rate) = self.table.bounds.bytes else {
-            return;
-        };
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.with_entry(|entry| entry.bytes.charge(now(), rate, bytes));
-    }
-
-    fn with_entry(&self, change: impl FnOnce(&mut Entry)) {
-        let mut used = self.table.used.lock().unwrap_or_else(PoisonError::into_inner);
-        // An entry with a call under way is not swept out.
-        change(used.entry(self.key));
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.with_entry(|entry| entry.in_flight = entry.in_flight.saturating_sub(1));
-    }
-}
-
-fn key_of(hashers: &Hashers, whose: &impl Hash) -> Key {
-    (hashers.0.hash_one(whose), hashers.1.hash_one(whose))
-}
-
-fn too_much(what: &str, rate: Rate, time: Duration) -> Error {
-    let text = format!("more than {rate} {what} a second of this peer");
-    overloaded(text, time)
-}
-
-fn overloaded(text: String, time: Duration) -> Error {
-    Error::found(Code::Overloaded, text).for_caller().with_retry_after(time)
-}
-
 /// Peers that are told apart, unless the program says otherwise.
 const PEERS_MAX_USUAL: usize = 10_000;
-
-/// No sweep follows another before that.
-const SWEEP_PAUSE: Duration = Duration::from_millis(100);
-
-/// When it is worth trying again while calls are under way.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 impl Default for PeerLimits {
     fn default() -> Self {

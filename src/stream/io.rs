@@ -1,6 +1,10 @@
 //! A [`Connection`] as a tokio stream: what has been read ahead comes first.
 //!
-//! These have none of the times of its own methods; whoever reads through them keeps the time.
+//! These have none of the times of its own methods; whoever reads through them keeps the time. A
+//! codec of tokio-util on a lent connection, as in `Framed::new(connection, LinesCodec::new())`,
+//! bounds what it keeps by itself, if at all: that counts against no limit of the library. What it
+//! has read ahead is lost with it, unless its `into_parts` is asked; so it suits a handler that
+//! keeps the connection to its end.
 
 use std::io;
 use std::pin::Pin;
@@ -11,6 +15,8 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Connection;
 
+/// Cancel safe, as reading always is here. It has neither `idle_time_max` nor `payload_bytes_max`:
+/// a codec on a connection brings bounds of its own.
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -41,6 +47,7 @@ impl AsyncBufRead for Connection {
     }
 }
 
+/// Cancel safe, but what a codec has not handed over is lost with it. It has no `write_time_max`.
 impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,

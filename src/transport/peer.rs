@@ -1,8 +1,8 @@
 //! Who is at the other end of a connection, as far as the operating system vouches for it.
 //!
-//! Nothing in here was said by the peer: an address comes from the kernel's accept, credentials
-//! come from `SO_PEERCRED` or its like. So a [`Peer`] may be used to decide what it may do,
-//! with the care that its parts ask for.
+//! Nothing in here was said by the peer, but for the address of a datagram: other addresses come
+//! from the kernel's accept, credentials come from `SO_PEERCRED` or its like. So a [`Peer`] may be
+//! used to decide what it may do, with the care that its parts ask for.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -37,6 +37,9 @@ struct Facts {
 pub enum PeerAddress {
     /// At this IP address and port.
     Tcp(SocketAddr),
+    /// At this IP address and port, **as its datagram says**. Whoever sends one can write any
+    /// address into it, so this is not to decide by what the sender may do.
+    Udp(SocketAddr),
     /// On this machine, behind a Unix socket.
     Unix,
     /// In this process, behind [`memory`](crate::transport::memory()).
@@ -68,6 +71,12 @@ impl Peer {
     #[must_use]
     pub fn tcp(address: SocketAddr) -> Self {
         Self::at(PeerAddress::Tcp(address), None)
+    }
+
+    /// The sender of a datagram, as far as that says.
+    #[must_use]
+    pub fn udp(address: SocketAddr) -> Self {
+        Self::at(PeerAddress::Udp(address), None)
     }
 
     /// An unknown other end of a stream. No limit per peer applies to it.
@@ -116,6 +125,7 @@ impl Peer {
     pub(crate) fn peer_key(&self) -> Option<PeerKey> {
         match self.facts.address {
             PeerAddress::Tcp(address) => Some(PeerKey::of_ip(address.ip())),
+            PeerAddress::Udp(address) => Some(PeerKey::of_ip(address.ip()).forgeable()),
             PeerAddress::Unix => {
                 self.facts.credentials.map(|credentials| PeerKey::Uid(credentials.uid))
             }
@@ -138,6 +148,10 @@ pub(crate) enum PeerKey {
     Network([u16; 4]),
     /// One user of this machine.
     Uid(u32),
+    /// The same two of datagrams. Apart from those of connections: else whoever forges an address
+    /// could use up what its owner may do.
+    IpOfDatagrams(Ipv4Addr),
+    NetworkOfDatagrams([u16; 4]),
 }
 
 impl PeerKey {
@@ -148,6 +162,14 @@ impl PeerKey {
                 let [a, b, c, d, ..] = ip.segments();
                 Self::Network([a, b, c, d])
             }
+        }
+    }
+
+    fn forgeable(self) -> Self {
+        match self {
+            Self::Ip(ip) => Self::IpOfDatagrams(ip),
+            Self::Network(network) => Self::NetworkOfDatagrams(network),
+            other => other,
         }
     }
 }
@@ -164,7 +186,7 @@ impl fmt::Debug for Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.facts.address {
-            PeerAddress::Tcp(address) => write!(f, "{address}")?,
+            PeerAddress::Tcp(address) | PeerAddress::Udp(address) => write!(f, "{address}")?,
             PeerAddress::Unix => f.write_str("unix")?,
             PeerAddress::Memory => f.write_str("memory")?,
             PeerAddress::Unknown => f.write_str("unknown")?,
@@ -187,6 +209,11 @@ mod tests {
         check("[2001:db8:1:2:3:4:5:6]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 2])));
         check("[2001:db8:1:2:ffff::]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 2])));
         check("[2001:db8:1:3::]:5", Some(PeerKey::Network([0x2001, 0xdb8, 1, 3])));
+        let [ip, network] = ["1.2.3.4:5", "[2001:db8:1:2::]:5"].map(|of| of.parse().unwrap());
+        let key = PeerKey::IpOfDatagrams(Ipv4Addr::new(1, 2, 3, 4));
+        assert_eq!(Peer::udp(ip).peer_key(), Some(key));
+        let key = PeerKey::NetworkOfDatagrams([0x2001, 0xdb8, 1, 2]);
+        assert_eq!(Peer::udp(network).peer_key(), Some(key));
         assert_eq!(Peer::unknown().peer_key(), None);
         assert_eq!(Peer::memory().peer_key(), None);
         assert_eq!(unix(Some(7)).peer_key(), Some(PeerKey::Uid(1000)));
@@ -200,6 +227,7 @@ mod tests {
         assert_eq!(nobody.to_string(), "unix");
         assert_eq!(nobody.peer_key(), None);
         assert_eq!(Peer::memory().to_string(), "memory");
+        assert_eq!(Peer::udp(([1, 2, 3, 4], 5).into()).to_string(), "1.2.3.4:5");
         assert_eq!(Peer::unknown().to_string(), "unknown");
     }
 

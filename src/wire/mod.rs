@@ -8,8 +8,10 @@
 //! It has no socket, no clock and no task: bytes are pushed in, events are pulled out.
 
 mod bad_option;
+mod datagram;
 mod decoder;
 mod flaw;
+mod frames;
 mod line;
 mod metadata;
 mod name;
@@ -19,8 +21,10 @@ mod traceparent;
 mod words;
 
 pub use self::bad_option::BadOption;
+pub use self::datagram::{DatagramCall, error_datagram, reply_datagram};
 pub use self::decoder::{Decoder, Event, Position};
 pub use self::flaw::Flaw;
+pub use self::frames::{Frame, Frames};
 pub use self::line::{Line, Part, Tag};
 pub use self::metadata::Metadata;
 pub use self::name::{FormatWord, Name};
