@@ -123,19 +123,19 @@ impl Outbound {
         if !halves.are_none() {
             self.streams.begin_made(tag, halves);
         }
-        push_call(name, tag, options, payload, outbox);
+        outbox.push_line(&line(name, tag, options, &payload));
+        outbox.push_body(payload);
         self.ends_in_call = true;
         self.earliest.note(deadline);
         Ok(tag)
     }
 
-    /// Asks whether the peer is there, unless it has not answered that yet. Nobody waits for the
-    /// reply.
+    /// Asks whether the peer is there, unless it has not answered that yet. Nobody waits for it.
     pub(super) fn ping(&mut self, outbox: &mut Outbox) {
         if self.ping.is_none() {
             let tag = self.begin(State::Forgotten);
             self.ping = Some(tag);
-            push_call(PING, tag, Options::default(), Bytes::new(), outbox);
+            outbox.push_line(&line(PING, tag, Options::default(), &[]));
         }
     }
 
@@ -158,7 +158,8 @@ impl Outbound {
         payload: B,
         outbox: &mut Outbox,
     ) {
-        push_call(name, 0, options, payload, outbox);
+        outbox.push_line(&line(name, 0, options, &payload));
+        outbox.push_body(payload);
         self.ends_in_call = false;
     }
 
@@ -483,16 +484,9 @@ fn shrink_empty_map<T>(map: &mut HashMap<Tag, T>) {
     }
 }
 
-fn push_call<B: Into<Bytes> + AsRef<[u8]>>(
-    name: Name,
-    tag: Tag,
-    options: Options,
-    payload: B,
-    outbox: &mut Outbox,
-) {
+fn line(name: Name, tag: Tag, options: Options, payload: &impl AsRef<[u8]>) -> Line {
     let len = u64::try_from(payload.as_ref().len()).unwrap_or(u64::MAX);
-    outbox.push_line(&Line::Call { name, tag, len, options });
-    outbox.push_body(payload);
+    Line::Call { name, tag, len, options }
 }
 
 /// The last tag of three digits. Tags begin anew after it: shorter lines are read sooner.
