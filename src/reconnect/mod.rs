@@ -224,8 +224,8 @@ impl Service for Reconnecting {
         // Whoever has the items of such a call cannot be told to begin anew.
         Answer::new(async move {
             let supplied = match supply.current() {
-                Some(supplied) => supplied,
-                None => supply.wait(request.payload().len(), Duration::ZERO).await?,
+                Some(supplied) if !supplied.handle.is_closed() => supplied,
+                Some(_) | None => supply.wait(request.payload().len(), Duration::ZERO).await?,
             };
             ConnectionChannel(supplied.handle).call(request).await
         })

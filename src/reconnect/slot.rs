@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
@@ -30,8 +30,6 @@ pub(super) struct Slot {
     connection: RwLock<Option<Connected>>,
     state: watch::Sender<ChannelState>,
     closing: CancellationToken,
-    // Somebody has found that the connection takes no more calls.
-    is_spent: Notify,
     waiting: Arc<Waiting>,
     budget: Budget,
     // The last connection over which something was answered, and over which a one-way call went.
@@ -64,7 +62,6 @@ impl Slot {
             connection: RwLock::default(),
             state: watch::Sender::new(ChannelState::Connecting),
             closing: CancellationToken::new(),
-            is_spent: Notify::new(),
             waiting,
             budget: Budget::new(options.repeats_max),
             answered: AtomicU64::new(0),
@@ -124,8 +121,8 @@ impl Slot {
             }
             match self.current() {
                 Some(supplied) if !supplied.handle.is_closed() => return Ok(supplied),
-                Some(_) => self.is_spent.notify_one(),
-                None => {}
+                // The keeper replaces it.
+                Some(_) | None => {}
             }
             tokio::select! {
                 _ = state.changed() => {}
@@ -181,11 +178,6 @@ impl Slot {
         let mut state = self.state.subscribe();
         // The sender is in here.
         let _ = state.wait_for(|state| *state == ChannelState::Closed).await;
-    }
-
-    /// Waits until somebody finds that the connection takes no more calls.
-    pub(super) async fn spent(&self) {
-        self.is_spent.notified().await;
     }
 
     /// There is this connection from now on.
