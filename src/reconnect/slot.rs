@@ -110,7 +110,10 @@ impl Slot {
         if !pause.is_zero()
             && let Some(pause) = timer(after(pause).into_std())
         {
-            pause.await;
+            tokio::select! {
+                () = pause => {}
+                () = self.closing.cancelled() => {}
+            }
         }
         let mut state = self.state.subscribe();
         loop {

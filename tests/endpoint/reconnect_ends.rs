@@ -67,6 +67,22 @@ fn it_is_closed_when_its_runtime_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn closing_ends_pauses() {
+    let (client, mut peers) = client_and_peers();
+    let mut peer = peers.recv().await.unwrap();
+    let call = tokio::spawn(client.call(TAIL, &()).finish());
+    assert!(peer.next().await.unwrap().starts_with("TAIL 1"));
+    peer.send("<1 err 0 overloaded retry=60000000\n").await;
+    settle().await;
+    tokio::spawn(client.close());
+    peer.finish().await;
+    settle().await;
+    let begun = Instant::now();
+    let error = call.await.unwrap().unwrap_err();
+    assert!(begun.elapsed() < SECOND, "{error} after {:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_takes_no_more_calls_is_replaced_whoever_calls() {
     // Nobody calls; and only streams do that a channel stands in front of.
     let (client, mut peers) = client_and_peers();
