@@ -179,11 +179,24 @@ impl Repeating {
     }
 
     /// Whether a streamed call that has ended with this error is made again: as it was if nothing
-    /// had come, and else at a position, if it has one.
-    pub(super) fn goes_on(&mut self, error: &Error, has_begun: bool, at: Option<u64>) -> bool {
+    /// had come, and else at a position, if it has one. If not, the error knows of all attempts.
+    pub(super) fn goes_on(&mut self, error: &mut Error, has_begun: bool, at: Option<u64>) -> bool {
+        match self.again_at(error.again(), has_begun, at) {
+            Ok(()) => true,
+            Err(told) => {
+                *error = told;
+                false
+            }
+        }
+    }
+
+    fn again_at(&mut self, error: Error, has_begun: bool, at: Option<u64>) -> Result<()> {
         let facts = self.unsent().facts.as_deref().copied().unwrap_or_default();
         if facts.has_request_items() || has_begun && !(facts.is_resumable() && at.is_some()) {
-            return false;
+            return Err(match &self.story {
+                Some(story) => story.told(error),
+                None => error,
+            });
         }
         let before = self.unsent().beside.as_ref().and_then(|beside| beside.resume_at);
         if has_begun && before != at {
@@ -193,7 +206,7 @@ impl Repeating {
         }
         let is_harmless =
             error.is_safe_to_retry() || self.unsent().is_idempotent || facts.is_resumable();
-        self.again(error.again(), is_harmless, true).is_ok()
+        self.again(error, is_harmless, true)
     }
 
     pub(super) fn limits(&self) -> &Limits {
