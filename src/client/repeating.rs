@@ -56,6 +56,9 @@ pub(crate) trait Supply: Channel {
     /// A one-way call has been handed to this connection.
     fn handed_over(&self, id: u64);
 
+    /// So many repeats were afforded to a streamed call, and it came further.
+    fn came_further(&self, repeats: u32);
+
     /// Whether a call that a peer has seen may be made again, which is counted.
     fn affords_repeat(&self) -> bool;
 
@@ -105,6 +108,8 @@ struct Story {
     due: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     repeats: u32,
+    // Of these repeats.
+    afforded: u32,
     may_have_run: bool,
 }
 
@@ -202,7 +207,10 @@ impl Repeating {
         if has_begun && before != at {
             self.unsent_mut().beside().resume_at = at;
             // It came further, so the errors before this one are over.
-            self.story.iter_mut().for_each(|story| story.repeats = 0);
+            if let Some(story) = &mut self.story {
+                story.repeats = 0;
+                self.supply.came_further(std::mem::take(&mut story.afforded));
+            }
         }
         let is_harmless =
             error.is_safe_to_retry() || self.unsent().is_idempotent || facts.is_resumable();
@@ -317,6 +325,7 @@ impl Repeating {
         }
         story.may_have_run |= !error.is_safe_to_retry();
         story.repeats = story.repeats.saturating_add(1);
+        story.afforded = story.afforded.saturating_add(u32::from(is_seen));
         let unsent = call.unsent_mut().take();
         tracing::debug!(command = %unsent.name, %error, ?pause, "makes a call again");
         let bytes =

@@ -284,6 +284,10 @@ impl Supply for Reconnecting {
         self.kept.slot.handed_over(id);
     }
 
+    fn came_further(&self, repeats: u32) {
+        self.kept.slot.budget().give_back(repeats);
+    }
+
     fn affords_repeat(&self) -> bool {
         self.kept.slot.budget().take()
     }

@@ -100,6 +100,20 @@ async fn closing_ends_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_comes_further_is_not_given_up() {
+    let host = Host::default();
+    host.up(&tail());
+    let client = host.reconnect().repeats_max(3).client();
+    let mut lines = client.call(TAIL, &());
+    for expected in 0..20 {
+        assert_eq!(within(lines.next()).await.unwrap().unwrap(), expected);
+        host.kill();
+        settle().await;
+        host.up(&tail());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_takes_no_more_calls_is_replaced_whoever_calls() {
     // Nobody calls; and only streams do that a channel stands in front of.
     let (client, mut peers) = client_and_peers();
