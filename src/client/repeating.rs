@@ -54,7 +54,7 @@ pub(crate) trait Supply: Channel {
     fn answered(&self, id: u64);
 
     /// A one-way call has been handed to this connection.
-    fn handed_over(&self, id: u64);
+    fn handed_over(&self, handle: &Handle, id: u64);
 
     /// So many repeats were afforded to a streamed call, and it came further.
     fn came_further(&self, repeats: u32);
@@ -173,8 +173,8 @@ impl Repeating {
             let result = ready!(ready!(self.poll_under_way(cx, false))?.poll_notify(cx));
             let Err(error) = result else {
                 self.is_over = true;
-                if let Step::UnderWay(_, id) = self.step {
-                    self.supply.handed_over(id);
+                if let Step::UnderWay(call, id) = &self.step {
+                    self.supply.handed_over(call.handle(), *id);
                 }
                 return Poll::Ready(Ok(()));
             };

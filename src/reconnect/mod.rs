@@ -10,6 +10,7 @@
 mod backoff;
 mod budget;
 mod keeper;
+mod one_way;
 mod options;
 mod slot;
 mod waiting;
@@ -25,7 +26,7 @@ use self::keeper::{Dial, Keeper};
 use self::options::Options;
 use self::slot::Slot;
 use crate::client::{Client, Supplied, Supply, WaitForOne, answer};
-use crate::conn::ConnectionChannel;
+use crate::conn::{ConnectionChannel, Handle};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, TIME_LEAST, at_least};
 use crate::service::{Answer, BoxFuture, Channel, ChannelStates, Request, Service};
@@ -280,8 +281,8 @@ impl Supply for Reconnecting {
         self.kept.slot.answered(id);
     }
 
-    fn handed_over(&self, id: u64) {
-        self.kept.slot.handed_over(id);
+    fn handed_over(&self, handle: &Handle, id: u64) {
+        self.kept.slot.one_way().handed_over(handle.shared(), id);
     }
 
     fn came_further(&self, repeats: u32) {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::one_way::OneWay;
 use super::options::Options;
 use super::waiting::Waiting;
 use crate::client::Supplied;
@@ -32,9 +33,9 @@ pub(super) struct Slot {
     closing: CancellationToken,
     waiting: Arc<Waiting>,
     budget: Budget,
-    // The last connection over which something was answered, and over which a one-way call went.
+    // The last connection over which something was answered.
     answered: AtomicU64,
-    handed_over: AtomicU64,
+    one_way: OneWay,
     story: Mutex<Story>,
 }
 
@@ -65,7 +66,7 @@ impl Slot {
             waiting,
             budget: Budget::new(options.repeats_max),
             answered: AtomicU64::new(0),
-            handed_over: AtomicU64::new(0),
+            one_way: OneWay::default(),
             story: Mutex::default(),
         })
     }
@@ -152,28 +153,18 @@ impl Slot {
         self.answered.load(Ordering::Relaxed) >= id
     }
 
-    /// A one-way call went over this connection.
-    pub(super) fn handed_over(&self, id: u64) {
-        self.handed_over.fetch_max(id, Ordering::AcqRel);
+    /// The one-way calls.
+    pub(super) fn one_way(&self) -> &OneWay {
+        &self.one_way
     }
 
-    /// Waits until what was handed over is written. What went over a connection that is gone may
-    /// not have been, which is told once.
+    /// Waits until what was sent is written. What has become of calls that want a reply, they are
+    /// told themselves.
     pub(super) async fn flush(&self) -> Result<()> {
-        let supplied = self.current();
-        let last = self.handed_over.load(Ordering::Acquire);
-        if last == 0 {
-            return Ok(());
+        if let Some(supplied) = self.current() {
+            let _ = supplied.handle.shared().flush().await;
         }
-        match supplied {
-            Some(supplied) if supplied.id == last => supplied.handle.shared().flush().await,
-            _ => {
-                let told = (Ordering::AcqRel, Ordering::Relaxed);
-                let _ = self.handed_over.compare_exchange(last, 0, told.0, told.1);
-                let text = "the connection ended, and it is not known what had been written";
-                Err(Error::local(Code::Disconnected, text).after_sending())
-            }
-        }
+        self.one_way.flush().await
     }
 
     /// Waits until the keeper has ended.

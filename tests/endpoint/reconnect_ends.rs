@@ -67,6 +67,26 @@ fn it_is_closed_when_its_runtime_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn flush_tells_of_each_connection_that_was_lost() {
+    let (client, mut peers) = client_and_peers();
+    let mut peer = peers.recv().await.unwrap();
+    within(client.notify(ECHO, &"a".to_owned())).await.unwrap();
+    peer.expect("ECHO 0 1 f=line\na").await;
+    drop(peer);
+    let mut peer = peers.recv().await.unwrap();
+    settle().await;
+    within(client.notify(ECHO, &"b".to_owned())).await.unwrap();
+    peer.expect("ECHO 0 1 f=line\nb").await;
+    assert!(within(client.flush()).await.is_err(), "a may be lost");
+    within(client.flush()).await.unwrap();
+    // What has been written is lost no more.
+    drop(peer);
+    let _peer = peers.recv().await.unwrap();
+    settle().await;
+    within(client.flush()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_error_of_a_stream_knows_of_all_attempts() {
     const TWICE: Command<(), Streamed<u64>> = Command::new("TWICE").idempotent();
     let (client, mut peers) = client_and_peers();
