@@ -313,7 +313,8 @@ impl Repeating {
             story.due = story.due.or_else(|| call.due());
         }
         let pause = match error.retry_after() {
-            Some(time) => time,
+            // At least: it may say so of every attempt.
+            Some(time) => time.max(supply.pause(story.repeats)),
             // There is a pause before the connection is made anew.
             None if error.code() == Code::Disconnected && story.repeats == 0 => Duration::ZERO,
             None => supply.pause(story.repeats),
