@@ -19,7 +19,7 @@ mod untyped;
 mod way;
 
 pub use self::call::{Call, CallWithMetadata, Notification};
-pub(crate) use self::repeating::{Supplied, Supply, WaitForOne, answer};
+pub(crate) use self::repeating::{Supplied, Supply, Until, WaitForOne, answer};
 pub use self::streamed::{Callable, NoItems, Receives, Sends, StreamedCall};
 
 use std::fmt;

@@ -26,9 +26,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
-
-use crate::clock::{now, poll_due};
+use crate::clock::now;
 use crate::conn::{Handle, Outgoing, SessionItems, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
@@ -46,6 +44,9 @@ pub(crate) trait Supply: Channel {
     ///
     /// Too many calls, or calls of too many bytes, wait; or the channel is closed.
     fn wait(&self, bytes: usize, pause: Duration) -> WaitForOne;
+
+    /// Over at this time, wherever it is polled.
+    fn until(&self, due: Instant) -> Until;
 
     /// Why there is no connection, if there is none.
     fn why_none(&self) -> Option<Error>;
@@ -68,6 +69,9 @@ pub(crate) trait Supply: Channel {
 
 /// Waits for a connection; shared like the call that waits.
 pub(crate) type WaitForOne = Pin<Box<dyn Future<Output = Result<Supplied>> + Send + Sync>>;
+
+/// A timer, shared like the call that it ends.
+pub(crate) type Until = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// A connection for a call, and which one it is.
 pub(crate) struct Supplied {
@@ -106,7 +110,7 @@ struct Away {
 struct Story {
     // When it ends; that of a streamed call may be never.
     due: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Until>,
     repeats: u32,
     // Of these repeats.
     afforded: u32,
@@ -276,7 +280,8 @@ impl Repeating {
             (Poll::Ready(found), _) => found,
             (Poll::Pending, None) => return Poll::Pending,
             (Poll::Pending, Some(due)) => {
-                ready!(poll_due(&mut story.timer, due, cx));
+                let timer = story.timer.get_or_insert_with(|| supply.until(due));
+                ready!(timer.as_mut().poll(cx));
                 Err(too_late(&**supply))
             }
         };

@@ -17,7 +17,7 @@ mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::DropGuard;
 
@@ -25,7 +25,7 @@ use self::backoff::Backoff;
 use self::keeper::{Dial, Keeper};
 use self::options::Options;
 use self::slot::Slot;
-use crate::client::{Client, Supplied, Supply, WaitForOne, answer};
+use crate::client::{Client, Supplied, Supply, Until, WaitForOne, answer};
 use crate::conn::{ConnectionChannel, Handle};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, TIME_LEAST, at_least};
@@ -271,6 +271,10 @@ impl Supply for Reconnecting {
 
     fn wait(&self, bytes: usize, pause: Duration) -> WaitForOne {
         Box::pin(Arc::clone(&self.kept.slot).wait(bytes, pause))
+    }
+
+    fn until(&self, due: Instant) -> Until {
+        self.kept.slot.until(due)
     }
 
     fn why_none(&self) -> Option<Error> {

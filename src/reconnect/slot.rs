@@ -7,16 +7,20 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::runtime;
 use tokio::sync::watch;
+use tokio::task::unconstrained;
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::budget::Budget;
 use super::one_way::OneWay;
 use super::options::Options;
 use super::waiting::Waiting;
-use crate::client::Supplied;
+use crate::client::{Supplied, Until};
 use crate::clock::{after, timer};
 use crate::conn::Handle;
 use crate::error::{Code, Error, Result};
@@ -30,6 +34,8 @@ pub(super) struct Slot {
     options: Options,
     connection: RwLock<Option<Connected>>,
     state: watch::Sender<ChannelState>,
+    // That of the keeper.
+    runtime: runtime::Handle,
     closing: CancellationToken,
     waiting: Arc<Waiting>,
     budget: Budget,
@@ -62,6 +68,7 @@ impl Slot {
             options,
             connection: RwLock::default(),
             state: watch::Sender::new(ChannelState::Connecting),
+            runtime: runtime::Handle::current(),
             closing: CancellationToken::new(),
             waiting,
             budget: Budget::new(options.repeats_max),
@@ -108,11 +115,9 @@ impl Slot {
     /// Waits for a connection that takes calls, in a place among those who wait.
     pub(super) async fn wait(self: Arc<Self>, bytes: usize, pause: Duration) -> Result<Supplied> {
         let _place = self.waiting.enter(bytes)?;
-        if !pause.is_zero()
-            && let Some(pause) = timer(after(pause).into_std())
-        {
+        if !pause.is_zero() {
             tokio::select! {
-                () = pause => {}
+                () = self.until(after(pause).into_std()) => {}
                 () = self.closing.cancelled() => {}
             }
         }
@@ -133,6 +138,22 @@ impl Slot {
                 () = self.closing.cancelled() => {}
             }
         }
+    }
+
+    /// Over at this time. Outside of any runtime the one that dials tells.
+    pub(super) fn until(&self, due: Instant) -> Until {
+        if let Some(timer) = timer(due) {
+            return Box::pin(unconstrained(timer));
+        }
+        let told = AbortOnDropHandle::new(
+            self.runtime.spawn(async move { sleep_until(due.into()).await }),
+        );
+        Box::pin(async move {
+            if told.await.is_err() {
+                // With that runtime the client is closed, which its callers are told.
+                std::future::pending().await
+            }
+        })
     }
 
     /// How long to wait before a call is made again.

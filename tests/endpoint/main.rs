@@ -62,6 +62,7 @@ mod queued;
 #[cfg(feature = "gob")]
 mod raised;
 mod reconnect;
+mod reconnect_attacked;
 mod reconnect_ends;
 mod reconnect_faults;
 mod reconnect_streams;

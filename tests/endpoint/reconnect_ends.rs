@@ -89,18 +89,20 @@ async fn flush_tells_of_each_connection_that_was_lost() {
 #[tokio::test(start_paused = true)]
 async fn the_error_of_a_stream_knows_of_all_attempts() {
     const TWICE: Command<(), Streamed<u64>> = Command::new("TWICE").idempotent();
-    let (client, mut peers) = client_and_peers();
-    let mut peer = peers.recv().await.unwrap();
-    let call = tokio::spawn(client.call(TWICE, &()).timeout(10 * SECOND).finish());
-    assert!(peer.next().await.unwrap().starts_with("TWICE 1"));
-    // It may have run.
-    drop(peer);
-    let mut peer = peers.recv().await.unwrap();
-    assert!(peer.next().await.unwrap().starts_with("TWICE 1"));
-    peer.send("<1 err 0 overloaded retry=60000\n").await;
-    let error = within(call).await.unwrap().unwrap_err();
-    assert_eq!(error.code(), Code::Overloaded);
-    assert!(!error.is_safe_to_retry(), "the first attempt may have run");
+    for answer in ["<1 err 0 overloaded retry=60000\n", "<1 open\n<1 err 0 overloaded\n"] {
+        let (client, mut peers) = client_and_peers();
+        let mut peer = peers.recv().await.unwrap();
+        let call = tokio::spawn(client.call(TWICE, &()).timeout(10 * SECOND).finish());
+        assert!(peer.next().await.unwrap().starts_with("TWICE 1"));
+        // It may have run.
+        drop(peer);
+        let mut peer = peers.recv().await.unwrap();
+        assert!(peer.next().await.unwrap().starts_with("TWICE 1"));
+        peer.send(answer).await;
+        let error = within(call).await.unwrap().unwrap_err();
+        assert_eq!(error.code(), Code::Overloaded);
+        assert!(!error.is_safe_to_retry(), "the first attempt may have run: {answer:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
