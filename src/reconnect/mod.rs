@@ -60,10 +60,11 @@ use crate::transport::Peer;
 /// A streamed call of a [resumable](crate::Command::resumable) command goes on at its
 /// [next position](crate::StreamedCall::next_position). If that is not to be had there any more,
 /// its error tells which positions are. Other streamed calls are made again only before their first
-/// item, and those with items of the request only before they are sent.
+/// item, and those with items of the request only before they are sent. A streamed call that passes
+/// a layer or [another channel](Client::over) channel in front waits for a connection, and ends with it.
 ///
-/// A one-way call is handed to one connection, at most once, and is lost with it;
-/// [`Client::flush`] tells.
+/// A one-way call waits for a connection for at most `call_time_max`. It is handed to one, at most
+/// once, and is lost with it. [`Client::flush`] tells, once and to whoever asks first.
 ///
 /// # How it connects
 ///
@@ -71,7 +72,11 @@ use crate::transport::Peer;
 /// not somebody calls. There is one dial at a time. Between dials it pauses for a random time of up
 /// to 50 ms, twice as much after each that failed, and at most 5 s ("full jitter"), so that a
 /// thousand clients of one server do not come back at once. A connection that has answered
-/// something, or has lasted for as long as the longest pause, ends the doubling.
+/// something, or has lasted for as long as the longest pause, ends the doubling. A dial that panics
+/// has failed as any other.
+///
+/// The runtime in which [`client`](Self::client) is called does this. When it ends, the client is
+/// closed.
 ///
 /// Who [watches](Client::states) the client sees connections come and go.
 ///
@@ -79,7 +84,9 @@ use crate::transport::Peer;
 ///
 /// At most 1,024 calls of 4 MiB together wait for a connection; one more fails with `overloaded`.
 /// Repeats of calls that a peer has seen are bounded by a budget, so that a sick server is not
-/// hammered: 100 at first, and one more for each ten calls that are answered.
+/// hammered: 100 at first, and one more for each ten calls that are answered. A stream that comes
+/// further gives back what its repeats took. Before a repeat the call pauses as the dials do, and
+/// at least for as long as the peer [says](Error::retry_after).
 #[must_use = "it makes no client until `client` is called"]
 pub struct Reconnect {
     dial: Dial,
