@@ -17,7 +17,8 @@ struct LayeredChannel<S> {
 
 impl Client {
     /// This client with a layer in front of its calls. A call passes the layer that was added last
-    /// first, and its time goes on meanwhile. The items of a streamed call pass beside it.
+    /// first, and its time goes on meanwhile. The items of a streamed call pass beside it, and so a
+    /// client that [reconnects](Client::reconnect) does not let it go on after a loss.
     ///
     /// Only the client that is returned has the layer. An error of the layer that is not an
     /// [`Error`] is `failed`, and the call may have run. A panic in the layer is one in the task

@@ -19,7 +19,7 @@ mod untyped;
 mod way;
 
 pub use self::call::{Call, CallWithMetadata, Notification};
-pub(crate) use self::repeating::{Supplied, Supply, WaitForOne, answer};
+pub(crate) use self::repeating::{Supplied, Supply, Until, WaitForOne, answer};
 pub use self::streamed::{Callable, NoItems, Receives, Sends, StreamedCall};
 
 use std::fmt;
@@ -218,7 +218,8 @@ impl Client {
 
     /// Waits until all requests that this client and its clones have handed over so far are
     /// written, those of one-way calls too. The system has them then. It is not known whether the
-    /// peer has read them, and a peer that stops drops requests that it has not read.
+    /// peer has read them, and a peer that stops drops requests that it has not read. Calls that
+    /// still wait for a connection are not waited for.
     ///
     /// A [`notify`](Self::notify) is ready when the connection has taken it, before it is written.
     /// A program that leaves `main` drops its runtime, and loses everything not yet written; call

@@ -26,9 +26,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tokio::time::Sleep;
-
-use crate::clock::{now, poll_due};
+use crate::clock::now;
 use crate::conn::{Handle, Outgoing, SessionItems, Unsent, polled_too_late};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
@@ -47,6 +45,9 @@ pub(crate) trait Supply: Channel {
     /// Too many calls, or calls of too many bytes, wait; or the channel is closed.
     fn wait(&self, bytes: usize, pause: Duration) -> WaitForOne;
 
+    /// Over at this time, wherever it is polled.
+    fn until(&self, due: Instant) -> Until;
+
     /// Why there is no connection, if there is none.
     fn why_none(&self) -> Option<Error>;
 
@@ -54,7 +55,10 @@ pub(crate) trait Supply: Channel {
     fn answered(&self, id: u64);
 
     /// A one-way call has been handed to this connection.
-    fn handed_over(&self, id: u64);
+    fn handed_over(&self, handle: &Handle, id: u64);
+
+    /// So many repeats were afforded to a streamed call, and it came further.
+    fn came_further(&self, repeats: u32);
 
     /// Whether a call that a peer has seen may be made again, which is counted.
     fn affords_repeat(&self) -> bool;
@@ -65,6 +69,9 @@ pub(crate) trait Supply: Channel {
 
 /// Waits for a connection; shared like the call that waits.
 pub(crate) type WaitForOne = Pin<Box<dyn Future<Output = Result<Supplied>> + Send + Sync>>;
+
+/// A timer, shared like the call that it ends.
+pub(crate) type Until = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// A connection for a call, and which one it is.
 pub(crate) struct Supplied {
@@ -103,8 +110,10 @@ struct Away {
 struct Story {
     // When it ends; that of a streamed call may be never.
     due: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Until>,
     repeats: u32,
+    // Of these repeats.
+    afforded: u32,
     may_have_run: bool,
 }
 
@@ -168,8 +177,8 @@ impl Repeating {
             let result = ready!(ready!(self.poll_under_way(cx, false))?.poll_notify(cx));
             let Err(error) = result else {
                 self.is_over = true;
-                if let Step::UnderWay(_, id) = self.step {
-                    self.supply.handed_over(id);
+                if let Step::UnderWay(call, id) = &self.step {
+                    self.supply.handed_over(call.handle(), *id);
                 }
                 return Poll::Ready(Ok(()));
             };
@@ -179,21 +188,37 @@ impl Repeating {
     }
 
     /// Whether a streamed call that has ended with this error is made again: as it was if nothing
-    /// had come, and else at a position, if it has one.
-    pub(super) fn goes_on(&mut self, error: &Error, has_begun: bool, at: Option<u64>) -> bool {
+    /// had come, and else at a position, if it has one. If not, the error knows of all attempts.
+    pub(super) fn goes_on(&mut self, error: &mut Error, has_begun: bool, at: Option<u64>) -> bool {
+        match self.again_at(error.again(), has_begun, at) {
+            Ok(()) => true,
+            Err(told) => {
+                *error = told;
+                false
+            }
+        }
+    }
+
+    fn again_at(&mut self, error: Error, has_begun: bool, at: Option<u64>) -> Result<()> {
         let facts = self.unsent().facts.as_deref().copied().unwrap_or_default();
         if facts.has_request_items() || has_begun && !(facts.is_resumable() && at.is_some()) {
-            return false;
+            return Err(match &self.story {
+                Some(story) => story.told(error),
+                None => error,
+            });
         }
         let before = self.unsent().beside.as_ref().and_then(|beside| beside.resume_at);
         if has_begun && before != at {
             self.unsent_mut().beside().resume_at = at;
             // It came further, so the errors before this one are over.
-            self.story.iter_mut().for_each(|story| story.repeats = 0);
+            if let Some(story) = &mut self.story {
+                story.repeats = 0;
+                self.supply.came_further(std::mem::take(&mut story.afforded));
+            }
         }
         let is_harmless =
             error.is_safe_to_retry() || self.unsent().is_idempotent || facts.is_resumable();
-        self.again(error.again(), is_harmless, true).is_ok()
+        self.again(error, is_harmless, true)
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -255,7 +280,8 @@ impl Repeating {
             (Poll::Ready(found), _) => found,
             (Poll::Pending, None) => return Poll::Pending,
             (Poll::Pending, Some(due)) => {
-                ready!(poll_due(&mut story.timer, due, cx));
+                let timer = story.timer.get_or_insert_with(|| supply.until(due));
+                ready!(timer.as_mut().poll(cx));
                 Err(too_late(&**supply))
             }
         };
@@ -292,7 +318,7 @@ impl Repeating {
             story.due = story.due.or_else(|| call.due());
         }
         let pause = match error.retry_after() {
-            // Others were told the same, and are not to come at the same time.
+            // Others were told the same, perhaps to come at once, and are not to come together.
             Some(time) => time.saturating_add(supply.pause(story.repeats)),
             // There is a pause before the connection is made anew.
             None if error.code() == Code::Disconnected && story.repeats == 0 => Duration::ZERO,
@@ -305,6 +331,7 @@ impl Repeating {
         }
         story.may_have_run |= !error.is_safe_to_retry();
         story.repeats = story.repeats.saturating_add(1);
+        story.afforded = story.afforded.saturating_add(u32::from(is_seen));
         let unsent = call.unsent_mut().take();
         tracing::debug!(command = %unsent.name, %error, ?pause, "makes a call again");
         let bytes =

@@ -215,7 +215,7 @@ impl Untyped {
     /// Whether a call that has failed is made again, from where it came to.
     fn goes_on(&mut self) -> bool {
         let (at, has_begun) = (self.next_position, self.is_opened);
-        if let Last::Here(Err(error)) = &self.last
+        if let Last::Here(Err(error)) = &mut self.last
             && self.exchange.goes_on(error, has_begun, at)
         {
             (self.items, self.last, self.is_opened) = (None, Last::ToCome, false);

@@ -88,7 +88,7 @@ impl Exchange {
 
     /// Whether a streamed call that has ended with this error is made again; at this position if it
     /// had begun.
-    pub(super) fn goes_on(&mut self, error: &Error, has_begun: bool, at: Option<u64>) -> bool {
+    pub(super) fn goes_on(&mut self, error: &mut Error, has_begun: bool, at: Option<u64>) -> bool {
         match self {
             Self::Supplied(call) => call.goes_on(error, has_begun, at),
             Self::Connection(_) | Self::Channel(_) => false,

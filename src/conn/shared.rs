@@ -38,6 +38,7 @@ use crate::wire::{Outbox, Tag};
 pub(crate) struct Shared {
     state: Mutex<State>,
     writer: Writer,
+    // Also that it takes no more calls.
     ended: Notify,
     // The driver's, if it has one thread: calls that are polled there need no watcher.
     single_runtime: Option<Id>,
@@ -293,14 +294,33 @@ impl Shared {
 
     /// Waits until the driver is gone.
     pub(crate) async fn ended(&self) {
+        self.come(|state| state.is_ended).await;
+    }
+
+    /// Whether the driver is gone.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.lock().is_ended
+    }
+
+    /// Waits until it takes no more calls of ours.
+    pub(crate) async fn spent(&self) {
+        self.come(|state| state.is_ended || !state.session.is_open(None)).await;
+    }
+
+    /// The driver has seen that it takes no more calls of ours.
+    pub(crate) fn note_spent(&self) {
+        self.ended.notify_waiters();
+    }
+
+    async fn come(&self, has_come: impl Fn(&State) -> bool) {
         loop {
-            let mut ended = pin!(self.ended.notified());
-            // Registered before looking, so that an end in between is not missed.
-            ended.as_mut().enable();
-            if self.lock().is_ended {
+            let mut changed = pin!(self.ended.notified());
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            if has_come(&self.lock()) {
                 return;
             }
-            ended.await;
+            changed.await;
         }
     }
 

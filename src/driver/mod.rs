@@ -58,6 +58,8 @@ pub(crate) struct Driver {
     turned_away: u64,
     // How often callers had their turn since something was written.
     turns_given: u8,
+    // Whoever waits for it knows that no more calls of ours are taken.
+    is_spent: bool,
 }
 
 /// Why the loop was left.
@@ -82,6 +84,8 @@ enum Next {
 struct Look {
     // There may be more to answer or to ask.
     is_open: bool,
+    // No more calls of ours are taken.
+    is_spent: bool,
     is_over: bool,
     is_at_rest: bool,
     is_unwritten: bool,
@@ -135,7 +139,8 @@ impl Driver {
     ) -> Box<Self> {
         let link = Link::new(connection, shared, Arc::clone(router.registry().ledger()));
         let (calls, unheard, turned_away) = (Calls::new(), 0, 0);
-        Box::new(Self { link, router, calls, unheard, turned_away, turns_given: 0 })
+        let (turns_given, is_spent) = (0, false);
+        Box::new(Self { link, router, calls, unheard, turned_away, turns_given, is_spent })
     }
 
     /// Serves the connection until it ends.
@@ -207,6 +212,9 @@ impl Driver {
     fn poll_stream(&mut self, cx: &mut Context<'_>, turn: &mut Turn, look: &Look) -> Poll<()> {
         self.note_unheard(look.unheard);
         self.note_turned_away(look.turned_away);
+        if look.is_spent && !std::mem::replace(&mut self.is_spent, true) {
+            self.link.shared.note_spent();
+        }
         let written = self.transmit(cx, look);
         if written == Written::All(true) && !(look.may_read && look.is_open) {
             // That may be what stood in the way.
@@ -264,6 +272,7 @@ impl Driver {
             let is_little = session.unwritten_bytes() < FLUSH_BYTES;
             Next::Nothing(Look {
                 is_open: !session.is_finished(),
+                is_spent: !session.is_open(None),
                 is_over: session.is_over(),
                 is_at_rest: session.is_at_rest(),
                 is_unwritten: has_transmit || session.unwritten_bytes() > 0,

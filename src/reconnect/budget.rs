@@ -1,5 +1,6 @@
 //! How many calls that a peer has seen may be made again: a bucket of tokens, as gRPC throttles
-//! retries (gRFC A6): a repeat takes one, and a call that is answered gives a tenth back.
+//! retries (gRFC A6): a repeat takes one, and a call that is answered gives a tenth back. A stream
+//! that came further gives back what it took.
 //!
 //! While a server is well its answers keep the bucket full, and a restart costs the calls under
 //! way one token each. A server that refuses everything gets what is in the bucket, and then no
@@ -29,6 +30,15 @@ impl Budget {
         }
     }
 
+    /// These repeats did well.
+    pub(super) fn give_back(&self, repeats: u32) {
+        let more = |tenths: u32| {
+            let sum = tenths.saturating_add(repeats.saturating_mul(TENTHS));
+            Some(sum.min(self.tenths_max.max(tenths)))
+        };
+        let _ = self.tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+
     /// Takes one repeat, if there is one.
     pub(super) fn take(&self) -> bool {
         let less = |tenths: u32| tenths.checked_sub(TENTHS);
@@ -41,6 +51,18 @@ const TENTHS: u32 = 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_given_back_can_be_taken_once_more() {
+        // (repeats that there may be, taken, given back, repeats that can be taken then)
+        let cases = [(0, 0, 1, 0), (3, 2, 2, 3), (3, 3, 1, 1), (3, 1, u32::MAX, 3)];
+        for (max, taken, given_back, expected) in cases {
+            let budget = Budget::new(max);
+            assert!((0..taken).all(|_| budget.take()));
+            budget.give_back(given_back);
+            assert_eq!((0..10).filter(|_| budget.take()).count(), expected, "{max} {taken}");
+        }
+    }
 
     #[test]
     fn ten_answers_are_worth_a_repeat() {

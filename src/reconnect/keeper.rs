@@ -7,7 +7,9 @@
 //!                                                            or none if it was any good
 //! ```
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -15,9 +17,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::options::Options;
 use super::slot::Slot;
 use crate::client::Client;
-use crate::conn::Handle;
+use crate::conn::{Handle, Shared};
 use crate::error::{Code, Error, Result};
-use crate::service::BoxFuture;
+use crate::service::{BoxFuture, caught};
 
 /// Makes a connection.
 pub(super) type Dial = Box<dyn Fn() -> BoxFuture<'static, Result<Client>> + Send + Sync>;
@@ -31,18 +33,21 @@ pub(super) struct Keeper {
     last_id: u64,
     // In a row.
     failures: u32,
+    // Those that have not ended, as far as is known. One that takes no more calls may have some
+    // under way.
+    connections: Vec<Arc<Shared>>,
 }
 
 impl Keeper {
     pub(super) fn new(slot: &Arc<Slot>, dial: Dial, options: Options) -> Self {
-        Self { slot: Arc::clone(slot), dial, options, last_id: 0, failures: 0 }
+        let (last_id, failures, connections) = (0, 0, Vec::new());
+        Self { slot: Arc::clone(slot), dial, options, last_id, failures, connections }
     }
 
     /// Runs until nobody calls any more.
     pub(super) async fn run(mut self) {
         let slot = Arc::clone(&self.slot);
         let mut pause = Duration::ZERO;
-        let mut last = None;
         let closing = slot.closing();
         loop {
             tokio::select! {
@@ -57,9 +62,9 @@ impl Keeper {
             };
             match dialled {
                 Ok(handle) => {
-                    let is_closing = self.keep(&handle).await;
-                    last = Some(handle);
-                    if is_closing {
+                    self.connections.retain(|connection| !connection.is_ended());
+                    self.connections.push(Arc::clone(handle.shared()));
+                    if self.keep(&handle).await {
                         break;
                     }
                 }
@@ -71,11 +76,10 @@ impl Keeper {
             }
             pause = self.options.backoff.pause(self.failures);
         }
-        if let Some(handle) = last {
-            handle.shared().close();
-            handle.shared().ended().await;
+        self.connections.iter().for_each(|connection| connection.close());
+        for connection in &self.connections {
+            connection.ended().await;
         }
-        slot.close();
     }
 
     async fn connect(&self) -> Result<Arc<Handle>> {
@@ -84,11 +88,22 @@ impl Keeper {
             let text = format!("no connection was made within connect_time_max ({time:?})");
             Err(Error::local(Code::Disconnected, text))
         };
-        let client = timeout(time, (self.dial)()).await.unwrap_or_else(late)?;
+        let client = timeout(time, self.dial()).await.unwrap_or_else(late)?;
         client.connection().cloned().ok_or_else(|| {
             let text = "what was dialled is not a connection of lines: a Reconnect needs one";
             Error::local(Code::Failed, text)
         })
+    }
+
+    /// Dials by code of the user's: a panic of it is an error as any other.
+    async fn dial(&self) -> Result<Client> {
+        let panicked = |_| Error::local(Code::Panicked, "the dial panicked");
+        let mut dialling = caught(|| (self.dial)()).map_err(panicked)?;
+        let dialled = poll_fn(|cx| {
+            let polled = caught(|| dialling.as_mut().poll(cx));
+            polled.map_err(panicked).unwrap_or_else(|error| Poll::Ready(Err(error)))
+        });
+        dialled.await
     }
 
     /// Lets calls have this connection until it takes no more; whether all is to end.
@@ -96,16 +111,9 @@ impl Keeper {
         self.last_id = self.last_id.saturating_add(1);
         let began = Instant::now();
         self.slot.connect(handle, self.last_id);
-        let is_closing = loop {
-            tokio::select! {
-                () = self.slot.closing().cancelled() => break true,
-                () = handle.shared().ended() => break false,
-                // It may have been said of the one before.
-                () = self.slot.spent() => if handle.is_closed() { break false },
-            }
-        };
-        if is_closing {
-            return true;
+        tokio::select! {
+            () = self.slot.closing().cancelled() => return true,
+            () = handle.shared().spent() => {}
         }
         self.slot.disconnect();
         // One that is accepted and ended again and again is no better than none.
@@ -113,5 +121,12 @@ impl Keeper {
             self.slot.has_answered(self.last_id) || began.elapsed() >= self.options.backoff.most();
         self.failures = if was_good { 0 } else { self.failures.saturating_add(1) };
         false
+    }
+}
+
+impl Drop for Keeper {
+    /// Also if its runtime is gone, or it has panicked: nobody would dial any more.
+    fn drop(&mut self) {
+        self.slot.close();
     }
 }

@@ -10,13 +10,14 @@
 mod backoff;
 mod budget;
 mod keeper;
+mod one_way;
 mod options;
 mod slot;
 mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::DropGuard;
 
@@ -24,8 +25,8 @@ use self::backoff::Backoff;
 use self::keeper::{Dial, Keeper};
 use self::options::Options;
 use self::slot::Slot;
-use crate::client::{Client, Supplied, Supply, WaitForOne, answer};
-use crate::conn::ConnectionChannel;
+use crate::client::{Client, Supplied, Supply, Until, WaitForOne, answer};
+use crate::conn::{ConnectionChannel, Handle};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, TIME_LEAST, at_least};
 use crate::service::{Answer, BoxFuture, Channel, ChannelStates, Request, Service};
@@ -59,10 +60,11 @@ use crate::transport::Peer;
 /// A streamed call of a [resumable](crate::Command::resumable) command goes on at its
 /// [next position](crate::StreamedCall::next_position). If that is not to be had there any more,
 /// its error tells which positions are. Other streamed calls are made again only before their first
-/// item, and those with items of the request only before they are sent.
+/// item, and those with items of the request only before they are sent. A streamed call that passes
+/// a layer or [another channel](Client::over) channel in front waits for a connection, and ends with it.
 ///
-/// A one-way call is handed to one connection, at most once, and is lost with it;
-/// [`Client::flush`] tells.
+/// A one-way call waits for a connection for at most `call_time_max`. It is handed to one, at most
+/// once, and is lost with it. [`Client::flush`] tells, once and to whoever asks first.
 ///
 /// # How it connects
 ///
@@ -70,7 +72,11 @@ use crate::transport::Peer;
 /// not somebody calls. There is one dial at a time. Between dials it pauses for a random time of up
 /// to 50 ms, twice as much after each that failed, and at most 5 s ("full jitter"), so that a
 /// thousand clients of one server do not come back at once. A connection that has answered
-/// something, or has lasted for as long as the longest pause, ends the doubling.
+/// something, or has lasted for as long as the longest pause, ends the doubling. A dial that panics
+/// has failed as any other.
+///
+/// The runtime in which [`client`](Self::client) is called does this. When it ends, the client is
+/// closed.
 ///
 /// Who [watches](Client::states) the client sees connections come and go.
 ///
@@ -78,7 +84,9 @@ use crate::transport::Peer;
 ///
 /// At most 1,024 calls of 4 MiB together wait for a connection; one more fails with `overloaded`.
 /// Repeats of calls that a peer has seen are bounded by a budget, so that a sick server is not
-/// hammered: 100 at first, and one more for each ten calls that are answered.
+/// hammered: 100 at first, and one more for each ten calls that are answered. A stream that comes
+/// further gives back what its repeats took. Before a repeat the call pauses as the dials do, and
+/// at least for as long as the peer [says](Error::retry_after).
 #[must_use = "it makes no client until `client` is called"]
 pub struct Reconnect {
     dial: Dial,
@@ -224,8 +232,8 @@ impl Service for Reconnecting {
         // Whoever has the items of such a call cannot be told to begin anew.
         Answer::new(async move {
             let supplied = match supply.current() {
-                Some(supplied) => supplied,
-                None => supply.wait(request.payload().len(), Duration::ZERO).await?,
+                Some(supplied) if !supplied.handle.is_closed() => supplied,
+                Some(_) | None => supply.wait(request.payload().len(), Duration::ZERO).await?,
             };
             ConnectionChannel(supplied.handle).call(request).await
         })
@@ -272,6 +280,10 @@ impl Supply for Reconnecting {
         Box::pin(Arc::clone(&self.kept.slot).wait(bytes, pause))
     }
 
+    fn until(&self, due: Instant) -> Until {
+        self.kept.slot.until(due)
+    }
+
     fn why_none(&self) -> Option<Error> {
         self.kept.slot.why_none()
     }
@@ -280,8 +292,12 @@ impl Supply for Reconnecting {
         self.kept.slot.answered(id);
     }
 
-    fn handed_over(&self, id: u64) {
-        self.kept.slot.handed_over(id);
+    fn handed_over(&self, handle: &Handle, id: u64) {
+        self.kept.slot.one_way().handed_over(handle.shared(), id);
+    }
+
+    fn came_further(&self, repeats: u32) {
+        self.kept.slot.budget().give_back(repeats);
     }
 
     fn affords_repeat(&self) -> bool {

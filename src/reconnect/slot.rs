@@ -7,15 +7,20 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio::task::unconstrained;
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::budget::Budget;
+use super::one_way::OneWay;
 use super::options::Options;
 use super::waiting::Waiting;
-use crate::client::Supplied;
+use crate::client::{Supplied, Until};
 use crate::clock::{after, timer};
 use crate::conn::Handle;
 use crate::error::{Code, Error, Result};
@@ -29,14 +34,14 @@ pub(super) struct Slot {
     options: Options,
     connection: RwLock<Option<Connected>>,
     state: watch::Sender<ChannelState>,
+    // That of the keeper.
+    runtime: runtime::Handle,
     closing: CancellationToken,
-    // Somebody has found that the connection takes no more calls.
-    is_spent: Notify,
     waiting: Arc<Waiting>,
     budget: Budget,
-    // The last connection over which something was answered, and over which a one-way call went.
+    // The last connection over which something was answered.
     answered: AtomicU64,
-    handed_over: AtomicU64,
+    one_way: OneWay,
     story: Mutex<Story>,
 }
 
@@ -63,12 +68,12 @@ impl Slot {
             options,
             connection: RwLock::default(),
             state: watch::Sender::new(ChannelState::Connecting),
+            runtime: runtime::Handle::current(),
             closing: CancellationToken::new(),
-            is_spent: Notify::new(),
             waiting,
             budget: Budget::new(options.repeats_max),
             answered: AtomicU64::new(0),
-            handed_over: AtomicU64::new(0),
+            one_way: OneWay::default(),
             story: Mutex::default(),
         })
     }
@@ -110,10 +115,11 @@ impl Slot {
     /// Waits for a connection that takes calls, in a place among those who wait.
     pub(super) async fn wait(self: Arc<Self>, bytes: usize, pause: Duration) -> Result<Supplied> {
         let _place = self.waiting.enter(bytes)?;
-        if !pause.is_zero()
-            && let Some(pause) = timer(after(pause).into_std())
-        {
-            pause.await;
+        if !pause.is_zero() {
+            tokio::select! {
+                () = self.until(after(pause).into_std()) => {}
+                () = self.closing.cancelled() => {}
+            }
         }
         let mut state = self.state.subscribe();
         loop {
@@ -124,14 +130,30 @@ impl Slot {
             }
             match self.current() {
                 Some(supplied) if !supplied.handle.is_closed() => return Ok(supplied),
-                Some(_) => self.is_spent.notify_one(),
-                None => {}
+                // The keeper replaces it.
+                Some(_) | None => {}
             }
             tokio::select! {
                 _ = state.changed() => {}
                 () = self.closing.cancelled() => {}
             }
         }
+    }
+
+    /// Over at this time. Outside of any runtime the one that dials tells.
+    pub(super) fn until(&self, due: Instant) -> Until {
+        if let Some(timer) = timer(due) {
+            return Box::pin(unconstrained(timer));
+        }
+        let told = AbortOnDropHandle::new(
+            self.runtime.spawn(async move { sleep_until(due.into()).await }),
+        );
+        Box::pin(async move {
+            if told.await.is_err() {
+                // With that runtime the client is closed, which its callers are told.
+                std::future::pending().await
+            }
+        })
     }
 
     /// How long to wait before a call is made again.
@@ -152,28 +174,18 @@ impl Slot {
         self.answered.load(Ordering::Relaxed) >= id
     }
 
-    /// A one-way call went over this connection.
-    pub(super) fn handed_over(&self, id: u64) {
-        self.handed_over.fetch_max(id, Ordering::AcqRel);
+    /// The one-way calls.
+    pub(super) fn one_way(&self) -> &OneWay {
+        &self.one_way
     }
 
-    /// Waits until what was handed over is written. What went over a connection that is gone may
-    /// not have been, which is told once.
+    /// Waits until what was sent is written. What has become of calls that want a reply, they are
+    /// told themselves.
     pub(super) async fn flush(&self) -> Result<()> {
-        let supplied = self.current();
-        let last = self.handed_over.load(Ordering::Acquire);
-        if last == 0 {
-            return Ok(());
+        if let Some(supplied) = self.current() {
+            let _ = supplied.handle.shared().flush().await;
         }
-        match supplied {
-            Some(supplied) if supplied.id == last => supplied.handle.shared().flush().await,
-            _ => {
-                let told = (Ordering::AcqRel, Ordering::Relaxed);
-                let _ = self.handed_over.compare_exchange(last, 0, told.0, told.1);
-                let text = "the connection ended, and it is not known what had been written";
-                Err(Error::local(Code::Disconnected, text).after_sending())
-            }
-        }
+        self.one_way.flush().await
     }
 
     /// Waits until the keeper has ended.
@@ -181,11 +193,6 @@ impl Slot {
         let mut state = self.state.subscribe();
         // The sender is in here.
         let _ = state.wait_for(|state| *state == ChannelState::Closed).await;
-    }
-
-    /// Waits until somebody finds that the connection takes no more calls.
-    pub(super) async fn spent(&self) {
-        self.is_spent.notified().await;
     }
 
     /// There is this connection from now on.

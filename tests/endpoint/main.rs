@@ -62,6 +62,8 @@ mod queued;
 #[cfg(feature = "gob")]
 mod raised;
 mod reconnect;
+mod reconnect_attacked;
+mod reconnect_ends;
 mod reconnect_faults;
 mod reconnect_streams;
 mod rest;

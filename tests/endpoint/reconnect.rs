@@ -82,7 +82,7 @@ pub fn client_and_peers() -> (Client, mpsc::UnboundedReceiver<Peer<MemoryStream>
     (reconnect.client(), peers)
 }
 
-fn reconnect_and_peers() -> (Reconnect, mpsc::UnboundedReceiver<Peer<MemoryStream>>) {
+pub fn reconnect_and_peers() -> (Reconnect, mpsc::UnboundedReceiver<Peer<MemoryStream>>) {
     let (to, peers) = mpsc::unbounded_channel();
     let reconnect = Reconnect::by(move || {
         let (here, there) = transport::memory();
@@ -109,6 +109,8 @@ async fn a_call_is_made_again_if_that_does_no_harm() {
         ("<0 err 0 shutting_down\n<0 ok 0\n", ALWAYS),
         ("<0 err 0 shutting_down\n", IDEMPOTENT),
         ("<0 err 0 failed\n", NEVER),
+        ("<0 err 0 overloaded\n", IDEMPOTENT),
+        ("<0 err 0 overloaded retry=50\n", IDEMPOTENT),
         ("", IDEMPOTENT),
         ("nonsense nonsense nonsense\n", NEVER),
         ("<1 err 0 failed retry=50 ran=1\n", IDEMPOTENT),
@@ -272,9 +274,12 @@ async fn there_is_one_dial_at_a_time_with_growing_pauses_however_many_wait() {
 #[tokio::test(start_paused = true)]
 async fn pauses_begin_anew_behind_a_connection_that_was_any_good() {
     // (what a connection does before it ends, dials in a minute: many, or few)
-    for (answers, lasts, is_good) in
-        [(true, MS, true), (false, MS, false), (false, 6 * SECOND, true)]
-    {
+    for (answers, lasts, is_good) in [
+        (true, MS, true),
+        (false, MS, false),
+        (false, 4 * SECOND, false),
+        (false, 6 * SECOND, true),
+    ] {
         let (reconnect, mut peers) = reconnect_and_peers();
         let client = reconnect.client();
         let (begun, mut dials) = (Instant::now(), 0_u32);
