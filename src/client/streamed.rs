@@ -164,7 +164,7 @@ impl Client {
         request: &Req,
         (has_request_items, has_reply_items): (bool, bool),
     ) -> Exchange {
-        let facts = facts.streamed(has_request_items, has_reply_items);
+        let facts = facts.streamed(has_request_items, has_reply_items).in_format(F::NAME);
         let payload = encode::<F, Req>(request, facts, self.way.limits());
         let format = const { FormatWord::new(F::NAME) };
         self.way.exchange(Unsent::new(name, format, facts, payload))
