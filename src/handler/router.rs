@@ -24,6 +24,9 @@ use crate::service::{Layers, traced};
 use crate::session::NOT_RESUMABLE;
 use crate::wire::Name;
 
+/// A handler at work, who ends it, and what it has taken.
+type Begun = (Work, Time, (Permit, Tab));
+
 /// Handlers under names, and what their calls are bounded by.
 #[derive(Clone)]
 pub(crate) struct Router {
@@ -173,7 +176,7 @@ impl Router {
         let opening = opening(&request, came);
         let trace = TraceSpan::of_call(request.options());
         match self.admit(found, request, &opening, trace, hold) {
-            Ok((work, time, (permit, tab), items)) => {
+            Ok(((work, time, (permit, tab)), items)) => {
                 let span = span::of_call(name, id, origin, trace);
                 // Where calls are not listened to, what is said of one is said of its connection.
                 let span = span.or_current();
@@ -199,7 +202,7 @@ impl Router {
         opening: &Opening,
         trace: Option<TraceSpan>,
         hold: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<(Work, Time, (Permit, Tab), Option<Arc<dyn Items>>)> {
+    ) -> Result<(Begun, Option<Arc<dyn Items>>)> {
         let is_streamed = request.items().is_some();
         let permit = if is_streamed { self.quota.stream()? } else { self.quota.call()? };
         let (name, origin) = (request.name(), request.origin());
@@ -239,10 +242,10 @@ impl Router {
         #[cfg(feature = "tower")]
         if let Some(ahead) = self.layers.before(&name) {
             let work = traced(trace, ahead.begin(admitted, request));
-            return Ok((work, time, (permit, Tab::begin(figures, opening)), items));
+            return Ok(((work, time, (permit, Tab::begin(figures, opening))), items));
         }
         let work = admitted.begin(request, hold)?;
-        Ok((work, time, (permit, Tab::begin(figures, opening)), items))
+        Ok(((work, time, (permit, Tab::begin(figures, opening))), items))
     }
 
     /// The limits that hold for a command with these facts.

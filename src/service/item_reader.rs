@@ -104,6 +104,7 @@ impl Receiver<Bytes> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use]
     pub fn into_reader(self) -> ItemReader<Self> {
         ItemReader::new(self)
     }

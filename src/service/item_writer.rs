@@ -158,6 +158,7 @@ impl Sender<Bytes> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "a writer that is dropped has broken the items off"]
     pub fn into_writer(self) -> ItemWriter<Self> {
         self.begin_whole();
         let item_bytes_max = self.limits().item_bytes_max;
