@@ -12,6 +12,7 @@
 
 mod code;
 mod display;
+mod io;
 mod passed;
 mod reach;
 mod retry;
@@ -29,7 +30,6 @@ pub(crate) use self::word::Word;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -466,13 +466,6 @@ impl Error {
     /// The text for a peer, or `None` if it is nobody's business but ours.
     pub(crate) fn text_for_peer(&self) -> Option<&str> {
         (self.facts.reach != Reach::Local).then_some(&*self.facts.text)
-    }
-}
-
-/// A socket that fails is a lost connection; the cause is kept as the source.
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::local(Code::Disconnected, error.to_string()).with_source(error)
     }
 }
 

@@ -203,7 +203,7 @@ pub use crate::limits::Limits;
 #[cfg(feature = "io")]
 pub use crate::reconnect::Reconnect;
 #[cfg(feature = "io")]
-pub use crate::service::{Encoded, Receiver, Sender};
+pub use crate::service::{Encoded, ItemReader, ItemWriter, Receiver, Sender};
 #[cfg(feature = "io")]
 pub use crate::stream::Connection;
 pub use crate::wire::{Metadata, Traceparent};

@@ -399,7 +399,7 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 21] = [
+const SMALL: [(&str, &str); 22] = [
     ("add_while_serving", "added: HELLO\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
     ("call_back", "the client is told: 50 %\n"),
@@ -407,6 +407,7 @@ const SMALL: [(&str, &str); 21] = [
     ("custom_format", "netcat gets \"10 20 30\"\n"),
     ("echo", "Received from server: Echo: by UDP\n"),
     ("errors", "ASK: the peer answered not_found: there is no job 3\nso 3 is taken off the list\n"),
+    ("file", FILE_SAID),
     ("follow", "each once: [1, 2, 3, 4, 5, 6, 7, 10, 11, 12]\n"),
     ("graceful_shutdown", "under way when the server stops: 3 pages printed\n"),
     ("hello", "the client got \"Hello, Ada!\"\n"),
@@ -428,6 +429,15 @@ const CHAT_SAID: &str = "\
     Bob hears the first of them, and then: CHAT: the peer answered overloaded: \
     you were more than 16 lines behind\n\
     Ada hears Bob: I am back\n";
+
+const FILE_SAID: &str = "\
+    --- an upload\n\
+    stored: b\"22000000\"\n\
+    --- a download\n\
+    sent: b\"22000000\"\n\
+    the same: true\n\
+    --- an upload that breaks off\n\
+    NotFound: FETCH: the peer answered not_found: no file of that name\n";
 
 const LAYERS_SAID: &str = "\
     Hello, tenant 42!\n\

@@ -6,6 +6,7 @@
 //! matter.
 
 #[cfg(feature = "json")]
+mod as_bytes;
 mod by_name;
 mod call;
 #[cfg(feature = "json")]

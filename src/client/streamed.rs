@@ -29,7 +29,6 @@ use crate::command::{ItemsBothWays, ItemsDown, ItemsUp, OneEachWay, Streamed};
 use crate::conn::Unsent;
 use crate::error::{Error, Result};
 use crate::format::{Budget, Format};
-#[cfg(doc)]
 use crate::limits::Limits;
 use crate::service::{DecodeItem, EncodeItem, ItemsOfCall, Sender, decode_item, encode_item};
 use crate::session::{Item, Received};
@@ -165,7 +164,7 @@ impl Client {
         request: &Req,
         (has_request_items, has_reply_items): (bool, bool),
     ) -> Exchange {
-        let facts = facts.streamed(has_request_items, has_reply_items);
+        let facts = facts.streamed(has_request_items, has_reply_items).in_format(F::NAME);
         let payload = encode::<F, Req>(request, facts, self.way.limits());
         let format = const { FormatWord::new(F::NAME) };
         self.way.exchange(Unsent::new(name, format, facts, payload))
@@ -218,6 +217,10 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         opened.map_err(|error| self.call.explain(error))
     }
 
+    pub(super) fn limits(&self) -> &Limits {
+        self.call.exchange.limits()
+    }
+
     /// Waits for the final reply. Drops items that have not been taken, and ends the items of the
     /// request.
     ///
@@ -256,8 +259,7 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
     /// Dropped before it is ready, it has sent nothing.
     pub async fn send(&mut self, item: &I) -> Result<()> {
         let mut item = Some(Item::new(self.encoded(item)?));
-        let sent = poll_fn(|cx| self.call.poll_send(cx, &mut item)).await;
-        sent.map_err(|error| self.call.explain(error))
+        poll_fn(|cx| self.poll_payload(cx, &mut item)).await
     }
 
     /// Ends the items of the request, while those of the reply may go on. [`finish`](Self::finish)
@@ -274,14 +276,23 @@ impl<I, Down, R> StreamedCall<Sends<I>, Down, R> {
         poll_fn(|cx| self.poll_end(cx)).await
     }
 
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    /// Sends what has been encoded, when there is room for it.
+    pub(super) fn poll_payload(
+        &mut self,
+        cx: &mut Context<'_>,
+        payload: &mut Option<Item>,
+    ) -> Poll<Result<()>> {
+        self.call.poll_send(cx, payload).map_err(|error| self.call.explain(error))
+    }
+
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let items = ready!(self.call.poll_open(cx));
         let items = items.map_err(|error| self.call.explain(error))?;
         items.end();
         Poll::Ready(Ok(()))
     }
 
-    fn encoded(&self, item: &I) -> Result<Bytes> {
+    pub(super) fn encoded(&self, item: &I) -> Result<Bytes> {
         let encoded = encode_item(self.up.encode, item, self.call.exchange.limits());
         encoded.map_err(|error| self.call.explain(error))
     }
@@ -293,8 +304,7 @@ impl<I, Down: Unpin, R> Sink<I> for StreamedCall<Sends<I>, Down, R> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let room = ready!(self.call.poll_send(cx, &mut None));
-        Poll::Ready(room.map_err(|error| self.call.explain(error)))
+        self.poll_payload(cx, &mut None)
     }
 
     fn start_send(self: Pin<&mut Self>, item: I) -> Result<()> {

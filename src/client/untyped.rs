@@ -113,8 +113,13 @@ impl Untyped {
         item: &mut Option<Item>,
     ) -> Poll<Result<()>> {
         let items = ready!(self.poll_open(cx))?;
+        let had_item = item.is_some();
         match items.poll_send(cx, item) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+            // It was taken and is lost, and the call goes on.
+            Poll::Ready(Err(error)) if had_item && item.is_none() => {
+                return Poll::Ready(Err(error));
+            }
             // The reply comes behind the items before it.
             Poll::Ready(Err(_)) => self.take_early(cx, &*items),
             Poll::Pending => {}

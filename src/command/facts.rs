@@ -6,6 +6,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+#[cfg(feature = "io")]
+use crate::format;
 use crate::limits::{Limits, PayloadMax, TimeMax};
 
 /// The facts of a command beside its name and its types, set by the methods of
@@ -24,6 +26,8 @@ pub struct Facts {
     pub(super) is_resumable: bool,
     pub(super) is_endless: bool,
     pub(super) is_read_only: bool,
+    // Its items are bytes as they are, of which there may be many.
+    pub(super) has_byte_items: bool,
 }
 
 impl Facts {
@@ -38,6 +42,7 @@ impl Facts {
             is_resumable: false,
             is_endless: false,
             is_read_only: false,
+            has_byte_items: false,
         }
     }
 
@@ -137,6 +142,19 @@ impl Facts {
         self.is_bound().then(|| Box::new(self))
     }
 
+    /// These of a command in this format.
+    #[cfg(feature = "io")]
+    pub(crate) fn in_format(mut self, format: &str) -> Self {
+        self.has_byte_items = self.is_streamed() && format == BYTES;
+        self
+    }
+
+    /// The items of each half that the side which takes them lets the other send ahead, in bytes
+    /// and what they cost.
+    pub(crate) const fn window(&self) -> u32 {
+        if self.has_byte_items { WINDOW_OF_BYTES } else { WINDOW }
+    }
+
     /// The limits that hold for this command where others have `limits`.
     ///
     /// ```
@@ -227,6 +245,17 @@ impl Scale {
         amount.saturating_mul(bytes).checked_div(of_bytes).unwrap_or(amount)
     }
 }
+
+/// The format whose items are bytes as they are.
+#[cfg(feature = "io")]
+const BYTES: &str = <format::Bytes as format::Format<bytes::Bytes>>::NAME;
+
+/// On one machine 64 KiB keep a reader busy while more comes.
+const WINDOW: u32 = 64 * 1024;
+
+/// Bytes come in items of 64 KiB. With a window of one item each would wait until the one before it
+/// has been taken.
+const WINDOW_OF_BYTES: u32 = 256 * 1024;
 
 /// The unit in which times are told to a peer: 1 ms.
 pub(super) const TIMEOUT_NANOS_LEAST: u128 = 1_000_000;

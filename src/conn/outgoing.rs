@@ -350,7 +350,7 @@ impl Outgoing {
         });
         let mut options = Options::new(self.unsent.format, left_ms);
         if let Some(facts) = self.unsent.facts.as_ref().filter(|_| self.unsent.is_streamed()) {
-            let credit = facts.has_reply_items().then_some(WINDOW_BYTES);
+            let credit = facts.has_reply_items().then(|| facts.window());
             options = options.streamed(facts.has_request_items(), credit);
         }
         if let Some(beside) = &self.unsent.beside {
@@ -426,6 +426,3 @@ impl Drop for Outgoing {
 pub(crate) fn polled_too_late() -> Error {
     Error::local(Code::Failed, "a call was polled after its end").after_sending()
 }
-
-/// Credit for the items of a reply. On one machine 64 KiB keep a reader busy while more comes.
-const WINDOW_BYTES: u32 = 64 * 1024;

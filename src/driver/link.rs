@@ -53,7 +53,7 @@ impl Link {
             Poll::Ready(Err(error)) => {
                 // Replies may have come by now, and why the peer has gone.
                 self.is_unwritable = true;
-                let error = of_stream(&error.into());
+                let error = of_stream(&Error::of_stream(error));
                 self.shared.with(|session| session.handle_unwritable(error));
             }
             Poll::Pending => {

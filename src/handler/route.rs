@@ -153,11 +153,13 @@ impl<Req, Rep, H, Shape, Kind, Head, Last, Items>
         Shape: Speaks<Req, Rep, F, Head = Head, Last = Last, Items = Items>,
     {
         let (has_request_items, has_reply_items) = Shape::IS_STREAMED;
+        let tongues = Shape::tongues()?;
+        let format = tongues.first().map_or("", |(codec, ..)| codec.name);
         Ok(Self {
-            tongues: Shape::tongues()?,
+            tongues,
             #[cfg(feature = "json")]
             outlines_of_items: Shape::outlines_of_items,
-            facts: facts.streamed(has_request_items, has_reply_items),
+            facts: facts.streamed(has_request_items, has_reply_items).in_format(format),
             handler,
             type_names: (short(type_name::<Req>()), short(type_name::<Rep>())),
             types: PhantomData,

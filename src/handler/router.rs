@@ -18,7 +18,8 @@ use crate::ledger::{Opening, Stats, Tab};
 use crate::limits::{Limits, PayloadMax};
 use crate::quota::{Held, Permit, Quota, call_bytes};
 use crate::service::{
-    Answer, Commands, Counted, Direct, Origin, Request, Service, Time, TraceSpan, Work, log_refusal,
+    Answer, Commands, Counted, Direct, Items, Origin, Request, Service, Time, TraceSpan, Work,
+    log_refusal,
 };
 #[cfg(feature = "tower")]
 use crate::service::{Layers, traced};
@@ -26,6 +27,9 @@ use crate::session::NOT_RESUMABLE;
 #[cfg(feature = "udp")]
 use crate::wire::FormatWord;
 use crate::wire::Name;
+
+/// A handler at work, who ends it, and what it has taken.
+type Begun = (Work, Time, (Permit, Tab));
 
 /// Handlers under names, and what their calls are bounded by.
 #[derive(Clone)]
@@ -196,11 +200,10 @@ impl Router {
         hold: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Answer {
         let (name, id, origin) = (request.name(), request.id(), request.origin());
-        let items = request.items().cloned();
         let opening = opening(&request, came);
         let trace = TraceSpan::of_call(request.options());
         match self.admit(found, request, &opening, trace, hold) {
-            Ok((work, time, (permit, tab))) => {
+            Ok(((work, time, (permit, tab)), items)) => {
                 let span = span::of_call(name, id, origin, trace);
                 // Where calls are not listened to, what is said of one is said of its connection.
                 let span = span.or_current();
@@ -226,7 +229,7 @@ impl Router {
         opening: &Opening,
         trace: Option<TraceSpan>,
         hold: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<(Work, Time, (Permit, Tab))> {
+    ) -> Result<(Begun, Option<Arc<dyn Items>>)> {
         let is_streamed = request.items().is_some();
         let permit = if is_streamed { self.quota.stream()? } else { self.quota.call()? };
         let (name, origin) = (request.name(), request.origin());
@@ -255,6 +258,7 @@ impl Router {
         if let Some(items) = request.items().cloned() {
             request.set_items(Arc::new(Counted::new(items, Arc::clone(&figures))));
         }
+        let items = request.items().cloned();
         let word = request.format_word();
         let spoken = match origin {
             Origin::Plain => Spoken::Plainly(word),
@@ -265,10 +269,10 @@ impl Router {
         #[cfg(feature = "tower")]
         if let Some(ahead) = self.layers.before(&name) {
             let work = traced(trace, ahead.begin(admitted, request));
-            return Ok((work, time, (permit, Tab::begin(figures, opening))));
+            return Ok(((work, time, (permit, Tab::begin(figures, opening))), items));
         }
         let work = admitted.begin(request, hold)?;
-        Ok((work, time, (permit, Tab::begin(figures, opening))))
+        Ok(((work, time, (permit, Tab::begin(figures, opening))), items))
     }
 
     /// The limits that hold for a command with these facts.

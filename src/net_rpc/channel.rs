@@ -199,7 +199,7 @@ async fn write(mut io: SharedIo, calls: &Calls) -> Result<()> {
             io.flush().await
         });
         match written.await {
-            Ok(written) => written?,
+            Ok(written) => written.map_err(Error::of_stream)?,
             Err(_) => {
                 let text = format!("nothing was read for write_time_max ({time:?})");
                 return Err(Error::local(Code::DeadlineExceeded, text));

@@ -311,8 +311,9 @@ impl Working {
         let _entered = self.span.clone().entered();
         let work = self.work.alone().take();
         let ended = caught(|| drop(work));
-        self.items = None;
+        let owes_end = self.items.take().is_some_and(|items| items.0.owes_end());
         let reply = match ended {
+            Ok(()) if owes_end => reply.and_then(|_| Err(broken_off())),
             Ok(()) => reply,
             Err(panicked) => {
                 let _ = caught(|| drop(reply));
@@ -397,6 +398,11 @@ impl Drop for Working {
 /// Stack that a handler finds when it is polled, and what is made for it otherwise.
 const STACK_LEAST: usize = 256 * 1024;
 const STACK_MORE: usize = 2 * 1024 * 1024;
+
+/// The error of a handler that returned a value, and its items are not whole.
+fn broken_off() -> Error {
+    Error::found(Code::Failed, "the handler did not shut its writer down: the end is missing")
+}
 
 /// The result of a future that has given out its result.
 fn given_out() -> Result<Reply> {

@@ -1,7 +1,10 @@
 //! The items of a streamed call on their way between a door and a handler, counted.
+//!
+//! What a handler owes is kept here as well: whatever way the call came, its items pass here.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use super::items::Items;
@@ -15,11 +18,12 @@ use crate::session::Item;
 pub(crate) struct Counted {
     items: Arc<dyn Items>,
     figures: Arc<Figures>,
+    owes_end: AtomicBool,
 }
 
 impl Counted {
     pub(crate) fn new(items: Arc<dyn Items>, figures: Arc<Figures>) -> Self {
-        Self { items, figures }
+        Self { items, figures, owes_end: AtomicBool::new(false) }
     }
 
     fn note(&self, item: &Poll<Result<Option<Item>>>) {
@@ -66,7 +70,16 @@ impl Items for Counted {
     }
 
     fn end(&self) {
+        self.owes_end.store(false, Ordering::Release);
         self.items.end();
+    }
+
+    fn owe_end(&self) {
+        self.owes_end.store(true, Ordering::Release);
+    }
+
+    fn owes_end(&self) -> bool {
+        self.owes_end.load(Ordering::Acquire)
     }
 
     fn abort(&self) {

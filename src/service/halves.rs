@@ -255,8 +255,7 @@ impl<I> Sender<I> {
     /// Ends the items of a request. In a handler it does nothing: the items of a reply end when the
     /// handler returns.
     pub fn end(mut self) {
-        self.gives_up = false;
-        self.of.items.end();
+        self.end_whole();
     }
 
     /// Of a handler.
@@ -276,11 +275,36 @@ impl<I> Sender<I> {
         }
     }
 
+    /// Sends what has been encoded, when there is room for it.
+    pub(super) fn poll_payload(
+        &self,
+        cx: &mut Context<'_>,
+        payload: &mut Option<Item>,
+    ) -> Poll<Result<()>> {
+        self.of.items.poll_send(cx, payload).map_err(|error| self.of.known(error))
+    }
+
+    /// Its items are parts of a whole from now on, and broken off if that is not
+    /// [ended](Self::end_whole).
+    pub(super) fn begin_whole(&self) {
+        self.of.items.owe_end();
+    }
+
+    /// As [`end`](Self::end), by one that is kept.
+    pub(super) fn end_whole(&mut self) {
+        self.gives_up = false;
+        self.of.items.end();
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.of.limits
+    }
+
     fn try_send_payload(&self, payload: Bytes) -> Result<bool> {
         try_send(&*self.of.items, payload).map_err(|error| self.of.known(error))
     }
 
-    fn encoded(&self, item: &I) -> Result<Bytes> {
+    pub(super) fn encoded(&self, item: &I) -> Result<Bytes> {
         encode_item(self.encode, item, &self.of.limits)
     }
 }
@@ -297,8 +321,7 @@ impl<I> Sink<I> for Sender<I> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let room = ready!(self.of.items.poll_send(cx, &mut None));
-        Poll::Ready(room.map_err(|error| self.of.known(error)))
+        self.poll_payload(cx, &mut None)
     }
 
     fn start_send(self: Pin<&mut Self>, item: I) -> Result<()> {
@@ -311,8 +334,7 @@ impl<I> Sink<I> for Sender<I> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        self.gives_up = false;
-        self.of.items.end();
+        self.end_whole();
         Poll::Ready(Ok(()))
     }
 }

@@ -71,6 +71,15 @@ pub(crate) trait Items: Send + Sync {
     /// that gives it up.
     fn abort(&self);
 
+    /// Says that the items of this side, a handler's, are parts of a whole: without
+    /// [`end`](Self::end) from now on they are broken off, whatever the handler returns.
+    fn owe_end(&self) {}
+
+    /// Whether the items of this side, a handler's, have begun a whole and not ended it.
+    fn owes_end(&self) -> bool {
+        false
+    }
+
     /// Holds an item of so many bytes, which waits in front of these for room.
     ///
     /// # Errors

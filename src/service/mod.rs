@@ -105,6 +105,8 @@ mod extensions;
 #[cfg(any(feature = "tower", feature = "udp"))]
 mod gcra;
 mod halves;
+mod item_reader;
+mod item_writer;
 mod items;
 #[cfg(feature = "tower")]
 mod layers;
@@ -137,6 +139,9 @@ pub use self::encoded::Encoded;
 pub use self::extensions::Extensions;
 pub(crate) use self::halves::{ItemsOfCall, start_send};
 pub use self::halves::{Receiver, Sender};
+pub use self::item_reader::ItemReader;
+pub use self::item_writer::ItemWriter;
+pub(crate) use self::item_writer::TakesBytes;
 pub(crate) use self::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item, poll_lent};
 #[cfg(feature = "tower")]
 pub(crate) use self::layers::{Ahead, Innermost, Layers, Run};

@@ -414,9 +414,6 @@ const ITEM_COST_BYTES: u64 = 64;
 /// The most that a half may be granted.
 const BALANCE_MAX: i64 = 4_294_967_295;
 
-/// The window of a request that goes on, as replies have it from the beginning.
-pub(super) const WINDOW: u32 = 64 * 1024;
-
 /// Of a window so much is lent at once.
 const LENT_PART: u32 = 8;
 

@@ -178,7 +178,8 @@ impl Inbound {
         (mut call, facts): (Box<Call>, OwnFacts),
         outbox: &mut Outbox,
     ) {
-        let (tag, halves) = (call.id.tag, Halves::of(&call.options));
+        let halves = Halves::of(&call.options).taken_by(facts.as_deref());
+        let tag = call.id.tag;
         let (is_streamed, time) = (!halves.are_none(), self.time_max(facts.as_deref()).time);
         // A stream lasts as long as its caller says.
         let ours = after(since, if is_streamed { FOREVER } else { time });

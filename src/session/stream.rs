@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use super::event::Whose;
-use super::half::{Item, Misuse, Receiving, Sending, WINDOW};
+use super::half::{Item, Misuse, Receiving, Sending};
 use crate::command::Facts;
 use crate::error::{Code, Error};
 use crate::wire::{Options, Tag};
@@ -24,6 +24,8 @@ pub(super) struct Halves {
     pub(super) reply_credit: Option<u32>,
     /// The caller wants to go on where it was.
     pub(super) has_position: bool,
+    /// The window of a request that goes on; replies have theirs from the beginning.
+    pub(super) request_window: u32,
 }
 
 #[derive(Debug)]
@@ -69,7 +71,14 @@ impl Halves {
             return Self::default();
         }
         let (has_request, reply_credit) = (options.is_stream(), options.credit());
-        Self { has_request, reply_credit, has_position: options.from().is_some() }
+        let has_position = options.from().is_some();
+        Self { has_request, reply_credit, has_position, request_window: 0 }
+    }
+
+    /// These of a call that this side takes, whose command has these facts.
+    pub(super) fn taken_by(mut self, facts: Option<&Facts>) -> Self {
+        self.request_window = facts.map_or(0, Facts::window);
+        self
     }
 
     pub(super) const fn are_none(self) -> bool {
@@ -105,7 +114,7 @@ impl Stream {
         // The caller has said how much of the reply it wants at once.
         let (sent, received, window_later) = match whose {
             Whose::Ours => (request, halves.reply_credit, 0),
-            Whose::Theirs => (halves.reply_credit, request, WINDOW),
+            Whose::Theirs => (halves.reply_credit, request, halves.request_window),
         };
         Self {
             serial,

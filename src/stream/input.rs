@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::quota::{Quota, Reservation};
 use crate::transport::SharedIo;
 
@@ -66,10 +66,10 @@ impl Input {
             // Not what comes behind a body: the body will own the buffer.
             let most = if is_end { missing } else { missing.max(STACK_BYTES) };
             let mut room = (&mut self.bytes).limit(most);
-            ready!(pin!(io.read_buf(&mut room)).poll(cx))?
+            ready!(pin!(io.read_buf(&mut room)).poll(cx)).map_err(Error::of_stream)?
         } else {
             match self.poll_fill_from_stack(cx, io) {
-                Poll::Ready(count) => count?,
+                Poll::Ready(count) => count.map_err(Error::of_stream)?,
                 Poll::Pending => return Poll::Pending,
             }
         };

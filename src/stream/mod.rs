@@ -242,7 +242,7 @@ impl Connection {
             self.io.flush().await
         };
         match timeout_at(after(time), write).await {
-            Ok(result) => result.map_err(|error| self.wrong(error.into())),
+            Ok(result) => result.map_err(|error| self.wrong(Error::of_stream(error))),
             Err(_) => Err(self.wrong(slow("nothing was read for write_time_max", time))),
         }
     }
@@ -270,7 +270,7 @@ impl Connection {
     ///
     /// `disconnected` if the stream fails.
     pub async fn finish(&mut self) -> Result<()> {
-        self.io.shutdown().await.map_err(|error| self.wrong(error.into()))
+        self.io.shutdown().await.map_err(|error| self.wrong(Error::of_stream(error)))
     }
 
     pub(crate) async fn read_payload(&mut self, framing: Framing) -> Result<Option<Bytes>> {

@@ -24,6 +24,7 @@ mod causes;
 mod client;
 mod codes;
 mod connection;
+mod copied;
 mod facts;
 mod facts_asked;
 mod fairness;

@@ -24,6 +24,7 @@ mod bombs;
 mod cancels;
 mod child;
 mod comebacks;
+mod copies;
 mod crowd;
 mod desync;
 mod drips;
@@ -43,7 +44,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 /// What there is to reach, in the order in which it is run.
-const GOALS: [(&str, fn()); 16] = [
+const GOALS: [(&str, fn()); 17] = [
     ("G1", bombs::run),
     ("G3", memory::run),
     ("G5", crowd::run),
@@ -59,6 +60,7 @@ const GOALS: [(&str, fn()); 16] = [
     ("G17", frozen::run),
     ("G18", streams::run),
     ("G19", restarts::run),
+    ("G20", copies::run),
     ("R16", comebacks::run_storm),
 ];
 
