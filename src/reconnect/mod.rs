@@ -61,7 +61,7 @@ use crate::transport::Peer;
 /// [next position](crate::StreamedCall::next_position). If that is not to be had there any more,
 /// its error tells which positions are. Other streamed calls are made again only before their first
 /// item, and those with items of the request only before they are sent. A streamed call that passes
-/// a layer or [another channel](Client::over) channel in front waits for a connection, and ends with it.
+/// a layer or [another channel](Client::over) in front waits for a connection, and ends with it.
 ///
 /// A one-way call waits for a connection for at most `call_time_max`. It is handed to one, at most
 /// once, and is lost with it. [`Client::flush`] tells, once and to whoever asks first.
