@@ -15,7 +15,8 @@
 //!    when to come again.
 //! 2. It does no harm: the call surely did not run, or its command is idempotent.
 //! 3. Its time lasts beyond the pause before it.
-//! 4. The peer saw nothing of it, or there is a repeat left: [`Supply::affords_repeat`].
+//! 4. The peer saw nothing of it, or it is a stream that has come further since, or there is a
+//!    repeat left: [`Supply::affords_repeat`].
 //!
 //! A streamed call is repeated only before its items begin. Behind that it goes on at a position,
 //! which its caller knows: [`Repeating::goes_on`].
@@ -115,6 +116,8 @@ struct Story {
     // Of these repeats.
     afforded: u32,
     may_have_run: bool,
+    // Its items have come further since it was made last.
+    is_further: bool,
 }
 
 /// The answer to a request: by this supply, as often as it takes.
@@ -211,10 +214,9 @@ impl Repeating {
         if has_begun && before != at {
             self.unsent_mut().beside().resume_at = at;
             // It came further, so the errors before this one are over.
-            if let Some(story) = &mut self.story {
-                story.repeats = 0;
-                self.supply.came_further(std::mem::take(&mut story.afforded));
-            }
+            let story = self.story.get_or_insert_default();
+            (story.repeats, story.is_further) = (0, true);
+            self.supply.came_further(std::mem::take(&mut story.afforded));
         }
         let is_harmless =
             error.is_safe_to_retry() || self.unsent().is_idempotent || facts.is_resumable();
@@ -325,13 +327,14 @@ impl Repeating {
             None => supply.pause(story.repeats),
         };
         let is_in_vain = |due: Instant| due.saturating_duration_since(now()) <= pause;
-        let is_seen = error.was_sent();
-        if story.due.is_some_and(is_in_vain) || is_seen && !supply.affords_repeat() {
+        // A thousand streams over one connection are lost with it, and none of them is a sick one.
+        let is_charged = error.was_sent() && !std::mem::take(&mut story.is_further);
+        if story.due.is_some_and(is_in_vain) || is_charged && !supply.affords_repeat() {
             return Err(story.told(error));
         }
         story.may_have_run |= !error.is_safe_to_retry();
         story.repeats = story.repeats.saturating_add(1);
-        story.afforded = story.afforded.saturating_add(u32::from(is_seen));
+        story.afforded = story.afforded.saturating_add(u32::from(is_charged));
         let unsent = call.unsent_mut().take();
         tracing::debug!(command = %unsent.name, %error, ?pause, "makes a call again");
         let bytes =

@@ -136,6 +136,22 @@ async fn a_stream_that_comes_further_is_not_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn streams_that_are_lost_together_go_on_together() {
+    let host = Host::default();
+    host.up(&tail());
+    let client = host.reconnect().repeats_max(0).client();
+    let mut streams: Vec<_> = (0..90).map(|_| client.call(TAIL, &())).collect();
+    for expected in 0..3 {
+        for stream in &mut streams {
+            assert_eq!(within(stream.next()).await.unwrap().unwrap(), expected);
+        }
+        host.kill();
+        settle().await;
+        host.up(&tail());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_that_takes_no_more_calls_is_replaced_whoever_calls() {
     // Nobody calls; and only streams do that a channel stands in front of.
     let (client, mut peers) = client_and_peers();
