@@ -89,12 +89,14 @@ const GOB: House = House {
 /// beside an `Error` is a format's and a line's; net/rpc, lines of JSON and layers are features;
 /// and an endpoint is also a set of commands, what these have counted, and a place for protocols of
 /// others. What a connection shares is also told how calls of its peer end, and what a request says
-/// is set by whoever makes one.
-const PARTS_ABOVE: [(&str, &str); 19] = [
+/// is set by whoever makes one. Items become a reader or a writer of bytes, which are made of them,
+/// and an `Error` an `io::Error`.
+const PARTS_ABOVE: [(&str, &str); 25] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/layered.rs"),
     ("src/client/mod.rs", "src/client/streamed.rs"),
+    ("src/client/streamed.rs", "src/client/as_bytes.rs"),
     ("src/conn/shared.rs", "src/conn/ends.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/commands.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/dial.rs"),
@@ -103,10 +105,15 @@ const PARTS_ABOVE: [(&str, &str); 19] = [
     ("src/endpoint/mod.rs", "src/endpoint/layered.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/net_rpc.rs"),
     ("src/endpoint/mod.rs", "src/endpoint/stats.rs"),
+    ("src/error.rs", "src/error/io.rs"),
     ("src/error.rs", "src/error/passed.rs"),
     ("src/error.rs", "src/error/retry.rs"),
     ("src/error.rs", "src/format/details.rs"),
     ("src/error.rs", "src/wire/metadata.rs"),
+    ("src/service/halves.rs", "src/service/item_reader.rs"),
+    ("src/service/halves.rs", "src/service/item_writer.rs"),
+    ("src/service/item_reader.rs", "src/client/as_bytes.rs"),
+    ("src/service/item_writer.rs", "src/client/as_bytes.rs"),
     ("src/service/seam.rs", "src/service/request.rs"),
     ("src/session/whole.rs", "src/session/items.rs"),
     ("gob/src/schema.rs", "gob/src/traced.rs"),

@@ -96,11 +96,6 @@ pub(crate) trait TakesBytes {
 }
 
 impl<T> ItemWriter<T> {
-    /// What it writes to.
-    pub fn get_ref(&self) -> &T {
-        &self.items
-    }
-
     pub(crate) fn new(items: T, item_bytes_max: usize) -> Self {
         Self { items, gathered: Gathered::new(item_bytes_max) }
     }
