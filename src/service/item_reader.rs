@@ -73,7 +73,7 @@ impl<T> ItemReader<T> {
 }
 
 impl Receiver<Bytes> {
-    /// Reads the items as bytes: an [`AsyncRead`](tokio::io::AsyncRead), to copy into a file. See
+    /// Reads the items as bytes: an [`AsyncRead`], to copy into a file. See
     /// [`ItemReader`].
     ///
     /// ```

@@ -121,7 +121,7 @@ impl<T> ItemWriter<T> {
 }
 
 impl Sender<Bytes> {
-    /// Writes the items as bytes: an [`AsyncWrite`](tokio::io::AsyncWrite), to copy a file to. See
+    /// Writes the items as bytes: an [`AsyncWrite`], to copy a file to. See
     /// [`ItemWriter`] for how items are made, and what it means to drop it.
     ///
     /// In a handler the items end with the handler, whatever is done here; but a handler that has
