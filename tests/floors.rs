@@ -91,7 +91,7 @@ const GOB: House = House {
 /// protocols of others. What a connection shares is also told how calls of its peer end, and what a
 /// request says is set by whoever makes one. Items become a reader or a writer of bytes, which are
 /// made of them, and an `Error` an `io::Error`.
-const PARTS_ABOVE: [(&str, &str); 25] = [
+const PARTS_ABOVE: [(&str, &str); 26] = [
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/layered.rs"),
@@ -114,6 +114,7 @@ const PARTS_ABOVE: [(&str, &str); 25] = [
     ("src/service/halves.rs", "src/service/item_reader.rs"),
     ("src/service/halves.rs", "src/service/item_writer.rs"),
     ("src/service/item_reader.rs", "src/client/as_bytes.rs"),
+    ("src/service/item_writer.rs", "src/client/as_bytes.rs"),
     ("src/service/seam.rs", "src/service/request.rs"),
     ("src/session/whole.rs", "src/session/items.rs"),
     ("gob/src/schema.rs", "gob/src/traced.rs"),

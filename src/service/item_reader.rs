@@ -61,11 +61,6 @@ enum State {
 }
 
 impl<T> ItemReader<T> {
-    /// What it reads from.
-    pub fn get_ref(&self) -> &T {
-        &self.items
-    }
-
     /// What it read from, with the items that it has not come to. What it has not given out of the
     /// item that came last is lost.
     pub fn into_inner(self) -> T {
@@ -78,7 +73,7 @@ impl<T> ItemReader<T> {
 }
 
 impl Receiver<Bytes> {
-    /// Reads the items as bytes: an [`AsyncRead`](tokio::io::AsyncRead), to copy into a file. See
+    /// Reads the items as bytes: an [`AsyncRead`], to copy into a file. See
     /// [`ItemReader`].
     ///
     /// ```

@@ -96,11 +96,6 @@ pub(crate) trait TakesBytes {
 }
 
 impl<T> ItemWriter<T> {
-    /// What it writes to.
-    pub fn get_ref(&self) -> &T {
-        &self.items
-    }
-
     pub(crate) fn new(items: T, item_bytes_max: usize) -> Self {
         Self { items, gathered: Gathered::new(item_bytes_max) }
     }
@@ -126,7 +121,7 @@ impl<T> ItemWriter<T> {
 }
 
 impl Sender<Bytes> {
-    /// Writes the items as bytes: an [`AsyncWrite`](tokio::io::AsyncWrite), to copy a file to. See
+    /// Writes the items as bytes: an [`AsyncWrite`], to copy a file to. See
     /// [`ItemWriter`] for how items are made, and what it means to drop it.
     ///
     /// In a handler the items end with the handler, whatever is done here; but a handler that has
