@@ -85,8 +85,8 @@ use crate::transport::Peer;
 /// At most 1,024 calls of 4 MiB together wait for a connection; one more fails with `overloaded`.
 /// Repeats of calls that a peer has seen are bounded by a budget, so that a sick server is not
 /// hammered: 100 at first, and one more for each ten calls that are answered. A stream that comes
-/// further gives back what its repeats took, and its next one is free. Before a repeat the call pauses as the dials do, and
-/// at least for as long as the peer [says](Error::retry_after).
+/// further gives back what its repeats took, and its next one is free. Before a repeat the call
+/// pauses as the dials do, and at least for as long as the peer [says](Error::retry_after).
 #[must_use = "it makes no client until `client` is called"]
 pub struct Reconnect {
     dial: Dial,

@@ -96,7 +96,8 @@ async fn check_files(client: &Client, bytes: usize) {
         up.shutdown().await
     };
     let (written, ended) = tokio::join!(write, down.read_to_end(&mut read));
-    written.and(ended.map(drop)).unwrap();
+    written.unwrap();
+    ended.unwrap();
     assert_eq!(down.finish().await.unwrap(), text_of(bytes));
     assert!(read == file, "{bytes} bytes are others");
 }
