@@ -5,8 +5,8 @@
 //! mostly of a connection, whose driver has them. How a connection comes to be is the endpoint's
 //! matter.
 
-#[cfg(feature = "json")]
 mod as_bytes;
+#[cfg(feature = "json")]
 mod by_name;
 mod call;
 #[cfg(feature = "json")]
