@@ -268,16 +268,11 @@ impl Repeating {
         };
         let Away { unsent, waiting } = &mut **away;
         let story = story.get_or_insert_default();
-        let payload = match unsent.payload.take() {
-            Some(Ok(payload)) => payload,
-            Some(Err(error)) => return Poll::Ready(Err(error)),
-            None => return Poll::Ready(Err(polled_too_late())),
-        };
+        let bytes = unsent.payload_bytes()?;
         let waiting = waiting.get_or_insert_with(|| {
             story.due = unsent.due(wants_reply, supply.limits());
-            supply.wait(payload.len(), Duration::ZERO)
+            supply.wait(bytes, Duration::ZERO)
         });
-        unsent.payload = Some(Ok(payload));
         let found = match (waiting.as_mut().poll(cx), story.due) {
             (Poll::Ready(found), _) => found,
             (Poll::Pending, None) => return Poll::Pending,
@@ -335,10 +330,9 @@ impl Repeating {
         story.may_have_run |= !error.is_safe_to_retry();
         story.repeats = story.repeats.saturating_add(1);
         story.afforded = story.afforded.saturating_add(u32::from(is_charged));
-        let unsent = call.unsent_mut().take();
+        let mut unsent = call.unsent_mut().take();
         tracing::debug!(command = %unsent.name, %error, ?pause, "makes a call again");
-        let bytes =
-            unsent.payload.as_ref().map_or(0, |payload| payload.as_ref().map_or(0, |p| p.len()));
+        let bytes = unsent.payload_bytes().unwrap_or_default();
         let waiting = Some(supply.wait(bytes, pause));
         self.step = Step::Away(Box::new(Away { unsent, waiting }));
         *is_over = false;

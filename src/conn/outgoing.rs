@@ -116,6 +116,18 @@ impl Unsent {
         Some(self.deadline.unwrap_or_else(|| after(time()).into_std()))
     }
 
+    /// How many bytes its payload has.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no payload; told once.
+    pub(crate) fn payload_bytes(&mut self) -> Result<usize> {
+        if let Some(Ok(payload)) = &self.payload {
+            return Ok(payload.len());
+        }
+        Err(self.payload.take().and_then(Result::err).unwrap_or_else(polled_too_late))
+    }
+
     /// The same once more; the payload is not in here any more.
     pub(crate) fn take(&mut self) -> Self {
         Self {

@@ -1,9 +1,7 @@
 //! Datagrams without a name in front of them, for a protocol of the program's own.
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -12,7 +10,7 @@ use super::Datagrams;
 use super::inbox::Inbox;
 use crate::clock::after;
 use crate::limits::Limits;
-use crate::service::{Tasks, caught};
+use crate::service::{Tasks, caught_to_end};
 use crate::transport::Peer;
 
 /// A datagram for a handler of the program's own: see
@@ -82,17 +80,9 @@ where
     B: Into<Bytes>,
 {
     // Called within the future, so that a panic before its first await is caught as well.
-    let mut work = Box::pin(async { handler(datagram).await.map(Into::into) });
-    let polled = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
-        Ok(polled) => polled.map(Ok),
-        Err(error) => Poll::Ready(Err(error)),
-    });
-    let answer = polled.await;
-    match caught(|| drop(work)).and(answer) {
-        Ok(answer) => answer,
-        Err(_) => {
-            tracing::warn!("a handler of datagrams panicked");
-            None
-        }
-    }
+    let work = Box::pin(async { handler(datagram).await.map(Into::into) });
+    caught_to_end(work).await.unwrap_or_else(|_| {
+        tracing::warn!("a handler of datagrams panicked");
+        None
+    })
 }

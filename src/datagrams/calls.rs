@@ -130,7 +130,7 @@ fn request(router: &Router, call: DatagramCall, peer: Peer) -> Result<Request> {
 fn plainly(router: &Router, call: DatagramCall) -> Result<(Option<FormatWord>, Bytes)> {
     let word = call.format();
     match router.plain_form(call.name, word)? {
-        // There is none, but perhaps blanks to make the datagram longer.
+        // The command takes no payload; blanks behind its line make the datagram longer.
         (format, None) if call.payload.trim_ascii().is_empty() => Ok((format, Bytes::new())),
         (format, None | Some(Framing::Line)) => Ok((format, call.payload)),
         _ => {

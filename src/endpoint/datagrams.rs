@@ -49,7 +49,7 @@ impl Endpoint {
     /// to a forged address than he sends himself. A caller that expects more makes its call longer,
     /// by an option that means nothing (`pad=......`) or by blanks behind a plain payload. If an
     /// answer is too long, the call has run, and the answer is `too_large`; if not even that fits,
-    /// there is none. The text of an error is left out where it does not fit.
+    /// nothing is sent. The text of an error is left out where it does not fit.
     ///
     /// **A datagram may come twice, or never**: nothing is sent again. Commands should be
     /// idempotent.

@@ -1,10 +1,6 @@
 //! A call that was admitted, on its last steps: decoded within its bounds, and begun.
 
-#[cfg(feature = "tower")]
-use std::future::poll_fn;
 use std::sync::Arc;
-#[cfg(feature = "tower")]
-use std::task::Poll;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -22,7 +18,7 @@ use crate::quota::{Held, call_bytes};
 #[cfg(feature = "json")]
 use crate::service::OtherPayload;
 #[cfg(feature = "tower")]
-use crate::service::{Answer, Innermost, Reply, Run};
+use crate::service::{Answer, Innermost, Reply, Run, caught_to_end};
 use crate::service::{Request, TraceSpan, Work, caught, traced};
 
 /// The handler that a call has found, and what binds it there.
@@ -134,15 +130,9 @@ impl Innermost for Admitted {
 /// Runs a handler to its end. A panic is its error, so that layers see one; what it holds is let go
 /// before they do.
 #[cfg(feature = "tower")]
-async fn run_to_end(mut work: Work, held: Held, run: Run) -> Result<Reply> {
-    let reply = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
-        Ok(polled) => polled,
-        Err(panicked) => Poll::Ready(Err(panicked)),
-    });
-    let reply = reply.await;
-    let dropped = caught(|| drop(work));
+async fn run_to_end(work: Work, held: Held, run: Run) -> Result<Reply> {
+    let reply = caught_to_end(work).await.flatten();
     drop(held);
-    let reply = dropped.and(reply);
     if reply.as_ref().is_err_and(Error::is_refusal) {
         run.take_back();
     }

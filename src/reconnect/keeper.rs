@@ -7,9 +7,7 @@
 //!                                                            or none if it was any good
 //! ```
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -19,7 +17,7 @@ use super::slot::Slot;
 use crate::client::Client;
 use crate::conn::{Handle, Shared};
 use crate::error::{Code, Error, Result};
-use crate::service::{BoxFuture, caught};
+use crate::service::{BoxFuture, caught, caught_to_end};
 
 /// Makes a connection.
 pub(super) type Dial = Box<dyn Fn() -> BoxFuture<'static, Result<Client>> + Send + Sync>;
@@ -98,12 +96,8 @@ impl Keeper {
     /// Dials by code of the user's: a panic of it is an error as any other.
     async fn dial(&self) -> Result<Client> {
         let panicked = |_| Error::local(Code::Panicked, "the dial panicked");
-        let mut dialling = caught(|| (self.dial)()).map_err(panicked)?;
-        let dialled = poll_fn(|cx| {
-            let polled = caught(|| dialling.as_mut().poll(cx));
-            polled.map_err(panicked).unwrap_or_else(|error| Poll::Ready(Err(error)))
-        });
-        dialled.await
+        let dialling = caught(|| (self.dial)()).map_err(panicked)?;
+        caught_to_end(dialling).await.map_err(panicked)?
     }
 
     /// Lets calls have this connection until it takes no more; whether all is to end.

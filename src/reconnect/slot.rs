@@ -128,10 +128,9 @@ impl Slot {
             if is_closed || self.closing.is_cancelled() {
                 return Err(Error::local(Code::Disconnected, "the client is closed"));
             }
-            match self.current() {
-                Some(supplied) if !supplied.handle.is_closed() => return Ok(supplied),
-                // The keeper replaces it.
-                Some(_) | None => {}
+            // One that takes no more calls the keeper replaces.
+            if let Some(supplied) = self.current().filter(|it| !it.handle.is_closed()) {
+                return Ok(supplied);
             }
             tokio::select! {
                 _ = state.changed() => {}

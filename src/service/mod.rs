@@ -151,7 +151,7 @@ pub(crate) use self::log::{log_end, log_refusal};
 pub(crate) use self::origin::Origin;
 #[cfg(feature = "json")]
 pub(crate) use self::other_payload::OtherPayload;
-pub(crate) use self::panics::{caught, panicked};
+pub(crate) use self::panics::{caught, caught_to_end, panicked};
 #[cfg(feature = "tower")]
 pub use self::peer_limits::{PeerLimited, PeerLimits};
 #[cfg(feature = "udp")]
