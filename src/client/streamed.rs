@@ -138,7 +138,7 @@ where
 
     fn call(self, client: &Client, head: &Head) -> Self::Call {
         let exchange = client.exchange::<Head, F>(self.name(), self.facts(), head, (true, false));
-        StreamedCall::new::<F>(exchange, Sends { encode: <F as Format<I>>::encode }, NoItems)
+        StreamedCall::new::<F>(exchange, Sends { encode: <F as Format<I>>::payload }, NoItems)
     }
 }
 
@@ -151,7 +151,7 @@ where
 
     fn call(self, client: &Client, head: &Head) -> Self::Call {
         let exchange = client.exchange::<Head, F>(self.name(), self.facts(), head, (true, true));
-        let up = Sends { encode: <F as Format<I>>::encode };
+        let up = Sends { encode: <F as Format<I>>::payload };
         StreamedCall::new::<F>(exchange, up, Receives { decode: <F as Format<J>>::decode })
     }
 }

@@ -63,7 +63,12 @@ impl Items for SessionItems {
                 Err(error) => room = Poll::Ready(Err(error)),
             }
         }
-        unlock_and_wake(state);
+        if state.is_much_unwritten() && !state.is_driver_late() {
+            unlock_and_wake_callers(state);
+            self.shared.write_now();
+        } else {
+            unlock_and_wake(state);
+        }
         room
     }
 

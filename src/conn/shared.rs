@@ -365,7 +365,7 @@ impl Shared {
 
     /// Writes what a caller has just handed over, if it can be done at once; else the driver is
     /// woken for it.
-    fn write_now(&self) {
+    pub(super) fn write_now(&self) {
         if !self.writer.write_now(self) {
             self.wake_driver();
         }

@@ -69,7 +69,13 @@ impl State {
     /// Whether the caller who has just called should write what waits, instead of leaving it to be
     /// gathered: it is much, or nobody else is likely to add to it.
     pub(super) fn is_flush_due(&self) -> bool {
-        self.session.unwritten_bytes() >= FLUSH_BYTES || self.session.is_turn_over()
+        self.is_much_unwritten() || self.session.is_turn_over()
+    }
+
+    /// Whether so much waits that whoever has added to it should write it, so that both sides are
+    /// at work at once.
+    pub(super) fn is_much_unwritten(&self) -> bool {
+        self.session.unwritten_bytes() >= FLUSH_BYTES
     }
 
     /// Reserves `bytes` more that will wait to be written.

@@ -76,14 +76,14 @@ impl Link {
         }
     }
 
-    /// Reads what is there, if it may; `Ready` if something came, the end included. Of a body that
-    /// is being read so many bytes are missing.
+    /// Reads what is there, if it may; `Ready` if something came, the end included, and how many
+    /// bytes. Of a body that is being read so many are missing.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         may_read: bool,
         missing_bytes: usize,
-    ) -> Poll<()> {
+    ) -> Poll<usize> {
         if !may_read && !self.is_unwritable {
             return Poll::Pending;
         }
@@ -98,13 +98,13 @@ impl Link {
                 return Poll::Pending;
             }
             Poll::Ready(Ok(0)) => self.ended(),
-            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Ok(count)) => return Poll::Ready(count),
             Poll::Ready(Err(error)) if error.code() == Code::Overloaded => {
                 self.shared.with(|session| session.handle_input_refused(&error));
             }
             Poll::Ready(Err(error)) => self.lost(&error),
         }
-        Poll::Ready(())
+        Poll::Ready(0)
     }
 
     pub(super) fn violated(&mut self, violation: &Violation) {

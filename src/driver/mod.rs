@@ -220,8 +220,8 @@ impl Driver {
             // That may be what stood in the way.
             return Poll::Ready(());
         }
-        if self.link.poll_read(cx, look.may_read, look.missing_bytes).is_ready() {
-            turn.note_read();
+        if let Poll::Ready(bytes) = self.link.poll_read(cx, look.may_read, look.missing_bytes) {
+            turn.note_read(bytes);
             return Poll::Ready(());
         }
         if look.is_at_rest && self.calls.has_memory() {
@@ -394,9 +394,9 @@ impl Turn {
         *self.moment.get_or_insert_with(now)
     }
 
-    fn note_read(&mut self) {
+    fn note_read(&mut self, bytes: usize) {
         self.moment = None;
-        self.work = self.work.saturating_sub(WORK_OF_A_READ);
+        self.work = self.work.saturating_sub(WORK_OF_A_READ.max(bytes / BYTES_OF_AN_EVENT));
     }
 }
 
@@ -407,5 +407,9 @@ const TURNS_MAX: u8 = 4;
 /// Events that a connection deals with before others have their turn.
 const WORK_MAX: usize = 256;
 
-/// What a read counts as: its bytes may be work without being events.
+/// What a read counts as, at least: its bytes may be work without being events.
 const WORK_OF_A_READ: usize = 8;
+
+/// So many bytes of a large read count as an event: whoever waits for an item of 64 KiB has its turn
+/// before the next but one is read, so that both sides are at work at once and its memory is free.
+const BYTES_OF_AN_EVENT: usize = 512;

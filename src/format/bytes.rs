@@ -1,7 +1,7 @@
 //! The payload as it is.
 //!
-//! It copies nothing: the value is a slice of the buffer that was read from the connection. It has
-//! no form in JSON.
+//! What comes is not copied: the value is a slice of the buffer that was read from the connection.
+//! Nor is an item that goes. It has no form in JSON.
 
 use bytes::BytesMut;
 
@@ -32,6 +32,10 @@ impl Format<bytes::Bytes> for Bytes {
     fn encode(value: &bytes::Bytes, _: &Limits, out: &mut BytesMut) -> Result<()> {
         out.extend_from_slice(value);
         Ok(())
+    }
+
+    fn payload(value: &bytes::Bytes, _: &Limits) -> Result<bytes::Bytes> {
+        Ok(value.clone())
     }
 
     fn decode(payload: bytes::Bytes, budget: &Budget) -> Result<bytes::Bytes> {

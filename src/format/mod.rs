@@ -99,6 +99,19 @@ pub trait Format<T>: Send + Sync + 'static {
     /// What was appended until then is cut off by the caller.
     fn encode(value: &T, limits: &Limits, out: &mut BytesMut) -> Result<()>;
 
+    /// The payload that stands for `value`, by itself: as items are made. It is what
+    /// [`encode`](Self::encode) appends to nothing, and a format whose values are their payloads
+    /// shares them instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    fn payload(value: &T, limits: &Limits) -> Result<::bytes::Bytes> {
+        let mut out = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
+        Self::encode(value, limits, &mut out)?;
+        Ok(without_surplus(out).freeze())
+    }
+
     /// The value that the whole of `payload` stands for.
     ///
     /// # Errors
@@ -150,7 +163,6 @@ trait Tongues: Sized {
 
 /// Room that a payload is given before it is made: growing up to it byte by byte would cost more
 /// than making it.
-#[cfg(feature = "io")]
 pub(crate) const PAYLOAD_BYTES_USUAL: usize = 256;
 
 /// Where a payload ends in a plain stream.
@@ -188,6 +200,8 @@ pub struct Codec<T> {
     pub framing: Framing,
     /// [`Format::encode`].
     pub encode: fn(&T, &Limits, &mut BytesMut) -> Result<()>,
+    /// [`Format::payload`].
+    pub payload: fn(&T, &Limits) -> Result<::bytes::Bytes>,
     /// [`Format::decode`].
     pub decode: fn(::bytes::Bytes, &Budget) -> Result<T>,
     /// [`Format::outline`].
@@ -205,20 +219,31 @@ impl<T> Codec<T> {
                  not beginning with a digit"
             );
         }
-        let (name, framing) = (F::NAME, F::FRAMING);
-        Self { name, framing, encode: F::encode, decode: F::decode, outline: F::outline }
+        Self {
+            name: F::NAME,
+            framing: F::FRAMING,
+            encode: F::encode,
+            payload: F::payload,
+            decode: F::decode,
+            outline: F::outline,
+        }
     }
 }
 
 /// A payload in a buffer that is not much larger, as it is charged with its own length.
 pub(crate) fn without_surplus(payload: BytesMut) -> BytesMut {
-    let surplus_bytes = payload.capacity().saturating_sub(payload.len());
-    if surplus_bytes <= payload.len() / 4 || surplus_bytes <= SURPLUS_BYTES_MAX {
+    if !has_surplus(&payload) {
         return payload;
     }
     let mut exact = Vec::from(payload);
     exact.shrink_to_fit();
     BytesMut::from(::bytes::Bytes::from(exact))
+}
+
+/// Whether a buffer is much larger than what is in it.
+pub(crate) fn has_surplus(payload: &BytesMut) -> bool {
+    let surplus_bytes = payload.capacity().saturating_sub(payload.len());
+    surplus_bytes > payload.len() / 4 && surplus_bytes > SURPLUS_BYTES_MAX
 }
 
 /// What is not worth a call of the allocator.

@@ -15,7 +15,7 @@ use crate::format::Codec;
 use crate::service::{Receiver, Sender};
 
 pub(super) fn sender<I>(context: &Context, codec: &Codec<I>) -> Sender<I> {
-    Sender::new(context.items_of_call(), codec.name, codec.encode)
+    Sender::new(context.items_of_call(), codec.name, codec.payload)
 }
 
 fn receiver<I>(context: &Context, codec: &Codec<I>) -> Receiver<I> {

@@ -25,7 +25,7 @@ use tokio::io::AsyncWrite;
 
 use super::halves::Sender;
 use crate::error::{Error, Result};
-use crate::format::without_surplus;
+use crate::format::{has_surplus, without_surplus};
 #[cfg(doc)]
 use crate::limits::Limits;
 use crate::session::Item;
@@ -233,7 +233,12 @@ impl Gathered {
                     return Poll::Ready(Ok(()));
                 }
                 self.item_bytes_last = self.bytes.len();
-                let bytes = without_surplus(std::mem::take(&mut self.bytes));
+                let bytes = if self.is_full() && !has_surplus(&self.bytes) {
+                    // The next is gathered in the same memory, if this one has been written by then.
+                    self.bytes.split()
+                } else {
+                    without_surplus(std::mem::take(&mut self.bytes))
+                };
                 match items.encode(bytes.freeze()) {
                     Ok(payload) => self.waiting = Some(Item::new(payload)),
                     Err(error) => return Poll::Ready(Err(self.lose(error))),
@@ -303,7 +308,10 @@ impl<T: TakesBytes + Unpin> AsyncWrite for ItemWriter<T> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self { items, gathered } = self.get_mut();
-        gathered.poll_send(items, cx).map_err(io_error)
+        ready!(gathered.poll_send(items, cx)).map_err(io_error)?;
+        // Nobody knows when more is written.
+        gathered.bytes = BytesMut::new();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

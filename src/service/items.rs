@@ -8,16 +8,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
-use crate::format::{Budget, PAYLOAD_BYTES_USUAL, without_surplus};
+use crate::format::Budget;
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};
 use crate::session::Item;
 
-/// [`Format::encode`](crate::format::Format::encode).
-pub(crate) type EncodeItem<I> = fn(&I, &Limits, &mut BytesMut) -> Result<()>;
+/// [`Format::payload`](crate::format::Format::payload).
+pub(crate) type EncodeItem<I> = fn(&I, &Limits) -> Result<Bytes>;
 
 /// [`Format::decode`](crate::format::Format::decode).
 pub(crate) type DecodeItem<I> = fn(Bytes, &Budget) -> Result<I>;
@@ -98,10 +98,9 @@ pub(crate) trait Items: Send + Sync {
 
 /// An item as its bytes.
 pub(crate) fn encode_item<I>(encode: EncodeItem<I>, item: &I, limits: &Limits) -> Result<Bytes> {
-    let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
-    encode(item, limits, &mut payload).map_err(Error::by_library)?;
+    let payload = encode(item, limits).map_err(Error::by_library)?;
     check_item_bytes(payload.len(), limits)?;
-    Ok(without_surplus(payload).freeze())
+    Ok(payload)
 }
 
 /// Whether an item may be so large.

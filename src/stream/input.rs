@@ -25,8 +25,9 @@ pub(super) struct Input {
 
 /// What the buffer of a connection is charged.
 pub(crate) struct Account {
-    // The most that has waited in the buffer since it was made.
+    // The most that has waited in the buffer since it was made, and in the last large one before.
     bytes_peak: usize,
+    bytes_peak_before: usize,
     // Held beside the buffer.
     other_bytes: usize,
     reservation: Reservation,
@@ -36,7 +37,7 @@ impl Input {
     /// Nothing so far, to be charged to `quota`.
     pub(super) fn new(quota: &Arc<Quota>) -> Self {
         let reservation = Reservation::new(quota);
-        let account = Account { bytes_peak: 0, other_bytes: 0, reservation };
+        let account = Account { bytes_peak: 0, bytes_peak_before: 0, other_bytes: 0, reservation };
         Self { bytes: BytesMut::new(), account }
     }
 
@@ -62,7 +63,8 @@ impl Input {
         // The end of a large body goes where there is room for it, and nothing from behind it.
         let is_end = (1..=spare).contains(&missing) && self.bytes.len() > STACK_BYTES;
         let count = if missing > STACK_BYTES || spare >= STACK_BYTES || is_end {
-            self.reserve(room_for(missing, self.bytes.len()))?;
+            let came = self.bytes.len().max(self.account.bytes_peak_before);
+            self.reserve(room_for(missing, came))?;
             // Not what comes behind a body: the body will own the buffer.
             let most = if is_end { missing } else { missing.max(STACK_BYTES) };
             let mut room = (&mut self.bytes).limit(most);
@@ -151,6 +153,7 @@ impl Account {
     fn leave_large_buffer(&mut self, input: &mut BytesMut) {
         let is_large = self.bytes_peak > STACK_BYTES.saturating_mul(2);
         if is_large && input.len() <= STACK_BYTES {
+            self.bytes_peak_before = self.bytes_peak.min(PEAK_BEFORE_MAX);
             *input = BytesMut::from(&**input);
             self.bytes_peak = input.len();
         }
@@ -162,13 +165,17 @@ impl Account {
     }
 }
 
-/// Bytes to make room for when `missing` are wanted and `here` have come: as much again as has
-/// come, never what was merely announced. The last step takes up to three times as much, so that it
-/// is no small one for which the whole buffer would move: at most half of what is wanted moves.
-fn room_for(missing: usize, here: usize) -> usize {
-    let here = here.max(STACK_BYTES);
-    if missing / 3 <= here { missing } else { here }
+/// Bytes to make room for when `missing` are wanted and so many `came`, of this body or of a large
+/// one before: as much again as came, never what was merely announced. The last step takes up to
+/// three times as much, so that it is no small one for which the whole buffer would move: at most
+/// half of what is wanted moves.
+fn room_for(missing: usize, came: usize) -> usize {
+    let came = came.max(STACK_BYTES);
+    if missing / 3 <= came { missing } else { came }
 }
+
+/// So much of what came before is believed to come again: the items of a file that is copied.
+const PEAK_BEFORE_MAX: usize = 64 * 1024;
 
 /// Read at once by way of the stack.
 pub(super) const STACK_BYTES: usize = 8 * 1024;
