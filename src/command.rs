@@ -240,6 +240,23 @@ impl<Req, Rep, F> Command<Req, Rep, F> {
         self
     }
 
+    /// As [`resumable`](Self::resumable), with positions that mean the same at every back end of a
+    /// service: a [balanced](crate::Client::balance) client then goes on at another one, and else
+    /// at the same one alone.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bincode")] {
+    /// # use switchboard::{Command, Streamed};
+    /// const NEWS: Command<(), Streamed<String>> = Command::new("NEWS").resumable_anywhere();
+    /// assert!(NEWS.facts().is_resumable() && NEWS.facts().is_resumable_anywhere());
+    /// # }
+    /// ```
+    #[must_use]
+    pub const fn resumable_anywhere(mut self) -> Self {
+        (self.facts.is_resumable, self.facts.is_resumable_anywhere) = (true, true);
+        self
+    }
+
     /// Says that a call of it has no end of its own, such as a subscription, or following a log.
     /// When the endpoint drains, such a call ends at once with `shutting_down`; others have
     /// `drain_time_max` to end.

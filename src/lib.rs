@@ -141,6 +141,8 @@ pub mod transport;
 pub mod wire;
 
 #[cfg(feature = "io")]
+mod balance;
+#[cfg(feature = "io")]
 mod client;
 #[cfg(feature = "io")]
 mod clock;
@@ -182,6 +184,8 @@ pub mod gob {
     pub use crate::net_rpc::net_rpc;
 }
 
+#[cfg(feature = "io")]
+pub use crate::balance::{BackEnds, Balance};
 #[cfg(feature = "io")]
 pub use crate::client::{
     Call, CallWithMetadata, Callable, Client, NoItems, Notification, Receives, Sends, StreamedCall,

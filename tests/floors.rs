@@ -44,7 +44,7 @@ const SWITCHBOARD: House = House {
         &["conn"],
         &["client"],
         &["reconnect", "handler"],
-        &["driver"],
+        &["driver", "balance"],
         &["net_rpc", "json_lines", "datagrams"],
         &["endpoint"],
     ],

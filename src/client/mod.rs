@@ -20,7 +20,7 @@ mod untyped;
 mod way;
 
 pub use self::call::{Call, CallWithMetadata, Notification};
-pub(crate) use self::repeating::{Supplied, Supply, Until, WaitForOne, answer};
+pub(crate) use self::repeating::{Given, Supplied, Supply, Until, WaitForOne, Wanted, answer};
 pub use self::streamed::{Callable, NoItems, Receives, Sends, StreamedCall};
 
 use std::fmt;

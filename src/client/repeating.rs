@@ -43,8 +43,9 @@ pub(crate) trait Supply: Channel {
     ///
     /// # Errors
     ///
-    /// Too many calls, or calls of too many bytes, wait; or the channel is closed.
-    fn wait(&self, bytes: usize, pause: Duration) -> WaitForOne;
+    /// Too many calls, or calls of too many bytes, wait; or there will be none: the channel is
+    /// closed, or the peer that is wanted is gone for good.
+    fn wait(&self, bytes: usize, pause: Duration, wanted: Wanted) -> WaitForOne;
 
     /// Over at this time, wherever it is polled.
     fn until(&self, due: Instant) -> Until;
@@ -53,7 +54,15 @@ pub(crate) trait Supply: Channel {
     fn why_none(&self) -> Option<Error>;
 
     /// The peer has answered over this connection.
-    fn answered(&self, id: u64);
+    fn answered(&self, given: Given);
+
+    /// It has not, or has too much to do.
+    fn failed(&self, _given: Given) {}
+
+    /// How many other peers a call may be made to at once.
+    fn others(&self, _given: Given) -> u32 {
+        0
+    }
 
     /// A one-way call has been handed to this connection.
     fn handed_over(&self, handle: &Handle, id: u64);
@@ -77,7 +86,25 @@ pub(crate) type Until = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 /// A connection for a call, and which one it is.
 pub(crate) struct Supplied {
     pub(crate) handle: Arc<Handle>,
+    pub(crate) given: Given,
+}
+
+/// What a supply keeps of the connection that it gave to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
     pub(crate) id: u64,
+    /// When, if it wants to know how long calls take.
+    pub(crate) at: Option<Instant>,
+}
+
+/// Which connection a call waits for, where there are several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Any,
+    /// One to another peer than this one, if there is one.
+    Other(Given),
+    /// One to the same peer.
+    Same(Given),
 }
 
 /// A call without its types, and all that it takes to make it again.
@@ -94,8 +121,8 @@ pub(crate) struct Repeating {
 
 #[expect(clippy::large_enum_variant, reason = "nearly all are under way")]
 enum Step {
-    /// Over the connection of this number, from before it is sent.
-    UnderWay(Outgoing, u64),
+    /// Over this connection, from before it is sent.
+    UnderWay(Outgoing, Given),
     Away(Box<Away>),
 }
 
@@ -118,6 +145,8 @@ struct Story {
     may_have_run: bool,
     // Its items have come further since it was made last.
     is_further: bool,
+    // It has begun where its positions are, and goes on nowhere else.
+    stays: bool,
 }
 
 /// The answer to a request: by this supply, as often as it takes.
@@ -137,7 +166,9 @@ impl Repeating {
     #[inline]
     pub(super) fn new(supply: &Arc<dyn Supply>, unsent: Unsent) -> Self {
         let step = match supply.current() {
-            Some(Supplied { handle, id }) => Step::UnderWay(Outgoing::keeping(handle, unsent), id),
+            Some(Supplied { handle, given }) => {
+                Step::UnderWay(Outgoing::keeping(handle, unsent), given)
+            }
             None => Step::Away(Box::new(Away { unsent, waiting: None })),
         };
         Self { supply: Arc::clone(supply), step, story: None, is_over: false }
@@ -180,8 +211,8 @@ impl Repeating {
             let result = ready!(ready!(self.poll_under_way(cx, false))?.poll_notify(cx));
             let Err(error) = result else {
                 self.is_over = true;
-                if let Step::UnderWay(call, id) = &self.step {
-                    self.supply.handed_over(call.handle(), *id);
+                if let Step::UnderWay(call, given) = &self.step {
+                    self.supply.handed_over(call.handle(), given.id);
                 }
                 return Poll::Ready(Ok(()));
             };
@@ -216,6 +247,7 @@ impl Repeating {
             // It came further, so the errors before this one are over.
             let story = self.story.get_or_insert_default();
             (story.repeats, story.is_further) = (0, true);
+            story.stays = !facts.is_resumable_anywhere();
             self.supply.came_further(std::mem::take(&mut story.afforded));
         }
         let is_harmless =
@@ -271,7 +303,7 @@ impl Repeating {
         let bytes = unsent.payload_bytes()?;
         let waiting = waiting.get_or_insert_with(|| {
             story.due = unsent.due(wants_reply, supply.limits());
-            supply.wait(bytes, Duration::ZERO)
+            supply.wait(bytes, Duration::ZERO, Wanted::Any)
         });
         let found = match (waiting.as_mut().poll(cx), story.due) {
             (Poll::Ready(found), _) => found,
@@ -283,12 +315,12 @@ impl Repeating {
             }
         };
         story.timer = None;
-        let Supplied { handle, id } = found.map_err(|error| story.told(error))?;
+        let Supplied { handle, given } = found.map_err(|error| story.told(error))?;
         let mut unsent = unsent.take();
         if wants_reply && unsent.deadline.is_none() {
             unsent.deadline = story.due;
         }
-        self.step = Step::UnderWay(Outgoing::keeping(handle, unsent), id);
+        self.step = Step::UnderWay(Outgoing::keeping(handle, unsent), given);
         Poll::Ready(Ok(()))
     }
 
@@ -299,12 +331,19 @@ impl Repeating {
     /// This one, if the call is not made again.
     #[cold]
     fn again(&mut self, error: Error, is_harmless: bool, wants_reply: bool) -> Result<()> {
-        let Self { supply, step: Step::UnderWay(call, id), story, is_over } = self else {
+        let Self { supply, step: Step::UnderWay(call, given), story, is_over } = self else {
             return Err(error);
         };
-        let is_turned_away = matches!(error.code(), Code::Overloaded | Code::ShuttingDown);
-        if error.is_from_peer() && !is_turned_away {
-            supply.answered(*id);
+        let given = *given;
+        match error.code() {
+            // It says so once, and takes no more calls then.
+            Code::ShuttingDown => {}
+            Code::Overloaded if error.is_from_peer() => supply.failed(given),
+            Code::DeadlineExceeded if error.was_sent() && !error.is_from_peer() => {
+                supply.failed(given);
+            }
+            _ if error.is_from_peer() => supply.answered(given),
+            _ => {}
         }
         *is_over = true;
         let story = story.get_or_insert_default();
@@ -315,6 +354,8 @@ impl Repeating {
             story.due = story.due.or_else(|| call.due());
         }
         let pause = match error.retry_after() {
+            // Each of the others is asked once before anybody is asked again.
+            _ if !story.stays && story.repeats < supply.others(given) => Duration::ZERO,
             // Others were told the same, perhaps to come at once, and are not to come together.
             Some(time) => time.saturating_add(supply.pause(story.repeats)),
             // There is a pause before the connection is made anew.
@@ -333,15 +374,16 @@ impl Repeating {
         let mut unsent = call.unsent_mut().take();
         tracing::debug!(command = %unsent.name, %error, ?pause, "makes a call again");
         let bytes = unsent.payload_bytes().unwrap_or_default();
-        let waiting = Some(supply.wait(bytes, pause));
+        let wanted = if story.stays { Wanted::Same(given) } else { Wanted::Other(given) };
+        let waiting = Some(supply.wait(bytes, pause, wanted));
         self.step = Step::Away(Box::new(Away { unsent, waiting }));
         *is_over = false;
         Ok(())
     }
 
     fn answered(&self) {
-        if let Step::UnderWay(_, id) = self.step {
-            self.supply.answered(id);
+        if let Step::UnderWay(_, given) = self.step {
+            self.supply.answered(given);
         }
     }
 }

@@ -24,6 +24,7 @@ pub struct Facts {
     pub(super) has_request_items: bool,
     pub(super) has_reply_items: bool,
     pub(super) is_resumable: bool,
+    pub(super) is_resumable_anywhere: bool,
     pub(super) is_endless: bool,
     pub(super) is_read_only: bool,
     // Its items are bytes as they are, of which there may be many.
@@ -40,6 +41,7 @@ impl Facts {
             has_request_items: false,
             has_reply_items: false,
             is_resumable: false,
+            is_resumable_anywhere: false,
             is_endless: false,
             is_read_only: false,
             has_byte_items: false,
@@ -76,6 +78,13 @@ impl Facts {
     #[must_use]
     pub const fn is_resumable(&self) -> bool {
         self.is_resumable
+    }
+
+    /// Whether the positions of its items mean the same at every back end; see
+    /// [`Command::resumable_anywhere`](crate::Command::resumable_anywhere).
+    #[must_use]
+    pub const fn is_resumable_anywhere(&self) -> bool {
+        self.is_resumable_anywhere
     }
 
     /// Whether a call of it has no end of its own; see

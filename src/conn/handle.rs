@@ -35,7 +35,7 @@ impl Handle {
 
     /// Whether the connection is closed, or takes no more calls because either side is closing it.
     pub(crate) fn is_closed(&self) -> bool {
-        self.shared.with(|session| !session.is_open(self.within))
+        !self.shared.is_open(self.within)
     }
 }
 

@@ -156,6 +156,17 @@ impl Shared {
         });
     }
 
+    /// See [`Session::is_open`]. Wakes nobody.
+    pub(super) fn is_open(&self, within: Option<CallId>) -> bool {
+        self.lock().session.is_open(within)
+    }
+
+    /// See [`Session::calls_under_way`]; `None` if no more are taken. Wakes nobody.
+    pub(crate) fn calls_under_way(&self) -> Option<usize> {
+        let state = self.lock();
+        state.session.is_open(None).then(|| state.session.calls_under_way())
+    }
+
     /// See [`Session::tally`]. Wakes nobody.
     pub(crate) fn tally(&self) -> Tally {
         self.lock().session.tally()

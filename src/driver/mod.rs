@@ -410,6 +410,6 @@ const WORK_MAX: usize = 256;
 /// What a read counts as, at least: its bytes may be work without being events.
 const WORK_OF_A_READ: usize = 8;
 
-/// So many bytes of a large read count as an event: whoever waits for an item of 64 KiB has its turn
-/// before the next but one is read, so that both sides are at work at once and its memory is free.
+/// So many bytes of a large read count as an event: whoever waits for an item of 64 KiB has its
+/// turn before the next but one is read, so that both sides work at once and its memory is free.
 const BYTES_OF_AN_EVENT: usize = 512;

@@ -3,13 +3,14 @@
 //! To dial is the endpoint's matter, since it starts a driver, but whoever only asks looks for it
 //! at the client. So `Client` has a part up here, and the two files need each other.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Endpoint;
+use crate::balance::{BackEnds, Balance};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::reconnect::Reconnect;
+use crate::service::BoxFuture;
 use crate::transport::Address;
 
 impl Client {
@@ -49,6 +50,12 @@ impl Client {
     pub fn reconnect(address: impl TryInto<Address, Error: Into<Error>>) -> Result<Reconnect> {
         Endpoint::new().reconnect(address)
     }
+
+    /// How to make a client that spreads its calls over these back ends, with the default limits.
+    /// For others, or to be called back, use [`Endpoint::balance`].
+    pub fn balance(back_ends: BackEnds) -> Balance {
+        Endpoint::new().balance(back_ends)
+    }
 }
 
 impl Endpoint {
@@ -77,14 +84,23 @@ impl Endpoint {
         &self,
         address: impl TryInto<Address, Error: Into<Error>>,
     ) -> Result<Reconnect> {
-        let (address, mut endpoint) = (Address::of(address)?, self.clone());
+        let (address, dial) = (Address::of(address)?, self.dial_alive());
+        Ok(Reconnect::by(move || dial(address.clone())).within(self.router.limits()))
+    }
+
+    /// As [`reconnect`](Self::reconnect), for a client that spreads its calls over these back ends.
+    pub fn balance(&self, back_ends: BackEnds) -> Balance {
+        Balance::by(back_ends, self.dial_alive()).within(self.router.limits())
+    }
+
+    /// Connects by this endpoint, and keeps what it connects alive.
+    fn dial_alive(&self) -> impl Fn(Address) -> BoxFuture<'static, Result<Client>> + use<> {
+        let mut endpoint = self.clone();
         endpoint.keepalive_time.get_or_insert(KEEPALIVE_TIME);
-        let limits = Arc::clone(self.router.limits());
-        let dial = move || {
-            let (address, endpoint) = (address.clone(), endpoint.clone());
-            async move { endpoint.connect(address).await }
-        };
-        Ok(Reconnect::by(dial).within(&limits))
+        move |address| {
+            let endpoint = endpoint.clone();
+            Box::pin(async move { endpoint.connect(address).await })
+        }
     }
 }
 

@@ -9,25 +9,25 @@ use crate::wire::random;
 
 /// The bounds of pauses.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     first: Duration,
     most: Duration,
 }
 
 impl Backoff {
-    pub(super) const fn new(first: Duration, most: Duration) -> Self {
+    pub(crate) const fn new(first: Duration, most: Duration) -> Self {
         Self { first, most }
     }
 
     /// The pause after so many failures in a row.
-    pub(super) fn pause(self, failures: u32) -> Duration {
+    pub(crate) fn pause(self, failures: u32) -> Duration {
         let bound = self.bound(failures);
         let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
         Duration::from_nanos(random().get().checked_rem(nanos.saturating_add(1)).unwrap_or(nanos))
     }
 
     /// The longest pause.
-    pub(super) const fn most(self) -> Duration {
+    pub(crate) const fn most(self) -> Duration {
         self.most
     }
 

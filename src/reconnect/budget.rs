@@ -9,21 +9,21 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The bucket.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     // Tenths of a repeat.
     tenths: AtomicU32,
     tenths_max: u32,
 }
 
 impl Budget {
-    pub(super) fn new(repeats_max: u32) -> Self {
+    pub(crate) fn new(repeats_max: u32) -> Self {
         let tenths_max = repeats_max.saturating_mul(TENTHS);
         Self { tenths: AtomicU32::new(tenths_max), tenths_max }
     }
 
     /// A call has been answered.
     #[inline]
-    pub(super) fn give(&self) {
+    pub(crate) fn give(&self) {
         // Others may give at the same time, so it may grow a little beyond the most.
         if self.tenths.load(Ordering::Relaxed) < self.tenths_max {
             self.tenths.fetch_add(1, Ordering::Relaxed);
@@ -31,7 +31,7 @@ impl Budget {
     }
 
     /// These repeats did well.
-    pub(super) fn give_back(&self, repeats: u32) {
+    pub(crate) fn give_back(&self, repeats: u32) {
         let more = |tenths: u32| {
             let sum = tenths.saturating_add(repeats.saturating_mul(TENTHS));
             Some(sum.min(self.tenths_max.max(tenths)))
@@ -40,7 +40,7 @@ impl Budget {
     }
 
     /// Takes one repeat, if there is one.
-    pub(super) fn take(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         let less = |tenths: u32| tenths.checked_sub(TENTHS);
         self.tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }

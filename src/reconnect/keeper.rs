@@ -20,14 +20,14 @@ use crate::error::{Code, Error, Result};
 use crate::service::{BoxFuture, caught, caught_to_end};
 
 /// Makes a connection.
-pub(super) type Dial = Box<dyn Fn() -> BoxFuture<'static, Result<Client>> + Send + Sync>;
+pub(crate) type Dial = Box<dyn Fn() -> BoxFuture<'static, Result<Client>> + Send + Sync>;
 
 /// The task.
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     slot: Arc<Slot>,
     dial: Dial,
     options: Options,
-    // Of the connections so far.
+    // Of the last connection.
     last_id: u64,
     // In a row.
     failures: u32,
@@ -37,13 +37,14 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(slot: &Arc<Slot>, dial: Dial, options: Options) -> Self {
-        let (last_id, failures, connections) = (0, 0, Vec::new());
+    /// Its connections have the numbers behind this one.
+    pub(crate) fn new(slot: &Arc<Slot>, dial: Dial, options: Options, last_id: u64) -> Self {
+        let (failures, connections) = (0, Vec::new());
         Self { slot: Arc::clone(slot), dial, options, last_id, failures, connections }
     }
 
     /// Runs until nobody calls any more.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let slot = Arc::clone(&self.slot);
         let mut pause = Duration::ZERO;
         let closing = slot.closing();

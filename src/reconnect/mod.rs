@@ -21,11 +21,13 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::DropGuard;
 
-use self::backoff::Backoff;
-use self::keeper::{Dial, Keeper};
-use self::options::Options;
-use self::slot::Slot;
-use crate::client::{Client, Supplied, Supply, Until, WaitForOne, answer};
+pub(crate) use self::backoff::Backoff;
+pub(crate) use self::budget::Budget;
+pub(crate) use self::keeper::{Dial, Keeper};
+pub(crate) use self::options::Options;
+pub(crate) use self::slot::{Changes, Slot, until};
+pub(crate) use self::waiting::Waiting;
+use crate::client::{Client, Given, Supplied, Supply, Until, WaitForOne, Wanted, answer};
 use crate::conn::{ConnectionChannel, Handle};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, TIME_LEAST, at_least};
@@ -196,8 +198,8 @@ impl Reconnect {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn client(self) -> Client {
-        let slot = Slot::new(self.limits, self.options);
-        let keeper = Keeper::new(&slot, self.dial, self.options);
+        let slot = Slot::new(self.limits, self.options, None);
+        let keeper = Keeper::new(&slot, self.dial, self.options, 0);
         let guard = slot.closing().clone().drop_guard();
         tokio::spawn(keeper.run());
         let kept = Kept { slot, _guard: guard };
@@ -233,7 +235,9 @@ impl Service for Reconnecting {
         Answer::new(async move {
             let supplied = match supply.current() {
                 Some(supplied) if !supplied.handle.is_closed() => supplied,
-                Some(_) | None => supply.wait(request.payload().len(), Duration::ZERO).await?,
+                Some(_) | None => {
+                    supply.wait(request.payload().len(), Duration::ZERO, Wanted::Any).await?
+                }
             };
             ConnectionChannel(supplied.handle).call(request).await
         })
@@ -276,7 +280,7 @@ impl Supply for Reconnecting {
         self.kept.slot.current()
     }
 
-    fn wait(&self, bytes: usize, pause: Duration) -> WaitForOne {
+    fn wait(&self, bytes: usize, pause: Duration, _: Wanted) -> WaitForOne {
         Box::pin(Arc::clone(&self.kept.slot).wait(bytes, pause))
     }
 
@@ -288,8 +292,8 @@ impl Supply for Reconnecting {
         self.kept.slot.why_none()
     }
 
-    fn answered(&self, id: u64) {
-        self.kept.slot.answered(id);
+    fn answered(&self, given: Given) {
+        self.kept.slot.answered(given.id);
     }
 
     fn handed_over(&self, handle: &Handle, id: u64) {

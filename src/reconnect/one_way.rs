@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result};
 
 /// What has been handed over and is not known to be written.
 #[derive(Default)]
-pub(super) struct OneWay {
+pub(crate) struct OneWay {
     unwritten: Mutex<Unwritten>,
 }
 
@@ -29,7 +29,7 @@ struct Entrusted {
 
 impl OneWay {
     /// A call went over this connection.
-    pub(super) fn handed_over(&self, connection: &Arc<Shared>, id: u64) {
+    pub(crate) fn handed_over(&self, connection: &Arc<Shared>, id: u64) {
         let mut unwritten = self.unwritten();
         if let Some(entrusted) = unwritten.connections.last_mut().filter(|last| last.id == id) {
             entrusted.calls = entrusted.calls.wrapping_add(1);
@@ -44,7 +44,7 @@ impl OneWay {
 
     /// Waits until what was handed over is written. What went over a connection that is gone may
     /// not have been, which is told once.
-    pub(super) async fn flush(&self) -> Result<()> {
+    pub(crate) async fn flush(&self) -> Result<()> {
         let connections = self.unwritten().connections.clone();
         let mut result = Ok(());
         for entrusted in &connections {

@@ -6,12 +6,12 @@ use super::backoff::Backoff;
 
 /// What a program may set.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    pub(super) backoff: Backoff,
-    pub(super) connect_time_max: Duration,
-    pub(super) waiting_calls_max: usize,
-    pub(super) waiting_bytes_max: usize,
-    pub(super) repeats_max: u32,
+pub(crate) struct Options {
+    pub(crate) backoff: Backoff,
+    pub(crate) connect_time_max: Duration,
+    pub(crate) waiting_calls_max: usize,
+    pub(crate) waiting_bytes_max: usize,
+    pub(crate) repeats_max: u32,
 }
 
 impl Default for Options {

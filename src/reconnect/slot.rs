@@ -20,7 +20,7 @@ use super::budget::Budget;
 use super::one_way::OneWay;
 use super::options::Options;
 use super::waiting::Waiting;
-use crate::client::{Supplied, Until};
+use crate::client::{Given, Supplied, Until};
 use crate::clock::{after, timer};
 use crate::conn::Handle;
 use crate::error::{Code, Error, Result};
@@ -29,7 +29,7 @@ use crate::service::{ChannelState, ChannelStates};
 use crate::transport::Peer;
 
 /// What calls and the keeper share.
-pub(super) struct Slot {
+pub(crate) struct Slot {
     limits: Arc<Limits>,
     options: Options,
     connection: RwLock<Option<Connected>>,
@@ -43,12 +43,17 @@ pub(super) struct Slot {
     answered: AtomicU64,
     one_way: OneWay,
     story: Mutex<Story>,
+    // Told of each change, for whoever looks at several.
+    changes: Option<Changes>,
 }
 
-/// A connection, and which one it is; they count from 1.
+/// Counts changes, so that whoever waits for one misses none.
+pub(crate) type Changes = watch::Sender<u64>;
+
+/// A connection, and which one it is.
 struct Connected {
     handle: Arc<Handle>,
-    id: u64,
+    given: Given,
 }
 
 /// What there was before.
@@ -61,7 +66,11 @@ struct Story {
 }
 
 impl Slot {
-    pub(super) fn new(limits: Arc<Limits>, options: Options) -> Arc<Self> {
+    pub(crate) fn new(
+        limits: Arc<Limits>,
+        options: Options,
+        changes: Option<Changes>,
+    ) -> Arc<Self> {
         let waiting = Waiting::new(options.waiting_calls_max, options.waiting_bytes_max);
         Arc::new(Self {
             limits,
@@ -75,45 +84,47 @@ impl Slot {
             answered: AtomicU64::new(0),
             one_way: OneWay::default(),
             story: Mutex::default(),
+            changes,
         })
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    pub(super) fn budget(&self) -> &Budget {
+    pub(crate) fn budget(&self) -> &Budget {
         &self.budget
     }
 
     /// Cancelled when no more calls are taken.
-    pub(super) fn closing(&self) -> &CancellationToken {
+    pub(crate) fn closing(&self) -> &CancellationToken {
         &self.closing
     }
 
     /// The peer of the connection, or of the one before.
-    pub(super) fn peer(&self) -> Peer {
+    pub(crate) fn peer(&self) -> Peer {
         self.story().peer.clone().unwrap_or_else(|| Peer::nobody().clone())
     }
 
-    pub(super) fn states(&self) -> ChannelStates {
+    pub(crate) fn states(&self) -> ChannelStates {
         ChannelStates::watched(self.state.subscribe())
     }
 
-    pub(super) fn why_none(&self) -> Option<Error> {
+    pub(crate) fn why_none(&self) -> Option<Error> {
         self.story().why_none.as_ref().map(Error::again)
     }
 
     /// The connection that is there. Whether it takes calls, a call finds out.
-    pub(super) fn current(&self) -> Option<Supplied> {
+    pub(crate) fn current(&self) -> Option<Supplied> {
         let connection = self.connection.read().unwrap_or_else(PoisonError::into_inner);
-        connection
-            .as_ref()
-            .map(|Connected { handle, id }| Supplied { handle: Arc::clone(handle), id: *id })
+        connection.as_ref().map(|Connected { handle, given }| Supplied {
+            handle: Arc::clone(handle),
+            given: *given,
+        })
     }
 
     /// Waits for a connection that takes calls, in a place among those who wait.
-    pub(super) async fn wait(self: Arc<Self>, bytes: usize, pause: Duration) -> Result<Supplied> {
+    pub(crate) async fn wait(self: Arc<Self>, bytes: usize, pause: Duration) -> Result<Supplied> {
         let _place = self.waiting.enter(bytes)?;
         if !pause.is_zero() {
             tokio::select! {
@@ -139,48 +150,37 @@ impl Slot {
         }
     }
 
-    /// Over at this time. Outside of any runtime the one that dials tells.
-    pub(super) fn until(&self, due: Instant) -> Until {
-        if let Some(timer) = timer(due) {
-            return Box::pin(unconstrained(timer));
-        }
-        let told = AbortOnDropHandle::new(
-            self.runtime.spawn(async move { sleep_until(due.into()).await }),
-        );
-        Box::pin(async move {
-            if told.await.is_err() {
-                // With that runtime the client is closed, which its callers are told.
-                std::future::pending().await
-            }
-        })
+    /// Over at this time, wherever it is polled.
+    pub(crate) fn until(&self, due: Instant) -> Until {
+        until(&self.runtime, due)
     }
 
     /// How long to wait before a call is made again.
-    pub(super) fn pause(&self, repeats: u32) -> Duration {
+    pub(crate) fn pause(&self, repeats: u32) -> Duration {
         self.options.backoff.pause(repeats)
     }
 
     /// Something was answered over this connection.
     #[inline]
-    pub(super) fn answered(&self, id: u64) {
+    pub(crate) fn answered(&self, id: u64) {
         if self.answered.load(Ordering::Relaxed) < id {
             self.answered.fetch_max(id, Ordering::Relaxed);
         }
         self.budget.give();
     }
 
-    pub(super) fn has_answered(&self, id: u64) -> bool {
+    pub(crate) fn has_answered(&self, id: u64) -> bool {
         self.answered.load(Ordering::Relaxed) >= id
     }
 
     /// The one-way calls.
-    pub(super) fn one_way(&self) -> &OneWay {
+    pub(crate) fn one_way(&self) -> &OneWay {
         &self.one_way
     }
 
     /// Waits until what was sent is written. What has become of calls that want a reply, they are
     /// told themselves.
-    pub(super) async fn flush(&self) -> Result<()> {
+    pub(crate) async fn flush(&self) -> Result<()> {
         if let Some(supplied) = self.current() {
             let _ = supplied.handle.shared().flush().await;
         }
@@ -188,38 +188,46 @@ impl Slot {
     }
 
     /// Waits until the keeper has ended.
-    pub(super) async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         let mut state = self.state.subscribe();
         // The sender is in here.
         let _ = state.wait_for(|state| *state == ChannelState::Closed).await;
     }
 
     /// There is this connection from now on.
-    pub(super) fn connect(&self, handle: &Arc<Handle>, id: u64) {
+    pub(crate) fn connect(&self, handle: &Arc<Handle>, id: u64) {
         let mut story = self.story();
         story.why_none = None;
         story.peer = Some(handle.shared().peer().clone());
         drop(story);
-        self.put(Some(Connected { handle: Arc::clone(handle), id }));
-        self.state.send_replace(ChannelState::Connected);
+        let given = Given { id, at: None };
+        self.put(Some(Connected { handle: Arc::clone(handle), given }));
+        self.set(ChannelState::Connected);
     }
 
     /// There is no connection from now on.
-    pub(super) fn disconnect(&self) {
+    pub(crate) fn disconnect(&self) {
         self.put(None);
-        self.state.send_replace(ChannelState::Connecting);
+        self.set(ChannelState::Connecting);
     }
 
     /// A dial has failed.
-    pub(super) fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         self.story().why_none = Some(error);
     }
 
     /// There is none, and none will come.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closing.cancel();
         self.put(None);
-        self.state.send_replace(ChannelState::Closed);
+        self.set(ChannelState::Closed);
+    }
+
+    fn set(&self, state: ChannelState) {
+        self.state.send_replace(state);
+        if let Some(changes) = &self.changes {
+            changes.send_modify(|count| *count = count.wrapping_add(1));
+        }
     }
 
     fn put(&self, connected: Option<Connected>) {
@@ -233,4 +241,18 @@ impl Slot {
     fn story(&self) -> MutexGuard<'_, Story> {
         self.story.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Over at this time. Outside of any runtime this one, which dials, tells.
+pub(crate) fn until(runtime: &runtime::Handle, due: Instant) -> Until {
+    if let Some(timer) = timer(due) {
+        return Box::pin(unconstrained(timer));
+    }
+    let told = AbortOnDropHandle::new(runtime.spawn(async move { sleep_until(due.into()).await }));
+    Box::pin(async move {
+        if told.await.is_err() {
+            // With that runtime the client is closed, which its callers are told.
+            std::future::pending().await
+        }
+    })
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::{Code, Error, Result};
 
 /// Those that wait.
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     calls_max: usize,
     bytes_max: usize,
     now: Mutex<Sum>,
@@ -18,13 +18,13 @@ struct Sum {
 }
 
 /// One of them, until dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     waiting: Arc<Waiting>,
     bytes: usize,
 }
 
 impl Waiting {
-    pub(super) fn new(calls_max: usize, bytes_max: usize) -> Arc<Self> {
+    pub(crate) fn new(calls_max: usize, bytes_max: usize) -> Arc<Self> {
         Arc::new(Self { calls_max, bytes_max, now: Mutex::default() })
     }
 
@@ -33,7 +33,7 @@ impl Waiting {
     /// # Errors
     ///
     /// `overloaded` with the bound that it is over. The first may be of any size.
-    pub(super) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, bytes: usize) -> Result<Place> {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if now.calls >= self.calls_max {
             let text = format!("waiting_calls_max ({}) wait for a connection", self.calls_max);

@@ -234,7 +234,7 @@ impl Gathered {
                 }
                 self.item_bytes_last = self.bytes.len();
                 let bytes = if self.is_full() && !has_surplus(&self.bytes) {
-                    // The next is gathered in the same memory, if this one has been written by then.
+                    // The next is gathered in its memory, if it has been written by then.
                     self.bytes.split()
                 } else {
                     without_surplus(std::mem::take(&mut self.bytes))

@@ -11,6 +11,13 @@ use crate::error::Error;
 use crate::wire::{Options, Part, Tag};
 
 impl Session {
+    /// Calls of ours under way, those with items too.
+    #[must_use]
+    pub fn calls_under_way(&self) -> usize {
+        let outbound = &self.calls.outbound;
+        outbound.asked().saturating_add(outbound.streams.len())
+    }
+
     /// The next item that the peer has sent for this call; `None` behind the last. If there is none
     /// yet, `waker` is taken, and woken then.
     ///

@@ -440,7 +440,7 @@ impl Outbound {
     }
 
     /// Calls of others whose tags are in use.
-    fn asked(&self) -> usize {
+    pub(super) fn asked(&self) -> usize {
         let others = usize::from(self.ping.is_some()).saturating_add(self.streams.len());
         self.calls.len().saturating_sub(others)
     }

@@ -16,6 +16,7 @@
 
 mod accept;
 mod agreed;
+mod balance;
 mod beside;
 mod by_name;
 mod calls;

@@ -37,6 +37,11 @@ impl Host {
         self.serving.lock().unwrap().drain(..).for_each(|serving| serving.abort());
     }
 
+    /// Whether all connections to it have ended.
+    pub fn is_left(&self) -> bool {
+        self.serving.lock().unwrap().iter().all(JoinHandle::is_finished)
+    }
+
     /// How to make a client of it.
     pub fn reconnect(&self) -> Reconnect {
         self.reconnect_of(&Endpoint::new())
@@ -64,7 +69,7 @@ impl Host {
         })
     }
 
-    fn dial(&self, caller: &Endpoint) -> Result<Client, Error> {
+    pub fn dial(&self, caller: &Endpoint) -> Result<Client, Error> {
         self.dials.add();
         let Some(endpoint) = self.now.lock().unwrap().clone() else {
             return Err(Error::new(Code::Disconnected, "nobody is there"));
