@@ -141,6 +141,8 @@ pub mod transport;
 pub mod wire;
 
 #[cfg(feature = "io")]
+mod asking;
+#[cfg(feature = "io")]
 mod client;
 #[cfg(feature = "io")]
 mod clock;
@@ -183,9 +185,9 @@ pub mod gob {
 }
 
 #[cfg(feature = "io")]
-pub use crate::client::{
-    Call, CallWithMetadata, Callable, Client, NoItems, Notification, Receives, Sends, StreamedCall,
-};
+pub use crate::asking::{NoItems, Receives, Sends};
+#[cfg(feature = "io")]
+pub use crate::client::{Call, CallWithMetadata, Callable, Client, Notification, StreamedCall};
 pub use crate::command::{Command, Described, Facts, Signature, Streamed, check_all};
 #[cfg(feature = "udp")]
 pub use crate::datagrams::{Datagram, Datagrams};

@@ -37,7 +37,7 @@ const SWITCHBOARD: House = House {
         &["limits"],
         &["wire", "format", "envelope"],
         &["command"],
-        &["session"],
+        &["session", "asking"],
         &["transport", "quota", "clock", "codec"],
         &["stream", "ledger"],
         &["service"],
@@ -48,7 +48,7 @@ const SWITCHBOARD: House = House {
         &["net_rpc", "json_lines", "datagrams"],
         &["endpoint"],
     ],
-    pure: &["error", "limits", "wire", "format", "envelope", "command", "session"],
+    pure: &["error", "limits", "wire", "format", "envelope", "command", "session", "asking"],
 };
 
 const GOB: House = House {
