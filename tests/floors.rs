@@ -41,7 +41,7 @@ const SWITCHBOARD: House = House {
         &["transport", "quota", "clock", "codec"],
         &["stream", "ledger"],
         &["service"],
-        &["conn"],
+        &["conn", "blocking"],
         &["client"],
         &["reconnect", "handler"],
         &["driver"],

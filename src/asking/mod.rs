@@ -4,6 +4,8 @@
 //! has; the payload of its reply becomes a value, and an item its bytes and back. How a call gets
 //! to its peer is not known here: `conn` sends it for tasks, and `blocking` for threads.
 
+#[cfg(feature = "io")]
+mod again;
 mod errors;
 mod halves;
 mod unsent;
@@ -11,7 +13,9 @@ mod values;
 
 pub(crate) use self::errors::{has_reply, not_resumed, over, polled_too_late};
 pub use self::halves::{NoItems, Receives, Sends};
-pub(crate) use self::unsent::{Beside, Unsent, later};
+#[cfg(feature = "io")]
+pub(crate) use self::unsent::Beside;
+pub(crate) use self::unsent::{Unsent, later};
 #[cfg(feature = "io")]
 pub(crate) use self::values::check_item_bytes;
 pub(crate) use self::values::{

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::errors::polled_too_late;
 use super::values::encode;
 use crate::command::Facts;
 use crate::error::{Code, Error, Result};
@@ -27,6 +26,7 @@ pub(crate) struct Unsent {
     // What the command has in place of limits.
     pub(crate) facts: Option<Box<Facts>>,
     // Of a call that may be made again even if it has run.
+    #[cfg_attr(not(feature = "io"), expect(dead_code, reason = "nobody else makes it again"))]
     pub(crate) is_idempotent: bool,
 }
 
@@ -81,47 +81,6 @@ impl Unsent {
     /// Whether its request or its reply comes in items.
     pub(crate) fn is_streamed(&self) -> bool {
         self.facts.as_deref().is_some_and(Facts::is_streamed)
-    }
-
-    /// Whether nothing but its caller ends it.
-    pub(crate) fn is_endless(&self) -> bool {
-        self.is_streamed() && self.deadline.is_none() && self.timeout(true).is_none()
-    }
-
-    /// When it ends if it begins `now`, within these limits; `None` if nothing but its caller ends
-    /// it.
-    #[cfg(feature = "io")]
-    pub(crate) fn due(&self, now: Instant, wants_reply: bool, limits: &Limits) -> Option<Instant> {
-        if self.is_endless() {
-            return None;
-        }
-        let time = || self.timeout(wants_reply).unwrap_or(limits.call_time_max);
-        Some(self.deadline.unwrap_or_else(|| later(now, time())))
-    }
-
-    /// How many bytes its payload has.
-    ///
-    /// # Errors
-    ///
-    /// Why there is no payload; told once.
-    pub(crate) fn payload_bytes(&mut self) -> Result<usize> {
-        if let Some(Ok(payload)) = &self.payload {
-            return Ok(payload.len());
-        }
-        Err(self.payload.take().and_then(Result::err).unwrap_or_else(polled_too_late))
-    }
-
-    /// The same once more; the payload is not in here any more.
-    pub(crate) fn take(&mut self) -> Self {
-        Self {
-            name: self.name,
-            format: self.format,
-            payload: self.payload.take(),
-            deadline: self.deadline,
-            beside: self.beside.clone(),
-            facts: self.facts.clone(),
-            is_idempotent: self.is_idempotent,
-        }
     }
 
     /// The error of a call that has not ended in time.

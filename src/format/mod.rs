@@ -34,7 +34,7 @@ mod tongues;
 #[cfg(feature = "bincode")]
 pub use self::bincode::Bincode;
 pub use self::budget::Budget;
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 pub(crate) use self::budget::Grant;
 pub use self::bytes::Bytes;
 #[cfg(all(feature = "gob", feature = "io"))]
@@ -150,7 +150,7 @@ trait Tongues: Sized {
 
 /// Room that a payload is given before it is made: growing up to it byte by byte would cost more
 /// than making it.
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 pub(crate) const PAYLOAD_BYTES_USUAL: usize = 256;
 
 /// Where a payload ends in a plain stream.
