@@ -4,8 +4,6 @@
 //! has; the payload of its reply becomes a value, and an item its bytes and back. How a call gets
 //! to its peer is not known here: `conn` sends it for tasks, and `blocking` for threads.
 
-#[cfg(feature = "io")]
-mod again;
 mod errors;
 mod halves;
 mod unsent;

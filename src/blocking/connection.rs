@@ -2,22 +2,23 @@
 //!
 //! # Which thread does what
 //!
-//! | thread     | does                                                         | waits for               |
-//! |------------|--------------------------------------------------------------|-------------------------|
-//! | a caller   | puts its call into the session, and writes it if that can be | its bell, until its own |
-//! |            | done at once                                                 | deadline                |
-//! | the reader | reads the socket and feeds the session (`reading`)           | bytes                   |
-//! | the keeper | writes what could not be written at once, keeps all other    | its bell, until what is |
-//! |            | times, ends the connection (`keeping`)                       | due next; a send, 50 ms |
+//! | thread   | does                                                      | waits for           |
+//! |----------|-----------------------------------------------------------|---------------------|
+//! | a caller | puts its call into the session, and writes it as far as   | its bell, until its |
+//! |          | the socket takes it at once                               | own deadline        |
+//! | reader   | reads the socket and feeds the session (`reading`)        | bytes               |
+//! | keeper   | writes what could not be written at once, keeps all other | its bell, until the |
+//! |          | times, and ends the connection (`keeping`)                | next time; or a     |
+//! |          |                                                           | send, for 50 ms     |
 //!
 //! # Why no two wait for each other
 //!
 //! There is one lock, held for a few steps of pure code, and nobody waits for anything else with
-//! it. The reader never writes: a peer that reads nothing until we read what it has written is read.
-//! A caller never waits for the socket, so its deadline holds while the peer takes nothing. Only the
-//! keeper waits for a peer that does not read, 50 ms at a time, and looks at the time in between:
-//! after `write_time_max` the session says that the peer is too slow. Whoever finds that the
-//! connection is over shuts the socket down, by which the reader and the keeper come back.
+//! it. The reader never writes: so a peer that reads nothing until we have read what it writes is
+//! read. A caller never waits for the socket: so its deadline holds while the peer takes nothing.
+//! Only the keeper waits for a peer that does not read, 50 ms at a time, and looks at the time in
+//! between: after `write_time_max` the session says that the peer is too slow. Whoever finds that
+//! the connection is over shuts the socket down, by which the reader and the keeper come back.
 //!
 //! # Who writes
 //!
@@ -37,8 +38,7 @@ use bytes::Buf;
 use super::bell::Bell;
 use super::clock::now;
 use super::socket::Socket;
-use super::{keeping, reading};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::quota::{Quota, Reservation};
 use crate::session::{Place, Session, Side, Violation};
@@ -83,17 +83,8 @@ pub(super) struct Handle {
 }
 
 impl Connection {
-    /// Starts the threads of a connection.
-    ///
-    /// # Errors
-    ///
-    /// The socket is of no use, or there is no thread.
-    pub(super) fn open(
-        socket: Socket,
-        limits: &Limits,
-        keepalive_time: Option<Duration>,
-    ) -> Result<Arc<Self>> {
-        socket.prepare().map_err(Error::of_stream)?;
+    /// A connection that no thread moves on yet.
+    pub(super) fn new(socket: Socket, limits: &Limits, keepalive_time: Option<Duration>) -> Self {
         let (quota, peer) = (Quota::new(limits), socket.peer());
         let mut session = Session::new(now(), Side::Dialled, limits);
         if let Some(time) = keepalive_time {
@@ -111,7 +102,7 @@ impl Connection {
             watchers: Vec::new(),
             has_news: false,
         };
-        let connection = Arc::new(Self {
+        Self {
             state: Mutex::new(state),
             socket,
             keeper: Bell::default(),
@@ -119,14 +110,7 @@ impl Connection {
             limits: limits.clone(),
             quota,
             peer,
-        });
-        let (read, keep) = (Arc::clone(&connection), Arc::clone(&connection));
-        start("switchboard-read", move || reading::run(&read))?;
-        if let Err(error) = start("switchboard-keep", move || keeping::run(&keep)) {
-            connection.socket.shut_down(Shutdown::Both);
-            return Err(error);
         }
-        Ok(connection)
     }
 
     // The lock.
@@ -392,12 +376,6 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.connection.close();
     }
-}
-
-fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
-    let started = thread::Builder::new().name(name.to_owned()).spawn(run);
-    let text = "the system gives no thread for the connection";
-    started.map(drop).map_err(|error| Error::local(Code::Failed, text).with_source(error))
 }
 
 /// Sends until nothing is left, or as far as it goes; answers how many bytes went.

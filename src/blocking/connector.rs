@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::Client;
+use super::client::Client;
 use super::clock::now;
-use super::connection::{Connection, Handle};
+use super::connection::Handle;
 use super::socket::Socket;
+use super::threads;
 use crate::asking::later;
 use crate::error::{Code, Error, Result};
 use crate::limits::{Limits, TIME_LEAST};
@@ -125,8 +126,20 @@ impl Connector {
     ///
     /// `disconnected` if the socket is of no use, and `failed` if the system gives no thread.
     pub fn connect_over(&self, socket: impl Into<Socket>) -> Result<Client> {
-        let connection = Connection::open(socket.into(), &self.limits, self.keepalive_time)?;
+        let connection = threads::open(socket.into(), &self.limits, self.keepalive_time)?;
         Ok(Client::over(Handle::owner(connection)))
+    }
+}
+
+impl Client {
+    /// Connects to `address`, `host:port` or `unix:` and a path, or an [`Address`], with the
+    /// default limits; for others use a [`Connector`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connector::connect`], with a `call_time_max` of 30 seconds.
+    pub fn connect(address: impl TryInto<Address, Error: Into<Error>>) -> Result<Self> {
+        Connector::new().connect(address)
     }
 }
 

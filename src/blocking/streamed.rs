@@ -6,18 +6,21 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::Client;
-use super::call::Call;
+use super::call::{Call, Notification};
+use super::client::Client;
 use super::clock::now;
 use super::connection::Handle;
+use super::exchange::Exchange;
 use super::untyped::{Sent, Untyped, send_item};
-use crate::asking::{DecodeItem, EncodeItem, NoItems, Receives, Sends};
+use crate::asking::{DecodeItem, EncodeItem, NoItems, Receives, Sends, Unsent};
 use crate::asking::{decode_item, decode_reply, encode_item, later};
-use crate::command::{Command, ItemsBothWays, ItemsDown, ItemsUp, OneEachWay, Streamed};
+use crate::command::{Command, Facts, ItemsBothWays, ItemsDown, ItemsUp, OneEachWay, Streamed};
 use crate::error::{Error, Result};
 use crate::format::Format;
+#[cfg(feature = "io")]
+use crate::service::trace_here;
 use crate::session::{Received, StreamId, takes_no_items};
-use crate::wire::Traceparent;
+use crate::wire::{Name, Traceparent};
 
 /// A command that can be called: the argument of [`Client::call`] for it, and the call.
 ///
@@ -128,6 +131,68 @@ where
         let up = Sends { encode: <F as Format<I>>::encode };
         let down = Receives { decode: <F as Format<J>>::decode };
         StreamedCall::new::<F>(Untyped::new(exchange, <F as Format<R>>::NAME), up, down)
+    }
+}
+
+impl Client {
+    /// Calls a command. This gives a [`Call`], which is sent and waited for by [`Call::wait`], or a
+    /// [`StreamedCall`] if the command is [`Streamed`](crate::Streamed). The request, or its head,
+    /// is encoded at once.
+    ///
+    /// ```
+    /// # #[cfg(feature = "json")] {
+    /// # use switchboard::blocking::Client;
+    /// # use switchboard::format::Json;
+    /// # use switchboard::{Command, Result};
+    /// # const DOUBLE: Command<u32, u32, Json> = Command::new("DOUBLE");
+    /// fn double_both(client: &Client) -> Result<(u32, u32)> {
+    ///     std::thread::scope(|scope| {
+    ///         let other = scope.spawn(|| client.call(DOUBLE, &2).wait());
+    ///         Ok((client.call(DOUBLE, &1).wait()?, other.join().unwrap()?))
+    ///     })
+    /// }
+    /// # let _ = double_both;
+    /// # }
+    /// ```
+    pub fn call<C: Callable<Kind>, Kind>(&self, command: C, request: &C::Request) -> C::Call {
+        command.call(self, request)
+    }
+
+    /// Calls a command and wants no reply, not even an error: see [`Notification::send`]. The
+    /// request is encoded at once. [`flush`](Self::flush) waits until it is written.
+    ///
+    /// The peer begins such calls in the order in which they were handed over.
+    ///
+    /// ```
+    /// # #[cfg(feature = "json")] {
+    /// # use switchboard::blocking::Client;
+    /// # use switchboard::format::Json;
+    /// # use switchboard::{Command, Result};
+    /// # const LOG: Command<String, (), Json> = Command::new("LOG");
+    /// fn log(client: &Client) -> Result<()> {
+    ///     client.notify(LOG, &"started".to_owned()).send()
+    /// }
+    /// # let _ = log;
+    /// # }
+    /// ```
+    pub fn notify<Req, Rep, F>(&self, command: Command<Req, Rep, F>, request: &Req) -> Notification
+    where
+        F: Format<Req> + Format<Rep>,
+    {
+        let (name, facts) = (command.name(), command.facts());
+        Notification::new(self.exchange::<Req, F>(name, facts, request, (false, false)))
+    }
+
+    fn exchange<Req, F: Format<Req>>(
+        &self,
+        name: Name,
+        facts: Facts,
+        request: &Req,
+        has_items: (bool, bool),
+    ) -> Exchange {
+        let beside = (&self.handle.connection.limits, trace_here());
+        let unsent = Unsent::of_command::<Req, F>(name, facts, request, has_items, beside);
+        Exchange::new(Arc::clone(&self.handle), unsent)
     }
 }
 
@@ -317,4 +382,10 @@ impl<I> fmt::Debug for ItemSender<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ItemSender").finish_non_exhaustive()
     }
+}
+
+/// Where there are no handlers, nobody has a trace to go on with.
+#[cfg(not(feature = "io"))]
+const fn trace_here() -> Option<Traceparent> {
+    None
 }

@@ -24,6 +24,8 @@ use crate::wire::Tag;
 pub(super) struct Untyped {
     pub(super) exchange: Exchange,
     pub(super) format: &'static str,
+    // Once it is sent.
+    begun: Option<Begun>,
     // Lent, or taken by a `send` that learned of the end, to be given out before it.
     early: VecDeque<Item>,
     last: Last,
@@ -66,6 +68,7 @@ impl Untyped {
         Self {
             exchange,
             format,
+            begun: None,
             early: VecDeque::new(),
             last: Last::ToCome,
             failed: None,
@@ -87,14 +90,19 @@ impl Untyped {
         if !matches!(self.last, Last::ToCome) {
             return Err(self.take_error());
         }
+        if let Some(begun) = self.begun {
+            return Ok(begun);
+        }
         let begun = self.exchange.begin().and_then(|tag| {
             let id = self.connection().lock().session.stream_of(tag);
             id.map(|id| Begun { tag, id }).ok_or_else(over)
         });
-        begun.inspect_err(|error| {
+        let begun = begun.inspect_err(|error| {
             self.last = Last::Given;
             self.failed = Some(error.again());
-        })
+        })?;
+        self.begun = Some(begun);
+        Ok(begun)
     }
 
     /// Sends an item when there is room for it.
@@ -155,7 +163,8 @@ impl Untyped {
 
     /// The next item; `None` behind the last.
     pub(super) fn next(&mut self) -> Result<Option<Item>> {
-        if matches!(self.last, Last::ToCome) {
+        if matches!(self.last, Last::ToCome) && (self.early.is_empty() || self.resume_at.is_some())
+        {
             let begun = self.begin()?;
             self.wait_until_resumed(begun)?;
             if self.early.is_empty() {
