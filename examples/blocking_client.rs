@@ -45,7 +45,7 @@ async fn serve(address: &mpsc::Sender<transport::Address>) -> Result<()> {
     let listener = transport::bind("127.0.0.1:0").await?;
     address.send(listener.local_address()?).map_err(Error::internal)?;
     let endpoint = Endpoint::new()
-        .on(DOUBLE, async |number: u64| Ok::<_, Error>(2 * number))
+        .on(DOUBLE, async |number: u64| Ok::<_, Error>(number.saturating_mul(2)))
         .on(COUNT, count)
         .on(WAIT, wait);
     endpoint.serve(listener).await

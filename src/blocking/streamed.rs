@@ -136,7 +136,7 @@ where
 
 impl Client {
     /// Calls a command. This gives a [`Call`], which is sent and waited for by [`Call::wait`], or a
-    /// [`StreamedCall`] if the command is [`Streamed`](crate::Streamed). The request, or its head,
+    /// [`StreamedCall`] if the command is [`Streamed`]. The request, or its head,
     /// is encoded at once.
     ///
     /// ```

@@ -28,8 +28,8 @@ use crate::wire::{Metadata, Options, Traceparent};
 ///
 /// # Errors
 ///
-/// The peer's error ([`Error::is_from_peer`]), or one of this side. [`Error::was_sent`] says
-/// whether the request had left by then.
+/// The peer's error ([`is_from_peer`](crate::Error::is_from_peer)), or one of this side.
+/// [`was_sent`](crate::Error::was_sent) says whether the request had left by then.
 ///
 /// # Cancel safety
 ///
