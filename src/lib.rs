@@ -48,10 +48,10 @@
 //!   may come in items ([`Streamed`]). It may carry [`Facts`]: what it does, and how long and how
 //!   large its calls may be.
 //! - A [`Handler`] answers a command. It is an `async fn(Req) -> Result<Rep, E>`, a function that
-//!   blocks ([`blocking`](fn@blocking)), or one that returns a stream ([`streaming`]). A [`Context`] may come
-//!   after the request, and shared state before it ([`with_state`]). It takes the items of a
-//!   request from a [`Receiver`], and gives those of a reply to a [`Sender`]. A [`RawHandler`] gets
-//!   the [`Connection`] itself.
+//!   blocks ([`blocking`](fn@blocking)), or one that returns a stream ([`streaming`]). A
+//!   [`Context`] may come after the request, and shared state before it ([`with_state`]). It takes
+//!   the items of a request from a [`Receiver`], and gives those of a reply to a [`Sender`]. A
+//!   [`RawHandler`] gets the [`Connection`] itself.
 //! - An [`Endpoint`] holds handlers and [`Limits`]. Handlers come and go while it serves.
 //! - To serve is to give it a listener: [`listen`](Endpoint::listen) for the short form,
 //!   [`serve_until`](Endpoint::serve_until) to stop in good order.
