@@ -8,6 +8,8 @@ use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::asking::later;
+
 /// What time it is.
 pub(crate) fn now() -> std::time::Instant {
     Instant::now().into_std()
@@ -20,7 +22,7 @@ pub(crate) fn after(time: Duration) -> Instant {
 
 /// `time` from `now`, or as far away as the clock goes.
 pub(crate) fn after_that(now: Instant, time: Duration) -> Instant {
-    now.checked_add(time).or_else(|| now.checked_add(FAR)).unwrap_or(now)
+    later(now.into_std(), time).into()
 }
 
 /// A timer that is over at `due`; `None` outside of a runtime, which keeps no time.
@@ -48,6 +50,3 @@ pub(crate) fn poll_due(
 pub(crate) fn poll_timer(timer: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
     Pin::new(&mut unconstrained(timer.as_mut())).poll(cx)
 }
-
-/// A year; further away than any deadline that means something.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

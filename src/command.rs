@@ -16,7 +16,7 @@ use self::facts::TIMEOUT_NANOS_LEAST;
 pub(crate) use self::signature::Types;
 pub use self::signature::{Described, Signature};
 pub use self::streamed::Streamed;
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 pub(crate) use self::streamed::{ItemsBothWays, ItemsDown, ItemsUp, OneEachWay};
 
 use std::fmt;

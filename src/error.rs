@@ -70,7 +70,7 @@ struct Facts {
     // The handler of the call had begun.
     has_run: bool,
     // Of a call whose items have positions.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     has_positions: bool,
     // Made from one that is not for the caller, which is its source.
     stands_for_other: bool,
@@ -156,7 +156,7 @@ impl Error {
             is_from_peer: false,
             was_sent: false,
             has_run: false,
-            #[cfg(feature = "io")]
+            #[cfg(any(feature = "io", feature = "blocking"))]
             has_positions: false,
             stands_for_other: false,
             has_no_way_back: false,
@@ -194,7 +194,7 @@ impl Error {
     }
 
     /// Names the command that failed, for the message.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     pub(crate) fn in_command(mut self, command: &str) -> Self {
         self.facts.command = Some(command.into());
         self
@@ -274,7 +274,7 @@ impl Error {
 
     /// This error as one of the library's own: what a format says, whoever wrote it, is said of a
     /// payload and not to the caller of a handler that used it.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     pub(crate) fn by_library(mut self) -> Self {
         if self.facts.reach == Reach::Author {
             self.facts.reach = Reach::Library;
@@ -378,7 +378,7 @@ impl Error {
 
     /// Says in which format the call speaks. Details of a handler become bytes, of at most so many,
     /// or are dropped.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     pub(crate) fn in_format(mut self, call: &'static str, bytes_max: usize) -> Self {
         let details = self.facts.details.take();
         self.facts.details = details.and_then(|details| details.in_format(call, bytes_max));
@@ -387,14 +387,14 @@ impl Error {
 
     /// Says whether the call asked for a position, or was told one: only then may the details be
     /// the positions that are there.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     pub(crate) fn of_positions(mut self, has_positions: bool) -> Self {
         self.facts.has_positions |= has_positions;
         self
     }
 
     /// Whether the items of the call have positions.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     pub(crate) fn has_positions(&self) -> bool {
         self.facts.has_positions
     }

@@ -48,10 +48,10 @@
 //!   may come in items ([`Streamed`]). It may carry [`Facts`]: what it does, and how long and how
 //!   large its calls may be.
 //! - A [`Handler`] answers a command. It is an `async fn(Req) -> Result<Rep, E>`, a function that
-//!   blocks ([`blocking`]), or one that returns a stream ([`streaming`]). A [`Context`] may come
-//!   after the request, and shared state before it ([`with_state`]). It takes the items of a
-//!   request from a [`Receiver`], and gives those of a reply to a [`Sender`]. A [`RawHandler`] gets
-//!   the [`Connection`] itself.
+//!   blocks ([`blocking`](fn@blocking)), or one that returns a stream ([`streaming`]). A
+//!   [`Context`] may come after the request, and shared state before it ([`with_state`]). It takes
+//!   the items of a request from a [`Receiver`], and gives those of a reply to a [`Sender`]. A
+//!   [`RawHandler`] gets the [`Connection`] itself.
 //! - An [`Endpoint`] holds handlers and [`Limits`]. Handlers come and go while it serves.
 //! - To serve is to give it a listener: [`listen`](Endpoint::listen) for the short form,
 //!   [`serve_until`](Endpoint::serve_until) to stop in good order.
@@ -87,6 +87,7 @@
 //! |---|---|
 //! | this one | what most programs need |
 //! | [`mod@format`] | values to bytes and back, and how to bring a format of your own |
+//! | `blocking` | a client for threads, without tokio |
 //! | [`transport`] | addresses, listeners, who is at the other end, connections in memory |
 //! | [`service`] | calls as values: doors and channels of your own |
 //! | [`wire`], [`session`] | the protocol without sockets, clocks and tasks, for tools and tests |
@@ -103,6 +104,7 @@
 //! | `io` | yes | sockets, endpoint, client: everything that needs tokio |
 //! | `bincode` | yes | [`Bincode`](format::Bincode), the format of a command that names none |
 //! | `json` | yes | [`Json`](format::Json), as an alternative of every format of serde, JSON-RPC |
+//! | `blocking` | no | a client for threads, without tokio: `blocking::Client` |
 //! | `metrics` | no | what an [`Endpoint`] counts ([`Stats`]), for the `metrics` facade |
 //! | `postcard` | no | `Postcard`, a maintained binary format |
 //! | `gob` | no | `Gob`, as an alternative of every serde format too, and Go's `net/rpc` |
@@ -130,16 +132,20 @@ struct Guide;
 #[doc = include_str!("../docs/TRACING.md")]
 struct Tracing;
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "json")]
 pub mod envelope;
 pub mod format;
 #[cfg(feature = "io")]
 pub mod service;
 pub mod session;
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 pub mod transport;
 pub mod wire;
 
+#[cfg(any(feature = "io", feature = "blocking"))]
+mod asking;
 #[cfg(feature = "io")]
 mod balance;
 #[cfg(feature = "io")]
@@ -167,7 +173,11 @@ mod ledger;
 mod limits;
 #[cfg(all(feature = "gob", feature = "io"))]
 mod net_rpc;
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
+#[cfg_attr(
+    not(feature = "io"),
+    allow(dead_code, unreachable_pub, reason = "without handlers only bytes are counted")
+)]
 mod quota;
 #[cfg(feature = "io")]
 mod reconnect;
@@ -184,12 +194,12 @@ pub mod gob {
     pub use crate::net_rpc::net_rpc;
 }
 
+#[cfg(any(feature = "io", feature = "blocking"))]
+pub use crate::asking::{NoItems, Receives, Sends};
 #[cfg(feature = "io")]
 pub use crate::balance::{BackEnds, Balance};
 #[cfg(feature = "io")]
-pub use crate::client::{
-    Call, CallWithMetadata, Callable, Client, NoItems, Notification, Receives, Sends, StreamedCall,
-};
+pub use crate::client::{Call, CallWithMetadata, Callable, Client, Notification, StreamedCall};
 pub use crate::command::{Command, Described, Facts, Signature, Streamed, check_all};
 #[cfg(feature = "udp")]
 pub use crate::datagrams::{Datagram, Datagrams};

@@ -25,6 +25,7 @@ fn every_small_example_runs_to_its_end() {
         let missing = [
             ("net_rpc", "gob", cfg!(feature = "gob")),
             ("echo", "udp", cfg!(feature = "udp")),
+            ("blocking_client", "blocking", cfg!(feature = "blocking")),
             ("tap", "codec", cfg!(feature = "codec")),
             ("layers", "tower", cfg!(feature = "tower")),
             ("metrics", "metrics", cfg!(feature = "metrics")),
@@ -403,6 +404,7 @@ const SMALL: [(&str, &str); 23] = [
     ("add_while_serving", "added: HELLO\n"),
     ("balance", "the other two: {'b': 150, 'c': 150}\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),
+    ("blocking_client", "1000 numbers, and their sum is 500500\n"),
     ("call_back", "the client is told: 50 %\n"),
     ("chat", CHAT_SAID),
     ("custom_format", "netcat gets \"10 20 30\"\n"),

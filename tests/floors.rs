@@ -37,18 +37,18 @@ const SWITCHBOARD: House = House {
         &["limits"],
         &["wire", "format", "envelope"],
         &["command"],
-        &["session"],
+        &["session", "asking"],
         &["transport", "quota", "clock", "codec"],
         &["stream", "ledger"],
         &["service"],
-        &["conn"],
+        &["conn", "blocking"],
         &["client"],
         &["reconnect", "handler"],
         &["driver", "balance"],
         &["net_rpc", "json_lines", "datagrams"],
         &["endpoint"],
     ],
-    pure: &["error", "limits", "wire", "format", "envelope", "command", "session"],
+    pure: &["error", "limits", "wire", "format", "envelope", "command", "session", "asking"],
 };
 
 const GOB: House = House {
@@ -90,8 +90,10 @@ const GOB: House = House {
 /// features; and an endpoint is also a set of commands, what these have counted, and a place for
 /// protocols of others. What a connection shares is also told how calls of its peer end, and what a
 /// request says is set by whoever makes one. Items become a reader or a writer of bytes, which are
-/// made of them, and an `Error` an `io::Error`.
-const PARTS_ABOVE: [(&str, &str); 26] = [
+/// made of them, and an `Error` an `io::Error`. A client for threads connects and calls as well.
+const PARTS_ABOVE: [(&str, &str); 28] = [
+    ("src/blocking/client.rs", "src/blocking/connector.rs"),
+    ("src/blocking/client.rs", "src/blocking/streamed.rs"),
     ("src/client/mod.rs", "src/client/by_name.rs"),
     ("src/client/mod.rs", "src/endpoint/dial.rs"),
     ("src/client/mod.rs", "src/client/layered.rs"),

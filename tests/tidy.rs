@@ -127,7 +127,11 @@ const UNSAID: [(&str, &str, &str); 8] = [
     ("read_exact", "", "it loses what it has read when it is dropped"),
     ("from_reader", "", "a claimed length cannot be checked against what is there"),
     ("thread::sleep", "", "it holds up a thread of the runtime"),
-    ("std::time::Instant::now", "", "time comes from tokio's clock, which tests can pause"),
+    (
+        "std::time::Instant::now",
+        "src/blocking/clock.rs",
+        "time comes from tokio's clock, which tests can pause; threads have one of their own",
+    ),
 ];
 
 #[test]

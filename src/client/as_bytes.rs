@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::streamed::{Receives, Sends, StreamedCall};
+use super::streamed::StreamedCall;
+use crate::asking::{Receives, Sends};
 use crate::error::Result;
 use crate::service::{ItemReader, ItemWriter, TakesBytes};
 use crate::session::Item;

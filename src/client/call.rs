@@ -5,15 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
 use super::way::Exchange;
+use crate::asking::{DecodeItem, decode_reply, explain};
 use crate::clock::after;
-use crate::command::Facts;
-use crate::error::{Code, Error, Result};
-use crate::format::{Budget, Format, PAYLOAD_BYTES_USUAL};
-use crate::limits::Limits;
+use crate::error::Result;
+use crate::format::Format;
 use crate::session::Received;
 use crate::wire::{Metadata, Options, Traceparent};
 
@@ -30,8 +28,8 @@ use crate::wire::{Metadata, Options, Traceparent};
 ///
 /// # Errors
 ///
-/// The peer's error ([`Error::is_from_peer`]), or one of this side. [`Error::was_sent`] says
-/// whether the request had left by then.
+/// The peer's error ([`is_from_peer`](crate::Error::is_from_peer)), or one of this side.
+/// [`was_sent`](crate::Error::was_sent) says whether the request had left by then.
 ///
 /// # Cancel safety
 ///
@@ -39,7 +37,7 @@ use crate::wire::{Metadata, Options, Traceparent};
 #[must_use = "a call is not sent until it is awaited"]
 pub struct Call<Rep> {
     exchange: Exchange,
-    decode: fn(Bytes, &Budget) -> Result<Rep>,
+    decode: DecodeItem<Rep>,
     // Of its payloads, and of the details of its error.
     format: &'static str,
 }
@@ -142,18 +140,12 @@ impl<Rep> Call<Rep> {
         let Self { exchange, decode, format } = self;
         let reply =
             ready!(exchange.poll_call(cx)).and_then(|Received { payload, options, .. }| {
-                let budget = match exchange.facts() {
-                    None => Budget::new(exchange.limits(), payload.len()),
-                    Some(facts) => Budget::new(&facts.limits(exchange.limits()), payload.len()),
-                };
-                let value = decode(payload, &budget).map_err(Error::of_reply)?;
-                Ok((value, options))
+                let (facts, limits) = (exchange.facts(), exchange.limits());
+                Ok((decode_reply(*decode, payload, facts, limits)?, options))
             });
-        Poll::Ready(reply.map_err(|error| {
-            error
-                .in_format(format, exchange.limits().payload_bytes_max)
-                .in_command(exchange.command())
-        }))
+        Poll::Ready(
+            reply.map_err(|error| explain(error, format, exchange.command(), exchange.limits())),
+        )
     }
 }
 
@@ -220,23 +212,4 @@ impl fmt::Debug for Notification {
         let command = self.exchange.command();
         f.debug_struct("Notification").field("command", &command).finish_non_exhaustive()
     }
-}
-
-/// The payload for `value`, which is refused here rather than by the peer if it is too large.
-pub(super) fn encode<F: Format<T>, T>(
-    value: &T,
-    facts: Facts,
-    limits: &Limits,
-) -> Result<BytesMut> {
-    let mut payload = BytesMut::with_capacity(PAYLOAD_BYTES_USUAL);
-    let encoded = match facts.payload_bytes_max() {
-        None => F::encode(value, limits, &mut payload),
-        Some(_) => F::encode(value, &facts.limits(limits), &mut payload),
-    };
-    encoded.map_err(Error::by_library)?;
-    let (len, max) = (payload.len(), facts.payload_max(limits.payload_bytes_max));
-    if len > max.bytes {
-        return Err(Error::local(Code::TooLarge, max.too_large(len)));
-    }
-    Ok(payload)
 }

@@ -21,7 +21,7 @@ mod way;
 
 pub use self::call::{Call, CallWithMetadata, Notification};
 pub(crate) use self::repeating::{Given, Supplied, Supply, Until, WaitForOne, Wanted, answer};
-pub use self::streamed::{Callable, NoItems, Receives, Sends, StreamedCall};
+pub use self::streamed::{Callable, StreamedCall};
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,13 +30,12 @@ use self::way::Way;
 use crate::command::Command;
 #[cfg(feature = "json")]
 use crate::command::{Described, Signature, Types};
-use crate::conn::{ConnectionChannel, Handle, Unsent};
+use crate::conn::{ConnectionChannel, Handle};
 use crate::error::Result;
 use crate::format::Format;
 use crate::limits::Limits;
 use crate::service::{Answer, BoxFuture, Channel, ChannelState, ChannelStates, Request, Service};
 use crate::transport::Peer;
-use crate::wire::FormatWord;
 
 /// The asking side of one connection, or of one after the other.
 ///
@@ -146,10 +145,9 @@ impl Client {
     where
         F: Format<Req> + Format<Rep>,
     {
-        let payload = call::encode::<F, Req>(request, command.facts(), self.way.limits());
-        let format = const { FormatWord::new(<F as Format<Req>>::NAME) };
-        let unsent = Unsent::new(command.name(), format, command.facts(), payload);
-        Notification::new(self.way.exchange(unsent))
+        let exchange =
+            self.exchange::<Req, F>(command.name(), command.facts(), request, (false, false));
+        Notification::new(exchange)
     }
 
     /// Checks that the other side means the same by this command: it has the command, speaks the

@@ -8,8 +8,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::time::Sleep;
 
-use crate::clock::poll_due;
-use crate::conn::{Unsent, polled_too_late};
+use crate::asking::{Unsent, polled_too_late};
+use crate::clock::{now, poll_due};
 use crate::error::{Code, Error, Result};
 use crate::limits::PayloadMax;
 use crate::service::{Answer, Channel, Items, Reply, Request, pipe};
@@ -43,7 +43,7 @@ impl OverChannel {
     fn poll(&mut self, cx: &mut Context<'_>, is_one_way: bool) -> Poll<Result<Reply>> {
         if let Some(payload) = self.unsent.payload.take() {
             let request = payload.and_then(|payload| self.request(payload.freeze(), is_one_way));
-            self.due = self.unsent.due(!is_one_way, self.channel.limits());
+            self.due = self.unsent.due(now(), !is_one_way, self.channel.limits());
             self.answer = Some(self.channel.call(request?));
         }
         let Some(answer) = &mut self.answer else {
@@ -63,7 +63,7 @@ impl OverChannel {
         let payload = self.unsent.payload.take().ok_or_else(polled_too_late)?;
         let mut request = self.request(payload?.freeze(), false)?;
         request.set_items(Arc::new(far));
-        self.due = self.unsent.due(true, self.channel.limits());
+        self.due = self.unsent.due(now(), true, self.channel.limits());
         self.answer = Some(self.channel.call(request));
         Ok(Arc::new(near))
     }

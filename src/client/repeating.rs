@@ -27,8 +27,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use crate::asking::{Unsent, polled_too_late};
 use crate::clock::now;
-use crate::conn::{Handle, Outgoing, SessionItems, Unsent, polled_too_late};
+use crate::conn::{Handle, Outgoing, SessionItems};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::service::{Answer, Channel, Reply, Request};
@@ -152,7 +153,7 @@ struct Story {
 /// The answer to a request: by this supply, as often as it takes.
 pub(crate) fn answer(supply: &Arc<dyn Supply>, request: Request) -> Answer {
     let is_one_way = request.is_one_way();
-    let mut call = Repeating::new(supply, Unsent::of_request(request));
+    let mut call = Repeating::new(supply, request.into_unsent());
     Answer::new(poll_fn(move |cx| {
         if is_one_way {
             call.poll_notify(cx).map_ok(|()| Reply::default())
@@ -302,7 +303,7 @@ impl Repeating {
         let story = story.get_or_insert_default();
         let bytes = unsent.payload_bytes()?;
         let waiting = waiting.get_or_insert_with(|| {
-            story.due = unsent.due(wants_reply, supply.limits());
+            story.due = unsent.due(now(), wants_reply, supply.limits());
             supply.wait(bytes, Duration::ZERO, Wanted::Any)
         });
         let found = match (waiting.as_mut().poll(cx), story.due) {

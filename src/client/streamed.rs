@@ -20,19 +20,20 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::time::Instant;
 
-use super::call::{Call, encode};
+use super::call::Call;
 use super::untyped::Untyped;
 use super::way::Exchange;
 use super::{Client, Command};
+use crate::asking::{DecodeItem, NoItems, Receives, Sends, Unsent};
+use crate::asking::{decode_item, decode_reply, encode_item};
 use crate::clock::after;
 use crate::command::{ItemsBothWays, ItemsDown, ItemsUp, OneEachWay, Streamed};
-use crate::conn::Unsent;
 use crate::error::{Error, Result};
-use crate::format::{Budget, Format};
+use crate::format::Format;
 use crate::limits::Limits;
-use crate::service::{DecodeItem, EncodeItem, ItemsOfCall, Sender, decode_item, encode_item};
+use crate::service::{ItemsOfCall, Sender, trace_here};
 use crate::session::{Item, Received};
-use crate::wire::{FormatWord, Traceparent};
+use crate::wire::Traceparent;
 
 /// A command that can be called: the argument of [`Client::call`] for it, and the call.
 ///
@@ -86,23 +87,8 @@ pub struct StreamedCall<Up, Down, Last> {
     call: Untyped,
     up: Up,
     down: Down,
-    decode: fn(Bytes, &Budget) -> Result<Last>,
+    decode: DecodeItem<Last>,
 }
-
-/// Items of this type are sent.
-pub struct Sends<I> {
-    encode: EncodeItem<I>,
-}
-
-/// Items of this type come.
-pub struct Receives<I> {
-    decode: DecodeItem<I>,
-}
-
-/// There are no items this way.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct NoItems;
 
 impl<Req, Rep, F: Format<Req> + Format<Rep>> Callable<OneEachWay> for Command<Req, Rep, F> {
     type Request = Req;
@@ -162,12 +148,11 @@ impl Client {
         name: crate::wire::Name,
         facts: crate::command::Facts,
         request: &Req,
-        (has_request_items, has_reply_items): (bool, bool),
+        has_items: (bool, bool),
     ) -> Exchange {
-        let facts = facts.streamed(has_request_items, has_reply_items).in_format(F::NAME);
-        let payload = encode::<F, Req>(request, facts, self.way.limits());
-        let format = const { FormatWord::new(F::NAME) };
-        self.way.exchange(Unsent::new(name, format, facts, payload))
+        // A handler's call goes on in the trace of the handler's own.
+        let beside = (self.way.limits(), trace_here());
+        self.way.exchange(Unsent::of_command::<Req, F>(name, facts, request, has_items, beside))
     }
 }
 
@@ -237,8 +222,7 @@ impl<Up, Down, R> StreamedCall<Up, Down, R> {
         let decode = self.decode;
         received
             .and_then(|Received { payload, .. }| {
-                let budget = Budget::new(self.call.exchange.limits(), payload.len());
-                decode(payload, &budget).map_err(Error::of_reply)
+                decode_reply(decode, payload, None, self.call.exchange.limits())
             })
             .map_err(|error| self.call.explain(error))
     }
@@ -425,7 +409,7 @@ impl<Up, I, R> StreamedCall<Up, Receives<I>, R> {
         let item = match ready!(self.call.poll_next(cx)) {
             Ok(None) => return Poll::Ready(None),
             Ok(Some(item)) => {
-                let item = decode_item(self.down.decode, item, self.call.exchange.limits());
+                let item = decode_item(self.down.decode, item.payload, self.call.exchange.limits());
                 item.map_err(Error::of_reply)
             }
             Err(error) => Err(error),
@@ -446,17 +430,5 @@ impl<Up, Down, R> fmt::Debug for StreamedCall<Up, Down, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let command = self.call.exchange.command();
         f.debug_struct("StreamedCall").field("command", &command).finish_non_exhaustive()
-    }
-}
-
-impl<I> fmt::Debug for Sends<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sends")
-    }
-}
-
-impl<I> fmt::Debug for Receives<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Receives")
     }
 }

@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::way::Exchange;
-use crate::error::{Code, Error, Result};
+use crate::asking::{explain, has_reply, not_resumed, over};
+use crate::error::{Error, Result};
 use crate::service::{Items, poll_lent, start_send};
 use crate::session::{Item, Received};
 
@@ -174,8 +175,7 @@ impl Untyped {
             return Poll::Ready(Err(self.take_error()));
         }
         self.last = Last::Given;
-        let text = format!("the other side does not say that it goes on at position {position}");
-        let error = Error::local(Code::Invalid, text).after_sending();
+        let error = not_resumed(position);
         self.failed = Some(error.again());
         Poll::Ready(Err(error))
     }
@@ -279,8 +279,7 @@ impl Untyped {
             }
             Last::Here(received) => {
                 self.last = Last::Here(received);
-                let text = "the call has its reply already, and takes no more items";
-                Error::local(Code::Cancelled, text).after_sending()
+                has_reply()
             }
             Last::ToCome | Last::Given => self.error_again(),
         }
@@ -292,12 +291,7 @@ impl Untyped {
     }
 
     pub(super) fn explain(&self, error: Error) -> Error {
-        let bytes_max = self.exchange.limits().payload_bytes_max;
-        let error = error.in_format(self.format, bytes_max).in_command(self.exchange.command());
-        error.of_positions(self.next_position.is_some())
+        let (command, limits) = (self.exchange.command(), self.exchange.limits());
+        explain(error, self.format, command, limits).of_positions(self.next_position.is_some())
     }
-}
-
-fn over() -> Error {
-    Error::local(Code::Cancelled, "the call is over").after_sending()
 }

@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use super::over_channel::OverChannel;
 use super::repeating::{Repeating, Supply};
+use crate::asking::Unsent;
 use crate::command::Facts;
-use crate::conn::{ConnectionChannel, Outgoing, Unsent};
+use crate::conn::{ConnectionChannel, Outgoing};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::service::{Channel, Items};

@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 use crate::format;
 use crate::limits::{Limits, PayloadMax, TimeMax};
 
@@ -152,7 +152,7 @@ impl Facts {
     }
 
     /// These of a command in this format.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     pub(crate) fn in_format(mut self, format: &str) -> Self {
         self.has_byte_items = self.is_streamed() && format == BYTES;
         self
@@ -256,7 +256,7 @@ impl Scale {
 }
 
 /// The format whose items are bytes as they are.
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 const BYTES: &str = <format::Bytes as format::Format<bytes::Bytes>>::NAME;
 
 /// On one machine 64 KiB keep a reader busy while more comes.

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bridge::Bridge;
 use super::handle::Handle;
-use super::outgoing::{Outgoing, Unsent};
+use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
@@ -26,7 +26,7 @@ pub(crate) struct ConnectionChannel(pub(crate) Arc<Handle>);
 impl Service for ConnectionChannel {
     fn call(&self, request: Request) -> Answer {
         let (is_one_way, items) = (request.is_one_way(), request.items().cloned());
-        let unsent = Unsent::of_request(request);
+        let unsent = request.into_unsent();
         if items.is_some() && !unsent.is_streamed() {
             let text = "a streamed call over a connection is made by its command";
             return Answer::ready(Err(Error::local(Code::UnsupportedFormat, text)));

@@ -22,7 +22,7 @@ pub(crate) use self::handed_over::Ended;
 pub(crate) use self::handle::Handle;
 pub(crate) use self::in_flight::InFlight;
 pub(crate) use self::items::SessionItems;
-pub(crate) use self::outgoing::{Outgoing, Unsent, polled_too_late};
+pub(crate) use self::outgoing::Outgoing;
 pub(crate) use self::shared::Shared;
 pub(crate) use self::state::Reserved;
 pub(crate) use self::writer::FLUSH_BYTES;

@@ -19,7 +19,10 @@ pub(crate) struct Told<'e> {
 #[derive(Clone)]
 pub(super) enum Details {
     /// As its author has it.
-    Value(#[cfg_attr(not(feature = "io"), expect(dead_code))] Arc<EncodeDetails>),
+    Value(
+        #[cfg_attr(not(any(feature = "io", feature = "blocking")), expect(dead_code))]
+        Arc<EncodeDetails>,
+    ),
     /// As bytes, in the format of the call. A peer that sends some does not say which that is.
     Encoded { format: &'static str, bytes: Bytes },
 }
@@ -69,7 +72,7 @@ pub(crate) const TEXT_BYTES_MAX: usize = 4096;
 
 impl Details {
     /// These in the format of a call, of at most so many bytes; not those that are in another.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     pub(super) fn in_format(self, call: &'static str, bytes_max: usize) -> Option<Self> {
         let bytes = match self {
             Self::Value(encode) => encode(call, bytes_max)?,

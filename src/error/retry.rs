@@ -11,7 +11,7 @@ pub(crate) fn millis_up(time: Duration) -> u64 {
 
 impl Error {
     /// This error once more, with all that is known of it; both have the same source.
-    #[cfg(feature = "io")]
+    #[cfg(any(feature = "io", feature = "blocking"))]
     pub(crate) fn again(&self) -> Self {
         Self { facts: self.facts.clone() }
     }

@@ -4,12 +4,12 @@
 //! a function that encodes it in any format of serde, and becomes bytes where the reply would. They
 //! are read the same way, in the format of the call that failed.
 
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 use std::ops::Range;
 use std::sync::Arc;
 
 use ::bytes::Bytes;
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -74,7 +74,7 @@ impl Error {
     /// What the format says of a value that is not a `T`.
     #[must_use]
     pub fn details<T: Serialize + DeserializeOwned + 'static>(&self) -> Option<Result<T>> {
-        #[cfg(feature = "io")]
+        #[cfg(any(feature = "io", feature = "blocking"))]
         if self.positions().is_some() {
             return None;
         }
@@ -95,7 +95,7 @@ impl Error {
     }
 }
 
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 impl Error {
     /// The error of a call that wants to go on at a position that its source has no more, or not
     /// yet: `not_found`, with the positions that are there, the last one not included.
@@ -135,14 +135,14 @@ impl Error {
 }
 
 /// The positions of a source, for whoever wants to go on at another one.
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 #[derive(Serialize, Deserialize)]
 struct Positions {
     first: u64,
     next: u64,
 }
 
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 impl Positions {
     fn text(&self) -> String {
         let Self { first, next } = self;

@@ -34,7 +34,7 @@ mod tongues;
 #[cfg(feature = "bincode")]
 pub use self::bincode::Bincode;
 pub use self::budget::Budget;
-#[cfg(feature = "io")]
+#[cfg(any(feature = "io", feature = "blocking"))]
 pub(crate) use self::budget::Grant;
 pub use self::bytes::Bytes;
 #[cfg(all(feature = "gob", feature = "io"))]

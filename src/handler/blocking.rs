@@ -35,7 +35,7 @@ pub fn blocking<F>(function: F) -> Blocking<F> {
     Blocking { function: Arc::new(function) }
 }
 
-/// A handler that blocks; made by [`blocking`].
+/// A handler that blocks; made by [`blocking()`].
 #[derive(Debug)]
 pub struct Blocking<F> {
     pub(super) function: Arc<F>,

@@ -185,7 +185,7 @@ impl Context {
     /// is no traceparent.
     ///
     /// Calls that the handler makes go on in the trace by themselves, as do those of futures that
-    /// [`spawn`](Self::spawn) runs, and those of a [`blocking`](crate::blocking) function on its
+    /// [`spawn`](Self::spawn) runs, and those of a [`blocking`](crate::blocking()) function on its
     /// own thread. Tasks of `tokio::spawn` and further threads know of no trace: for those, and for
     /// calls that are not made by a [`Client`], take [`trace_onward`](Self::trace_onward).
     #[must_use]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::items::{EncodeItem, check_item_bytes, encode_item};
+use crate::asking::{EncodeItem, check_item_bytes, encode_item};
 use crate::error::Result;
 use crate::limits::Limits;
 

@@ -13,7 +13,8 @@ use futures_sink::Sink;
 use tokio::runtime::Handle;
 
 use super::encoded::Encoded;
-use super::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item, poll_lent};
+use super::items::{Items, poll_lent};
+use crate::asking::{DecodeItem, EncodeItem, decode_item, encode_item};
 use crate::error::{Code, Error, Result};
 use crate::limits::Limits;
 use crate::session::Item;
@@ -398,7 +399,7 @@ impl<I> Receiver<I> {
             return Poll::Ready(Ok(None));
         };
         self.position = item.position;
-        let item = decode_item(self.decode, item, &self.of.limits);
+        let item = decode_item(self.decode, item.payload, &self.of.limits);
         Poll::Ready(item.map(Some).map_err(Error::for_caller))
     }
 

@@ -8,19 +8,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-
-use crate::error::{Code, Error, Result};
-use crate::format::Budget;
+use crate::error::Result;
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};
 use crate::session::Item;
-
-/// [`Format::payload`](crate::format::Format::payload).
-pub(crate) type EncodeItem<I> = fn(&I, &Limits) -> Result<Bytes>;
-
-/// [`Format::decode`](crate::format::Format::decode).
-pub(crate) type DecodeItem<I> = fn(Bytes, &Budget) -> Result<I>;
 
 /// One side of a streamed call.
 pub(crate) trait Items: Send + Sync {
@@ -96,23 +87,6 @@ pub(crate) trait Items: Send + Sync {
     fn charge_to(&self, _quota: &Arc<Quota>, _limits: &Arc<Limits>) {}
 }
 
-/// An item as its bytes.
-pub(crate) fn encode_item<I>(encode: EncodeItem<I>, item: &I, limits: &Limits) -> Result<Bytes> {
-    let payload = encode(item, limits).map_err(Error::by_library)?;
-    check_item_bytes(payload.len(), limits)?;
-    Ok(payload)
-}
-
-/// Whether an item may be so large.
-pub(crate) fn check_item_bytes(bytes: usize, limits: &Limits) -> Result<()> {
-    let max = limits.item_bytes_max;
-    if bytes > max {
-        let text = format!("an item of {bytes} bytes is over item_bytes_max ({max})");
-        return Err(Error::local(Code::TooLarge, text));
-    }
-    Ok(())
-}
-
 /// The next item: the first of `lent`, or else of those that have come, which may lend others.
 pub(crate) fn poll_lent(
     items: &dyn Items,
@@ -128,10 +102,4 @@ pub(crate) fn poll_lent(
         *lent = VecDeque::new();
     }
     next
-}
-
-/// An item of its bytes.
-pub(crate) fn decode_item<I>(decode: DecodeItem<I>, item: Item, limits: &Limits) -> Result<I> {
-    let budget = Budget::new(limits, item.payload.len());
-    decode(item.payload, &budget)
 }

@@ -142,7 +142,7 @@ pub use self::halves::{Receiver, Sender};
 pub use self::item_reader::ItemReader;
 pub use self::item_writer::ItemWriter;
 pub(crate) use self::item_writer::TakesBytes;
-pub(crate) use self::items::{DecodeItem, EncodeItem, Items, decode_item, encode_item, poll_lent};
+pub(crate) use self::items::{Items, poll_lent};
 #[cfg(feature = "tower")]
 pub(crate) use self::layers::{Ahead, Innermost, Layers, Run};
 #[cfg(feature = "tower")]

@@ -13,8 +13,9 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::items::{Items, check_item_bytes};
+use super::items::Items;
 use super::seam::Request;
+use crate::asking::check_item_bytes;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::quota::{Held, Quota};

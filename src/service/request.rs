@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::extensions::Extensions;
 use super::seam::Request;
 use super::tasks::Draining;
+use crate::asking::{Beside, Unsent};
 use crate::clock::after;
 use crate::error::{Code, Error, Result};
 use crate::transport::Peer;
@@ -165,5 +166,23 @@ impl Request {
     #[must_use]
     pub fn resume_position(&self) -> Option<u64> {
         self.call.options.from()
+    }
+
+    /// It as what a caller of a client wants to send.
+    pub(crate) fn into_unsent(mut self) -> Unsent {
+        let payload = self.take_payload();
+        Unsent {
+            name: self.name(),
+            format: self.format_word(),
+            payload: Some(Ok(payload.into())),
+            deadline: self.deadline(),
+            beside: Some(Box::new(Beside {
+                trace: self.trace(),
+                metadata: self.metadata(),
+                resume_at: self.resume_position(),
+            })),
+            facts: self.take_facts(),
+            is_idempotent: self.is_idempotent(),
+        }
     }
 }

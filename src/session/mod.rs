@@ -91,8 +91,10 @@ pub(crate) use self::positions::Positions;
 pub use self::room::Place;
 #[cfg(feature = "io")]
 pub(crate) use self::stream::NOT_RESUMABLE;
+#[cfg(any(feature = "io", feature = "blocking"))]
+pub(crate) use self::told::takes_no_items;
 #[cfg(feature = "io")]
-pub(crate) use self::told::{endless, reply_bytes, takes_no_items};
+pub(crate) use self::told::{endless, reply_bytes};
 pub use self::violation::{Slowness, Violation};
 pub use self::wakers::Wakers;
 pub use self::whole::Session;

@@ -184,7 +184,7 @@ impl Address {
     }
 
     /// Why a connection to this address could not be made.
-    pub(super) fn dial_error(&self, error: io::Error) -> Error {
+    pub(crate) fn dial_error(&self, error: io::Error) -> Error {
         let text = match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
                 format!("nobody answers at {self}")
@@ -196,6 +196,7 @@ impl Address {
     }
 
     /// Why this address could not be listened at.
+    #[cfg(feature = "io")]
     pub(super) fn bind_error(&self, error: io::Error) -> Error {
         let text = match error.kind() {
             io::ErrorKind::AddrInUse => format!("another process is listening at {self}"),

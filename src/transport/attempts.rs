@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::transport::addresses::alternated;
+
 /// Connects to one of the addresses, and tells which.
 pub(super) async fn first_of<S, F>(
     addresses: &[SocketAddr],
@@ -48,21 +50,6 @@ where
             (Err(error), _) => failure = error,
         }
     }
-}
-
-/// The first family, the other one, and so on; each in its order.
-fn alternated(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    let is_first_ipv4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
-    let (ones, others): (Vec<_>, Vec<_>) =
-        addresses.iter().partition(|address| address.is_ipv4() == is_first_ipv4);
-    let mut others = others.into_iter();
-    let mut alternated = Vec::with_capacity(addresses.len());
-    for one in ones {
-        alternated.push(one);
-        alternated.extend(others.next());
-    }
-    alternated.extend(others);
-    alternated
 }
 
 /// Waits for the end of one of the attempts, and takes it out.

@@ -23,30 +23,50 @@
 //! your own is used as it is: make it a [`Socket`], or handle the signal.
 
 mod address;
+mod addresses;
+#[cfg(feature = "io")]
 mod any;
+#[cfg(feature = "io")]
 mod attempts;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "io"))]
 mod directory;
+#[cfg(feature = "io")]
 mod keepalive;
+#[cfg(feature = "io")]
 mod listener;
+#[cfg(feature = "io")]
 mod memory;
 mod peer;
+#[cfg(feature = "io")]
 mod shared;
+#[cfg(feature = "io")]
 mod socket;
+#[cfg(feature = "io")]
 mod tcp;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "io"))]
 mod unix;
 
 pub use self::address::{Address, DEFAULT_PORT};
+#[cfg(feature = "blocking")]
+pub(crate) use self::addresses::{alternated, is_own_end};
+#[cfg(feature = "io")]
 pub(crate) use self::any::dial;
+#[cfg(feature = "io")]
 pub use self::any::{AnyListener, bind};
+#[cfg(feature = "io")]
 pub(crate) use self::keepalive::TcpKeepalive;
+#[cfg(feature = "io")]
 pub(crate) use self::listener::Begun;
+#[cfg(feature = "io")]
 pub use self::listener::{Accepted, BoxedIo, Handshake, Io, Listener};
+#[cfg(feature = "io")]
 pub use self::memory::{MemoryDialer, MemoryListener, MemoryStream, memory, memory_listener};
+#[cfg(feature = "io")]
 pub(crate) use self::peer::PeerKey;
 pub use self::peer::{Credentials, Peer, PeerAddress};
+#[cfg(feature = "io")]
 pub(crate) use self::shared::SharedIo;
+#[cfg(feature = "io")]
 pub use self::socket::Socket;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "io"))]
 pub use self::unix::UnixListener;

@@ -5,8 +5,12 @@
 //! used to decide what it may do, with the care that its parts ask for.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::net::SocketAddr;
+#[cfg(feature = "io")]
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+#[cfg(feature = "io")]
+use std::sync::OnceLock;
 
 /// The other end of a connection.
 ///
@@ -86,19 +90,27 @@ impl Peer {
     }
 
     /// One peer of which nothing is known.
+    #[cfg(feature = "io")]
     pub(crate) fn nobody() -> &'static Self {
         static NOBODY: OnceLock<Peer> = OnceLock::new();
         NOBODY.get_or_init(Self::unknown)
     }
 
+    /// The other end of a Unix socket whose credentials are not asked for.
+    #[cfg(all(unix, feature = "blocking"))]
+    pub(crate) fn unix() -> Self {
+        Self::at(PeerAddress::Unix, None)
+    }
+
     /// The other end of a pair in memory.
+    #[cfg(feature = "io")]
     pub(crate) fn memory() -> Self {
         Self::at(PeerAddress::Memory, None)
     }
 
     /// The other end of a Unix socket. Where the system does not tell the credentials there are
     /// none, and who decides by them must refuse.
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "io"))]
     pub(super) fn of_unix(stream: &tokio::net::UnixStream) -> Self {
         let credentials = stream.peer_cred().ok().map(|peer| Credentials {
             uid: peer.uid(),
@@ -122,6 +134,7 @@ impl Peer {
     }
 
     /// What `connections_per_peer_max` counts by; `None` if connections from there are not counted.
+    #[cfg(feature = "io")]
     pub(crate) fn peer_key(&self) -> Option<PeerKey> {
         match self.facts.address {
             PeerAddress::Tcp(address) => Some(PeerKey::of_ip(address.ip())),
@@ -139,6 +152,7 @@ impl Peer {
 }
 
 /// Those whose connections are counted together.
+#[cfg(feature = "io")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum PeerKey {
     /// One IPv4 address, also when it came mapped into IPv6.
@@ -154,6 +168,7 @@ pub(crate) enum PeerKey {
     NetworkOfDatagrams([u16; 4]),
 }
 
+#[cfg(feature = "io")]
 impl PeerKey {
     fn of_ip(ip: IpAddr) -> Self {
         match ip.to_canonical() {
@@ -197,7 +212,7 @@ impl fmt::Display for Peer {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "io"))]
 mod tests {
     use super::*;
 

@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 use crate::error::{Code, Error, Result};
 use crate::transport::address::Address;
+use crate::transport::addresses::is_own_end;
 use crate::transport::attempts::first_of;
 use crate::transport::listener::Listener;
 use crate::transport::peer::Peer;
@@ -94,13 +95,7 @@ async fn connect_from(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpS
 
 /// Refuses a socket that is connected to itself.
 fn check_other_end(stream: &TcpStream, dialled: SocketAddr) -> io::Result<()> {
-    // Nearly always the ports differ. What was dialled may be no address of its own, as 0.0.0.0.
-    let Some(here) = stream.local_addr().ok().filter(|here| here.port() == dialled.port()) else {
-        return Ok(());
-    };
-    // A peer that is gone already has no address. That was another one, and the first read tells.
-    if !stream.peer_addr().is_ok_and(|there| (there.ip(), there.port()) == (here.ip(), here.port()))
-    {
+    if !is_own_end(stream.local_addr().ok(), || stream.peer_addr().ok(), dialled) {
         return Ok(());
     }
     // Closed in good order it would occupy the port for a minute more. If that fails it does.
