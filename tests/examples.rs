@@ -400,7 +400,7 @@ fn block<'t>(text: &'t str, language: &str) -> &'t str {
 }
 
 /// The examples that need no other process, by name, and a line that each prints.
-const SMALL: [(&str, &str); 23] = [
+const SMALL: [(&str, &str); 24] = [
     ("add_while_serving", "added: HELLO\n"),
     ("balance", "the other two: {'b': 150, 'c': 150}\n"),
     ("blocking", "the thread saw that nobody waits for it any more\n"),

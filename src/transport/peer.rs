@@ -212,7 +212,8 @@ impl fmt::Display for Peer {
     }
 }
 
-#[cfg(all(test, feature = "io"))]
+#[cfg(test)]
+#[cfg(feature = "io")]
 mod tests {
     use super::*;
 
