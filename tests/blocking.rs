@@ -202,14 +202,79 @@ fn a_peer_that_does_not_read_is_cut_off() {
 
 #[test]
 fn garbage_ends_the_connection_and_every_call() {
-    let texts = ["\n", "<1 ok\n", "HTTP/1.1 200 OK\r\n\r\n", "<9 ok 0\n", "\0\0\0", "PLAIN\n"];
+    let texts = ["\n", "<1 ok\n", "HTTP/1.1 200 OK\r\n\r\n", "<9 ok 0\n", "\0\0\0"];
     for text in texts {
         let (client, mut far) = pair(|limits| limits.linger_time_max = Duration::ZERO);
+        let call = thread::spawn({
+            let client = client.clone();
+            move || client.call(WAIT, &()).wait().unwrap_err()
+        });
+        let mut heard = [0; 64];
+        assert!(far.read(&mut heard).unwrap() > 0);
+        // The peer ends nothing itself.
         far.write_all(text.as_bytes()).unwrap();
-        far.shutdown(std::net::Shutdown::Write).unwrap();
+        let error = call.join().unwrap();
+        assert_eq!((error.code(), error.is_safe_to_retry()), (Code::Protocol, false), "{text:?}");
         client.closed();
-        assert!(client.call(WAIT, &()).wait().is_err(), "{text:?}");
+        let error = client.call(WAIT, &()).wait().unwrap_err();
+        assert_eq!((error.code(), error.was_sent()), (Code::Disconnected, false), "{text:?}");
     }
+}
+
+#[test]
+fn the_end_of_a_call_tells_whether_it_may_have_run() {
+    // (what the peer says, and then ends; the code; whether it is safe to make the call again)
+    let cases = [
+        ("<1 err 0 overloaded\n", Code::Overloaded, true),
+        ("<1 err 0 overloaded ran=1\n", Code::Overloaded, false),
+        ("<1 err 0 failed\n", Code::Failed, false),
+        ("<0 err 0 shutting_down\n<0 ok 0\n", Code::ShuttingDown, true),
+        ("<0 err 0 overloaded\n", Code::Disconnected, false),
+        ("", Code::Disconnected, false),
+        ("<1 ok 5\nnu", Code::Disconnected, false),
+    ];
+    for (said, code, is_safe) in cases {
+        let (client, mut far) = pair(|limits| limits.linger_time_max = Duration::ZERO);
+        let call = thread::spawn(move || client.call(WAIT, &()).wait());
+        let mut heard = [0; 64];
+        assert!(far.read(&mut heard).unwrap() > 0);
+        far.write_all(said.as_bytes()).unwrap();
+        drop(far);
+        let error = call.join().unwrap().unwrap_err();
+        let found = (error.code(), error.is_safe_to_retry(), error.was_sent());
+        assert_eq!(found, (code, is_safe, true), "{said:?}: {error}");
+    }
+}
+
+#[test]
+fn a_peer_is_answered() {
+    // (what the peer says, what it gets)
+    let cases = [
+        ("?PING 5 0\n", "<5 ok 0\n"),
+        ("ECHO 6 2 f=json\n\"\"", "<6 err "),
+        ("ECHO 0 2 f=json\n\"\"?PING 7 0\n", "<7 ok 0\n"),
+    ];
+    for (said, expected) in cases {
+        let (client, mut far) = pair(|_| {});
+        far.write_all(said.as_bytes()).unwrap();
+        let mut heard = vec![0; expected.len()];
+        far.read_exact(&mut heard).unwrap();
+        assert_eq!(String::from_utf8_lossy(&heard), expected, "{said:?}");
+        drop(client);
+    }
+}
+
+#[test]
+fn a_quiet_peer_is_asked_and_given_up() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let keepalive = Duration::from_millis(50);
+    let client = Connector::new().with_keepalive(keepalive).connect_over(near).unwrap();
+    let mut heard = [0; 9];
+    far.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"?PING 1 0");
+    client.closed();
+    let error = client.call(WAIT, &()).wait().unwrap_err();
+    assert!(!error.was_sent(), "{error}");
 }
 
 #[test]

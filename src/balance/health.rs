@@ -43,12 +43,18 @@ impl Health {
         self.nanos(now) < self.out_until.load(Ordering::Relaxed)
     }
 
-    /// It has answered a call, which took so long.
-    pub(super) fn answered(&self, now: Instant, took: Duration) {
+    /// It has answered a call, which took so long, perhaps by an error. Errors come fast, and one
+    /// that has nothing else must not look like the fastest of all: each counts as if it had taken
+    /// at least twice as long as calls took lately, and [`ERROR_NANOS_LEAST`].
+    pub(super) fn answered(&self, now: Instant, took: Duration, is_error: bool) {
         self.failures.store(0, Ordering::Relaxed);
         self.times_out.store(0, Ordering::Relaxed);
-        let sample = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         let before = self.latency(now);
+        let mut sample = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        if is_error {
+            sample = sample.max(before.saturating_mul(2)).max(ERROR_NANOS_LEAST);
+        }
+        sample = sample.min(LATENCY_NANOS_MOST);
         // It counts for a quarter, and the first one whole.
         let of_both = (before / 4).saturating_mul(3).saturating_add(sample / 4);
         let latency = if before == 0 { sample } else { of_both };
@@ -96,6 +102,12 @@ const OUT_TIME_MOST: Duration = Duration::from_secs(30);
 /// 5 s.
 const HALF_TIME_NANOS: u64 = 5_000_000_000;
 
+/// A millisecond.
+const ERROR_NANOS_LEAST: u64 = 1_000_000;
+
+/// A minute: what took longer is not worse.
+const LATENCY_NANOS_MOST: u64 = 60_000_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +120,7 @@ mod tests {
         for _ in 1..FAILURES_MAX {
             assert!(!health.failed(now));
         }
-        health.answered(now, Duration::from_millis(1));
+        health.answered(now, Duration::from_millis(1), false);
         for _ in 1..FAILURES_MAX {
             assert!(!health.failed(now));
         }
@@ -119,7 +131,7 @@ mod tests {
             now += Duration::from_secs(seconds);
             assert!(!health.is_out(now), "{seconds}");
         }
-        health.answered(now, Duration::from_millis(1));
+        health.answered(now, Duration::from_millis(1), false);
         assert!(!health.failed(now), "an answer ends all of that");
     }
 
@@ -128,13 +140,26 @@ mod tests {
         let begun = Instant::now();
         let health = Health::new(begun);
         assert_eq!(health.latency(begun), 0);
-        health.answered(begun, Duration::from_nanos(4000));
-        health.answered(begun, Duration::from_nanos(8000));
+        health.answered(begun, Duration::from_nanos(4000), false);
+        health.answered(begun, Duration::from_nanos(8000), false);
         assert_eq!(health.latency(begun), 5000);
         let cases = [(4, 5000), (5, 2500), (10, 1250), (5 * 63, 0), (5 * 64, 0), (5000, 0)];
         for (seconds, expected) in cases {
             let latency = health.latency(begun + Duration::from_secs(seconds));
             assert_eq!(latency, expected, "{seconds}");
         }
+    }
+
+    #[test]
+    fn errors_make_nobody_fast() {
+        let begun = Instant::now();
+        let health = Health::new(begun);
+        for _ in 0..1000 {
+            health.answered(begun, Duration::ZERO, true);
+        }
+        assert!(health.latency(begun) > 1_000_000_000);
+        assert!(health.latency(begun) <= LATENCY_NANOS_MOST);
+        health.answered(begun, Duration::MAX, false);
+        assert!(health.latency(begun) <= LATENCY_NANOS_MOST);
     }
 }

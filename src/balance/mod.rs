@@ -57,7 +57,8 @@ use crate::transport::{Address, Peer};
 /// There is one connection to each back end, kept as [`Reconnect`](crate::Reconnect) keeps its one.
 /// Of two that are picked at random a call is given the one with the lower load: its calls under
 /// way and one more, times how long its calls took lately ("power of two choices"). That memory
-/// halves every 5 s, so one that was slow is tried again. Or the back ends have their
+/// halves every 5 s, so one that was slow is tried again. An error counts as an answer that took
+/// longer, so that one that only fails is not the fastest. Or the back ends have their
 /// [turns](Self::round_robin).
 ///
 /// A back end is left out
@@ -237,8 +238,8 @@ impl Supply for Balanced {
         self.kept.pool.why_none()
     }
 
-    fn answered(&self, given: Given) {
-        self.kept.pool.answered(given);
+    fn answered(&self, given: Given, is_error: bool) {
+        self.kept.pool.answered(given, is_error);
     }
 
     fn failed(&self, given: Given) {

@@ -195,13 +195,13 @@ impl Pool {
         self.back_ends().iter().find_map(|back_end| back_end.slot.why_none())
     }
 
-    pub(super) fn answered(&self, given: Given) {
+    pub(super) fn answered(&self, given: Given, is_error: bool) {
         self.budget.give();
         self.with(given.id, |back_end| {
             back_end.slot.answered(given.id);
             let now = now();
             let took = given.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-            back_end.health.answered(now, took);
+            back_end.health.answered(now, took, is_error);
         });
     }
 

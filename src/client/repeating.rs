@@ -54,8 +54,8 @@ pub(crate) trait Supply: Channel {
     /// Why there is no connection, if there is none.
     fn why_none(&self) -> Option<Error>;
 
-    /// The peer has answered over this connection.
-    fn answered(&self, given: Given);
+    /// The peer has answered over this connection, perhaps by an error.
+    fn answered(&self, given: Given, is_error: bool);
 
     /// It has not, or has too much to do.
     fn failed(&self, _given: Given) {}
@@ -343,7 +343,7 @@ impl Repeating {
             Code::DeadlineExceeded if error.was_sent() && !error.is_from_peer() => {
                 supply.failed(given);
             }
-            _ if error.is_from_peer() => supply.answered(given),
+            _ if error.is_from_peer() => supply.answered(given, true),
             _ => {}
         }
         *is_over = true;
@@ -384,7 +384,7 @@ impl Repeating {
 
     fn answered(&self) {
         if let Step::UnderWay(_, given) = self.step {
-            self.supply.answered(given);
+            self.supply.answered(given, false);
         }
     }
 }

@@ -292,7 +292,7 @@ impl Supply for Reconnecting {
         self.kept.slot.why_none()
     }
 
-    fn answered(&self, given: Given) {
+    fn answered(&self, given: Given, _: bool) {
         self.kept.slot.answered(given.id);
     }
 

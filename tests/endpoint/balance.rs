@@ -328,6 +328,23 @@ async fn one_that_refuses_costs_no_pause() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_only_fails_is_given_few_calls() {
+    let town = Town::new(&NAMES);
+    for name in NAMES {
+        town.up(name, SECOND / 100);
+    }
+    let broken = async |()| Err::<String, _>(Error::new(Code::Failed, "broken"));
+    town.hosts["a:1"].up(&endpoint().on(WHICH, broken));
+    let client = town.client().await;
+    let mut failures = 0;
+    for _ in 0..1000 {
+        failures += usize::from(client.call(WHICH, &()).await.is_err());
+    }
+    // As one after the other, all others are as busy as it is.
+    assert!((1..150).contains(&failures), "{failures}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_talks_nonsense_is_dialled_less_and_less() {
     let town = Town::new(&NAMES[..2]);
     let client = Balance::by(BackEnds::list(["a:1", "b:1"]).unwrap(), move |address| {
