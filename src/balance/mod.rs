@@ -17,6 +17,7 @@
 
 mod back_ends;
 mod health;
+mod policy;
 mod pool;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::DropGuard;
 
 pub use self::back_ends::BackEnds;
+use self::policy::Policy;
 use self::pool::{Connect, Pool};
 use crate::client::{Client, Given, Supplied, Supply, Until, WaitForOne, Wanted, answer};
 use crate::conn::{ConnectionChannel, Handle};
@@ -83,13 +85,6 @@ pub struct Balance {
     policy: Policy,
 }
 
-/// How back ends are chosen.
-#[derive(Clone, Copy, Debug)]
-struct Policy {
-    is_round_robin: bool,
-    back_ends_max: usize,
-}
-
 impl Balance {
     /// Dials by a function of yours, for TLS, say. It is given the address of the back end; for all
     /// else see [`Reconnect::by`](crate::Reconnect::by).
@@ -104,7 +99,7 @@ impl Balance {
             connect,
             limits: Arc::default(),
             options: Options::default(),
-            policy: Policy { is_round_robin: false, back_ends_max: BACK_ENDS_MAX },
+            policy: Policy::default(),
         }
     }
 
@@ -277,6 +272,3 @@ impl fmt::Debug for Balance {
             .finish_non_exhaustive()
     }
 }
-
-/// Connections to so many are enough to spread the load of one client.
-const BACK_ENDS_MAX: usize = 32;

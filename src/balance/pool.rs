@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::back_ends::BackEnds;
 use super::health::Health;
-use super::{BackEnds, Policy};
+use super::policy::Policy;
 use crate::client::{Client, Given, Supplied, Until, Wanted};
 use crate::clock::{after, now};
 use crate::conn::Handle;
