@@ -16,6 +16,7 @@
 //! back ends without one are left out. What is left of p2c are ten lines.
 
 mod back_ends;
+mod dice;
 mod health;
 mod policy;
 mod pool;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::back_ends::BackEnds;
+use super::dice::Dice;
 use super::health::Health;
 use super::policy::Policy;
 use crate::client::{Client, Given, Supplied, Until, Wanted};
@@ -25,7 +26,6 @@ use crate::limits::Limits;
 use crate::reconnect::{Budget, Changes, Dial, Keeper, Options, Slot, Waiting, until};
 use crate::service::{BoxFuture, ChannelState, ChannelStates};
 use crate::transport::Address;
-use crate::wire::random;
 
 /// Makes a connection to a back end.
 pub(super) type Connect = Arc<dyn Fn(Address) -> BoxFuture<'static, Result<Client>> + Send + Sync>;
@@ -47,6 +47,7 @@ pub(super) struct Pool {
     runtime: runtime::Handle,
     // Whose turn it is.
     turn: AtomicUsize,
+    dice: Dice,
 }
 
 /// One of them.
@@ -86,6 +87,7 @@ impl Pool {
             budget: Budget::new(options.repeats_max),
             runtime: runtime::Handle::current(),
             turn: AtomicUsize::new(0),
+            dice: Dice::default(),
         })
     }
 
@@ -256,7 +258,7 @@ impl Pool {
             stays
         });
         while !list.is_empty() && back_ends.len() < self.policy.back_ends_max {
-            let address = list.swap_remove(random_below(list.len()));
+            let address = list.swap_remove(self.dice.below(list.len()));
             if back_ends.iter().any(|it| it.address == address) {
                 continue;
             }
@@ -310,9 +312,9 @@ impl Pool {
         }
         // Tried a few times before they are gone through, for the same reason.
         let any = |not| {
-            let mut tried = (0..TRIES_MAX).filter_map(|_| back_ends.get(random_below(count)));
+            let mut tried = (0..TRIES_MAX).filter_map(|_| back_ends.get(self.dice.below(count)));
             let found = tried.find_map(|it| offer(it, not));
-            found.or_else(|| from(random_below(count), not).map(|(_, found)| found))
+            found.or_else(|| from(self.dice.below(count), not).map(|(_, found)| found))
         };
         let first = any([not, None])?;
         let second = any([not, Some(Self::number_of(first.supplied.given))]);
@@ -374,11 +376,6 @@ impl Drop for CloseOnDrop<'_> {
         self.0.closing.cancel();
         self.0.state.send_replace(ChannelState::Closed);
     }
-}
-
-fn random_below(count: usize) -> usize {
-    let number = usize::try_from(random().get() >> 1).unwrap_or_default();
-    number.checked_rem(count).unwrap_or_default()
 }
 
 /// How often one is picked at random before all are gone through: where half of them are left out,
