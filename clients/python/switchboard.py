@@ -35,7 +35,6 @@ class Client(contextlib.AbstractContextManager):
     def __exit__(self, *_):
         self._end(Error("disconnected", "this side has closed the connection"))
     close = __exit__
-
     def call(self, name, payload=None, timeout=30, metadata={}):
         """The reply. A call that takes longer than `timeout` seconds is cancelled at the peer."""
         return next(self._values(False, name, payload, timeout, metadata))
@@ -59,7 +58,7 @@ class Client(contextlib.AbstractContextManager):
                 raise Error(why.code, why.message, False)
             tag = next(tag for tag in self._tags if tag not in self._calls)
             call = self._calls[tag] = queue.Queue()
-            call.balance = WINDOW if is_stream else 0
+            call.balance = is_stream * WINDOW
             self._send(f"{name} {tag} {len(body)}{options}\n", body)
         try:
             while True:
@@ -72,9 +71,8 @@ class Client(contextlib.AbstractContextManager):
                 used += cost
                 if used >= WINDOW // 2:
                     with self._lock:
-                        call.balance += used
-                    self._send(f">{tag} credit {used}\n")
-                    used = 0
+                        self._send(f">{tag} credit {used}\n")
+                        call.balance, used = call.balance + used, 0
                 yield value
         except queue.Empty:
             raise Error("deadline_exceeded", "no answer came in time") from None
@@ -94,7 +92,7 @@ class Client(contextlib.AbstractContextManager):
             work()
         except Exception as problem:
             code = "disconnected" if isinstance(problem, OSError) else "protocol"
-            self._end(problem if isinstance(problem, Error) else Error(code, str(problem)))
+            self._end(problem if isinstance(problem, Error) else Error(code, repr(problem)))
 
     def _write(self):
         while frame := self._outbox.get():
@@ -119,15 +117,16 @@ class Client(contextlib.AbstractContextManager):
 
     def _handle(self, tag, verb, rest, event):
         if verb == "err":
-            options = dict(word.split("=", 1) for word in rest[2:])
-            text = event[:len(event) - int(options.get("d", 0))]
+            options = {"d": 0, **dict(word.split("=", 1) for word in rest[2:])}
+            text = event[:range(len(event) + 1)[-1 - int(options["d"])]]  # No d is over LEN.
             event = Error(rest[1], text.decode("utf-8", "replace").removesuffix("\n"),
                           "ran" in options, json.loads(event[len(text):] or "null"),
                           int(options["retry"]) if "retry" in options else None)
         with self._lock:
             call = self._calls.get(tag)
             if tag == 0:
-                self._notice, self._has_farewell = event or self._notice, verb == "ok"
+                self._has_farewell = verb == "ok"
+                self._notice = event if verb == "err" else self._notice
             elif not call or verb == "item" and call.balance <= 0:
                 raise Error("protocol", f"{verb} {tag}: of no call, or beyond its credit")
             elif verb == "item":
@@ -139,7 +138,8 @@ class Client(contextlib.AbstractContextManager):
     def _end(self, error):
         with self._lock:
             has_run = not (self._notice and self._has_farewell)
-            self._over, why = self._over or error, error if has_run else self._notice
+            self._over = self._over or Error("disconnected", error.message)
+            why = error if has_run else self._notice
             for call in self._calls.values():
                 call.put((0, Error(why.code, why.message, has_run)))
             self._calls.clear()
