@@ -62,7 +62,7 @@ export class Client {
     const [tag, call] = [this.#tag, { events: [], wake() {}, balance: window, isLate: false }];
     this.#calls.set(tag, call);
     this.#send(`${name} ${tag} ${body.length}${options}\n`, body);
-    const timer = setTimeout(() => call.wake(call.isLate = timeout != null), Math.min(timeout, 2e9));
+    const late = setTimeout(() => call.wake(call.isLate = timeout != null), Math.min(timeout, 2e9));
     try {
       for (let used = 0; ;) {
         while (!call.events.length && !call.isLate) await new Promise((wake) => call.wake = wake);
@@ -82,7 +82,7 @@ export class Client {
       if (problem instanceof SwitchboardError) throw problem;
       throw new SwitchboardError("bad_payload", "what came is not JSON");
     } finally {
-      clearTimeout(timer);
+      clearTimeout(late);
       if (this.#calls.has(tag)) this.#send(`>${tag} cancel\n`);
     }
   }

@@ -4,7 +4,9 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader,
+};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::Result;
@@ -34,9 +36,8 @@ async fn answer(stream: TcpStream, cases: &[Case]) -> Result<()> {
     (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
     let text = String::from_utf8_lossy(&line);
     let name = text.split([' ', '\n']).next().unwrap_or_default();
-    let is_for = |case: &&Case| {
-        !case.script.is_empty() && case.calls.iter().any(|call| call.name() == name)
-    };
+    let is_for =
+        |case: &&Case| !case.script.is_empty() && case.calls.iter().any(|call| call.name() == name);
     let case = cases.iter().find(is_for).filter(|_| name.starts_with("SCRIPT."));
     let name = name.to_owned();
     let behind = reader.buffer().to_vec();
