@@ -19,17 +19,17 @@ const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Prints a line for each case; how many have failed.
 pub(crate) async fn run(address: &str, cases: &[Case]) -> Result<usize> {
-    let mut failed = 0;
+    let mut failed = Vec::new();
     for case in cases {
         match run_case(address, case).await? {
             Ok(()) => println!("ok {}", case.name),
             Err(problem) => {
                 println!("FAILED {}\n  {problem}", case.name);
-                failed += 1;
+                failed.push(&case.name);
             }
         }
     }
-    Ok(failed)
+    Ok(failed.len())
 }
 
 async fn run_case(address: &str, case: &Case) -> Result<std::result::Result<(), String>> {

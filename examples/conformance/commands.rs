@@ -60,7 +60,7 @@ struct Stopping(Arc<Seen>);
 
 impl Drop for Stopping {
     fn drop(&mut self) {
-        self.0.stopped.send_modify(|count| *count += 1);
+        self.0.stopped.send_modify(|count| *count = count.saturating_add(1));
     }
 }
 

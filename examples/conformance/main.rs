@@ -34,6 +34,6 @@ async fn main() -> Result<ExitCode> {
     let address = listener.local_addr()?.to_string();
     tokio::spawn(script::serve(listener, cases.clone()));
     let failed = caller::run(&address, &cases).await?;
-    println!("rust: {} of {} cases ok", cases.len() - failed, cases.len());
+    println!("rust: {} of {} cases ok", cases.len().saturating_sub(failed), cases.len());
     Ok(ExitCode::from(u8::from(failed > 0)))
 }

@@ -107,7 +107,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Play<R, W> {
         for (number, tag) in (1..).zip(&self.tags) {
             let sign = format!("${number}").into_bytes();
             while let Some(at) = bytes.windows(sign.len()).position(|window| window == sign) {
-                bytes.splice(at..at + sign.len(), tag.bytes());
+                bytes.splice(at..at.saturating_add(sign.len()), tag.bytes());
             }
         }
         bytes
