@@ -55,7 +55,8 @@ fn links_between_the_documents_lead_somewhere() {
 
 /// The documents of the project: path and text.
 fn documents() -> Vec<(String, String)> {
-    let sources = ["docs", "benches", "fuzz", "gob", "shape", "http", "systems"].into_iter();
+    let sources = ["docs", "benches", "clients", "fuzz", "gob", "shape", "http", "systems"];
+    let sources = sources.into_iter();
     let sources = sources.flat_map(|root| files(root, ".md"));
     let sources = sources.map(|source| (source.path, source.text));
     let top = ["README", "ARCHITECTURE", "CONTRIBUTING", "CHANGELOG", "SECURITY"];

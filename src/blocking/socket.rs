@@ -105,7 +105,7 @@ impl Socket {
     #[cfg(not(unix))]
     pub(super) fn send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let Stream::Tcp(stream) = &self.stream;
-        std::io::Write::write_vectored(&mut &*stream, slices)
+        io::Write::write_vectored(&mut &*stream, slices)
     }
 
     /// Ends one direction or both, also for those who wait for it. What has failed is over anyway.

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use switchboard::{
     Client, Code, Command, Endpoint, Error, ItemWriter, Limits, Receiver, Sender, Streamed, format,
     transport,
@@ -492,6 +493,18 @@ async fn nothing_is_written_behind_the_end() {
             assert_eq!(error.kind(), ErrorKind::NotConnected);
         }
         assert_eq!(upload.finish().await.unwrap(), "10");
+    }
+}
+
+/// A read of nothing waits for nothing.
+#[tokio::test(start_paused = true)]
+async fn a_read_into_no_room_is_ready_at_once() {
+    let endpoint = Endpoint::new()
+        .on(FETCH, async |_: Bytes, _out: Sender<Bytes>| std::future::pending::<Answer<_>>().await);
+    for client in clients_of(&endpoint) {
+        let mut download = client.call(FETCH, &Bytes::new()).into_reader();
+        assert_eq!(download.read(&mut []).now_or_never().unwrap().unwrap(), 0);
+        assert!(download.read(&mut [0]).now_or_never().is_none());
     }
 }
 
