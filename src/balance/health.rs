@@ -79,8 +79,8 @@ impl Health {
         true
     }
 
-    /// How long its calls took lately: halved for each [`HALF_TIME`] since, so that it is tried
-    /// again though others were faster. 0 if nothing is known.
+    /// How long its calls took lately: halved for each [`HALF_TIME_NANOS`] since, so that it is
+    /// tried again though others were faster. 0 if nothing is known.
     pub(super) fn latency(&self, now: Instant) -> u64 {
         let age = self.nanos(now).saturating_sub(self.measured_at.load(Ordering::Relaxed));
         let halvings = u32::try_from(age / HALF_TIME_NANOS).unwrap_or(u32::MAX);
