@@ -58,8 +58,9 @@ impl BackEnds {
     }
 
     /// Those of the list that came last, from whoever knows: a file that is watched, Consul, etcd.
-    /// Behind the end of the stream they stay as they are. An empty list is none at all: calls wait
-    /// for the next one.
+    /// One that is not in it any more is given no more calls, those under way there finish, and
+    /// then its connection is closed. Behind the end of the stream they stay as they are. An empty
+    /// list is none at all: calls wait for the next one.
     ///
     /// ```
     /// use std::time::Duration;

@@ -38,8 +38,10 @@ use crate::session::Item;
 /// sends them as one item. `flush` sends what is gathered; it does not wait until somebody has read
 /// it. `shutdown` does so and ends the items. Writing waits while the other side does not read.
 ///
-/// **Dropped without `shutdown`, it has broken the items off**: the reader gets an error, and never
-/// an end of file. [`tokio::io::copy`] flushes, and does not shut down.
+/// **Dropped without `shutdown`, it has broken the items off**: the reader never gets an end of
+/// file. A caller who reads gets an error. If it is the caller who has dropped its writer, the call
+/// is given up, and the handler is dropped where it waits. [`tokio::io::copy`] flushes, and does
+/// not shut down.
 ///
 /// # Errors
 ///
